@@ -1,0 +1,50 @@
+"""storefront: a reference item shop for social application providers. Here the rooms meet."""
+
+import logging
+import sys
+
+import requests
+import structlog
+from flask import Flask
+
+from storefront import config, db, health, mixi, shop
+from storefront.config import Settings
+
+# No form of ours comes near it.
+MAX_FORM_BYTES = 64 * 1024
+
+
+def create_app(settings: Settings | None = None, http: requests.Session | None = None) -> Flask:
+    """The shop, configured by the environment unless `settings` are given.
+
+    `http` is the session that reaches the platform. Raises config.SettingsError.
+    """
+    settings = settings or config.read()
+    templates, static = (str(config.folder(name)) for name in ("templates", "static"))
+    app = Flask("storefront", template_folder=templates, static_folder=static)
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
+        SEND_FILE_MAX_AGE_DEFAULT=31536000,  # their addresses change with their content
+    )
+    _log()
+    db.init_app(app)
+    health.init_app(app)
+    shop.init_app(app)
+    mixi.init_app(app, settings, http)
+    return app
+
+
+def _log() -> None:
+    """One line of key=value to standard error for every fact."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,42 @@
+"""The only reader of the system clock."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+class TooLate(Exception):
+    """Nobody listens to the answer any more, so nothing may be committed."""
+
+
+def now() -> datetime:
+    """This moment, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def monotonic() -> float:
+    """Seconds since some fixed moment, never set back."""
+    return time.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment after which an answer is worthless, held against a clock that nobody can set."""
+
+    ends: float
+
+    @classmethod
+    def after(cls, seconds: float) -> "Deadline":
+        return cls(monotonic() + seconds)
+
+    def left(self) -> float:
+        """Seconds that remain; negative once it has passed."""
+        return self.ends - monotonic()
+
+    def check(self) -> None:
+        if self.left() <= 0:
+            raise TooLate

@@ -1,0 +1,169 @@
+"""Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from flask import current_app
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "STOREFRONT_"
+PACKAGE = Path(__file__).resolve().parent
+
+
+class SettingsError(Exception):
+    """The environment is not fit to serve from; says every reason, one a line."""
+
+
+def _http(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https address")
+    return url
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(_http(url))
+    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be scheme, host and port only, such as https://shop.example.com")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _commas(text: object) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+Address = Annotated[str, AfterValidator(_http)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    # The house
+    secret_key: SecretStr = Field(
+        description="Signs the forms; 32 characters or more, the same on every host."
+    )
+    public_url: Origin = Field(
+        description="Scheme, host and port under which mixi calls us; signatures are checked against it."
+    )
+    database_url: str = Field(
+        "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql+psycopg://…"
+    )
+    catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
+    form_seconds: int = Field(1800, ge=60, description="How long a form stays good.")
+
+    # The mixi counter
+    mixi_app_id: str = Field(description="The application's id.")
+    mixi_consumer_key: str = Field(description="The consumer key of its RESTful API.")
+    mixi_consumer_secret: SecretStr = Field(description="The consumer secret of its RESTful API.")
+    mixi_container_url: Address = Field(
+        description="The container's address of this app, with app id and final slash."
+    )
+    mixi_platform_hosts: Names = Field(
+        description="Hosts a buyer may be sent to; commas between; host or host:port."
+    )
+    mixi_point_url: Address = Field(
+        "http://api.mixi-platform.com/atom/mobile/point/@me", description="Where payments are created."
+    )
+    mixi_confirm_url: Address = Field(
+        "https://api.mixi-platform.com/atom/mobile/point/@me",
+        description="Where payments are confirmed: https, so that the answer can be trusted.",
+    )
+    mixi_test_owners: Names = Field((), description="Owner ids whose purchases are tests; commas between.")
+    mixi_timestamp_window: int = Field(
+        600, ge=1, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
+    )
+    mixi_clock_skew: int = Field(
+        2, ge=0, le=30, description="Seconds by which mixi's clock may run behind ours at a callback."
+    )
+    mixi_connect_seconds: float = Field(
+        2.0, gt=0, description="To reach the API: a healthy host answers in far less."
+    )
+    mixi_read_seconds: float = Field(
+        5.0, gt=0, description="Between two bytes of the API's answer: half of the buyer's patience."
+    )
+    mixi_total_seconds: float = Field(
+        7.0, gt=0, le=9, description="For one purchase's calls together: under the container's ten."
+    )
+    mixi_interface_seconds: int = Field(
+        60,
+        ge=1,
+        description="Seconds a repeated tap gets the same interface address. Ours: mixi says 'very short'.",
+    )
+
+    # The legal notice (特定商取引法に基づく表記); an unfilled field says so on the page
+    legal_operator: str = Field("", description="Who sells.")
+    legal_representative: str = Field("", description="Who is responsible.")
+    legal_address: str = Field("", description="Where the operator is.")
+    legal_phone: str = Field("", description="Telephone number.")
+    legal_contact: str = Field("", description="Where and when questions are answered.")
+    legal_devices: str = Field("", description="Supported devices.")
+    legal_privacy: str = Field("", description="The privacy policy, or where it is.")
+
+    @field_validator("mixi_platform_hosts", "mixi_test_owners", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _commas(value)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("mixi_container_url")
+    @classmethod
+    def _complete(cls, value: str) -> str:
+        if not value.endswith("/"):
+            raise ValueError("must end with the app id and a slash, such as http://ma.mixi.net/12345/")
+        return value
+
+    @field_validator("mixi_platform_hosts")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or any("/" in host or "@" in host for host in value):
+            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
+        return tuple(host.lower() for host in value)
+
+    @model_validator(mode="after")
+    def _in_time(self) -> "Settings":
+        if self.mixi_connect_seconds > self.mixi_total_seconds:
+            raise ValueError(f"{PREFIX}MIXI_CONNECT_SECONDS must not exceed {PREFIX}MIXI_TOTAL_SECONDS")
+        return self
+
+
+def read() -> Settings:
+    """The settings of this process, or SettingsError naming every one that is missing or wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # the environment supplies them
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def settings() -> Settings:
+    """The settings of the running shop."""
+    current: Settings = current_app.config["SETTINGS"]
+    return current
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["The shop cannot start. Set these in the environment:"]
+    for problem in error.errors(include_input=False, include_url=False):
+        name = f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: " if problem["loc"] else ""
+        reason = (
+            problem["msg"].removeprefix("Value error, ") if problem["type"] != "missing" else "is missing"
+        )
+        lines.append(f"  {name}{reason}")
+    return "\n".join(lines)
+
+
+def folder(name: str) -> Path:
+    """`templates` or `static`: beside the package in a checkout, inside it once installed as a wheel."""
+    inside = PACKAGE / name
+    return inside if inside.exists() else PACKAGE.parent / name

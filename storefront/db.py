@@ -1,0 +1,157 @@
+"""The database: one metadata, UTC moments on both engines, and the one place that commits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, cast
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import CursorResult, DateTime, Dialect, Engine, Enum, MetaData, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.types import TypeDecorator
+
+from storefront.clock import Deadline, TooLate
+from storefront.config import PACKAGE
+
+# Nobody waits longer than this for a row that somebody else holds.
+LOCK_SECONDS = 5.0
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime. SQLite stores no zone, so it is taken off and put on here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def words(kind: type[StrEnum]) -> Enum:
+    """A column type that holds an enum's own words; the database refuses any other."""
+    return Enum(
+        kind,
+        native_enum=False,
+        length=16,
+        create_constraint=True,
+        name=kind.__name__.lower(),
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
+migrate = Migrate(directory=str(PACKAGE / "migrations"))
+
+
+class Model(DeclarativeBase):
+    """The base of every table."""
+
+    registry = registry(metadata=db.metadata, type_annotation_map={datetime: Moment})
+
+
+def init_app(app: Flask) -> None:
+    db.init_app(app)
+    migrate.init_app(app, db)
+    with app.app_context():
+        _prepare(db.engine)
+
+
+@contextmanager
+def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
+    """All of one use case, or nothing of it.
+
+    Waits for locks no longer than the deadline leaves, and checks it as the last act before the
+    commit. Raises TooLate if it has passed.
+    """
+    session = db.session()
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("something was written outside a transaction")
+    session.rollback()
+    try:
+        connection = session.connection(execution_options={"patience": _patience(deadline)})
+        if connection.dialect.name == "postgresql":
+            _bound_waits(session, _patience(deadline))
+        yield session
+        session.flush()
+        if deadline:
+            deadline.check()
+        session.commit()
+    except OperationalError:
+        session.rollback()
+        if deadline and deadline.left() <= 0:
+            raise TooLate from None
+        raise
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def fresh() -> Session:
+    """The session with nothing remembered, to read what others have committed meanwhile."""
+    session = db.session()
+    session.rollback()
+    return session
+
+
+def insert_once(session: Session, model: type[Model], **values: Any) -> bool:
+    """Insert a row unless one with the same unique value stands; says whether it did."""
+    result = session.execute(upsert(session, model).values(**values).on_conflict_do_nothing())
+    return int(cast("CursorResult[Any]", result).rowcount) == 1
+
+
+def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what to do on a conflict, in the engine's own dialect."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement: sqlite.Insert | postgresql.Insert = dialect.insert(model)
+    return statement
+
+
+def _patience(deadline: Deadline | None) -> int:
+    """Milliseconds to wait for a lock."""
+    left = LOCK_SECONDS if deadline is None else min(LOCK_SECONDS, deadline.left())
+    return max(1, int(left * 1000))
+
+
+def _bound_waits(session: Session, milliseconds: int) -> None:
+    session.execute(
+        text("SELECT set_config('lock_timeout', :ms, true), set_config('statement_timeout', :ms, true)"),
+        {"ms": str(milliseconds)},
+    )
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # so that BEGIN is ours to say
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")  # NORMAL forgets sales when the power fails
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        patience = connection.get_execution_options().get("patience")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience or _patience(None)}")
+        # A deferred writer fails at its first write if another came between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if patience else "BEGIN")

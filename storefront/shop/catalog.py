@@ -1,0 +1,114 @@
+"""What is sold, and for how much."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask, current_app
+from sqlalchemy import JSON, ForeignKey, Select, String, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.db import Model, db, upsert
+from storefront.shop import catalog_file
+from storefront.shop.catalog_file import Entry, PriceRule
+
+
+class Item(Model):
+    """A kind of goods. Withdrawn rather than deleted, since somebody may hold it."""
+
+    __tablename__ = "item"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    position: Mapped[int]
+    names: Mapped[dict[str, str]] = mapped_column(JSON)
+    descriptions: Mapped[dict[str, str]] = mapped_column(JSON)
+    art: Mapped[str]
+    consumable: Mapped[bool]
+    withdrawn: Mapped[bool] = mapped_column(default=False)
+
+    def name(self, language: str) -> str:
+        return self.names[language]
+
+    def description(self, language: str) -> str:
+        return self.descriptions[language]
+
+
+class Price(Model):
+    """What an item costs in one channel, in that channel's unit."""
+
+    __tablename__ = "price"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), primary_key=True)
+    channel: Mapped[str] = mapped_column(String(16), primary_key=True)
+    amount: Mapped[int]
+    unit: Mapped[str] = mapped_column(String(8))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An item with its price in the channel that asked."""
+
+    item: Item
+    price: Price
+
+    @property
+    def purpose(self) -> str:
+        """What a buy form is sealed for: this item at this price."""
+        return f"buy:{self.item.id}:{self.price.amount}"
+
+
+def add_channel(app: Flask, channel: str, rule: PriceRule) -> None:
+    """Let items be priced for `channel`."""
+    app.extensions.setdefault("price_rules", {})[channel] = rule
+
+
+def listing(channel: str) -> list[Offer]:
+    """What `channel` sells today, in the order of the catalogue."""
+    query = _offers(channel).order_by(Item.position)
+    return [Offer(item, price) for item, price in db.session.execute(query)]
+
+
+def offer(item_id: str, channel: str) -> Offer | None:
+    """One item as `channel` sells it today."""
+    if not catalog_file.ITEM_ID.fullmatch(item_id):
+        return None
+    row = db.session.execute(_offers(channel).where(Item.id == item_id)).first()
+    return Offer(row[0], row[1]) if row else None
+
+
+def cheapest(channel: str) -> Offer | None:
+    row = db.session.execute(_offers(channel).order_by(Price.amount).limit(1)).first()
+    return Offer(row[0], row[1]) if row else None
+
+
+def load(session: Session, path: Path) -> int:
+    """Make the shelf say what the file says; returns how many items it sells.
+
+    Raises CatalogError.
+    """
+    entries = catalog_file.read(path, current_app.extensions["price_rules"])
+    session.execute(update(Item).values(withdrawn=True))
+    for position, entry in enumerate(entries):
+        _store(session, position, entry)
+    return len(entries)
+
+
+def _store(session: Session, position: int, entry: Entry) -> None:
+    values = {
+        "position": position,
+        "names": entry.name,
+        "descriptions": entry.description,
+        "art": entry.art,
+        "consumable": entry.consumable,
+        "withdrawn": False,
+    }
+    item = upsert(session, Item).values(id=entry.id, **values)
+    session.execute(item.on_conflict_do_update(index_elements=["id"], set_=values))
+    session.execute(delete(Price).where(Price.item_id == entry.id))
+    for channel, amount in entry.prices.items():
+        unit = current_app.extensions["price_rules"][channel].unit
+        session.add(Price(item_id=entry.id, channel=channel, amount=amount, unit=unit))
+
+
+def _offers(channel: str) -> Select[Item, Price]:
+    priced = (Price.item_id == Item.id) & (Price.channel == channel)
+    return select(Item, Price).join(Price, priced).where(~Item.withdrawn)

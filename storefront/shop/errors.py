@@ -1,0 +1,74 @@
+"""From what happened to the page that says so."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from storefront.shop import visit
+from storefront.shop.forms import StaleForm
+from storefront.shop.visit import Stranger
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A heading that says what happened, and a line that says what to do."""
+
+    heading: LazyString
+    advice: LazyString
+
+
+STALE = Explanation(
+    _("This form is out of date."),
+    _("No points were used. Go back to the shelf and choose again."),
+)
+BUSY = Explanation(
+    _("The shop cannot answer right now."),
+    _("No points were used by this page. Please try again in a little while."),
+)
+BY_STATUS = {
+    404: Explanation(_("There is no such page here."), _("It may have been withdrawn.")),
+    405: Explanation(_("This page cannot be opened that way."), _("Go to the shelf and follow the links.")),
+    413: Explanation(_("The form was too large."), _("No points were used. Go back and send less.")),
+    500: Explanation(
+        _("Something went wrong on our side."),
+        _("Your points and your bag are safe: a purchase counts completely or not at all. Please try again."),
+    ),
+}
+ELSE = Explanation(_("The shop did not understand this request."), _("Go back to the shelf and try again."))
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(Stranger, _door)
+    app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
+    app.register_error_handler(SQLAlchemyError, _busy)
+    app.register_error_handler(HTTPException, _http)
+
+
+def _door(stranger: Stranger) -> ResponseReturnValue:
+    return render_template("shop/door.html", entrances=visit.entrances(), forged=stranger.forged), 401
+
+
+def _busy(error: SQLAlchemyError) -> ResponseReturnValue:
+    log.error("database did not answer", kind=type(error).__name__, path=request.path)
+    return _page(BUSY, 503)
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None or error.code is None or error.code < 400:
+        return error
+    with suppress(Stranger, SQLAlchemyError):
+        visit.current()  # so that the page can lead back to the shelf
+    return _page(BY_STATUS.get(error.code, ELSE), error.code)
+
+
+def _page(explanation: Explanation, status: int) -> ResponseReturnValue:
+    return render_template("error.html", explanation=explanation), status

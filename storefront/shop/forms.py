@@ -1,0 +1,32 @@
+"""Form tokens: bound to their owner and purpose, good for a while. Whoever accepts one spends its nonce."""
+
+import secrets
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from storefront.config import settings
+from storefront.shop.customers import Customer
+
+
+class StaleForm(Exception):
+    """The form is too old, was made for somebody or something else, or is no form of ours."""
+
+
+def seal(customer: Customer, purpose: str) -> str:
+    """A token for a form that `customer` will send for `purpose`."""
+    return _serializer().dumps([customer.id, purpose, secrets.token_urlsafe(12)])
+
+
+def unseal(token: str, customer: Customer, purpose: str) -> str:
+    """The nonce of a good token, or StaleForm."""
+    try:
+        owner, sealed_for, nonce = _serializer().loads(token, max_age=settings().form_seconds)
+    except (BadData, ValueError, TypeError):
+        raise StaleForm from None
+    if (owner, sealed_for) != (customer.id, purpose):
+        raise StaleForm
+    return str(nonce)
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt="storefront.form")

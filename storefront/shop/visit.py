@@ -1,0 +1,177 @@
+"""Who is looking, and how links are written for them.
+
+A counter adds an `Entrance`, which recognises its own visitors by what the platform signed. The
+pages ask for `current()` and know nothing of platforms.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Protocol
+
+from flask import Flask, current_app, g, request, url_for
+
+from storefront.config import settings
+from storefront.shop.catalog_file import LANGUAGES
+from storefront.shop.customers import Customer
+
+PAGE = 20  # purchases on one page of the history
+DEFAULT_LANGUAGE = LANGUAGES[0]
+
+
+class Stranger(Exception):
+    """Nobody known is looking; `forged` says that somebody claimed to be."""
+
+    def __init__(self, forged: bool = False) -> None:
+        super().__init__()
+        self.forged = forged
+
+
+class Links(Protocol):
+    """How one of our addresses is written so that the visit goes on behind it.
+
+    `added` names the query parameters that the platform puts on every address by itself.
+    """
+
+    added: frozenset[str]
+
+    def in_page(self, address: str) -> str: ...
+
+    def in_redirect(self, address: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A verified customer looking at a page."""
+
+    customer: Customer
+    channel: str
+    links: Links
+    chosen: str | None
+
+    @property
+    def language(self) -> str:
+        return self.chosen or DEFAULT_LANGUAGE
+
+    def link(self, endpoint: str, **values: Any) -> str:
+        """The href or form action that leads to one of our pages."""
+        return self.links.in_page(self._address(endpoint, values))
+
+    def target(self, endpoint: str, **values: Any) -> str:
+        """The Location that leads to one of our pages."""
+        return self.links.in_redirect(self._address(endpoint, values))
+
+    def here(self, language: str) -> str:
+        """The href of this very page in another language."""
+        own = {name: value for name, value in request.args.items() if name not in self.links.added}
+        values = {**own, **(request.view_args or {}), "lang": language}
+        return self.links.in_page(settings().public_url + url_for(str(request.endpoint), **values))
+
+    def _address(self, endpoint: str, values: dict[str, Any]) -> str:
+        return settings().public_url + url_for(endpoint, **{"lang": self.chosen, **values})
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A purchase as its buyer sees it, whatever counter made it."""
+
+    code: str
+    item_id: str
+    item_name: str
+    amount: int
+    unit: str
+    state: str
+    at: datetime
+    is_test: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that happened at the counter and that the buyer may not have seen."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """What a counter tells the shop: where its door is, and who came through it.
+
+    `platform` is the name that visitors know it by.
+    """
+
+    channel: str
+    platform: str
+    address: str
+    recognise: Callable[[], Visit | None]
+    purchases: Callable[[Customer, int], Sequence[Purchase]]
+    notices: Callable[[Customer], Sequence[Notice]]
+
+
+def add_entrance(app: Flask, entrance: Entrance) -> None:
+    entrances = app.extensions.setdefault("entrances", {})
+    entrances[entrance.channel] = entrance
+
+
+def entrances() -> Sequence[Entrance]:
+    return tuple(current_app.extensions.get("entrances", {}).values())
+
+
+def current() -> Visit:
+    """The visit this request belongs to, or Stranger."""
+    if "visit" not in g:
+        found = (entrance.recognise() for entrance in entrances())
+        g.visit = next((visit for visit in found if visit), None)
+    if g.visit is None:
+        raise Stranger
+    visit: Visit = g.visit
+    return visit
+
+
+def known() -> Visit | None:
+    """The visit, if a page has already found one; asks nobody."""
+    found: Visit | None = g.get("visit")
+    return found
+
+
+def keep_language(language: str) -> None:
+    """Let the visit go on in a language that its address could not carry."""
+    g.visit = replace(current(), chosen=language)
+
+
+def purchases(page: int) -> Sequence[Purchase]:
+    """A page of the current customer's purchases, newest first; pages count from 0."""
+    return _entrance().purchases(current().customer, page)
+
+
+def notices() -> Sequence[Notice]:
+    return _entrance().notices(current().customer)
+
+
+def asked_language() -> str | None:
+    """The language chosen by the switch, which every link carries on."""
+    asked = request.args.get("lang")
+    return asked if asked in LANGUAGES else None
+
+
+def language() -> str:
+    """The language of this answer: the visit's; a stranger's browser may say its own."""
+    visit = known()
+    if visit:
+        return visit.language
+    return asked_language() or request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
+
+
+def static(name: str) -> str:
+    """The absolute address of a static file, named after its content so that it may be kept for long."""
+    folder = Path(str(current_app.static_folder))
+    marks = current_app.extensions.setdefault("static_marks", {})
+    if name not in marks:
+        marks[name] = sha1((folder / name).read_bytes(), usedforsecurity=False).hexdigest()[:8]
+    return settings().public_url + url_for("static", filename=name, v=marks[name])
+
+
+def _entrance() -> Entrance:
+    entrance: Entrance = current_app.extensions["entrances"][current().channel]
+    return entrance

@@ -1,0 +1,79 @@
+"""The configured counter: our address, our keys, our client."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import requests
+from flask import Flask, Request, current_app
+
+from storefront.config import Settings
+from storefront.mixi.client import Patience, PointClient
+from storefront.mixi.signing import Consumer, Signed
+
+NAME = "mixi"
+MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
+
+
+@dataclass(frozen=True)
+class Channel:
+    app_id: str
+    public_url: str
+    container_url: str
+    callback_url: str
+    finish_url: str
+    test_owners: tuple[str, ...]
+    window: int
+    clock_skew: int
+    interface_seconds: int
+    consumer: Consumer
+    client: PointClient
+
+    def verify(self, request: Request, now: datetime) -> Signed:
+        """What a request says under our consumer's signature, or BadSignature.
+
+        The address is the public one we were configured with, whatever the Host header says.
+        """
+        return self.consumer.verify(
+            request.method,
+            self.public_url + request.path,
+            request.query_string,
+            request.headers.get("Authorization"),
+            now=int(now.timestamp()),
+            window=self.window,
+        )
+
+
+def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
+    with app.test_request_context():
+        paths = app.url_for("mixi.callback"), app.url_for("mixi.finish")
+    callback_url, finish_url = (settings.public_url + path for path in paths)
+    secret = settings.mixi_consumer_secret.get_secret_value()
+    app.extensions[NAME] = Channel(
+        app_id=settings.mixi_app_id,
+        public_url=settings.public_url,
+        container_url=settings.mixi_container_url,
+        callback_url=callback_url,
+        finish_url=finish_url,
+        test_owners=settings.mixi_test_owners,
+        window=settings.mixi_timestamp_window,
+        clock_skew=settings.mixi_clock_skew,
+        interface_seconds=settings.mixi_interface_seconds,
+        consumer=Consumer(settings.mixi_consumer_key, (secret,)),
+        client=PointClient(
+            http=http,
+            consumer_key=settings.mixi_consumer_key,
+            consumer_secret=secret,
+            point_url=settings.mixi_point_url,
+            confirm_url=settings.mixi_confirm_url,
+            platform_hosts=settings.mixi_platform_hosts,
+            patience=Patience(
+                settings.mixi_connect_seconds, settings.mixi_read_seconds, settings.mixi_total_seconds
+            ),
+        ),
+    )
+
+
+def channel() -> Channel:
+    """The mixi counter of the running shop."""
+    current: Channel = current_app.extensions[NAME]
+    return current

@@ -1,0 +1,148 @@
+"""The only HTTP of this room: creating and confirming payments."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests_oauthlib import OAuth1
+from urllib3.exceptions import HTTPError
+
+from storefront.clock import Deadline, TooLate
+from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest, Unreadable
+from storefront.mixi.signing import ApiClient
+
+CHUNK = 8 * 1024
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Refused(Exception):
+    """The API said no; `status` is its HTTP status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the API answered {status}")
+        self.status = status
+
+
+class Unavailable(Exception):
+    """The API said nothing that could be understood in time."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to reach the API, between two bytes of its answer, and for everything together."""
+
+    connect: float
+    read: float
+    total: float
+
+
+@dataclass(frozen=True)
+class PointClient:
+    """Speaks to the point API in the name of one application."""
+
+    http: requests.Session
+    consumer_key: str
+    consumer_secret: str
+    point_url: str
+    confirm_url: str
+    platform_hosts: tuple[str, ...]
+    patience: Patience
+
+    def __repr__(self) -> str:
+        return f"PointClient({self.point_url!r})"
+
+    def create(self, owner_id: str, request: PointRequest) -> PointEntry:
+        """Create a payment. Its `interface_url` is on a host of the platform.
+
+        Raises Refused or Unavailable; then nothing was charged, and nothing will be.
+        """
+        entry = self._ask("POST", self.point_url, {"xoauth_requestor_id": owner_id}, request.write())
+        if not _is_on(entry.interface_url or "", self.platform_hosts):
+            raise Unavailable("the answer leads to a host that is not the platform's")
+        return entry
+
+    def get(self, owner_id: str, code: str) -> PointEntry:
+        """How the platform sees a payment. Raises Refused or Unavailable."""
+        entry = self._ask(
+            "GET", self.confirm_url, {"xoauth_requestor_id": owner_id, "point_code": code}, None
+        )
+        if entry.code != code:
+            raise Unavailable("the answer is about another payment")
+        return entry
+
+    def _ask(self, method: str, url: str, query: dict[str, str], body: bytes | None) -> PointEntry:
+        deadline = Deadline.after(self.patience.total)
+        address = f"{url}?{urlencode(query)}"
+        try:
+            try:
+                return self._send(method, address, body, deadline)
+            except requests.ConnectionError as broken:
+                # A pooled connection may have been closed meanwhile; a second try is signed anew.
+                if isinstance(broken, requests.Timeout):
+                    raise
+                return self._send(method, address, body, deadline)
+        except (requests.RequestException, HTTPError, OSError, TooLate) as failure:
+            raise Unavailable(type(failure).__name__) from failure
+        except Unreadable as failure:
+            raise Unavailable(f"the answer is unreadable: {failure}") from failure
+
+    def _send(self, method: str, address: str, body: bytes | None, deadline: Deadline) -> PointEntry:
+        deadline.check()
+        with self.http.request(
+            method,
+            address,
+            data=body,
+            headers={"Content-Type": MEDIA_TYPE} if body else {},
+            auth=self._signature(body),
+            timeout=(min(self.patience.connect, deadline.left()), min(self.patience.read, deadline.left())),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            if 400 <= response.status_code < 500:
+                raise Refused(response.status_code)
+            if not 200 <= response.status_code < 300:
+                raise Unavailable(f"the API answered {response.status_code}")
+            return PointEntry.read(_read(response, deadline))
+
+    def _signature(self, body: bytes | None) -> OAuth1:
+        return OAuth1(
+            self.consumer_key,
+            self.consumer_secret,
+            client_class=ApiClient,
+            force_include_body=body is not None,  # or oauth_body_hash stays out
+        )
+
+
+def session() -> requests.Session:
+    """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
+    http = requests.Session()
+    for scheme in DEFAULT_PORTS:
+        http.mount(f"{scheme}://", HTTPAdapter(pool_maxsize=32, max_retries=0))
+    return http
+
+
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
+    """The body, as far as it comes before the deadline and fits an entry."""
+    body = b""
+    while chunk := response.raw.read1(CHUNK, decode_content=True):
+        body += chunk
+        deadline.check()
+        if len(body) > MAX_BYTES:
+            raise Unavailable("the answer is too long")
+    return body
+
+
+def _is_on(url: str, hosts: tuple[str, ...]) -> bool:
+    """Whether a browser that follows `url` arrives at one of `hosts` (host, or host:port)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    if not plain or parts.scheme not in DEFAULT_PORTS or parts.username is not None:
+        return False
+    default = DEFAULT_PORTS[parts.scheme]
+    names = {f"{parts.hostname}:{port or default}"} | ({parts.hostname} if port in (None, default) else set())
+    return not names.isdisjoint(hosts)

@@ -141,7 +141,7 @@ class Settings(BaseSettings):
 def read() -> Settings:
     """The settings of this process, or SettingsError naming every one that is missing or wrong."""
     try:
-        return Settings()  # type: ignore[call-arg]  # the environment supplies them
+        return Settings()
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 

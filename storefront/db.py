@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import CursorResult, DateTime, Dialect, Engine, Enum, MetaData, event, text
+from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -114,8 +114,8 @@ def fresh() -> Session:
 
 def insert_once(session: Session, model: type[Model], **values: Any) -> bool:
     """Insert a row unless one with the same unique value stands; says whether it did."""
-    result = session.execute(upsert(session, model).values(**values).on_conflict_do_nothing())
-    return int(cast("CursorResult[Any]", result).rowcount) == 1
+    statement = upsert(session, model).values(**values).on_conflict_do_nothing()
+    return session.execute(statement.returning(*model.__table__.primary_key)).first() is not None
 
 
 def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.Insert:

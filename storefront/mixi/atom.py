@@ -90,7 +90,7 @@ def _parse(document: bytes) -> etree._Element:
         root = etree.fromstring(document, parser)
     except etree.XMLSyntaxError:
         raise Unreadable("not XML") from None
-    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # its stubs know no doctype
+    if root.getroottree().docinfo.doctype:
         raise Unreadable("has a document type")
     return root
 

@@ -32,6 +32,7 @@ UNIT = "point"
 OWNER_LENGTH = 64
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
 NOTICE_FOR = timedelta(minutes=10)
+PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
 GLANCE = 0.1  # seconds between two looks at what another request is doing
 
 log = structlog.get_logger()
@@ -234,7 +235,7 @@ def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
 
 def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
     """The redirect of the request that came first, as soon as there is one."""
-    patience = Deadline.after(mixi.client.patience.total + 1)
+    patience = Deadline.after(PATIENCE)
     while patience.left() > 0:
         intent = fresh().get_one(Intent, tap.token)
         if intent.failed_at:

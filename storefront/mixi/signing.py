@@ -149,8 +149,9 @@ def base_string(method: str, url: str, query: Pairs, header: Pairs) -> str:
 
 
 def hmac_sha1(base: str, secret: str) -> str:
-    """The signature of a base string, base64."""
-    return str(signature.sign_hmac_sha1(base, secret, ""))
+    """The signature of a base string, base64. There is no token, so its secret is empty."""
+    key = f"{utils.escape(secret)}&"
+    return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha1")).decode("ascii")
 
 
 def body_hash(body: bytes) -> str:

@@ -43,14 +43,13 @@ def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
     lines: dict[str, int] = {}
     for node in root.value:
         line = node.start_mark.line + 1
-        entry, found = _entry(node)
+        entry, found = _entry(node, rules)
         problems += [f"{path}:{at}: {reason}" for at, reason in found]
         if entry is None:
             continue
         if entry.id in lines:
             problems.append(f"{path}:{line}: id {entry.id!r} stands already on line {lines[entry.id]}")
         lines.setdefault(entry.id, line)
-        problems += [f"{path}:{line}: {reason}" for reason in _price_problems(entry, rules)]
         entries.append(entry)
     if problems:
         raise CatalogError("\n".join(problems))
@@ -71,6 +70,7 @@ def _fits(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_fits)]
+Lines = Mapping[tuple[str, ...], int]  # the line of each key, by its path
 
 
 class Entry(BaseModel):
@@ -93,7 +93,8 @@ RULES = {
 }
 
 
-def _entry(node: yaml.Node) -> tuple[Entry | None, list[tuple[int, str]]]:
+def _entry(node: yaml.Node, rules: Mapping[str, PriceRule]) -> tuple[Entry | None, list[tuple[int, str]]]:
+    """An item, and what is wrong with it by line; no item where nothing can be made of it."""
     line = node.start_mark.line + 1
     if not isinstance(node, yaml.MappingNode):
         return None, [(line, "an item is a mapping that starts with its id")]
@@ -102,16 +103,10 @@ def _entry(node: yaml.Node) -> tuple[Entry | None, list[tuple[int, str]]]:
         entry = Entry.model_validate(_construct(node))
     except ValidationError as error:
         return None, [_problem(problem, lines, line) for problem in error.errors(include_url=False)]
-    missing = [
-        (lines[field,], f"{field}: needs {language!r} as well")
-        for field, texts in (("name", entry.name), ("description", entry.description))
-        for language in LANGUAGES
-        if language not in texts
-    ]
-    return (None, missing) if missing else (entry, [])
+    return entry, [*_missing(entry, lines), *_mispriced(entry, rules, lines)]
 
 
-def _problem(problem: Any, lines: dict[tuple[str, ...], int], line: int) -> tuple[int, str]:
+def _problem(problem: Any, lines: Lines, line: int) -> tuple[int, str]:
     place = tuple(str(part) for part in problem["loc"] if part != "[key]")
     reason = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_pattern_mismatch":
@@ -134,10 +129,21 @@ def _lines(node: yaml.Node, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple
             yield from _lines(value, (*place, key.value))
 
 
-def _price_problems(entry: Entry, rules: Mapping[str, PriceRule]) -> Iterator[str]:
+def _missing(entry: Entry, lines: Lines) -> Iterator[tuple[int, str]]:
+    for field, texts in (("name", entry.name), ("description", entry.description)):
+        for language in LANGUAGES:
+            if language not in texts:
+                yield lines[field,], f"{field}: needs {language!r} as well"
+
+
+def _mispriced(entry: Entry, rules: Mapping[str, PriceRule], lines: Lines) -> Iterator[tuple[int, str]]:
     for channel, amount in entry.prices.items():
         rule = rules.get(channel)
+        place = f"prices.{channel}"
         if rule is None:
-            yield f"prices.{channel}: no such channel here; there is {', '.join(rules) or 'none'}"
+            reason = f"{place}: no such channel here; there is {', '.join(rules)}"
         elif not rule.minimum <= amount <= rule.maximum:
-            yield f"prices.{channel}: {amount} is not within {rule.minimum} to {rule.maximum} {rule.unit}s"
+            reason = f"{place}: {amount} is not within {rule.minimum} to {rule.maximum} {rule.unit}s"
+        else:
+            continue
+        yield lines["prices", channel], reason

@@ -8,6 +8,8 @@ from storefront import clock
 from storefront.config import settings
 from storefront.shop import catalog, forms, inventory, visit
 
+MAX_PAGE = 10_000  # nobody has bought so much; a larger number would not fit the database's
+
 blueprint = Blueprint("shop", __name__)
 
 
@@ -54,7 +56,7 @@ def use(item_id: str) -> Response:
 
 @blueprint.get("/history")
 def history() -> str:
-    page = max(0, request.args.get("page", 0, type=int))
+    page = min(max(0, request.args.get("page", 0, type=int)), MAX_PAGE)
     purchases = visit.purchases(page)
     return render_template(
         "shop/history.html",

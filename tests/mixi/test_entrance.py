@@ -1,0 +1,139 @@
+"""Who may come in: page requests of the container, and everything that pretends to be one."""
+
+import time
+from urllib.parse import quote, urlencode
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.street import APP_ID, HANAKO, PLATFORM, SHOP, TARO, Books, Container, claims, links, sign, words
+
+PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_signed_pages_open(container: Container, path: str) -> None:
+    """The container's signature opens every page, without a cookie."""
+    answer = container.get(path)
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/items/loaf", "/inventory", "/history"])
+def test_unsigned_pages_stay_shut(container: Container, path: str) -> None:
+    """Without a signature there is a way in, and no shop."""
+    answer = container.app.test_client().get(path)
+    assert answer.status_code == 401
+    assert f"{PLATFORM}/ma/{APP_ID}/" in answer.text
+    assert "data-item" not in answer.text
+
+
+def test_the_bare_address_is_kind(container: Container) -> None:
+    """Opened by hand, the shop says where it opens."""
+    answer = container.app.test_client().get("/")
+    assert answer.status_code == 200
+    assert "mixiの中で開きます" in words(answer.text)
+    assert f'href="{PLATFORM}/ma/{APP_ID}/"' in answer.text
+
+
+def test_the_legal_notice_is_open_to_all(container: Container) -> None:
+    """The law does not ask who is reading."""
+    assert container.app.test_client().get("/legal").status_code == 200
+
+
+def ask(container: Container, target: str, **headers: str) -> TestResponse:
+    return container.app.test_client().get(target, headers=headers)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda target: (target, {}),
+        lambda target: (target, {"Authorization": "OAuth nonsense"}),
+        lambda target: (target, sign("GET", target, key="another")),
+        lambda target: (target, sign("GET", target, secret="another")),
+        lambda target: (target, sign("POST", target)),
+        lambda target: (target + "&page=1", sign("GET", target)),
+        lambda target: (target.replace(HANAKO, TARO), sign("GET", target)),
+        lambda target: (target, sign("GET", target, timestamp=str(int(time.time()) - 700))),
+        lambda target: (target, sign("GET", target, timestamp=str(int(time.time()) + 700))),
+        lambda target: (target, sign("GET", f"/elsewhere{target}")),
+    ],
+    ids=["unsigned", "nonsense", "key", "secret", "method", "added", "owner", "old", "early", "elsewhere"],
+)
+def test_forgeries(container: Container, path: str, forge: object) -> None:
+    """A claim that is not signed so, here, now, opens nothing and changes nothing."""
+    target, headers = forge(f"{path}?{urlencode(claims(HANAKO))}")  # type: ignore[operator]
+    answer = ask(container, target, **headers)
+    assert answer.status_code == 401
+    assert "確認できませんでした" in answer.text
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"opensocial_app_id": "54321", "opensocial_owner_id": HANAKO},
+        {"opensocial_app_id": APP_ID},
+        {"opensocial_app_id": APP_ID, "opensocial_owner_id": [TARO, HANAKO]},
+        {"opensocial_app_id": APP_ID, "opensocial_owner_id": ""},
+        {"opensocial_app_id": APP_ID, "opensocial_owner_id": "a b"},
+        {"opensocial_app_id": APP_ID, "opensocial_owner_id": "x" * 65},
+        {"opensocial_app_id": APP_ID, "opensocial_owner_id": "a\0"},
+    ],
+    ids=str,
+)
+def test_signed_but_nobody(container: Container, query: dict[str, object]) -> None:
+    """Rightly signed, for another app or for nobody in particular: no visit."""
+    target = f"/?{urlencode(query, doseq=True)}"
+    assert ask(container, target, **sign("GET", target)).status_code == 401
+
+
+def test_a_link_cannot_name_its_visitor(container: Container) -> None:
+    """An owner id smuggled in before the container's own makes the request nobody's."""
+    target = f"/inventory?opensocial_owner_id={TARO}&{urlencode(claims(HANAKO))}"
+    assert ask(container, target, **sign("GET", target)).status_code == 401
+
+
+def test_a_body_cannot_name_its_visitor(container: Container, books: Books) -> None:
+    """The body is not signed, so nothing in it says who is asking."""
+    page = container.get("/items/loaf")
+    token = page.text.split('name="token" value="')[1].split('"')[0]
+    form = {"item": "loaf", "token": token, "opensocial_owner_id": TARO}
+    assert container.post("/mixi/payments", form).status_code == 302
+    assert TARO not in container.get("/history").text
+    assert 'data-state="create"' not in container.get("/history", owner=TARO).text
+
+
+def test_links_stay_in_the_container(container: Container) -> None:
+    """Every link and form is written for the container, and every one leads to a page."""
+    page = container.get("/").text
+    assert f'href="?guid=ON&amp;url={quote(SHOP + "/inventory", safe="")}"' in page
+    for address in links(page):
+        assert address.startswith(SHOP)
+        path, _, query = address.removeprefix(SHOP).partition("?")
+        assert container.get(path, **dict(p.split("=") for p in query.split("&") if p)).status_code == 200
+
+
+def test_shift_jis_queries_verify(container: Container) -> None:
+    """A query is verified as the bytes that came, whatever charset they are in."""
+    target = f"/?q=%8C%95%5C&{urlencode(claims(HANAKO))}"
+    assert ask(container, target, **sign("GET", target)).status_code == 200
+
+
+def test_the_switch_is_carried_by_every_link(container: Container) -> None:
+    """Once English is chosen every link goes on in English, and the platform's additions stay out."""
+    page = container.get("/items/loaf", lang="en")
+    assert "Round loaf" in page.text
+    inside = [address for address in links(page.text) if "lang=ja" not in address]
+    assert inside
+    assert all("lang=en" in address for address in inside)
+    assert all("opensocial" not in address for address in links(page.text))
+
+
+def test_accept_language_counts_only_outside(container: Container) -> None:
+    """The container never passes it on, so through the container it means nothing."""
+    english = {"Accept-Language": "en"}
+    assert "This shop opens inside" in container.app.test_client().get("/", headers=english).text
+    target = f"/?{urlencode(claims(HANAKO))}"
+    assert "まるパン" in ask(container, target, **english, **sign("GET", target)).text

@@ -1,0 +1,193 @@
+"""The pages of the shop, as their reader sees them."""
+
+import pytest
+from lxml import html
+
+from tests.street import HANAKO, TARO, Books, Container, only_form, words
+
+
+def holding(container: Container, item: str, owner: str = HANAKO) -> int | None:
+    page = html.fromstring(container.get("/inventory", owner).text)
+    found = page.cssselect(f'[data-item="{item}"]')
+    return int(found[0].attrib["data-quantity"]) if found else None
+
+
+def give(container: Container, item: str, owner: str = HANAKO) -> str:
+    code = container.start(item, owner)
+    assert container.callback(code, owner).text == "OK"
+    return code
+
+
+def test_the_shelf_sells_everything(container: Container) -> None:
+    """Every item with its price as icon, number and pt."""
+    page = html.fromstring(container.get("/").text)
+    cards = page.cssselect(".shelf > li")
+    assert len(cards) == 11
+    assert cards[0].cssselect(".amount img")[0].get("alt") == "mixiポイント"
+    assert cards[0].cssselect(".amount")[0].text_content() == "10pt"
+    assert "4,800pt" in page.text_content()
+
+
+def test_before_the_button_is_pressed(container: Container) -> None:
+    """Beside the button: what happens next, when it is delivered, that it cannot be returned, the law."""
+    text = words(container.get("/items/excalibur").text)
+    assert "購入する 100pt" in text
+    for fact in ("mixiの確認画面へ移動します", "すぐにかばんに入ります", "返品はできません", "特定商取引法"):
+        assert fact in text
+
+
+def test_an_empty_bag_teaches(container: Container) -> None:
+    """Nothing yet: the cheapest item is one tap away."""
+    assert "まずは「まるパン」から" in container.get("/inventory").text
+
+
+def test_bag_and_use(container: Container) -> None:
+    """Two loaves, one eaten, one left; the other person's bag is none of it."""
+    give(container, "loaf")
+    give(container, "loaf")
+    assert holding(container, "loaf") == 2
+    assert holding(container, "loaf", TARO) is None
+    form = only_form(container.get("/inventory").text)
+    answer = container.post(*form)
+    assert answer.status_code == 302
+    assert answer.location.startswith("http://platform.test/ma/12345/?guid=ON&url=")
+    assert holding(container, "loaf") == 1
+
+
+def test_using_twice_by_one_form(container: Container) -> None:
+    """The same form uses one, however often it is sent."""
+    give(container, "loaf")
+    give(container, "loaf")
+    form = only_form(container.get("/inventory").text)
+    assert {container.post(*form).status_code for _ in range(3)} == {302}
+    assert holding(container, "loaf") == 1
+
+
+def test_using_what_is_gone(container: Container) -> None:
+    """Two open pages, one loaf: the second press uses nothing and the count never falls below zero."""
+    give(container, "loaf")
+    first, second = (only_form(container.get("/inventory").text) for _ in range(2))
+    container.post(*first)
+    assert container.post(*second).status_code == 302
+    assert holding(container, "loaf") is None
+
+
+def test_a_sword_is_not_used_up(container: Container) -> None:
+    """What is kept for good has no use button."""
+    give(container, "excalibur")
+    assert not html.fromstring(container.get("/inventory").text).forms
+
+
+@pytest.mark.parametrize("token", ["", "x"])
+def test_use_needs_our_form(container: Container, token: str) -> None:
+    """A form that we did not make uses nothing."""
+    give(container, "loaf")
+    assert container.post("/inventory/loaf/use", {"token": token}).status_code == 400
+    assert holding(container, "loaf") == 1
+
+
+def test_history(container: Container) -> None:
+    """Newest first: item, points, state, moment and code of every purchase, and nobody else's."""
+    bought, left = give(container, "excalibur"), container.start("loaf")
+    stopped = container.start("moss")
+    container.callback(stopped, status="20")
+    rows = html.fromstring(container.get("/history").text).cssselect("[data-payment]")
+    assert [(row.get("data-payment"), row.get("data-state")) for row in rows] == [
+        (stopped, "cancel"),
+        (left, "create"),
+        (bought, "complete"),
+    ]
+    text = " ".join(rows[2].text_content().split())
+    assert "エクスカリバー" in text
+    assert "100pt" in text
+    assert bought in text
+    assert "data-payment" not in container.get("/history", TARO).text
+
+
+def test_a_long_history_has_pages(container: Container) -> None:
+    """Twenty on a page, the rest a tap away."""
+    for _ in range(21):
+        container.start("loaf")
+    first = html.fromstring(container.get("/history").text)
+    second = html.fromstring(container.get("/history", page="1").text)
+    assert [len(page.cssselect("[data-payment]")) for page in (first, second)] == [20, 1]
+    assert container.get("/history", page="-5").status_code == 200
+    assert container.get("/history", page="x").status_code == 200
+    assert container.get("/history", page="9" * 30).status_code == 200
+
+
+def test_finish_shows_our_state(container: Container, books: Books) -> None:
+    """The address may claim what it likes: the page says what our books say, and gives nothing."""
+    code = container.start("excalibur")
+    page = container.get("/mixi/finish", point_code=code, status="10")
+    assert page.status_code == 200
+    assert "購入は完了していません" in page.text
+    assert books.grants() == 0
+    container.callback(code)
+    assert "「エクスカリバー」がかばんに入りました" in words(
+        container.get("/mixi/finish", point_code=code, status="20").text
+    )
+    assert books.grants() == 1
+
+
+def test_finish_after_cancelling(container: Container) -> None:
+    """Cancelled is said, and that no points were used."""
+    code = container.start()
+    container.callback(code, status="20")
+    text = words(container.get("/mixi/finish", point_code=code, status="20").text)
+    assert "キャンセルしました" in text
+    assert "ポイントは使われていません" in text
+
+
+def test_finish_is_for_the_owner(container: Container) -> None:
+    """taro learns nothing about hanako's payment, not even that there is one."""
+    code = container.start()
+    assert container.get("/mixi/finish", TARO, point_code=code).status_code == 404
+    assert container.get("/mixi/finish", point_code="a\0").status_code == 404
+    assert container.app.test_client().get(f"/mixi/finish?point_code={code}").status_code == 401
+
+
+def test_an_unfinished_purchase_can_be_tried_again(container: Container, books: Books) -> None:
+    """One tap on the finish page makes a fresh payment."""
+    code = container.start()
+    page = container.get("/mixi/finish", point_code=code, status="20")
+    assert container.post(*only_form(page.text)).status_code == 302
+    assert books.payments() == 2
+
+
+def test_finish_goes_on_in_the_buyers_language(container: Container) -> None:
+    """The finish address carries no language, the payment remembers it."""
+    action, fields = only_form(container.get("/items/excalibur", lang="en").text)
+    assert container.post(action, fields, lang="en").status_code == 302
+    code = html.fromstring(container.get("/history").text).cssselect("[data-payment]")[0].get("data-payment")
+    page = container.get("/mixi/finish", point_code=str(code), status="10").text
+    assert '<html lang="en">' in page
+    assert "lang%3Den" in page
+    assert '<html lang="ja">' in container.get("/mixi/finish", point_code=str(code), lang="ja").text
+
+
+def test_legal_notice_says_what_is_missing(container: Container) -> None:
+    """Unfilled fields say so."""
+    assert container.get("/legal").text.count("事業者による記入がまだありません") == 7
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/nowhere", "GET", 404), ("/", "POST", 405)])
+def test_lost(container: Container, path: str, method: str, status: int) -> None:
+    """A wrong turn ends on a page with the way back."""
+    answer = container.send(method, path, HANAKO, {})
+    assert answer.status_code == status
+    assert "棚へ" in words(answer.text)
+
+
+def test_health(container: Container) -> None:
+    """The process lives; the database answers and is migrated."""
+    browser = container.app.test_client()
+    assert browser.get("/healthz").status_code == 200
+    assert browser.get("/readyz").text == "ready\n"
+
+
+def test_names_are_escaped(container: Container) -> None:
+    """Nothing of an address is markup in a page."""
+    answer = container.get("/items/<script>alert(1)</script>")
+    assert answer.status_code == 404
+    assert "<script" not in answer.text

@@ -1,0 +1,165 @@
+"""Walking the street: signed page requests, callbacks, and what the shop's books say afterwards."""
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from flask import Flask
+from lxml import html
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from storefront.db import db
+from storefront.mixi.payments import Payment, Status
+from storefront.mixi.signing import QueryClient
+from storefront.shop.inventory import Grant
+from storefront.shop.ledger import Entry
+
+SHOP = "http://shop.test:8000"
+PLATFORM = "http://platform.test"
+APP_ID = "12345"
+CONSUMER_KEY = "a consumer key"
+CONSUMER_SECRET = "a consumer secret & more"
+HANAKO = "mo3k7c2hanak0"
+TARO = "mo3w9x4tar0fr"
+
+
+class Container:
+    """Asks the shop for pages as the container would: signed, in somebody's name."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def get(self, path: str, owner: str = HANAKO, **query: str) -> TestResponse:
+        return self.send("GET", path, owner, query)
+
+    def post(self, path: str, form: Mapping[str, str], owner: str = HANAKO, **query: str) -> TestResponse:
+        return self.send("POST", path, owner, query, data=form)
+
+    def send(self, method: str, path: str, owner: str, query: Mapping[str, str], **more: Any) -> TestResponse:
+        target = f"{path}?{urlencode({**query, **claims(owner)})}"
+        return self.app.test_client().open(target, method=method, headers=sign(method, target), **more)
+
+    def buy(self, item: str = "excalibur", owner: str = HANAKO) -> TestResponse:
+        """Open the item's page and press its button."""
+        page = self.get(f"/items/{item}", owner)
+        action, fields = only_form(page.text)
+        return self.post(action, fields, owner)
+
+    def start(self, item: str = "excalibur", owner: str = HANAKO) -> str:
+        """Buy, as far as the point interface; the payment's code."""
+        assert self.buy(item, owner).status_code == 302
+        with self.app.app_context():
+            newest = select(Payment.point_code).order_by(Payment.created_at.desc()).limit(1)
+            return db.session.scalars(newest).one()
+
+    def callback(self, code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> TestResponse:
+        """What mixi's servers send when the buyer has decided."""
+        target = callback_target(code, owner, status, **changes)
+        return self.app.test_client().get(target, headers=sign("GET", target))
+
+
+class Books:
+    """What the shop's database says."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def grants(self, owner: str | None = None) -> int:
+        with self.app.app_context():
+            return db.session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0))) or 0
+
+    def earned(self) -> int:
+        with self.app.app_context():
+            return db.session.scalar(select(func.coalesce(func.sum(Entry.amount), 0))) or 0
+
+    def status(self, code: str) -> Status:
+        with self.app.app_context():
+            return db.session.get_one(Payment, code).status
+
+    def payments(self) -> int:
+        with self.app.app_context():
+            return db.session.scalar(select(func.count()).select_from(Payment)) or 0
+
+
+def claims(owner: str) -> dict[str, str]:
+    return {"opensocial_app_id": APP_ID, "opensocial_owner_id": owner}
+
+
+def sign(
+    method: str, target: str, key: str = CONSUMER_KEY, secret: str = CONSUMER_SECRET, **more: str
+) -> dict[str, str]:
+    """The headers under which the shop believes a request for `target`."""
+    return dict(QueryClient(key, secret, **more).sign(SHOP + target, method)[1])  # type: ignore[arg-type]
+
+
+def callback_target(code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> str:
+    """Path and query of a callback; a change to None leaves a parameter out."""
+    params = {
+        **claims(owner),
+        "point_code": code,
+        "status": status,
+        "updated": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **changes,
+    }
+    return f"/mixi/callback?{urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)}"
+
+
+def only_form(text: str) -> tuple[str, dict[str, str]]:
+    """Where the page's form leads inside the shop, and what it would send."""
+    form = html.fromstring(text).forms[0]
+    address = parse_qs(urlsplit(str(form.action)).query)["url"][0]
+    return str(urlsplit(address).path), {str(name): str(value) for name, value in form.form_values()}
+
+
+def links(text: str) -> list[str]:
+    """The addresses inside the shop that a page's links lead to."""
+    hrefs = [str(a.get("href")) for a in html.fromstring(text).iter("a")]
+    return [parse_qs(urlsplit(href).query)["url"][0] for href in hrefs if "url=" in href]
+
+
+def words(text: str) -> str:
+    """A page without its markup."""
+    return " ".join(html.fromstring(text).cssselect("body")[0].text_content().split())
+
+
+def at_once(*actions: Callable[[], object]) -> None:
+    """Do all of these in threads of their own, let go at the same moment; the first failure is raised."""
+    barrier = threading.Barrier(len(actions))
+
+    def act(action: Callable[[], object]) -> None:
+        barrier.wait()
+        action()
+
+    with ThreadPoolExecutor(len(actions)) as threads:
+        for done in [threads.submit(act, action) for action in actions]:
+            done.result()
+
+
+class ScriptedApi:
+    """A point API that answers what a test tells it to; at first, a fresh payment each time."""
+
+    ENTRY = (
+        '<?xml version="1.0" encoding="utf-8"?><entry xmlns="http://www.w3.org/2005/Atom">'
+        "<title/><id>{code}</id><updated>2026-01-01T00:00:00Z</updated><author/><content/>"
+        '<link href="{href}" rel="related"/></entry>'
+    )
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.status = "200 OK"
+        self.body: bytes | None = None
+        self.href = f"{PLATFORM}/point/1"
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        self.requests.append({**environ, "body": environ["wsgi.input"].read(length)})
+        start_response(self.status, [("Content-Type", "application/atom+xml;type=entry;charset=utf-8")])
+        return [self.body if self.body is not None else self.entry(secrets.token_hex(10))]
+
+    def entry(self, code: str) -> bytes:
+        return self.ENTRY.format(code=code, href=self.href.replace("&", "&amp;")).encode()

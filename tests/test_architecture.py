@@ -1,0 +1,105 @@
+"""Who may import whom. This table is the diagram."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "storefront"
+
+# A room may import itself and what stands here; of a room in another's list, any part.
+DOORS: dict[str, set[str]] = {
+    "config": set(),
+    "clock": set(),
+    "db": {"clock", "config"},
+    "health": {"db"},
+    "shop": {"clock", "config", "db"},
+    "mixi": {"clock", "config", "db", "shop"},
+    "sandbox": {"mixi.signing"},
+    "migrations": set(),
+    "__init__": {"config", "db", "health", "mixi", "shop"},
+    "cli": {"__init__", "clock", "config", "db", "mixi", "sandbox.cast", "shop"},
+}
+# Within a room, a file imports only from those before it.
+ORDER: dict[str, list[str]] = {
+    "shop": [
+        "catalog_file", "catalog", "customers", "inventory", "ledger", "visit", "forms", "pages", "errors",
+        "views", "__init__",
+    ],
+    "mixi": ["signing", "atom", "client", "channel", "payments", "entrance", "views", "__init__"],
+}  # fmt: skip
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_doors(path: Path) -> None:
+    """Every import goes through an open door, and never back."""
+    room, name = place(path)
+    for target in imports(path):
+        head, _, rest = target.partition(".")
+        if head != room:
+            open_doors = DOORS[room]
+            assert head in open_doors or any(f"{target}.".startswith(f"{door}.") for door in open_doors), (
+                target
+            )
+        elif room in ORDER:
+            order = ORDER[room]
+            assert order.index(rest or "__init__") < order.index(name), f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_stand_at_the_top(path: Path) -> None:
+    """No import hides in a function or behind TYPE_CHECKING: wanting one means a wrong room."""
+    tree = ast.parse(path.read_text())
+    top = {id(node) for node in tree.body}
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert all(id(node) in top for node in inner)
+
+
+def test_one_place_commits() -> None:
+    """`commit()` stands once in the shop's code."""
+    texts = [path.read_text() for path in FILES if "sandbox" not in path.parts]
+    assert sum(text.count(".commit()") for text in texts) == 1
+
+
+def test_one_place_reads_the_clock() -> None:
+    """Only clock.py asks the system for the time; the command that starts processes may wait by itself."""
+    for path in FILES:
+        if path.name not in ("clock.py", "cli.py") and "sandbox" not in path.parts:
+            text = path.read_text()
+            assert "datetime.now" not in text
+            assert "time.time(" not in text, path
+            assert "monotonic(" not in text, path
+
+
+def test_the_kernel_names_no_counter() -> None:
+    """Neither code nor pages of the shop's own room say the name of a platform."""
+    pages = (PACKAGE.parent / "templates" / "shop").glob("*.html")
+    for path in [*(PACKAGE / "shop").glob("*.py"), *pages]:
+        assert "mixi" not in path.read_text().lower(), path
+
+
+def place(path: Path) -> tuple[str, str]:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0], parts[-1]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """What a file imports of ours, without the leading `storefront.`; modules, never names in them."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "storefront":
+            package = node.module.removeprefix("storefront").removeprefix(".")
+            for alias in node.names:
+                target = f"{package}.{alias.name}".strip(".")
+                yield target if is_module(target) else package or "__init__"
+        elif isinstance(node, ast.Import):
+            yield from (
+                a.name.removeprefix("storefront.") for a in node.names if a.name.startswith("storefront.")
+            )
+
+
+def is_module(target: str) -> bool:
+    path = PACKAGE.joinpath(*target.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()

@@ -1,0 +1,65 @@
+"""The sandbox: the platform, imitated, across the street from the shop.
+
+It stands in for mixi so that a purchase can be tried and tested without it: the container that
+shows the shop on a phone, the point API, the screen where a buyer confirms, and the callback that
+asks the shop. It really signs, really verifies and really waits, and it acts on the answers.
+Nothing in it is real: the people are a cast, the points are play money.
+
+It shares with the shop the rules of signing and nothing else; the two meet on the wire.
+"""
+
+from pathlib import Path
+
+import requests
+from flask import Flask
+
+from storefront.sandbox import (
+    application,
+    developer,
+    forms,
+    language,
+    mixi,
+    pages,
+    people,
+    phone,
+    store,
+)
+from storefront.sandbox.context import Sandbox
+from storefront.sandbox.mixi.line import new_session
+from storefront.sandbox.settings import MIB, SandboxSettings
+
+
+def create_sandbox(settings: SandboxSettings | None = None, http: requests.Session | None = None) -> Flask:
+    """The sandbox as one Flask app. Without arguments it is configured by the environment."""
+    # The environment gives what the call leaves out, and the error names what is missing.
+    settings = settings or SandboxSettings()
+    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
+        # Cookies do not know ports: beside the shop on one host, the name must differ.
+        SESSION_COOKIE_NAME="sandbox",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        MAX_CONTENT_LENGTH=MIB,
+    )
+    app.extensions["sandbox"] = Sandbox(settings, http or new_session())
+    for room in (store, language, forms, pages, mixi):
+        room.init_app(app)
+    app.register_blueprint(phone.blueprint)
+    app.register_blueprint(developer.blueprint)
+    _fill(app, settings)
+    return app
+
+
+def folder(name: str) -> str:
+    """The folder inside the installed package, or beside it in the repository."""
+    package = Path(__file__).parent.parent
+    return str(package / name if (package / name).is_dir() else package.parent / name)
+
+
+def _fill(app: Flask, settings: SandboxSettings) -> None:
+    with app.app_context(), store.transaction() as session:
+        if not store.is_current(session):
+            people.invite(session)
+        application.register(session, settings)

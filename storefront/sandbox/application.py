@@ -1,0 +1,47 @@
+"""The registered app, as far as its developer can change it here."""
+
+from enum import StrEnum
+
+from sqlalchemy import update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.store import Base, reading, transaction
+
+
+class Switch(StrEnum):
+    """What the developer's page can turn on and off."""
+
+    IN_DEVELOPMENT = "in_development"
+    APPROVED = "approved"
+    REPLACE_ERROR_PAGES = "replace_error_pages"
+
+
+class Application(Base):
+    """One row: the app this sandbox imitates the platform for."""
+
+    __tablename__ = "application"
+
+    app_id: Mapped[str] = mapped_column(primary_key=True)
+    in_development: Mapped[bool]
+    approved: Mapped[bool]
+    replace_error_pages: Mapped[bool]
+
+
+def register(session: Session, settings: SandboxSettings) -> None:
+    """Enter the app into the store as the settings describe it, unless it is there."""
+    if session.get(Application, settings.app_id) is None:
+        switches = {switch.value: getattr(settings, switch.value) for switch in Switch}
+        session.add(Application(app_id=settings.app_id, **switches))
+
+
+def application(app_id: str) -> Application:
+    """The app as it is set now."""
+    with reading() as session:
+        return session.get_one(Application, app_id)
+
+
+def turn(app_id: str, switch: Switch, on: bool) -> None:
+    """Set one switch."""
+    with transaction() as session:
+        session.execute(update(Application).where(Application.app_id == app_id).values({switch.value: on}))

@@ -1,0 +1,38 @@
+"""The configured sandbox: its settings, its line to the shop, its keys."""
+
+from dataclasses import dataclass
+
+import requests
+from flask import current_app
+
+from storefront.mixi import signing
+from storefront.sandbox.settings import SandboxSettings
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What every room of the sandbox may ask for."""
+
+    settings: SandboxSettings
+    http: requests.Session
+
+    @property
+    def consumer(self) -> signing.Consumer:
+        """The registered app, as the one who signs requests to us."""
+        return signing.Consumer(self.settings.consumer_key, (self._secret,))
+
+    def client(self, timestamp: int, nonce: str) -> signing.QueryClient:
+        """A signer for one request to the app."""
+        return signing.QueryClient(
+            self.settings.consumer_key, client_secret=self._secret, timestamp=str(timestamp), nonce=nonce
+        )
+
+    @property
+    def _secret(self) -> str:
+        return self.settings.consumer_secret.get_secret_value()
+
+
+def sandbox() -> Sandbox:
+    """The sandbox that serves this request."""
+    configured: Sandbox = current_app.extensions["sandbox"]
+    return configured

@@ -1,0 +1,62 @@
+"""The developer's pages: how the app is registered, what the platform assumes, what the wire said."""
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from storefront.sandbox import application, clock, forms, wirelog
+from storefront.sandbox.application import Switch
+from storefront.sandbox.context import sandbox
+from storefront.sandbox.mixi import payments
+from storefront.sandbox.settings import assumptions
+from storefront.sandbox.wirelog import Kind
+
+RECENT = 20
+
+blueprint = Blueprint("developer", __name__)
+
+
+@blueprint.get("/developer")
+def show() -> ResponseReturnValue:
+    """The app as the platform knows it."""
+    settings = sandbox().settings
+    rules = [
+        (name, getattr(settings, name), field.description, source)
+        for name, (field, source) in assumptions().items()
+    ]
+    return render_template(
+        "sandbox/developer.html",
+        settings=settings,
+        app=application.application(settings.app_id),
+        rules=rules,
+        payments=payments.recent(RECENT),
+    )
+
+
+@blueprint.post("/developer/switches/<switch>")
+def turn(switch: str) -> ResponseReturnValue:
+    """Turn one switch of the app on or off."""
+    forms.check()
+    if switch not in list(Switch):
+        abort(404)
+    application.turn(sandbox().settings.app_id, Switch(switch), request.form.get("on") == "yes")
+    return redirect(url_for(".show", _anchor=switch), 303)
+
+
+@blueprint.post("/developer/payments/<code>/pay-back")
+def pay_back(code: str) -> ResponseReturnValue:
+    """Give the points of a purchase back; the app learns of it only by asking."""
+    forms.check()
+    payments.pay_back(payments.by_code(code) or abort(404), clock.now())
+    return redirect(url_for(".show", _anchor="payments"), 303)
+
+
+@blueprint.get("/log")
+def log() -> ResponseReturnValue:
+    """What went over the wire, newest first."""
+    kind = Kind(request.args["kind"]) if request.args.get("kind") in list(Kind) else None
+    # A page number that SQLite could not count to would be an error, not an empty page.
+    number = min(max(1, request.args.get("page", 1, type=int)), wirelog.KEEP)
+    rows, pages = wirelog.page(number, kind)
+    return render_template(
+        "sandbox/log.html", rows=rows, pages=pages, page=number, kind=kind, kinds=list(Kind)
+    )

@@ -1,0 +1,189 @@
+"""The container: it fetches every page of the app for the phone, server to server, and signs for it."""
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from storefront.sandbox import clock, people
+from storefront.sandbox.application import application
+from storefront.sandbox.context import Sandbox, sandbox
+from storefront.sandbox.language import N_
+from storefront.sandbox.mixi import frame, payments
+from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
+from storefront.sandbox.mixi.caller import patience
+from storefront.sandbox.mixi.line import Answer, Call, Method, NoAnswer
+from storefront.sandbox.people import User
+from storefront.sandbox.wirelog import Kind
+
+# Which redirects count is ours.
+REDIRECTS = (301, 302, 303, 307)
+HTML = ("text/html", "application/xhtml+xml")
+PASSED_BACK = ("Content-Type", "Cache-Control")
+PASSED_ON = ("User-Agent", "X-S-Display-Info")
+PASSED_ON_PREFIXES = ("X-Jphone-", "X-Up-")
+# They name the handset itself; the platform keeps them.
+KEPT = ("X-Jphone-Uid", "X-Up-Subno")
+
+blueprint = Blueprint("container", __name__)
+
+
+class Screen(Exception):
+    """The platform shows its own error screen in place of the app."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+
+
+@blueprint.route("/ma/<app_id>/", methods=["GET", "POST"], provide_automatic_options=False)
+def page(app_id: str) -> ResponseReturnValue:
+    """A page of the app, for whoever holds the phone."""
+    platform, app = _registered(app_id)
+    visitor = people.visitor()
+    if visitor is None:
+        return redirect(url_for("phone.home", hint="choose"))
+    url = _asked_for(app)
+    people.opened(visitor.owner_id, clock.now())
+    call = _page_call(platform, app.with_owner(url, visitor.owner_id))
+    try:
+        answer = call.send(platform)
+        return _shown(platform, app, visitor, call, answer, url)
+    except NoAnswer as silence:
+        call.log(silence.reason, good=False)
+        raise Screen(502, silence.reason) from None
+    except Screen as screen:
+        call.log(screen.what, good=False)
+        raise
+
+
+@blueprint.get("/mm/<app_id>/", provide_automatic_options=False)
+def image(app_id: str) -> ResponseReturnValue:
+    """An image of the app, as it is."""
+    platform, app = _registered(app_id)
+    visitor = people.visitor() or abort(403)
+    settings = platform.settings
+    call = Call(
+        Kind.IMAGE,
+        "GET",
+        app.with_owner(_asked_for(app), visitor.owner_id),
+        clock.now(),
+        seconds=settings.image_seconds,
+        max_bytes=settings.max_page_bytes,
+        headers=_headers(),
+    )
+    try:
+        answer = call.send(platform)
+    except NoAnswer as silence:
+        call.log(silence.reason, good=False)
+        abort(502)
+    if 300 <= answer.status < 400:
+        call.log(N_("Refused: an image may not redirect."), good=False)
+        abort(502)
+    call.log(N_("Passed to the phone as it is."), good=answer.status == 200)
+    return _passed(answer, answer.body)
+
+
+@blueprint.errorhandler(Screen)
+def _screen(screen: Screen) -> ResponseReturnValue:
+    return render_template("sandbox/screen.html", what=screen.what), screen.status
+
+
+def _registered(app_id: str) -> tuple[Sandbox, App]:
+    platform = sandbox()
+    settings = platform.settings
+    if request.method == "HEAD":
+        abort(405)
+    if app_id != settings.app_id:
+        abort(404)
+    return platform, App(app_id, settings.shop_url, settings.public_url)
+
+
+def _asked_for(app: App) -> str:
+    try:
+        return app.own(request.args["url"]) if "url" in request.args else app.start()
+    except (Foreign, ValueError):
+        raise Screen(400, N_("This address does not belong to the app. The app was not asked.")) from None
+
+
+def _page_call(platform: Sandbox, url: str) -> Call:
+    settings = platform.settings
+    headers = _headers()
+    method: Method = "GET"
+    body = b""
+    if request.method == "POST":
+        method = "POST"
+        body = request.get_data(cache=False)
+        headers |= {"Content-Type": request.content_type} if request.content_type else {}
+    return Call(
+        Kind.PAGE,
+        method,
+        url,
+        clock.now(),
+        seconds=settings.page_seconds,
+        max_bytes=settings.max_page_bytes,
+        headers=headers,
+        body=body,
+    )
+
+
+def _headers() -> dict[str, str]:
+    passed = {
+        name: value
+        for name, value in request.headers.items()
+        if name in PASSED_ON or (name.startswith(PASSED_ON_PREFIXES) and name not in KEPT)
+    }
+    return passed | {"X-Forwarded-For": request.remote_addr or ""}
+
+
+def _shown(
+    platform: Sandbox, app: App, visitor: User, call: Call, answer: Answer, url: str
+) -> ResponseReturnValue:
+    if 300 <= answer.status < 400:
+        return _followed(platform, app, visitor, call, answer, url)
+    html = answer.media_type in HTML
+    if html and answer.status >= 400 and application(app.app_id).replace_error_pages:
+        raise Screen(answer.status, N_("The app answered with an error page; this screen replaces it."))
+    call.log(N_("Shown on the phone."), good=answer.status < 400)
+    return _passed(answer, _dressed(platform, app, visitor, answer.body) if html else answer.body)
+
+
+def _followed(
+    platform: Sandbox, app: App, visitor: User, call: Call, answer: Answer, url: str
+) -> ResponseReturnValue:
+    hops = request.args.get("hops", 0, type=int) + 1
+    location = answer.headers.get("Location")
+    if answer.status not in REDIRECTS or not location:
+        raise Screen(502, N_("The app redirects in a way the platform does not follow."))
+    if hops > platform.settings.max_redirects:
+        raise Screen(502, N_("The app redirects too many times in a row."))
+    try:
+        leads = app.redirect(location, url)
+    except (Foreign, ValueError):
+        raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
+    if isinstance(leads, PaymentScreen):
+        payments.enter(leads.token, visitor.owner_id, clock.now(), patience(platform.settings))
+        call.log(N_("Redirected to the payment screen."), good=True)
+        return redirect(leads.url)
+    call.log(N_("Redirected to another page of the app."), good=True)
+    return redirect(app.page(leads.url, hops))
+
+
+def _dressed(platform: Sandbox, app: App, visitor: User, page: bytes) -> bytes:
+    def reroute(source: str) -> str:
+        try:
+            return app.image(app.own(source))
+        except (Foreign, ValueError):
+            return source
+
+    title = render_template("sandbox/bar.html", app_name=platform.settings.app_name, visitor=visitor)
+    return frame.dress(page, title, render_template("sandbox/foot.html"), reroute)
+
+
+def _passed(answer: Answer, body: bytes) -> Response:
+    response = Response(body, answer.status)
+    for name in PASSED_BACK:
+        if name in answer.headers:
+            response.headers[name] = answer.headers[name]
+        else:
+            response.headers.pop(name, None)
+    return response

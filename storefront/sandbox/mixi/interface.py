@@ -1,0 +1,149 @@
+"""The point interface: here the buyer decides, and sees first what happened to the money."""
+
+from time import monotonic, sleep
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from storefront.sandbox import clock, forms, people
+from storefront.sandbox.context import sandbox
+from storefront.sandbox.language import N_
+from storefront.sandbox.mixi import caller, payments
+from storefront.sandbox.mixi.addresses import App
+from storefront.sandbox.mixi.payments import Payment, Question, Status
+from storefront.sandbox.people import User
+
+# What can be bought at the top-up counter; the platform's own steps are unknown, these are ours.
+TOP_UPS = (100, 300, 500, 1000, 3000, 5000, 10000)
+CHOICES = 3
+POLL_SECONDS = 0.1
+
+blueprint = Blueprint("interface", __name__, url_prefix="/point")
+
+
+class Closed(Exception):
+    """This browser may not see the payment screen; the message says why, in a text of the catalogue."""
+
+
+class Expired(Exception):
+    """The payment screen was left open too long."""
+
+
+@blueprint.get("/<token>")
+def show(token: str) -> ResponseReturnValue:
+    """The screen this payment is at."""
+    payment, user = _admitted(token)
+    screen = _screen(payment, user)
+    return render_template(f"sandbox/point/{screen}.html", **_shown(payment, user))
+
+
+@blueprint.post("/<token>/buy")
+def buy(token: str) -> ResponseReturnValue:
+    """The buyer wants it: ask the app, then show what came of it."""
+    return _decide(token, Question.BUY)
+
+
+@blueprint.post("/<token>/cancel")
+def cancel(token: str) -> ResponseReturnValue:
+    """The buyer does not want it: tell the app, then show what came of it."""
+    return _decide(token, Question.CANCEL)
+
+
+@blueprint.post("/<token>/top-up")
+def top_up(token: str) -> ResponseReturnValue:
+    """Add points, and go on with the same purchase."""
+    payment, user = _admitted(token)
+    forms.check()
+    points = request.form.get("points", 0, type=int)
+    if points not in TOP_UPS:
+        abort(400)
+    if payment.status is Status.CREATE:
+        people.top_up(user.owner_id, points)
+    return redirect(url_for(".show", token=token), 303)
+
+
+@blueprint.errorhandler(Closed)
+def _closed(closed: Closed) -> ResponseReturnValue:
+    return render_template("sandbox/point/closed.html", why=str(closed)), 403
+
+
+@blueprint.errorhandler(Expired)
+def _expired(_expired: Expired) -> ResponseReturnValue:
+    return render_template("sandbox/point/expired.html", app_url=_app().page(_app().start())), 410
+
+
+def _decide(token: str, question: Question) -> ResponseReturnValue:
+    payment, _ = _admitted(token)
+    forms.check()
+    platform = sandbox()
+    if not caller.ask(platform, payment, question):
+        _wait(payment, platform.settings.callback_seconds + 1)
+    return redirect(url_for(".show", token=token), 303)
+
+
+def _wait(payment: Payment, seconds: float) -> None:
+    """Another press is asking the app: stay until it knows, but not for ever."""
+    deadline = monotonic() + seconds
+    while monotonic() < deadline:
+        latest = payments.by_code(payment.code)
+        if latest is None or not payments.is_asking(latest, clock.now(), _patience()):
+            return
+        sleep(POLL_SECONDS)
+
+
+def _admitted(token: str) -> tuple[Payment, User]:
+    payment, user, now = payments.by_token(token), people.visitor(), clock.now()
+    if payment is None:
+        raise Closed(N_("There is no payment at this address."))
+    if user is None or user.owner_id != payment.owner_id:
+        raise Closed(N_("This payment belongs to someone else's phone."))
+    if not payment.entered:
+        raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
+    if payment.status is Status.CREATE and payment.expires_at <= now:
+        raise Expired
+    payments.renew(payment.code, now, _patience())
+    return payment, user
+
+
+def _screen(payment: Payment, user: User) -> str:
+    if payment.status is not Status.CREATE:
+        return {Status.COMPLETE: "bought", Status.PAY_BACK: "paid_back", Status.CANCEL: "cancelled"}[
+            payment.status
+        ]
+    if payments.is_asking(payment, clock.now(), _patience()):
+        return "asking"
+    if payment.refused is not None and "again" not in request.args:
+        return "failed"
+    return "shortage" if _missing(payment) > 0 else "confirm"
+
+
+def _shown(payment: Payment, user: User) -> dict[str, object]:
+    missing = _missing(payment)
+    return {
+        "payment": payment,
+        "user": user,
+        "app_name": sandbox().settings.app_name,
+        "missing": missing,
+        "top_ups": [points for points in TOP_UPS if points >= missing][:CHOICES],
+        "finish_url": _finish(payment),
+    }
+
+
+def _missing(payment: Payment) -> int:
+    return payment.charged - payments.free(payment, clock.now(), _patience())
+
+
+def _finish(payment: Payment) -> str:
+    bought = payment.status in (Status.COMPLETE, Status.PAY_BACK)
+    # Which status a failed purchase carries back is unpublished; that it is the one of a cancel is ours.
+    status = Question.BUY if bought else Question.CANCEL
+    return _app().page(f"{payment.finish_url}?point_code={payment.code}&status={int(status)}")
+
+
+def _app() -> App:
+    settings = sandbox().settings
+    return App(settings.app_id, settings.shop_url, settings.public_url)
+
+
+def _patience() -> payments.Patience:
+    return caller.patience(sandbox().settings)

@@ -1,0 +1,169 @@
+"""The platform's line to the app: one signed request, one answer, within a time."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from threading import Thread
+from time import monotonic
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from storefront.mixi import signing
+from storefront.sandbox.context import Sandbox
+from storefront.sandbox.language import N_
+from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
+
+T = TypeVar("T")
+Method = Literal["GET", "POST"]
+
+# Small enough that a dripping answer is noticed, large enough for a page in a few reads.
+CHUNK = 16 * 1024
+# Addresses, names and sockets that fail raise these, and so does a query too long to be signed.
+FAILURES = (requests.RequestException, HTTPError, OSError, ValueError, signing.BadSignature)
+
+
+class NoAnswer(Exception):
+    """The app said nothing we could use; `reason` is a text of the catalogue."""
+
+    reason = N_("The app could not be reached.")
+
+
+class TimedOut(NoAnswer):
+    reason = N_("The app took too long.")
+
+
+class TooLarge(NoAnswer):
+    reason = N_("The app's answer was too large.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the app said. `headers` ignores the case of names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("Content-Type", "")
+
+    @property
+    def media_type(self) -> str:
+        return self.content_type.partition(";")[0].strip().lower()
+
+
+@dataclass
+class Call:
+    """One request to the app and what became of it; `log()` writes it down."""
+
+    kind: Kind
+    method: Method
+    url: str
+    at: datetime
+    seconds: float
+    max_bytes: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    base_string: str = ""
+    answer: Answer | None = None
+    took: float = 0.0
+
+    def send(self, sandbox: Sandbox) -> Answer:
+        """Sign it, send it, and return the answer, or raise NoAnswer."""
+        started = monotonic()
+        try:
+            self._sign(sandbox)
+            self.answer = within(self.seconds, lambda: self._exchange(sandbox.http))
+        except (TimeoutError, requests.Timeout):
+            raise TimedOut from None
+        except FAILURES:
+            raise NoAnswer from None
+        finally:
+            self.took = monotonic() - started
+        return self.answer
+
+    def log(self, verdict: str, *, good: bool) -> None:
+        """Put the exchange into the wire log, with what we made of it in words."""
+        answer = self.answer
+        record(
+            Exchange(
+                at=self.at,
+                kind=self.kind,
+                method=self.method,
+                url=self.url,
+                base_string=self.base_string,
+                sent=f"({len(self.body)} bytes of form, not signed)" if self.body else "",
+                status=answer and answer.status,
+                answer=excerpt(answer.content_type, answer.body) if answer else "",
+                milliseconds=round(self.took * 1000),
+                good=good,
+                verdict=verdict,
+            )
+        )
+
+    def _sign(self, sandbox: Sandbox) -> None:
+        timestamp = int(self.at.timestamp())
+        client = sandbox.client(timestamp, secrets.token_hex(10))
+        _, signed, _ = client.sign(self.url, self.method)
+        self.headers["Authorization"] = signed["Authorization"].replace("OAuth ", 'OAuth realm="", ', 1)
+        parts = urlsplit(self.url)
+        address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+        # Reading our own signature back gives the base string to show, and catches a slip of ours.
+        self.base_string = sandbox.consumer.verify(
+            self.method,
+            address,
+            parts.query.encode("ascii"),
+            self.headers["Authorization"],
+            now=timestamp,
+            window=0,
+        ).base_string
+
+    def _exchange(self, http: requests.Session) -> Answer:
+        prepared = requests.Request(self.method, self.url, headers=self.headers, data=self.body).prepare()
+        # requests tidies percent-escapes; the app must see the bytes that were signed.
+        prepared.url = self.url
+        # A kept connection may be closed by the app just as it is used; one each is plainer.
+        prepared.headers["Connection"] = "close"
+        deadline = monotonic() + self.seconds
+        with http.send(prepared, stream=True, timeout=self.seconds, allow_redirects=False) as response:
+            body = bytearray()
+            for chunk in response.iter_content(CHUNK):
+                body += chunk
+                if len(body) > self.max_bytes:
+                    raise TooLarge
+                if monotonic() > deadline:
+                    raise TimedOut
+            return Answer(response.status_code, response.headers, bytes(body))
+
+
+def new_session() -> requests.Session:
+    """A line that obeys no proxy variables, never retries and keeps no cookies."""
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.clear()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=0, pool_maxsize=16))
+    return session
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What `work` returns, or TimeoutError when it takes longer; names, sockets and all."""
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # raised again by the one who waits
+            result.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return result.result(timeout=seconds)

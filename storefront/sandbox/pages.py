@@ -1,0 +1,62 @@
+"""What every page of the sandbox shares: filters, headers, and well-made error pages."""
+
+from flask import Flask, Response, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from storefront.sandbox.language import N_
+
+POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'"
+
+MINUS = "\N{MINUS SIGN}"
+
+TITLES = {
+    400: N_("This form is out of date."),
+    403: N_("This is not open to you."),
+    404: N_("There is nothing at this address."),
+    405: N_("This address does not take that kind of request."),
+    413: N_("That was too much to send."),
+    502: N_("The app could not be reached."),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Dress the pages and the errors of the app."""
+    app.add_template_filter(lambda points: f"{points:,}", "grouped")
+    app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
+    # For a text that was marked elsewhere and is shown here.
+    app.add_template_filter(lambda text: gettext(text), "translated")
+    app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(Exception, _crash)
+    app.after_request(_headers)
+
+
+def _error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return error.response
+    status = error.code or 500
+    if request.path.startswith("/atom/"):
+        return f"{error.name}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
+    title = TITLES.get(status, N_("The sandbox stumbled."))
+    response = Response(render_template("sandbox/error.html", title=title, status=status), status)
+    if status == 405:
+        response.headers.extend(
+            [(name, value) for name, value in error.get_headers() if name.lower() == "allow"]
+        )
+    return response
+
+
+def _crash(error: Exception) -> ResponseReturnValue:
+    current_app.logger.exception("the sandbox stumbled")
+    return _error(InternalServerError())
+
+
+def _headers(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    if request.path.startswith(("/ma/", "/mm/", "/static/")):
+        return response
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,84 @@
+"""The simulated users: what they own, and who of them is holding the phone."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from flask import session as browser
+from sqlalchemy import CheckConstraint, String, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.sandbox.cast import BY_KEY, BY_OWNER, CAST, Persona
+from storefront.sandbox.store import Base, Moment, reading, transaction
+
+
+class User(Base):
+    """A member of the cast and the points it has now."""
+
+    __tablename__ = "user"
+    __table_args__ = (CheckConstraint("balance >= 0"),)
+
+    owner_id: Mapped[str] = mapped_column(String(13), primary_key=True)
+    balance: Mapped[int]
+    topped_up: Mapped[int] = mapped_column(default=0)
+    opened_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    @property
+    def persona(self) -> Persona:
+        return BY_OWNER[self.owner_id]
+
+    @property
+    def change(self) -> int:
+        """Points won or lost since the start."""
+        return self.balance - self.persona.points
+
+
+def invite(session: Session) -> None:
+    """Fill a new store with the cast."""
+    session.add_all(User(owner_id=persona.owner_id, balance=persona.points) for persona in CAST)
+
+
+def everyone() -> Sequence[User]:
+    """The cast, in the order of the programme."""
+    with reading() as session:
+        users = {user.owner_id: user for user in session.scalars(select(User))}
+    return [users[persona.owner_id] for persona in CAST]
+
+
+def find(owner_id: str) -> User | None:
+    """The user with this id, if there is one."""
+    with reading() as session:
+        return session.get(User, owner_id)
+
+
+def pick_up_phone(key: str) -> bool:
+    """From now on this browser is the phone of that persona; False if there is no such person."""
+    if key not in BY_KEY:
+        return False
+    browser["owner"] = BY_KEY[key].owner_id
+    return True
+
+
+def visitor() -> User | None:
+    """Whoever holds the phone."""
+    return find(browser.get("owner", ""))
+
+
+def opened(owner_id: str, now: datetime) -> None:
+    """Remember that this user has the app; without it the API does not speak about them."""
+    with transaction() as session:
+        session.execute(update(User).where(User.owner_id == owner_id).values(opened_at=now))
+
+
+def top_up(owner_id: str, points: int) -> None:
+    """Add points, as if they had been paid for."""
+    with transaction() as session:
+        more = {"balance": User.balance + points, "topped_up": User.topped_up + points}
+        session.execute(update(User).where(User.owner_id == owner_id).values(more))
+
+
+def reset() -> None:
+    """Give everyone the points they started with."""
+    with transaction() as session:
+        for persona in CAST:
+            again = {"balance": persona.points, "topped_up": 0}
+            session.execute(update(User).where(User.owner_id == persona.owner_id).values(again))

@@ -1,0 +1,90 @@
+"""What the sandbox is told from outside, and what it had to assume about the platform."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from storefront.sandbox.language import N_
+
+MIB = 1024 * 1024
+
+
+def fact(default: int, meaning: str) -> int:
+    """A number the platform published."""
+    field: int = Field(default, gt=0, description=meaning, json_schema_extra={"source": "fact"})
+    return field
+
+
+def ours(default: int, meaning: str) -> int:
+    """A number the platform never published; this one is our guess."""
+    field: int = Field(default, gt=0, description=meaning, json_schema_extra={"source": "ours"})
+    return field
+
+
+def our_switch(meaning: str, *, default: bool = False) -> bool:
+    """A behaviour of the platform that nobody outside knows; this one is our guess."""
+    field: bool = Field(default, description=meaning, json_schema_extra={"source": "ours"})
+    return field
+
+
+class SandboxSettings(BaseSettings):
+    """Read from the environment, with the prefix SANDBOX_; never changed afterwards."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True, hide_input_in_errors=True)
+
+    public_url: str = Field(description="Where phones and the shop reach this sandbox.")
+    shop_url: str = Field(description="The server of the registered app.")
+    app_id: str = Field(pattern=r"^[0-9A-Za-z_-]+$", description="The registered app.")
+    app_name: str = Field(default="灯台の町の道具屋", description="The app's name, as the platform shows it.")
+    consumer_key: str = Field(min_length=1, description="The app's consumer key.")
+    consumer_secret: SecretStr = Field(min_length=1)
+    secret_key: SecretStr = Field(min_length=16)
+    database_url: SecretStr = SecretStr("sqlite:///sandbox.db")
+
+    callback_seconds: int = fact(10, N_("How long a callback may take to be answered."))
+    page_seconds: int = fact(10, N_("How long a page of the app may take."))
+    image_seconds: int = fact(5, N_("How long an image of the app may take."))
+    min_point: int = fact(10, N_("The fewest points one purchase may cost."))
+    max_point: int = fact(5000, N_("The most points one purchase may cost on a mobile phone."))
+    name_width: int = ours(
+        128, N_("The widest item name, in half-width columns. That a full-width character takes two is ours.")
+    )
+    interface_ttl: int = ours(180, N_("Seconds a payment screen stays open after each step."))
+    api_timestamp_skew: int = ours(300, N_("How many seconds the clock of an API caller may be off."))
+    max_page_bytes: int = ours(MIB, N_("The largest page or image of the app, in bytes."))
+    max_redirects: int = ours(5, N_("How many redirects in a row the container follows."))
+    strict_ok_body: bool = our_switch(
+        N_("Whether a callback's answer must be OK to the letter, with no white space around it.")
+    )
+    replace_error_pages: bool = our_switch(
+        N_("Whether the platform shows its own screen in place of the app's error pages.")
+    )
+    in_development: bool = our_switch(
+        N_("Whether the app starts out in development, where every purchase is a test.")
+    )
+    approved: bool = our_switch(N_("Whether the app starts out approved for payment."), default=True)
+
+    @field_validator("public_url", "shop_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must begin with http:// or https:// and a host")
+        if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+            raise ValueError("must be scheme, host and port only")
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+Source = Literal["fact", "ours"]
+
+
+def assumptions() -> dict[str, tuple[FieldInfo, Source]]:
+    """The settings that imitate a rule of the platform, each with where the rule comes from."""
+    rules: dict[str, tuple[FieldInfo, Source]] = {}
+    for name, field in SandboxSettings.model_fields.items():
+        if isinstance(field.json_schema_extra, dict):
+            rules[name] = (field, "fact" if field.json_schema_extra["source"] == "fact" else "ours")
+    return rules

@@ -1,0 +1,104 @@
+"""The log of everything that went over the wire, in both directions, without its secrets."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.sandbox.store import Base, Moment, reading, transaction
+
+# Enough for a long afternoon; a page shows a handful of rows.
+KEEP = 3000
+PAGE = 25
+EXCERPT = 500
+
+HIDDEN = "[…]"
+_SECRETS = (
+    # A signature in a header, a query or a base string.
+    re.compile(r"(oauth_signature(?:=|%3D|%253D)\"?)[^\s\"&,<>]+", re.IGNORECASE),
+    # A token in a query or a form: token=…, csrf_token=…, session=…
+    re.compile(r"((?:token|csrf|secret|password|session)[a-z_]*(?:=|%3D|%253D))[^\s\"'&%<>]+", re.IGNORECASE),
+    # What a page hides in its forms.
+    re.compile(r"(<input\b(?=[^>]*\btype=[\"']?hidden)[^>]*?\bvalue=[\"']?)[^\"'>\s]+", re.IGNORECASE),
+    re.compile(r"(<button\b(?=[^>]*\bname=)[^>]*?\bvalue=[\"'])[^\"'>]{16,}", re.IGNORECASE),
+)
+
+
+class Kind(StrEnum):
+    """What a request was for."""
+
+    PAGE = "page"
+    IMAGE = "image"
+    API = "api"
+    CALLBACK = "callback"
+
+
+class Exchange(Base):
+    """One request and its answer."""
+
+    __tablename__ = "wire"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+    kind: Mapped[Kind]
+    method: Mapped[str]
+    url: Mapped[str]
+    base_string: Mapped[str]
+    sent: Mapped[str] = mapped_column(default="")
+    status: Mapped[int | None]
+    answer: Mapped[str] = mapped_column(default="")
+    milliseconds: Mapped[int]
+    good: Mapped[bool]
+    verdict: Mapped[str]
+
+    @property
+    def incoming(self) -> bool:
+        """Whether the shop asked us; otherwise we asked the shop."""
+        return self.kind is Kind.API
+
+    @property
+    def path(self) -> str:
+        """The address without its host and query."""
+        return urlsplit(self.url).path
+
+
+def record(exchange: Exchange) -> None:
+    """Write one exchange down, redacted, and forget the oldest."""
+    exchange.url = redact(exchange.url)
+    exchange.base_string = redact(exchange.base_string)
+    exchange.sent = redact(exchange.sent or "")
+    exchange.answer = redact(exchange.answer or "")
+    with transaction() as session:
+        session.add(exchange)
+        session.flush()
+        session.execute(delete(Exchange).where(Exchange.id <= exchange.id - KEEP))
+
+
+def excerpt(content_type: str, body: bytes) -> str:
+    """The beginning of a text answer; nothing of an image."""
+    if not re.match(r"text/|application/(.*xml|json)", content_type):
+        return ""
+    # Redact before cutting: half a field would no longer be recognised.
+    return redact(body.decode("utf-8", "replace").replace("\0", ""))[:EXCERPT].strip()
+
+
+def redact(text: str) -> str:
+    """The same text without signatures, tokens and hidden fields."""
+    for secret in _SECRETS:
+        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+def page(number: int, kind: Kind | None) -> tuple[Sequence[Exchange], int]:
+    """One page of the log, newest first, and how many pages there are."""
+    chosen = select(Exchange) if kind is None else select(Exchange).where(Exchange.kind == kind)
+    with reading() as session:
+        total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+        rows = session.scalars(
+            chosen.order_by(Exchange.id.desc()).limit(PAGE).offset((number - 1) * PAGE)
+        ).all()
+    return rows, max(1, -(-total // PAGE))

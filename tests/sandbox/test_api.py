@@ -1,0 +1,266 @@
+"""The point API takes a properly signed, well-formed request, and says why it takes no other."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from flask import Flask
+
+from storefront.mixi import signing
+from storefront.sandbox.mixi import atom, payments
+from tests.sandbox.conftest import API, PLATFORM, TEST_XML, XML, Phone, Purchase, Shop, owner, read_created
+
+
+@pytest.fixture(autouse=True)
+def _opened(phone: Phone) -> None:
+    """Hanako and Taro have opened the app."""
+    for key in ("taro", "hanako"):
+        phone.belongs_to(key).page("http://shop.test/")
+
+
+def test_create_answers_with_a_code_and_the_payment_screen(shop: Shop) -> None:
+    """A signed request for one item is answered by an entry with a code and a related link."""
+    answer = shop.create()
+    created = read_created(answer)
+    assert answer.content_type == "application/atom+xml;type=entry;charset=utf-8"
+    assert len(created.code) <= 40
+    assert created.url.startswith(f"{PLATFORM}/point/")
+    assert 'rel="related"' in answer.text
+    assert re.search(r"<updated>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ</updated>", answer.text)
+
+
+def test_every_payment_has_its_own_code(shop: Shop) -> None:
+    """Two equal requests are two payments."""
+    assert read_created(shop.create()).code != read_created(shop.create()).code
+
+
+def test_attribute_order_of_the_link_varies() -> None:
+    """Nobody can rely on the order of the link's attributes."""
+    links = {atom.write_created(code, "now", "http://x/").index(b"rel=") for code in ("aaa", "aab")}
+    assert len(links) == 2
+
+
+def test_confirm_repeats_the_request_and_tells_the_state(shop: Shop) -> None:
+    """A confirmation carries the item, both addresses and the state of the payment."""
+    code = read_created(shop.create()).code
+    answer = shop.confirm(code)
+    assert answer.status_code == 200
+    for part in (
+        "エクスカリバー",
+        'id="excalibur"',
+        'point="100"',
+        "http://shop.test/callback",
+        f"<id>{code}</id>",
+    ):
+        assert part in answer.text
+    assert "<point:status>create</point:status>" in answer.text
+
+
+def test_confirm_marks_a_test_purchase(shop: Shop) -> None:
+    """A test purchase says so in its confirmation."""
+    code = read_created(shop.create(xml=TEST_XML)).code
+    assert '<point:status is_test="true">create</point:status>' in shop.confirm(code).text
+
+
+def test_unknown_code(shop: Shop) -> None:
+    """A code nobody was given is 404."""
+    assert shop.confirm("nosuchcode").status_code == 404
+
+
+def test_code_of_another_user(shop: Shop) -> None:
+    """Another user's payment is 403."""
+    assert shop.confirm(read_created(shop.create("hanako")).code, "taro").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"secret": "wrong"}, "signature_invalid"),
+        ({"consumer_key": "someoneelse"}, "consumer_key_unknown"),
+        ({"timestamp": 1254282755}, "timestamp_refused"),
+        ({"version": "2.0"}, "version_rejected"),
+        ({"signature_method": "RSA-SHA1"}, "signature_method_rejected"),
+        ({"nonce": None}, "parameter_absent"),
+        ({"body_hash": None}, "parameter_absent"),
+        ({"body_hash": "wrong"}, "parameter_rejected"),
+        ({"sent": XML.replace("100", "10").encode()}, "parameter_rejected"),
+        ({"signed_url": API.replace("http:", "https:")}, "signature_invalid"),
+    ],
+)
+def test_bad_signatures_are_refused(shop: Shop, options: dict[str, Any], problem: str) -> None:
+    """Whatever is wrong with the signature is 401 and named in WWW-Authenticate."""
+    answer = shop.create(**options)
+    assert answer.status_code == 401
+    assert f'oauth_problem="{problem}"' in answer.headers["WWW-Authenticate"]
+    assert answer.mimetype == "text/plain"
+
+
+def test_a_bad_signature_is_answered_with_the_base_string(shop: Shop) -> None:
+    """Whoever signed wrongly is shown what should have been signed."""
+    answer = shop.create(secret="wrong")
+    found = re.search(r'oauth_problem_advice="([^"]+)"', answer.headers["WWW-Authenticate"])
+    assert found
+    base = unquote(found[1])
+    assert base.startswith("POST&http%3A%2F%2Fplatform.test%3A8001%2Fatom%2Fmobile%2Fpoint%2F%40me&")
+    assert base in answer.text
+
+
+def test_an_unsigned_request_is_refused(app: Flask) -> None:
+    """Without an Authorization header there is no answer but 401."""
+    answer = app.test_client().post("/atom/mobile/point/@me", data=XML.encode())
+    assert answer.status_code == 401
+
+
+def test_a_nonce_counts_once(shop: Shop) -> None:
+    """The same nonce is not accepted again while its timestamp would be."""
+    assert shop.create(nonce="once").status_code == 200
+    answer = shop.create(nonce="once")
+    assert answer.status_code == 401
+    assert 'oauth_problem="nonce_used"' in answer.headers["WWW-Authenticate"]
+
+
+def test_the_configured_address_is_signed_not_the_host_header(shop: Shop) -> None:
+    """A Host header of somebody's choosing changes nothing."""
+    assert shop.create(base_url="http://elsewhere.test").status_code == 200
+
+
+def test_https_is_signed_as_http(make: Callable[..., Flask], phone: Phone, shop: Shop) -> None:
+    """Behind https the base string still says http."""
+    shop.app = make(public_url="https://platform.test")
+    answer = shop.create(signed_url="http://platform.test/atom/mobile/point/@me")
+    assert answer.status_code == 200
+
+
+def test_a_parameter_in_query_and_header_counts_once(app: Flask) -> None:
+    """A SAP may repeat the requestor in its header."""
+    query, pair = f"xoauth_requestor_id={owner('hanako')}", ("xoauth_requestor_id", owner("hanako"))
+    body = XML.encode()
+    stamp = str(int(time.time()))
+    params = [
+        ("oauth_consumer_key", "38dacb31c1759ea5ecc8"),
+        ("oauth_nonce", "twice"),
+        ("oauth_signature_method", "HMAC-SHA1"),
+        ("oauth_timestamp", stamp),
+        ("oauth_body_hash", signing.body_hash(body)),
+        pair,
+    ]
+    base = signing.base_string("POST", API, signing.query_pairs(query.encode()), params)
+    params.append(("oauth_signature", signing.hmac_sha1(base, "abcdefg")))
+    header = "OAuth " + ", ".join(
+        f'{name}="{value.replace("+", "%2B").replace("=", "%3D")}"' for name, value in params
+    )
+    answer = app.test_client().post(
+        f"/atom/mobile/point/@me?{query}",
+        data=body,
+        base_url=PLATFORM,
+        content_type="application/atom+xml;type=entry",
+        headers={"Authorization": header},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_unknown_requestor(shop: Shop) -> None:
+    """Nobody may ask about a user who does not exist."""
+    assert shop.create("mo3nobody0000").status_code == 403
+
+
+def test_requestor_who_never_opened_the_app(shop: Shop) -> None:
+    """A user who has not opened the app is out of reach."""
+    answer = shop.create("jiro")
+    assert answer.status_code == 401
+    assert 'oauth_problem="permission_denied"' in answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("query", ["", "xoauth_requestor_id=a&xoauth_requestor_id=b"])
+def test_requestor_is_given_exactly_once(shop: Shop, query: str) -> None:
+    """A missing or doubled requestor is 400."""
+    assert shop.ask("POST", query, XML.encode()).status_code == 400
+
+
+def test_an_app_without_approval(phone: Phone, shop: Shop) -> None:
+    """An app that is not approved for payment gets 403."""
+    phone.press("/developer", "/developer/switches/approved", on="no")
+    assert shop.create().status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        ("\n" + XML, "first byte"),
+        (XML.replace("<title />", ""), "title"),
+        (XML.replace("<title />", "<title>x</title>"), "title must be empty"),
+        (XML.replace("<author><name /></author>", "<author />"), "name"),
+        (XML.replace("<updated />", "<updated /><updated />"), "updated"),
+        (XML.replace('type="text/xml"', 'type="text"'), "content"),
+        (XML.replace("http://mixi.jp/atom/ns#point", "http://mixi.jp/other"), "url"),
+        (XML.replace("http://www.w3.org/2005/Atom", "http://example.com/"), "namespace"),
+        (XML.replace("/callback", "/callback?code=1"), "callback_url must have no query"),
+        (XML.replace("/finish", "/finish?"), "finish_url must have no query"),
+        (XML.replace("/finish", "/" + "f" * 250), "255"),
+        (XML.replace("http://shop.test/callback", "ftp://shop.test/callback"), "http or https"),
+        (XML.replace("http://shop.test/callback", "/callback"), "http or https"),
+        (XML.replace('callback_url="http://shop.test/callback"', ""), "callback_url is missing"),
+        (XML.replace('id="excalibur"', 'id="剣"'), "id must be"),
+        (XML.replace('id="excalibur"', 'id="a-b"'), "id must be"),
+        (XML.replace('id="excalibur"', f'id="{"a" * 65}"'), "64"),
+        (XML.replace("エクスカリバー", "剣" * 65), "128"),
+        (XML.replace("エクスカリバー", " "), "name is missing"),
+        (XML.replace('point="100"', 'point="9"'), "from 10 to 5000"),
+        (XML.replace('point="100"', 'point="5001"'), "from 10 to 5000"),
+        (XML.replace('point="100"', 'point="1e2"'), "whole number"),
+        (XML.replace('point="100"', 'point="-100"'), "whole number"),
+        (
+            XML.replace("</point:items>", '<point:item id="b" name="b" point="10" /></point:items>'),
+            "exactly once",
+        ),
+        (re.sub(r"<point:item .*/>", "", XML), "exactly once"),
+        (XML.replace("</entry>", ""), "well-formed"),
+        (XML.replace("<entry", '<!DOCTYPE entry [<!ENTITY a "b">]><entry', 1), "document type"),
+        (XML.replace("エクスカリバー", "a" * 70_000), "longer"),
+        (XML.encode("shift_jis"), "UTF-8"),
+        (XML.replace("</point:items>", '</point:items><point:status is_test="yes" />'), "is_test"),
+    ],
+)
+def test_every_broken_rule_is_named(shop: Shop, xml: str | bytes, reason: str) -> None:
+    """A document that breaks a rule is 400, and the rule is in the answer."""
+    answer = shop.create(xml=xml)
+    assert answer.status_code == 400
+    assert answer.mimetype == "text/plain"
+    assert reason in answer.text
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        XML.replace("エクスカリバー", "剣" * 64),
+        XML.replace("エクスカリバー", "x" * 128),
+        XML.replace('id="excalibur"', f'id="{"a" * 64}"'),
+        XML.replace('point="100"', 'point="10"'),
+        XML.replace('point="100"', 'point="5000"'),
+    ],
+)
+def test_the_limits_themselves_are_allowed(shop: Shop, xml: str | bytes) -> None:
+    """What just fits is accepted."""
+    assert shop.create(xml=xml).status_code == 200
+
+
+def test_content_type_of_a_creation(shop: Shop) -> None:
+    """Another content type is 400."""
+    assert shop.create(content_type="text/xml").status_code == 400
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods(app: Flask, method: str) -> None:
+    """The API knows POST and GET."""
+    assert app.test_client().open("/atom/mobile/point/@me", method=method).status_code == 405
+
+
+def test_everything_is_a_test_in_development(
+    phone: Phone, shop: Shop, payment: Callable[[Purchase], payments.Payment]
+) -> None:
+    """An app in development has only test purchases."""
+    phone.press("/developer", "/developer/switches/in_development", on="yes")
+    assert payment(read_created(shop.create())).is_test

@@ -1,0 +1,354 @@
+"""The container fetches for the phone, signs for it, and lets nothing through that it should not."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+import requests
+from flask import Flask
+from werkzeug import Request, Response
+
+from storefront.mixi import signing
+from storefront.sandbox.mixi import payments
+from tests.sandbox.conftest import (
+    APP,
+    KEY,
+    PLATFORM,
+    SECRET,
+    SHOP,
+    XML,
+    Phone,
+    Purchase,
+    Sap,
+    Shop,
+    owner,
+    read_created,
+)
+from tests.wire import Wire
+
+
+@pytest.fixture
+def phone(phone: Phone) -> Phone:
+    return phone.belongs_to("hanako")
+
+
+def verified(request: Request, url: str) -> signing.Signed:
+    """The request as a SAP believes it."""
+    return signing.Consumer(KEY, (SECRET,)).verify(
+        request.method,
+        url,
+        request.environ["QUERY_STRING"].encode(),
+        request.headers["Authorization"],
+        now=int(time.time()),
+        window=60,
+    )
+
+
+def test_a_page_is_asked_for_with_the_owner_and_a_signature(phone: Phone, sap: Sap) -> None:
+    """The app learns who is looking from the query, under a signature."""
+    phone.page(f"{SHOP}/items?colour=red")
+    signed = verified(sap.last, f"{SHOP}/items")
+    assert signed.one("opensocial_owner_id") == owner("hanako")
+    assert signed.one("opensocial_app_id") == APP
+    assert signed.one("colour") == "red"
+
+
+def test_the_query_is_left_as_it_was(phone: Phone, sap: Sap) -> None:
+    """Escapes of any charset and names used twice reach the app untouched, before the two of ours."""
+    query = "q=%83%41&a=%7E&a=%41&opensocial_owner_id=mine&empty="
+    phone.page(f"{SHOP}/?{query}")
+    assert sap.last.environ["QUERY_STRING"].startswith(
+        f"{query}&opensocial_app_id={APP}&opensocial_owner_id="
+    )
+    verified(sap.last, f"{SHOP}/")
+
+
+def test_without_an_address_the_start_page_opens(phone: Phone, sap: Sap) -> None:
+    """The bare container opens the registered start address."""
+    assert "Shelf" in phone.get(f"/ma/{APP}/").text
+    assert sap.last.path == "/"
+
+
+def test_only_the_listed_headers_pass(phone: Phone, sap: Sap) -> None:
+    """No cookie, no referer, no language and no handset id ever reaches the app."""
+    phone.page(
+        f"{SHOP}/",
+        headers={
+            "User-Agent": "DoCoMo/2.0 P07A3",
+            "Cookie": "a=b",
+            "Referer": "http://x/",
+            "Accept-Language": "fr",
+            "X-Jphone-Msname": "V801SA",
+            "X-Jphone-Uid": "secret",
+            "X-Up-Devcap-Multimedia": "1",
+            "X-Up-Subno": "secret",
+            "X-S-Display-Info": "240*320",
+            "X-Forwarded-For": "10.9.8.7",
+        },
+    )
+    assert {name for name, _ in sap.last.headers} - {"Host", "Connection", "Content-Length"} == {
+        "Authorization",
+        "User-Agent",
+        "X-Forwarded-For",
+        "X-Jphone-Msname",
+        "X-Up-Devcap-Multimedia",
+        "X-S-Display-Info",
+    }
+    assert sap.last.headers["User-Agent"] == "DoCoMo/2.0 P07A3"
+    assert sap.last.headers["X-Forwarded-For"] == "127.0.0.1"
+
+
+def test_a_form_passes_and_is_not_signed(phone: Phone, sap: Sap) -> None:
+    """A POST stays a POST with its body as it is, and the body is no part of the base string."""
+    phone.post(
+        f"/ma/{APP}/?guid=ON&url={quote(SHOP + '/mixi/payments', safe='')}",
+        data=b"item=excalibur&name=%83%41",
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert sap.last.method == "POST"
+    assert sap.last.get_data() == b"item=excalibur&name=%83%41"
+    assert sap.last.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert sap.last.headers["Content-Length"] == "26"
+    signed = verified(sap.last, f"{SHOP}/mixi/payments")
+    assert "excalibur" not in signed.base_string
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
+def test_other_methods(phone: Phone, sap: Sap, method: str) -> None:
+    """The container knows GET and POST."""
+    assert phone.client.open(f"/ma/{APP}/", method=method, base_url=PLATFORM).status_code == 405
+    assert not sap.heard
+
+
+def test_nobody_holds_the_phone(app: Flask, sap: Sap) -> None:
+    """Without a chosen user the phone goes home with a hint."""
+    answer = Phone(app.test_client()).page(f"{SHOP}/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/?hint=choose")
+    assert not sap.heard
+
+
+def test_another_app(phone: Phone, sap: Sap) -> None:
+    """There is one registered app."""
+    assert phone.get("/ma/999/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://elsewhere.test/",
+        "https://shop.test/",
+        "http://shop.test:81/",
+        "http://shop.test@elsewhere.test/",
+        "http://user@shop.test/",
+        "http://shop.test.elsewhere.test/",
+        "http://shop.test\\@elsewhere.test/",
+        "http://shop.test:port/",
+        "http://[/",
+        "//shop.test/",
+        "/item/1",
+        "item/1",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "http://shop.test/a b",
+        "http://shop.test/\r\nHost: x",
+        "http://shop.test/剣",
+        "",
+    ],
+)
+def test_only_addresses_of_the_app(phone: Phone, sap: Sap, url: str) -> None:
+    """Whatever is not an absolute address of the app gives an error screen, and nobody is asked."""
+    answer = phone.page(url)
+    assert answer.status_code == 400
+    assert Phone.screen_of(answer) == "error"
+    assert not sap.heard
+
+
+def test_a_page_wears_the_platforms_bars(phone: Phone, sap: Sap) -> None:
+    """The title bar follows the body tag, the footer precedes its end, every other byte is the app's."""
+    page = '<html><BODY class="a">前<p>剣</p>後</BODY></html>'.encode("shift_jis")
+    sap.says("/sjis", page, 200, content_type="text/html; charset=Shift_JIS", **{"Set-Cookie": "a=b"})
+    answer = phone.page(f"{SHOP}/sjis")
+    start, end = page.index(b">", page.index(b"<BODY")) + 1, page.rindex(b"</BODY")
+    assert answer.data.startswith(page[:start] + b"<div style=")
+    assert page[start:end] in answer.data
+    assert answer.data.endswith(b"</div>\n" + page[end:]) or answer.data.endswith(b"</div>" + page[end:])
+    assert answer.headers["Content-Type"] == "text/html; charset=Shift_JIS"
+    assert "Set-Cookie" not in answer.headers or "a=b" not in answer.headers["Set-Cookie"]
+
+
+def test_images_of_the_app_go_through_the_platform(phone: Phone, sap: Sap) -> None:
+    """Absolute images of the app are rerouted, those of others are not."""
+    sap.says(
+        "/", f'<body><img alt="" src="{SHOP}/a.svg?x=1&amp;y=2"><img src="http://else.test/b.png"></body>'
+    )
+    text = phone.page(f"{SHOP}/").text
+    assert f'src="/mm/{APP}/?url=http%3A%2F%2Fshop.test%2Fa.svg%3Fx%3D1%26y%3D2"' in text
+    assert 'src="http://else.test/b.png"' in text
+
+
+def test_an_image_is_passed_as_it_is(phone: Phone, sap: Sap) -> None:
+    """An image is fetched with a signature and handed on with its type and caching."""
+    sap.says(
+        "/a.svg",
+        b"<body></body>",
+        200,
+        content_type="image/svg+xml",
+        **{"Cache-Control": "max-age=60", "X-Own": "1"},
+    )
+    answer = phone.get(f"/mm/{APP}/?url={quote(SHOP + '/a.svg', safe='')}")
+    assert (answer.data, answer.headers["Content-Type"]) == (b"<body></body>", "image/svg+xml")
+    assert answer.headers["Cache-Control"] == "max-age=60"
+    assert "X-Own" not in answer.headers
+    verified(sap.last, f"{SHOP}/a.svg")
+
+
+def test_an_image_may_not_redirect(phone: Phone, sap: Sap) -> None:
+    """A redirected image is a broken image."""
+    sap.redirects("/a.svg", f"{SHOP}/b.svg")
+    assert phone.get(f"/mm/{APP}/?url={quote(SHOP + '/a.svg', safe='')}").status_code == 502
+    assert len(sap.heard) == 1
+
+
+def test_what_is_no_page_is_passed_as_it_is(phone: Phone, sap: Sap) -> None:
+    """Other answers than HTML are not dressed."""
+    sap.says("/feed", "<body></body>", content_type="text/plain")
+    assert phone.page(f"{SHOP}/feed").text == "<body></body>"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307])
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"{SHOP}/next?a=%83",
+        "/next?a=%83",
+        "next?a=%83",
+        f"{PLATFORM}/ma/{APP}/?guid=ON&url={quote(SHOP + '/next?a=%83', safe='')}",
+        f"?guid=ON&url={quote(SHOP + '/next?a=%83', safe='')}",
+    ],
+)
+def test_redirects_stay_in_the_container(phone: Phone, sap: Sap, location: str, status: int) -> None:
+    """Every form of a redirect to the app leads the phone to the same place in the container."""
+    sap.redirects("/go", location, status)
+    answer = phone.page(f"{SHOP}/go")
+    assert answer.status_code == 302
+    assert (
+        answer.headers["Location"]
+        == f"/ma/{APP}/?guid=ON&hops=1&url=http%3A%2F%2Fshop.test%2Fnext%3Fa%3D%2583"
+    )
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://elsewhere.test/",
+        f"{PLATFORM}/",
+        f"{PLATFORM}/ma/999/",
+        "//elsewhere.test/",
+        "http://[",
+        "javascript:1",
+    ],
+)
+def test_redirects_to_elsewhere(phone: Phone, sap: Sap, location: str) -> None:
+    """A redirect out of the platform gives an error screen."""
+    sap.redirects("/go", location)
+    answer = phone.page(f"{SHOP}/go")
+    assert answer.status_code in (400, 502) or "Location" not in answer.headers
+    assert "elsewhere" not in answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 308])
+def test_other_redirects(phone: Phone, sap: Sap, status: int) -> None:
+    """What the platform does not count as a redirect gives an error screen."""
+    sap.redirects("/go", f"{SHOP}/", status)
+    assert phone.page(f"{SHOP}/go").status_code == 502
+
+
+def test_redirects_end(phone: Phone, sap: Sap) -> None:
+    """After five redirects in a row the platform gives up."""
+    sap.redirects("/loop", f"{SHOP}/loop")
+    answer = phone.page(f"{SHOP}/loop")
+    while "Location" in answer.headers:
+        answer = phone.get(answer.headers["Location"])
+    assert answer.status_code == 502
+    assert len(sap.heard) == 6
+
+
+def test_the_payment_screen_is_reached_by_redirect(
+    phone: Phone, sap: Sap, shop: Shop, payment: Callable[[Purchase], payments.Payment]
+) -> None:
+    """A redirect to the interface is passed on unchanged, and opens that screen for this user."""
+    phone.page(f"{SHOP}/")
+    purchase = read_created(shop.create(xml=XML))
+    sap.redirects("/buy", purchase.url)
+    assert not payment(purchase).entered
+    answer = phone.page(f"{SHOP}/buy")
+    assert (answer.status_code, answer.headers["Location"]) == (302, purchase.url)
+    assert payment(purchase).entered
+
+
+@pytest.mark.parametrize("status", [400, 401, 409, 503])
+def test_error_pages_pass_by_default(phone: Phone, sap: Sap, status: int) -> None:
+    """The app's error page is shown with its status."""
+    sap.says("/", "<body>sorry</body>", status)
+    answer = phone.page(f"{SHOP}/")
+    assert answer.status_code == status
+    assert "sorry" in answer.text
+
+
+def test_error_pages_can_be_replaced(phone: Phone, sap: Sap) -> None:
+    """Switched on, the platform's own screen stands in for the app's error pages."""
+    phone.press("/developer", "/developer/switches/replace_error_pages", on="yes")
+    sap.says("/", "<body>sorry</body>", 503)
+    answer = phone.page(f"{SHOP}/")
+    assert answer.status_code == 503
+    assert "sorry" not in answer.text
+    assert Phone.screen_of(answer) == "error"
+
+
+@pytest.mark.parametrize("broken", [requests.ConnectionError(), requests.ReadTimeout(), OSError()])
+def test_silence(phone: Phone, wire: Wire, broken: Exception) -> None:
+    """An app that does not answer gives an error screen."""
+    wire.broken = broken
+    answer = phone.page(f"{SHOP}/")
+    assert answer.status_code == 502
+    assert Phone.screen_of(answer) == "error"
+
+
+def test_slowness(make: Callable[..., Flask], sap: Sap) -> None:
+    """A page has a limited time in total."""
+    let_go = threading.Event()
+
+    def slow(_request: Request) -> Response:
+        let_go.wait(5)
+        return Response("late")
+
+    sap.scripts["/slow"] = slow
+    phone = Phone(make(page_seconds=1).test_client()).belongs_to("hanako")
+    started = time.monotonic()
+    answer = phone.page(f"{SHOP}/slow")
+    let_go.set()
+    assert answer.status_code == 502
+    assert time.monotonic() - started < 3
+
+
+def test_size(make: Callable[..., Flask], sap: Sap) -> None:
+    """A page has a limited size."""
+    sap.says("/", "x" * 5000)
+    phone = Phone(make(max_page_bytes=4000).test_client()).belongs_to("hanako")
+    assert phone.page(f"{SHOP}/").status_code == 502
+
+
+def test_links_that_are_not_container_links_lead_nowhere(phone: Phone) -> None:
+    """A link like /item/1 in a page of the app ends on the sandbox's own page."""
+    answer = phone.get("/item/1")
+    assert answer.status_code == 404
+    assert re.search('class="strip"', answer.text)
+
+
+def test_a_query_nobody_would_sign(phone: Phone, sap: Sap) -> None:
+    """A page address with a hundred and more parameters gives an error screen."""
+    assert phone.page(f"{SHOP}/?" + "a=1&" * 200).status_code == 502
+    assert not sap.heard

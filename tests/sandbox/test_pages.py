@@ -1,0 +1,186 @@
+"""The sandbox's own pages say what is there, keep secrets, and act only on their own forms."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from storefront.sandbox import wirelog
+from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
+
+
+@pytest.mark.parametrize("path", ["/", "/log", "/developer", "/nothing-here"])
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_every_page_says_that_it_is_a_sandbox(phone: Phone, path: str, language: str) -> None:
+    """The standing strip is on every page, in both languages."""
+    text = phone.get(f"{path}?lang={language}").text
+    assert 'class="strip"' in text
+    assert f'<html lang="{language}">' in text
+    assert "<script" not in text
+
+
+def test_japanese_is_the_default(phone: Phone) -> None:
+    """Without a wish the pages are Japanese; the browser's wish and the chosen language count."""
+    assert 'lang="ja"' in phone.get("/").text
+    assert 'lang="en"' in phone.get("/", headers={"Accept-Language": "en-GB"}).text
+    phone.get("/?lang=ja")
+    assert '<html lang="ja"' in phone.get("/", headers={"Accept-Language": "en-GB"}).text
+
+
+def test_home_moves_to_the_public_address(app: Flask) -> None:
+    """A phone that came by another name of this machine is sent to the one its cookie is for."""
+    answer = app.test_client().get("/", base_url="http://localhost:8001")
+    assert answer.headers["Location"].startswith(PLATFORM)
+
+
+def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
+    """After a purchase the home page shows what it cost, and its state."""
+    buyer, purchase = begin()
+    buyer.buy(purchase.url)
+    text = phone.get("/").text
+    assert 'data-persona="hanako" data-balance="49900"' in text
+    assert f'data-payment="{purchase.code}" data-state="complete"' in text
+
+
+def test_reset(begin: Begin, phone: Phone, balance: Callable[[str], int]) -> None:
+    """Everyone gets back what they started with."""
+    buyer, purchase = begin()
+    buyer.buy(purchase.url)
+    phone.press("/", "/balances")
+    assert balance("hanako") == 50_000
+
+
+@pytest.mark.parametrize("path", ["/phone", "/balances", "/developer/switches/approved"])
+def test_forms_from_elsewhere(phone: Phone, path: str) -> None:
+    """A form without this browser's word is refused."""
+    assert phone.post(path, data={"persona": "hanako"}).status_code == 400
+
+
+def test_someone_who_is_not_in_the_cast(phone: Phone) -> None:
+    """Nobody can be played who is not there."""
+    assert phone.press("/", "/phone", persona="nobody").status_code == 400
+
+
+def test_developer_page_keeps_the_secret(phone: Phone) -> None:
+    """The consumer key is shown, the secret never."""
+    text = phone.get("/developer").text
+    assert KEY in text
+    assert SECRET not in text
+
+
+def test_an_empty_log_says_how_to_fill_it(phone: Phone) -> None:
+    """Before the first request the log names the button."""
+    assert "Open the app" in phone.get("/log?lang=en").text
+
+
+def test_the_log_shows_both_directions(
+    begin: Begin, phone: Phone, logged: Callable[[], list[wirelog.Exchange]]
+) -> None:
+    """Pages, API calls and callbacks are all there, newest first, with base strings."""
+    buyer, purchase = begin()
+    buyer.buy(purchase.url)
+    kinds = [row.kind.value for row in logged()]
+    assert kinds[0] == "callback"
+    assert {"page", "api", "callback"} == set(kinds)
+    assert all(row.base_string for row in logged())
+    assert purchase.code in phone.get("/log").text
+
+
+def test_the_log_keeps_secrets(
+    phone: Phone, sap: Sap, shop: Shop, logged: Callable[[], list[wirelog.Exchange]]
+) -> None:
+    """No signature and no form token is ever written down."""
+    sap.says(
+        "/",
+        '<form><input type="hidden" name="token" value="verysecret"><input value="abc" type=hidden></form>',
+    )
+    phone.belongs_to("hanako").page(f"{SHOP}/?intent_token=verysecret")
+    shop.create(secret="wrong")
+    written = " ".join(f"{row.url} {row.base_string} {row.sent} {row.answer}" for row in logged())
+    assert "verysecret" not in written
+    assert "abc" not in written
+    assert "oauth_signature=" not in written
+    assert "opensocial_owner_id" in written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'oauth_signature="aGVsbG8%3D"',
+        "oauth_signature=aGVsbG8%3D&x=1",
+        "oauth_signature%3DaGVsbG8%253D%26x",
+        "token=aGVsbG8",
+        "csrf_token%3DaGVsbG8%26x",
+        "form_token%253DaGVsbG8%2526x",
+    ],
+)
+def test_redaction(text: str) -> None:
+    """Signatures and tokens are recognised in plain and escaped form."""
+    assert "aGVsbG8" not in wirelog.redact(text)
+
+
+def test_redaction_leaves_the_method_alone() -> None:
+    """The signature method is no secret."""
+    assert wirelog.redact("oauth_signature_method=HMAC-SHA1") == "oauth_signature_method=HMAC-SHA1"
+
+
+def test_the_log_is_paged(
+    phone: Phone, logged: Callable[[], list[wirelog.Exchange]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older rows are on the next page, and the oldest are forgotten."""
+    monkeypatch.setattr(wirelog, "PAGE", 2)
+    monkeypatch.setattr(wirelog, "KEEP", 3)
+    phone.belongs_to("hanako")
+    for number in range(5):
+        phone.page(f"{SHOP}/page{number}")
+    assert "page4" in phone.get("/log").text
+    assert "page2" in phone.get("/log?page=2").text
+    assert "page1" not in phone.get("/log?page=2").text
+    assert phone.get("/log?page=99999999999999999999&kind=nothing").status_code == 200
+
+
+def test_what_the_app_says_is_shown_as_text(phone: Phone, sap: Sap) -> None:
+    """An answer in the log cannot become markup."""
+    sap.says("/", "<script>alert(1)</script>")
+    phone.belongs_to("hanako").page(f"{SHOP}/")
+    assert "<script>" not in phone.get("/log").text
+
+
+def test_healthz(app: Flask) -> None:
+    """The process says that it is there."""
+    answer = app.test_client().get("/healthz")
+    assert (answer.status_code, answer.text, answer.mimetype) == (200, "ok", "text/plain")
+
+
+def test_a_crash_shows_no_traceback(app: Flask, phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even a defect of the sandbox ends on a well-made page."""
+    monkeypatch.setattr("storefront.sandbox.phone.people.everyone", lambda: 1 / 0)
+    answer = phone.get("/?lang=en")
+    assert answer.status_code == 500
+    assert "ZeroDivision" not in answer.text
+    assert "No points were moved" in answer.text
+
+
+def test_an_old_store_is_thrown_away(
+    make: Callable[..., Flask], tmp_path: Path, phone: Phone, begin: Begin
+) -> None:
+    """A file of another version is emptied and filled anew."""
+    begin()
+    with sqlite3.connect(tmp_path / "sandbox.db") as file:
+        file.execute("PRAGMA user_version = 999")
+    make()
+    with sqlite3.connect(tmp_path / "sandbox.db") as file:
+        assert file.execute("SELECT count(*) FROM payment").fetchone() == (0,)
+        assert file.execute("SELECT count(*) FROM user").fetchone() == (5,)
+
+
+def test_a_new_process_keeps_the_store(
+    make: Callable[..., Flask], balance: Callable[[str], int], begin: Begin
+) -> None:
+    """Starting again changes nothing."""
+    phone, purchase = begin()
+    phone.buy(purchase.url)
+    make()
+    assert balance("hanako") == 49_900

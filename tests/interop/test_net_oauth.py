@@ -57,4 +57,6 @@ def test_it_accepts_our_creation(perl: Perl, container: Container, api: Scripted
     header = asked["HTTP_AUTHORIZATION"]
     assert perl("verify", *where, header, body=asked["body"]) == "accepted"
     assert perl("verify", *where, header, body=asked["body"].replace(b"100", b"010")) == "refused"
-    assert perl("verify", where[0], "xoauth_requestor_id=x", where[2], header, body=asked["body"]) == "refused"
+    assert (
+        perl("verify", where[0], "xoauth_requestor_id=x", where[2], header, body=asked["body"]) == "refused"
+    )

@@ -1,0 +1,61 @@
+"""A real browser, walking through a real demo."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import create_engine, text
+
+from tests.conftest import ENGINES, lacking
+from tests.demo import Demo, demo
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+# Chromium would look up hosts of its own at every start, and as root it needs to be without its sandbox.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if path is None:
+        lacking("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo, its shop on each engine in turn."""
+    url = None
+    if request.param == "postgresql":
+        server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.execute(text("CREATE DATABASE walk"))
+        url = server.url.set(database="walk").render_as_string(hide_password=False)
+    folder: Path = tmp_path_factory.mktemp("demo")
+    with demo(folder, url) as running:
+        yield running
+
+
+@pytest.fixture(params=["script", "no script"])
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A phone-sized page, in Japanese, with script and without."""
+    context = browser.new_context(
+        java_script_enabled=request.param == "script",
+        viewport={"width": 360, "height": 740},
+        locale="ja-JP",
+    )
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,190 @@
+"""Buying by hand: the walks a newcomer takes, in a real browser over real HTTP."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.demo import Demo
+
+
+class Walk:
+    """One simulated user's phone."""
+
+    def __init__(self, page: Page, running: Demo) -> None:
+        self.page = page
+        self.running = running
+
+    def home(self) -> None:
+        self.page.goto(self.running.platform + "/")
+
+    def open_app(self, persona: str) -> None:
+        self.home()
+        self.page.click(f'[data-persona="{persona}"] button')
+        expect(self.page.locator("h1")).to_have_text("棚")
+
+    def choose(self, name: str) -> None:
+        self.page.click(f".card:has-text('{name}')")
+        expect(self.page.locator("h1")).to_have_text(name)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=re.compile(name)).first.click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=re.compile(name)).first.click()
+
+    def buy(self, name: str) -> None:
+        """As far as the point interface."""
+        self.choose(name)
+        self.press("購入する")
+        expect(self.page).to_have_url(re.compile("/point/"))
+
+    def balance(self, persona: str) -> int:
+        self.home()
+        return int(self.page.locator(f'[data-persona="{persona}"]').get_attribute("data-balance") or "")
+
+    def held(self, item: str) -> int:
+        self.follow("かばん")
+        found = self.page.locator(f'[data-item="{item}"]')
+        return int(found.get_attribute("data-quantity") or "0") if found.count() else 0
+
+    def newest(self) -> str | None:
+        self.follow("履歴")
+        return self.page.locator("[data-state]").first.get_attribute("data-state")
+
+
+@pytest.fixture
+def walk(page: Page, running: Demo) -> Walk:
+    walk = Walk(page, running)
+    walk.home()
+    walk.press("ポイントをもとに|もどす|戻す|リセット")
+    return walk
+
+
+def test_buy(walk: Walk) -> None:
+    """taro has exactly enough: confirm, return, find the sword in the bag, points spent."""
+    walk.open_app("taro")
+    before = walk.held("excalibur")
+    walk.follow("棚")
+    walk.buy("エクスカリバー")
+    walk.press("購入する|買う")
+    walk.follow("アプリ|もどる|戻る")
+    expect(walk.page.locator("h1")).to_contain_text("かばんに入りました")
+    assert walk.held("excalibur") == before + 1
+    assert walk.newest() == "complete"
+    assert walk.balance("taro") == 0
+
+
+def test_use(walk: Walk) -> None:
+    """hanako buys a loaf and eats it."""
+    walk.open_app("hanako")
+    before = walk.held("loaf")
+    walk.follow("棚")
+    walk.buy("まるパン")
+    walk.press("購入する|買う")
+    walk.follow("アプリ|もどる|戻る")
+    assert walk.held("loaf") == before + 1
+    walk.page.locator('[data-item="loaf"] button').click()
+    assert walk.held("loaf") == before
+
+
+def test_cancel(walk: Walk) -> None:
+    """hanako thinks better of it: nothing held, nothing spent, and the pages say so."""
+    walk.open_app("hanako")
+    before = walk.held("telescope")
+    walk.follow("棚")
+    walk.buy("灯台の望遠鏡")
+    walk.press("キャンセル|やめる")
+    walk.follow("アプリ|もどる|戻る")
+    expect(walk.page.locator("h1")).to_contain_text("キャンセルしました")
+    assert walk.held("telescope") == before
+    assert walk.newest() == "cancel"
+    assert walk.balance("hanako") == 50_000
+
+
+def test_top_up(walk: Walk) -> None:
+    """yuki is a little short: she tops up, and the same purchase goes on."""
+    walk.open_app("yuki")
+    before = walk.held("excalibur")
+    walk.follow("棚")
+    walk.buy("エクスカリバー")
+    address = walk.page.url
+    walk.page.locator("form button").first.click()
+    expect(walk.page).to_have_url(address)
+    walk.press("購入する|買う")
+    walk.follow("アプリ|もどる|戻る")
+    assert walk.held("excalibur") == before + 1
+    assert walk.newest() == "complete"
+
+
+def test_leave(walk: Walk) -> None:
+    """jiro just leaves: the purchase stays unfinished, and nothing is held or owed."""
+    walk.open_app("jiro")
+    walk.buy("まるパン")
+    walk.open_app("jiro")
+    assert walk.held("loaf") == 0
+    assert walk.newest() == "create"
+    assert walk.balance("jiro") == 0
+
+
+def test_test_purchase(walk: Walk) -> None:
+    """mika tests for the shop: the goods come, no points go."""
+    walk.open_app("mika")
+    walk.buy("船長の上着")
+    expect(walk.page.locator("body")).to_contain_text("テスト")
+    walk.press("購入する|買う")
+    walk.follow("アプリ|もどる|戻る")
+    assert walk.newest() == "complete"
+    expect(walk.page.locator("[data-payment]").first).to_contain_text("テスト購入")
+
+
+def test_the_bare_shop_leads_to_the_platform(walk: Walk) -> None:
+    """Opened outside, the shop says where it opens, and its link goes there."""
+    walk.page.goto(walk.running.shop)
+    expect(walk.page.locator("h1")).to_contain_text("mixiの中で開きます")
+    walk.follow("mixiでアプリを開く")
+    expect(walk.page).to_have_url(re.compile(walk.running.platform))
+
+
+@pytest.mark.parametrize("width", [240, 360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_pages_fit_and_are_accessible(
+    browser: Browser, running: Demo, width: int, scheme: str, language: str
+) -> None:
+    """No page scrolls sideways or breaks a rule of accessibility, at any width, in light or dark."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language
+    )  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{running.platform}/?lang={language}")
+    look(page)
+    page.click('[data-persona="hanako"] button')
+    if language == "en":
+        page.click("a[hreflang=en]")
+    look(page)
+    for place in range(3):
+        page.locator(".places a").nth(place).click()
+        look(page)
+    page.locator(".foot a").first.click()
+    look(page)
+    page.locator(".places a").first.click()
+    page.locator("a.card").first.click()
+    look(page)
+    page.locator("form.buy button").click()
+    look(page)
+    page.locator("form button").last.click()
+    look(page)
+    page.goto(f"{running.platform}/log")
+    look(page)
+    page.goto(f"{running.platform}/developer")
+    look(page)
+    context.close()
+
+
+def look(page: Page) -> None:
+    overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overflow <= 0, f"{page.url} is {overflow} px too wide"
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

@@ -1,0 +1,70 @@
+"""The demo as a newcomer starts it: a process of its own with two servers behind it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = str(Path(sys.executable).parent / "storefront")
+
+
+@dataclass
+class Demo:
+    process: subprocess.Popen[str]
+    shop: str
+    platform: str
+    output: Path
+
+    def stop(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@contextmanager
+def demo(folder: Path, database_url: str | None = None) -> Iterator[Demo]:
+    """A running demo on free ports, its data in `folder`."""
+    shop_port, sandbox_port = free_ports(2)
+    output = folder / "output.txt"
+    ports = ["--shop-port", str(shop_port), "--sandbox-port", str(sandbox_port)]
+    environment = {**os.environ, **({"STOREFRONT_DATABASE_URL": database_url} if database_url else {})}
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [COMMAND, "demo", *ports, "--data", str(folder)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
+    try:
+        wait_for(lambda: "Buy something" in output.read_text() or process.poll() is not None)
+        assert process.poll() is None, output.read_text()
+        yield Demo(process, f"http://127.0.0.1:{shop_port}", f"http://127.0.0.1:{sandbox_port}", output)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+    assert not re.search(r"Traceback", output.read_text()), output.read_text()
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def wait_for(condition: object, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)

@@ -7,8 +7,10 @@ import requests
 import structlog
 from flask import Flask
 
-from storefront import config, db, health, mixi, shop
+from storefront import config, db, health, metrics, mixi, security, shop
 from storefront.config import Settings
+from storefront.mixi import payments
+from storefront.shop import inventory
 
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
@@ -26,15 +28,26 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         SETTINGS=settings,
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings),
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
         SEND_FILE_MAX_AGE_DEFAULT=31536000,  # their addresses change with their content
     )
     _log()
     db.init_app(app)
     health.init_app(app)
+    security.init_app(app, settings)
+    metrics.init_app(app, settings, _standing)
     shop.init_app(app)
     mixi.init_app(app, settings, http)
     return app
+
+
+def _standing() -> dict[str, int]:
+    """What the operator should know of at any time."""
+    return {
+        "unconfirmed_payments": payments.count_unconfirmed(),
+        "negative_holdings": len(inventory.negatives()),
+    }
 
 
 def _log() -> None:

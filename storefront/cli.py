@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -15,15 +16,22 @@ import flask_migrate
 import requests
 from flask import Flask
 
-from storefront import config, create_app, mixi
+from storefront import config, create_app, doctor, mixi, reports
+from storefront.backup import NotPossible, backup
+from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
 from storefront.db import migrate, transaction
+from storefront.doctor import Verdict
+from storefront.mixi import payments
 from storefront.mixi.channel import NAME as MIXI
+from storefront.mixi.channel import channel
+from storefront.sandbox import keys
 from storefront.sandbox.cast import BY_KEY
 from storefront.shop import catalog, catalog_file
 from storefront.shop.catalog_file import CatalogError
 
 HOST = "127.0.0.1"
+CHECK_SECONDS = 10
 ENVIRONMENT = "demo.env"
 START_SECONDS = 60
 STOP_SECONDS = 10
@@ -35,6 +43,9 @@ READY = {"shop": "/readyz", "sandbox": "/healthz"}
 
 shop_port = click.option("--shop-port", default=8000, show_default=True, help="Where it listens.")
 sandbox_port = click.option("--sandbox-port", default=8001, show_default=True, help="Where it listens.")
+
+as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
+a_day = click.DateTime(["%Y-%m-%d"])
 
 data = click.option(
     "--data",
@@ -116,6 +127,63 @@ def catalog_command(file: Path | None, check: bool) -> None:
         raise click.ClickException(f"the catalogue was not loaded:\n{error}") from None
 
 
+@main.command("doctor")
+def doctor_command() -> None:
+    """Check what the shop depends on and say what to do; exit status 1 if anything fails."""
+    failed = False
+    for finding in doctor.examine():
+        click.echo(str(finding))
+        failed = failed or finding.verdict is Verdict.FAIL
+    sys.exit(failed)
+
+
+@main.command()
+@as_csv
+def outstanding(as_csv: bool) -> None:
+    """List payments that mixi has not confirmed, and holdings below zero."""
+    with _shop().app_context():
+        reports.outstanding(sys.stdout, as_csv)
+
+
+@main.command()
+@as_csv
+@click.option("--from", "first", type=a_day, help="First day, in Japan.")
+@click.option("--until", "last", type=a_day, help="Last day, in Japan; all of it counts.")
+@click.option("--totals", is_flag=True, help="The sums of each kind, in place of the entries.")
+def ledger(as_csv: bool, first: datetime | None, last: datetime | None, totals: bool) -> None:
+    """Print the ledger; moments are in UTC."""
+    report = reports.totals if totals else reports.book
+    with _shop().app_context():
+        report(sys.stdout, as_csv, first and first.date(), last and last.date())
+
+
+@main.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup_command(file: Path) -> None:
+    """Copy a SQLite database into FILE, which must be new, while the shop goes on selling."""
+    try:
+        with _shop().app_context():
+            size = backup(file)
+    except NotPossible as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{file}: {size:,} bytes, checked.")
+
+
+@main.command()
+@click.argument("code")
+def check(code: str) -> None:
+    """Ask mixi about one payment, put ours in line with its answer, and print both sides."""
+    with _shop().app_context():
+        doubt = payments.doubt_about(code)
+        if doubt is None:
+            raise click.ClickException(f"no payment has the code {code}")
+        before = payments.word_for(code)
+        answer = payments.ask(channel(), doubt, Deadline.after(CHECK_SECONDS))
+        click.echo(f"ours    {before}")
+        click.echo(f"mixi's  {answer or 'no answer; the reason is in the log above'}")
+        click.echo(f"now     {payments.word_for(code)}")
+
+
 def _shop() -> Flask:
     try:
         return create_app()
@@ -148,6 +216,7 @@ def _environment(shop_port: int, sandbox_port: int, data: Path) -> dict[str, str
         for name in ("STOREFRONT_SECRET_KEY", "SANDBOX_SECRET_KEY", "SANDBOX_CONSUMER_SECRET")
     }
     key = kept.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
+    key_folder = data.resolve() / "keys"
     environment = {
         **secret,
         "SANDBOX_APP_ID": "12345",
@@ -164,7 +233,10 @@ def _environment(shop_port: int, sandbox_port: int, data: Path) -> dict[str, str
         "STOREFRONT_MIXI_PLATFORM_HOSTS": f"{HOST}:{sandbox_port}",
         "STOREFRONT_MIXI_TEST_OWNERS": BY_KEY["mika"].owner_id,
         "STOREFRONT_DATABASE_URL": os.environ.get("STOREFRONT_DATABASE_URL") or _sqlite(data, "storefront"),
+        "STOREFRONT_MIXI_LIFECYCLE_CERTIFICATES": f"{keys.NAME}={keys.certificate(key_folder)}",
         "SANDBOX_DATABASE_URL": _sqlite(data, "sandbox"),
+        "SANDBOX_KEYS": str(key_folder),
+        "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
         "NO_PROXY": HOST,
     }
     data.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,19 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509 import Certificate, load_pem_x509_certificate
 from flask import current_app
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "STOREFRONT_"
@@ -34,9 +45,36 @@ def _commas(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
+def _certificates(text: object) -> object:
+    """Read `name=path, name=path`; nothing of a value is repeated in an error but the name."""
+    if not isinstance(text, str):
+        return text
+    certificates: dict[str, Certificate] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, path = part.partition("=")
+        if not (equals and name and path) or name in certificates:
+            raise ValueError("must be name=path/to/certificate.pem, commas between, each name once")
+        certificates[name] = _certificate(name, Path(path))
+    return certificates
+
+
+def _certificate(name: str, path: Path) -> Certificate:
+    try:
+        certificate = load_pem_x509_certificate(path.read_bytes())
+        usable = isinstance(certificate.public_key(), RSAPublicKey)
+    except OSError:
+        raise ValueError(f"the file of {name} cannot be read") from None
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"the file of {name} is no X.509 certificate in PEM with an RSA key")
+    return certificate
+
+
 Address = Annotated[str, AfterValidator(_http)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Names = Annotated[tuple[str, ...], NoDecode]
+Certificates = Annotated[dict[str, InstanceOf[Certificate]], NoDecode, BeforeValidator(_certificates)]
 
 
 class Settings(BaseSettings):
@@ -55,12 +93,20 @@ class Settings(BaseSettings):
         "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql+psycopg://…"
     )
     catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
+    metrics_token: SecretStr | None = Field(
+        None, description="Opens /metrics to whoever sends it as a bearer token; without one there is none."
+    )
+    metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
+    database_pool_size: int = Field(10, ge=1, description="Connections of one process to PostgreSQL.")
     form_seconds: int = Field(1800, ge=60, description="How long a form stays good.")
 
     # The mixi counter
     mixi_app_id: str = Field(description="The application's id.")
     mixi_consumer_key: str = Field(description="The consumer key of its RESTful API.")
     mixi_consumer_secret: SecretStr = Field(description="The consumer secret of its RESTful API.")
+    mixi_consumer_secret_previous: SecretStr | None = Field(
+        None, description="The secret before it: still verifies, never signs."
+    )
     mixi_container_url: Address = Field(
         description="The container's address of this app, with app id and final slash."
     )
@@ -85,15 +131,32 @@ class Settings(BaseSettings):
         2.0, gt=0, description="To reach the API: a healthy host answers in far less."
     )
     mixi_read_seconds: float = Field(
-        5.0, gt=0, description="Between two bytes of the API's answer: half of the buyer's patience."
+        3.0, gt=0, description="For the head of the API's answer, and between two pieces of its body."
     )
     mixi_total_seconds: float = Field(
-        7.0, gt=0, le=9, description="For one purchase's calls together: under the container's ten."
+        6.0, gt=0, description="After that no call begins or goes on; a last wait may add one read time-out."
     )
     mixi_interface_seconds: int = Field(
         60,
         ge=1,
         description="Seconds a repeated tap gets the same interface address. Ours: mixi says 'very short'.",
+    )
+
+    mixi_taps_per_minute: int = Field(20, ge=10, description="Payments a customer may start in a minute.")
+    mixi_void_after: int = Field(
+        60, ge=11, description="Seconds after our last OK before a payment that mixi did not commit is void."
+    )
+    mixi_confirm_seconds: float = Field(
+        2.0, gt=0, le=5, description="How long a page may wait for mixi to confirm payments."
+    )
+    mixi_confirms_per_visit: int = Field(5, ge=1, description="Questions to mixi for one page at most.")
+    mixi_pay_back_days: int = Field(
+        90, ge=0, description="Days after which a confirmed payment is not looked at again. Ours."
+    )
+
+    mixi_lifecycle_certificates: Certificates = Field(
+        {},
+        description="Certificates of mixi itself, as name=path; commas between. None: events are refused.",
     )
 
     # The legal notice (特定商取引法に基づく表記); an unfilled field says so on the page
@@ -135,6 +198,9 @@ class Settings(BaseSettings):
     def _in_time(self) -> "Settings":
         if self.mixi_connect_seconds > self.mixi_total_seconds:
             raise ValueError(f"{PREFIX}MIXI_CONNECT_SECONDS must not exceed {PREFIX}MIXI_TOTAL_SECONDS")
+        # The container shows an error screen after ten seconds (spec: response contents).
+        if self.mixi_total_seconds + self.mixi_read_seconds >= 10:
+            raise ValueError(f"{PREFIX}MIXI_TOTAL_SECONDS and {PREFIX}MIXI_READ_SECONDS must stay under 10")
         return self
 
 

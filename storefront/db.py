@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from storefront.clock import Deadline, TooLate
-from storefront.config import PACKAGE
+from storefront.config import PACKAGE, Settings
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
@@ -73,6 +73,19 @@ def init_app(app: Flask) -> None:
     migrate.init_app(app, db)
     with app.app_context():
         _prepare(db.engine)
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """How the engine keeps its connections."""
+    if settings.database_url.startswith("sqlite"):
+        return {}
+    return {
+        "pool_size": settings.database_pool_size,
+        "max_overflow": 0,
+        "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
+        "pool_pre_ping": True,  # a restarted server costs a connection, not a sale
+        "connect_args": {"connect_timeout": int(LOCK_SECONDS)},
+    }
 
 
 @contextmanager

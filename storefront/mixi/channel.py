@@ -8,10 +8,14 @@ from flask import Flask, Request, current_app
 
 from storefront.config import Settings
 from storefront.mixi.client import Patience, PointClient
-from storefront.mixi.signing import Consumer, Signed
+from storefront.mixi.signing import Consumer, Publisher, Signed
 
 NAME = "mixi"
 MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
+
+
+class NoCertificate(Exception):
+    """Nobody can be believed to be mixi itself: the settings name no certificate of it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,13 @@ class Channel:
     window: int
     clock_skew: int
     interface_seconds: int
+    taps_per_minute: int
+    void_after: int
+    confirm_seconds: float
+    confirms_per_visit: int
+    pay_back_days: int
     consumer: Consumer
+    publisher: Publisher
     client: PointClient
 
     def verify(self, request: Request, now: datetime) -> Signed:
@@ -33,7 +43,16 @@ class Channel:
 
         The address is the public one we were configured with, whatever the Host header says.
         """
-        return self.consumer.verify(
+        return self._verified(self.consumer, request, now)
+
+    def verify_event(self, request: Request, now: datetime) -> Signed:
+        """What a request says under mixi's own signature, or BadSignature, or NoCertificate."""
+        if not self.publisher.certificates:
+            raise NoCertificate
+        return self._verified(self.publisher, request, now)
+
+    def _verified(self, signer: Consumer | Publisher, request: Request, now: datetime) -> Signed:
+        return signer.verify(
             request.method,
             self.public_url + request.path,
             request.query_string,
@@ -58,7 +77,13 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         window=settings.mixi_timestamp_window,
         clock_skew=settings.mixi_clock_skew,
         interface_seconds=settings.mixi_interface_seconds,
-        consumer=Consumer(settings.mixi_consumer_key, (secret,)),
+        taps_per_minute=settings.mixi_taps_per_minute,
+        void_after=settings.mixi_void_after,
+        confirm_seconds=settings.mixi_confirm_seconds,
+        confirms_per_visit=settings.mixi_confirms_per_visit,
+        pay_back_days=settings.mixi_pay_back_days,
+        consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
+        publisher=Publisher(settings.mixi_lifecycle_certificates),
         client=PointClient(
             http=http,
             consumer_key=settings.mixi_consumer_key,
@@ -71,6 +96,12 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
             ),
         ),
     )
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """Those that verify: the current one, which alone signs, and the one before it."""
+    both = (settings.mixi_consumer_secret, settings.mixi_consumer_secret_previous)
+    return tuple(secret.get_secret_value() for secret in both if secret)
 
 
 def channel() -> Channel:

@@ -1,11 +1,18 @@
 """The only HTTP of this room: creating and confirming payments."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Timer
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests_oauthlib import OAuth1
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from storefront.clock import Deadline, TooLate
@@ -57,22 +64,24 @@ class PointClient:
 
         Raises Refused or Unavailable; then nothing was charged, and nothing will be.
         """
-        entry = self._ask("POST", self.point_url, {"xoauth_requestor_id": owner_id}, request.write())
+        query = {"xoauth_requestor_id": owner_id}
+        deadline = Deadline.after(self.patience.total)
+        entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
         return entry
 
-    def get(self, owner_id: str, code: str) -> PointEntry:
+    def get(self, owner_id: str, code: str, deadline: Deadline) -> PointEntry:
         """How the platform sees a payment. Raises Refused or Unavailable."""
-        entry = self._ask(
-            "GET", self.confirm_url, {"xoauth_requestor_id": owner_id, "point_code": code}, None
-        )
+        query = {"xoauth_requestor_id": owner_id, "point_code": code}
+        entry = self._ask("GET", self.confirm_url, query, None, deadline)
         if entry.code != code:
             raise Unavailable("the answer is about another payment")
         return entry
 
-    def _ask(self, method: str, url: str, query: dict[str, str], body: bytes | None) -> PointEntry:
-        deadline = Deadline.after(self.patience.total)
+    def _ask(
+        self, method: str, url: str, query: dict[str, str], body: bytes | None, deadline: Deadline
+    ) -> PointEntry:
         address = f"{url}?{urlencode(query)}"
         try:
             try:
@@ -114,12 +123,56 @@ class PointClient:
         )
 
 
+class _Connection(HTTPConnection):
+    """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        with _cut_after(float(self.timeout or 0), self.sock):
+            return super().getresponse()
+
+
+class _SecureConnection(HTTPSConnection):
+    """The same, over TLS."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        with _cut_after(float(self.timeout or 0), self.sock):
+            return super().getresponse()
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+
 def session() -> requests.Session:
     """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
     http = requests.Session()
     for scheme in DEFAULT_PORTS:
-        http.mount(f"{scheme}://", HTTPAdapter(pool_maxsize=32, max_retries=0))
+        http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
     return http
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: socket.socket) -> Iterator[None]:
+    def cut() -> None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(seconds, cut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _read(response: requests.Response, deadline: Deadline) -> bytes:

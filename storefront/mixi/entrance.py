@@ -8,7 +8,7 @@ import structlog
 from flask import request
 
 from storefront import clock
-from storefront.mixi import payments
+from storefront.mixi import payments, taps
 from storefront.mixi.channel import NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
 from storefront.shop import customers, visit
@@ -35,7 +35,7 @@ class ContainerLinks:
 
 
 def entrance() -> Entrance:
-    return Entrance(NAME, "mixi", channel().container_url, recognise, payments.purchases, _notices)
+    return Entrance(NAME, "mixi", channel().container_url, recognise, payments.purchases, _notices, _refresh)
 
 
 def recognise() -> Visit | None:
@@ -62,4 +62,8 @@ def _owner(signed: Signed, app_id: str) -> str:
 
 
 def _notices(customer: Customer) -> Sequence[Notice]:
-    return payments.notices(customer, clock.now())
+    return taps.notices(customer, clock.now())
+
+
+def _refresh(customer: Customer, thorough: bool) -> None:
+    payments.refresh(channel(), customer.id, clock.now(), confirmed_too=thorough)

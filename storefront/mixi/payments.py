@@ -1,45 +1,50 @@
-"""Payments: begun by one tap, settled exactly once.
+"""Payments: settled exactly once, and checked until mixi has confirmed them.
 
-`start` makes a payment and says where its buyer goes. `settle` brings it to its final state when
-mixi asks. Both may be called as often as the world likes.
+`settle` brings a payment to its final state when mixi asks; call it as often as you like. `refresh`
+asks mixi, on the buyer's own visit, whether it took the points after our OK, and takes the goods back
+if it did not. There is no other way to change a status.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NoReturn
+from typing import Any
 
 import structlog
-from sqlalchemy import ForeignKey, String, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from storefront import clock
+from storefront import clock, metrics
 from storefront.clock import Deadline
-from storefront.db import Model, db, fresh, insert_once, transaction, upsert, words
-from storefront.mixi.atom import CODE_LENGTH, PointEntry, PointRequest
+from storefront.db import Model, db, fresh, insert_once, transaction, words
+from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import Channel
 from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.signing import Malformed, Signed, is_opaque
-from storefront.shop import inventory, ledger, visit
+from storefront.shop import inventory, ledger, limits, visit
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Kind
-from storefront.shop.visit import Notice, Purchase
+from storefront.shop.limits import NotForSale, Reason
+from storefront.shop.visit import Purchase
 
 UNIT = "point"
 OWNER_LENGTH = 64
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
-NOTICE_FOR = timedelta(minutes=10)
-PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
-GLANCE = 0.1  # seconds between two looks at what another request is doing
+UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
 log = structlog.get_logger()
 
 
 class Status(StrEnum):
-    """mixi's words for a payment, and one of ours: `void`, when we said OK and mixi did not commit."""
+    """mixi's words for a payment, and one of ours.
+
+    create -> complete     mixi asked, we delivered and said OK
+    create -> cancel       mixi said that the buyer cancelled
+    complete -> pay_back   mixi gave the points back
+    complete -> void       we said OK, mixi never took the points; final
+    """
 
     CREATE = "create"
     COMPLETE = "complete"
@@ -55,6 +60,14 @@ class Payment(Model):
     """One purchase at mixi, with the item's name and price as sold."""
 
     __tablename__ = "payment"
+    __table_args__ = (
+        Index(
+            "ix_payment_unconfirmed",
+            "customer_id",
+            sqlite_where=text("status = 'complete' AND confirmed_at IS NULL"),
+            postgresql_where=text("status = 'complete' AND confirmed_at IS NULL"),
+        ),
+    )
 
     point_code: Mapped[str] = mapped_column(String(CODE_LENGTH), primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
@@ -67,43 +80,12 @@ class Payment(Model):
     status: Mapped[Status] = mapped_column(words(Status))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
-    ok_at: Mapped[datetime | None]
+    ok_at: Mapped[datetime | None]  # our last OK; mixi stops listening ten seconds later
+    asked_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]  # the buyer removed the app before mixi had confirmed
+    refusal: Mapped[Reason | None] = mapped_column(words(Reason))
     item: Mapped[Item] = relationship()
-
-
-class Intent(Model):
-    """One tap on a buy button: its token is spent here, and a second tap finds the first one's redirect."""
-
-    __tablename__ = "intent"
-
-    token: Mapped[str] = mapped_column(String(40), primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
-    item_id: Mapped[str] = mapped_column(String(64))
-    started_at: Mapped[datetime]
-    failed_at: Mapped[datetime | None]
-    reference: Mapped[str] = mapped_column(String(16))
-    point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
-    redirect: Mapped[str | None] = mapped_column(String(2048))
-
-
-class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `reference` finds it in the log."""
-
-    def __init__(self, reference: str) -> None:
-        super().__init__(reference)
-        self.reference = reference
-
-
-class BeingPrepared(Exception):
-    """The first tap of this form is still being worked on."""
-
-
-class Spent(Exception):
-    """This form has long made its payment; `point_code` names it."""
-
-    def __init__(self, point_code: str) -> None:
-        super().__init__(point_code)
-        self.point_code = point_code
 
 
 class UnknownPayment(Exception):
@@ -112,19 +94,6 @@ class UnknownPayment(Exception):
 
 class Contradiction(Exception):
     """The payment is settled already, in another way."""
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A press of the buy button: who, what, for how much, and the token of the form."""
-
-    customer_id: int
-    owner_id: str
-    item_id: str
-    item_name: str
-    points: int
-    language: str
-    token: str
 
 
 @dataclass(frozen=True)
@@ -150,42 +119,73 @@ class Callback:
         return cls(code, owner_id, OUTCOMES[status])
 
 
-def start(mixi: Channel, tap: Tap, now: datetime) -> str:
-    """Make one payment for one tap, and return where its buyer goes.
+@dataclass(frozen=True)
+class Doubt:
+    """A payment that mixi is to be asked about, as it stood before the question."""
 
-    Raises NotStarted, BeingPrepared or Spent; none of them has charged anything.
-    """
-    reference = secrets.token_hex(4).upper()
-    if not _begin(mixi, tap, reference, now):
-        return _same_tap(mixi, tap, now)
-    try:
-        entry = mixi.client.create(tap.owner_id, _request(mixi, tap))
-    except (Refused, Unavailable) as failure:
-        _fail(tap, reference, failure)
-    if not _store(mixi, tap, entry):
-        _fail(tap, reference, Unavailable("the answer names a payment we have already"))
-    log.info("payment started", point_code=entry.code, item=tap.item_id, points=tap.points)
-    return str(entry.interface_url)
+    point_code: str
+    owner_id: str
+    ok_at: datetime | None
+    confirmed: bool
+
+
+def keep(session: Session, **values: Any) -> bool:
+    """Enter a new payment; false if its code is not new."""
+    return insert_once(session, Payment, **values)
 
 
 def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:
     """Bring one payment to its final state, exactly once.
 
     Call it as often as you like, from as many processes as you like. When it returns, the outcome
-    is durable and OK may be said; when it raises, nothing has changed.
+    is durable and OK may be said; when it raises, nothing has changed but the note of a refusal.
     """
-    with transaction(deadline) as session:
-        claimed = _claim(session, callback, now)
-        if claimed is None:
-            _repeat(session, callback, now)
-        elif claimed.status is Status.COMPLETE:
-            _deliver(session, claimed, now)
+    try:
+        with transaction(deadline) as session:
+            claimed = _claim(session, callback, now)
+            if claimed is None:
+                _repeat(session, callback, now)
+            elif claimed.status is Status.COMPLETE:
+                _deliver(session, claimed, now)
+    except NotForSale as refusal:
+        _note(callback, refusal.reason)
+        raise
 
 
 def deadline_of(signed: Signed, arrived: datetime, clock_skew: int) -> Deadline:
     """When mixi stops listening: time spent on the way to us or in a queue counts, too."""
     since_signed = arrived.timestamp() - signed.timestamp
     return Deadline.after(min(LISTENS, LISTENS + clock_skew - since_signed))
+
+
+def refresh(mixi: Channel, customer_id: int, now: datetime, *, confirmed_too: bool = False) -> None:
+    """Ask mixi about this customer's payments that it has not confirmed; on their own visit, and only then.
+
+    `confirmed_too` looks again at those it has, so that points given back later are found. A few
+    questions for each visit, within a short time; at the first that stays without an answer the
+    rest wait for another visit.
+    """
+    patience = Deadline.after(mixi.confirm_seconds)
+    doubts = _doubts(mixi, customer_id, now, confirmed_too)
+    for doubt in doubts:
+        if patience.left() <= 0 or ask(mixi, doubt, patience) is None:
+            return
+
+
+def ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> str | None:
+    """Ask mixi about one payment and act on the answer: mixi's word for its state, or None."""
+    fresh()  # no snapshot stays open while mixi thinks
+    asked_at = clock.now()
+    try:
+        answer = mixi.client.get(doubt.owner_id, doubt.point_code, patience)
+    except (Refused, Unavailable) as failure:
+        metrics.count_call("confirm", type(failure).__name__.lower())
+        log.warning("payment not confirmed", point_code=doubt.point_code, reason=str(failure))
+        _asked(doubt, asked_at)
+        return None
+    metrics.count_call("confirm", "answered")
+    _judge(mixi, doubt, answer.status or "", asked_at)
+    return answer.status
 
 
 def find(customer_id: int, point_code: str) -> Payment | None:
@@ -195,100 +195,38 @@ def find(customer_id: int, point_code: str) -> Payment | None:
     return db.session.scalar(select(Payment).filter_by(customer_id=customer_id, point_code=point_code))
 
 
+def doubt_about(point_code: str) -> Doubt | None:
+    """Any payment, as the operator asks about it."""
+    payment = db.session.get(Payment, point_code)
+    return _doubt(payment) if payment else None
+
+
+def unconfirmed() -> Sequence[Payment]:
+    """Every payment we said OK to without mixi's word since that it took the points; the oldest OK first."""
+    waiting = select(Payment).where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
+    return db.session.scalars(waiting.order_by(Payment.ok_at, Payment.point_code)).all()
+
+
+def count_unconfirmed() -> int:
+    """How many payments mixi has not confirmed."""
+    waiting = select(func.count()).where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
+    return db.session.scalar(waiting) or 0
+
+
+def word_for(point_code: str) -> str:
+    """How a payment stands with us, in words for the operator."""
+    payment = fresh().get_one(Payment, point_code)
+    if payment.status is not Status.COMPLETE:
+        return payment.status.value
+    return f"{payment.status.value}, {'confirmed' if payment.confirmed_at else 'not confirmed'} by mixi"
+
+
 def purchases(customer: Customer, page: int) -> Sequence[Purchase]:
-    """One page of a customer's payments, newest first."""
-    mine = select(Payment).filter_by(customer_id=customer.id).order_by(Payment.created_at.desc())
-    shown = mine.limit(visit.PAGE).offset(page * visit.PAGE)
+    """One page of a customer's payments, newest first; those long left unfinished are out of the way."""
+    recent = (Payment.status != Status.CREATE) | (Payment.created_at > clock.now() - UNFINISHED_FOR)
+    mine = select(Payment).where(Payment.customer_id == customer.id, recent)
+    shown = mine.order_by(Payment.created_at.desc()).limit(visit.PAGE).offset(page * visit.PAGE)
     return [_purchase(payment) for payment in db.session.scalars(shown)]
-
-
-def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
-    """The taps that failed lately, unless a payment has been made since."""
-    since = db.session.scalar(
-        select(Payment.created_at)
-        .filter_by(customer_id=customer.id)
-        .order_by(Payment.created_at.desc())
-        .limit(1)
-    )
-    horizon = max(now - NOTICE_FOR, since) if since else now - NOTICE_FOR
-    failed = (
-        select(Intent.reference)
-        .where(Intent.customer_id == customer.id, Intent.failed_at > horizon)
-        .order_by(Intent.failed_at.desc())
-        .limit(1)
-    )
-    return [Notice(reference) for reference in db.session.scalars(failed)]
-
-
-def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
-    """Spend the form's token, or take up a failed or abandoned try; false if another request has it."""
-    abandoned = now - timedelta(seconds=mixi.client.patience.total + LISTENS)
-    values = {"started_at": now, "failed_at": None, "reference": reference}
-    with transaction() as session:
-        spend = upsert(session, Intent).values(
-            token=tap.token, customer_id=tap.customer_id, item_id=tap.item_id, **values
-        )
-        again = Intent.redirect.is_(None) & (Intent.failed_at.is_not(None) | (Intent.started_at < abandoned))
-        statement = spend.on_conflict_do_update(index_elements=["token"], set_=values, where=again)
-        return bool(session.scalar(statement.returning(Intent.token)))
-
-
-def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
-    """The redirect of the request that came first, as soon as there is one."""
-    patience = Deadline.after(PATIENCE)
-    while patience.left() > 0:
-        intent = fresh().get_one(Intent, tap.token)
-        if intent.failed_at:
-            raise NotStarted(intent.reference)
-        if intent.redirect and intent.point_code:
-            if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
-                raise Spent(intent.point_code)
-            return intent.redirect
-        fresh()
-        clock.sleep(GLANCE)
-    raise BeingPrepared
-
-
-def _request(mixi: Channel, tap: Tap) -> PointRequest:
-    return PointRequest(
-        item_id=tap.item_id,
-        item_name=tap.item_name,
-        points=tap.points,
-        callback_url=mixi.callback_url,
-        finish_url=mixi.finish_url,
-        is_test=tap.owner_id in mixi.test_owners,
-    )
-
-
-def _fail(tap: Tap, reference: str, failure: Exception) -> NoReturn:
-    """Free the buyer to try again, and remember it for the next page."""
-    with transaction() as session:
-        session.execute(update(Intent).filter_by(token=tap.token).values(failed_at=clock.now()))
-    log.warning("payment not started", reference=reference, item=tap.item_id, reason=str(failure))
-    raise NotStarted(reference) from failure
-
-
-def _store(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:
-    """Keep the payment and the redirect together; false if the code is not new."""
-    with transaction() as session:
-        made = insert_once(
-            session,
-            Payment,
-            point_code=entry.code,
-            customer_id=tap.customer_id,
-            owner_id=tap.owner_id,
-            item_id=tap.item_id,
-            item_name=tap.item_name,
-            points=tap.points,
-            is_test=tap.owner_id in mixi.test_owners,
-            language=tap.language,
-            status=Status.CREATE,
-            created_at=clock.now(),
-        )
-        if made:
-            kept = {"point_code": entry.code, "redirect": entry.interface_url}
-            session.execute(update(Intent).filter_by(token=tap.token).values(kept))
-        return made
 
 
 def _claim(session: Session, callback: Callback, now: datetime) -> Payment | None:
@@ -296,7 +234,7 @@ def _claim(session: Session, callback: Callback, now: datetime) -> Payment | Non
     return session.scalar(
         update(Payment)
         .filter_by(point_code=callback.point_code, owner_id=callback.owner_id, status=Status.CREATE)
-        .values(status=callback.outcome, settled_at=now, ok_at=now)
+        .values(status=callback.outcome, settled_at=now, ok_at=now, refusal=None)
         .returning(Payment)
     )
 
@@ -313,11 +251,86 @@ def _repeat(session: Session, callback: Callback, now: datetime) -> None:
 
 
 def _deliver(session: Session, payment: Payment, now: datetime) -> None:
-    """Goods and book, in the claim's transaction."""
+    """Goods and book, in the claim's transaction, if the limits still allow it."""
+    limits.enforce(session, payment.item_id, payment.customer_id, now)
     key = f"mixi:{payment.point_code}"
     inventory.grant(session, payment.customer_id, payment.item_id, key, now)
     kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
     ledger.record(session, payment.customer_id, kind, points, UNIT, key, now)
+
+
+def _note(callback: Callback, reason: Reason) -> None:
+    """Keep the reason of a refusal for the finish page."""
+    named = {"point_code": callback.point_code, "owner_id": callback.owner_id, "status": Status.CREATE}
+    with transaction() as session:
+        session.execute(update(Payment).filter_by(**named).values(refusal=reason))
+
+
+def _doubts(mixi: Channel, customer_id: int, now: datetime, confirmed_too: bool) -> list[Doubt]:
+    """What to ask about: first what was never confirmed, then what has waited longest."""
+    wanted: ColumnElement[bool] = Payment.confirmed_at.is_(None)
+    if confirmed_too:
+        wanted |= Payment.settled_at > now - timedelta(days=mixi.pay_back_days)
+    query = (
+        select(Payment)
+        .where(Payment.customer_id == customer_id, Payment.status == Status.COMPLETE, wanted)
+        .order_by(Payment.confirmed_at.is_not(None), Payment.asked_at.is_not(None), Payment.asked_at)
+        .limit(mixi.confirms_per_visit)
+    )
+    return [_doubt(payment) for payment in db.session.scalars(query)]
+
+
+def _doubt(payment: Payment) -> Doubt:
+    return Doubt(payment.point_code, payment.owner_id, payment.ok_at, payment.confirmed_at is not None)
+
+
+def _judge(mixi: Channel, doubt: Doubt, answer: str, asked_at: datetime) -> None:
+    """From mixi's word to ours."""
+    if answer == Status.COMPLETE:
+        _confirm(doubt, asked_at)
+    elif answer == Status.PAY_BACK:
+        _undo(doubt, asked_at, Status.PAY_BACK, Kind.REFUND)
+    elif answer in (Status.CREATE, Status.CANCEL) and _is_forgotten(mixi, doubt, asked_at):
+        # An OK said since the question was asked may have been heard: then this changes nothing.
+        _undo(doubt, asked_at, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at)
+    else:
+        _asked(doubt, asked_at)
+
+
+def _is_forgotten(mixi: Channel, doubt: Doubt, asked_at: datetime) -> bool:
+    """Whether mixi never took the points and cannot still be acting on our last OK, so long ago it was."""
+    said_long_ago = doubt.ok_at is not None and asked_at - doubt.ok_at > timedelta(seconds=mixi.void_after)
+    return said_long_ago and not doubt.confirmed
+
+
+def _confirm(doubt: Doubt, asked_at: datetime) -> None:
+    values = {"asked_at": asked_at, "confirmed_at": asked_at, "removed_at": None}
+    with transaction() as session:
+        session.execute(_complete(doubt).values(values))
+    log.info("payment confirmed", point_code=doubt.point_code)
+
+
+def _asked(doubt: Doubt, asked_at: datetime) -> None:
+    with transaction() as session:
+        session.execute(_complete(doubt).values(asked_at=asked_at))
+
+
+def _undo(doubt: Doubt, asked_at: datetime, status: Status, kind: Kind, *still: ColumnElement[bool]) -> None:
+    """Take the goods and the entry back, once, if the payment is still as it was."""
+    key = f"{status.value}:{doubt.point_code}"
+    statement = _complete(doubt).where(*still).values(status=status, asked_at=asked_at, removed_at=None)
+    with transaction() as session:
+        payment = session.scalar(statement.returning(Payment))
+        if payment is None:
+            return
+        inventory.take_back(session, payment.customer_id, payment.item_id, key, asked_at)
+        points = 0 if payment.is_test else -payment.points
+        ledger.record(session, payment.customer_id, kind, points, UNIT, key, asked_at)
+    log.warning("payment undone", point_code=doubt.point_code, status=status.value)
+
+
+def _complete(doubt: Doubt) -> Any:
+    return update(Payment).filter_by(point_code=doubt.point_code, status=Status.COMPLETE)
 
 
 def _purchase(payment: Payment) -> Purchase:
@@ -330,6 +343,7 @@ def _purchase(payment: Payment) -> Purchase:
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
         is_test=payment.is_test,
+        in_doubt=payment.status is Status.COMPLETE and payment.confirmed_at is None,
     )
 
 

@@ -8,16 +8,24 @@ mixi differs from the RFC in ways that oauthlib's own server side would refuse:
 * its own samples carry keys and nonces of any length, over plain http.
 
 So the base string is put together here, and oauthlib does the rest.
+
+Two sign: a consumer, the application, with a secret that both sides know (HMAC-SHA1); and mixi in its
+own name, with a key of which others hold the certificate (RSA-SHA1).
 """
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit, urlunsplit
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.x509 import Certificate
 from oauthlib import oauth1
 from oauthlib.common import Request
 from oauthlib.oauth1.rfc5849 import signature, utils
@@ -34,6 +42,12 @@ REQUIRED = (
 )
 # No page asks for nearly as many; a longer query is refused before any work is spent on it.
 MAX_PARAMETERS = 100
+# A lifecycle event names each of its people in a parameter; how many at most is ours.
+MAX_EVENT_IDS = 1000
+MAX_EVENT_PARAMETERS = MAX_EVENT_IDS + MAX_PARAMETERS
+# The consumer key under which mixi signs in its own name, and the parameter that names its key.
+PUBLISHER = "mixi.jp"
+KEY_NAME = "xoauth_signature_publickey"
 
 
 class BadSignature(Exception):
@@ -68,11 +82,15 @@ class Signed:
         A repeated name is refused, never picked from: a link may carry an
         `opensocial_owner_id` of its own beside the one the container adds.
         """
-        values = [value for key, value in self.params if key == name]
+        values = self.each(name)
         if len(values) != 1:
             raise Malformed(f"{name} is given {len(values)} times, expected once")
+        return values[0]
+
+    def each(self, name: str) -> Sequence[str]:
+        """Every value of a query parameter that may be repeated, as UTF-8 text, or Malformed."""
         try:
-            return values[0].encode("latin-1").decode("utf-8")
+            return [value.encode("latin-1").decode("utf-8") for key, value in self.params if key == name]
         except UnicodeDecodeError:
             raise Malformed(f"{name} is not UTF-8") from None
 
@@ -95,33 +113,54 @@ class Consumer:
         `url` is the address as the sender called it, without its query; `query` the raw bytes
         behind the question mark; `now` and `window` are in seconds.
         """
-        header = _header_pairs(authorization)
-        oauth = dict(header)
-        if not all(oauth.get(name) for name in REQUIRED):
+        claim = _claim(self.key, "HMAC-SHA1", method, url, query, authorization, now, window, MAX_PARAMETERS)
+        given = claim.oauth["oauth_signature"]
+        if not any(_same(given, hmac_sha1(claim.base_string, secret)) for secret in self.secrets):
+            raise BadSignature("signature_invalid", claim.base_string)
+        return claim
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """mixi itself, and its certificates by the names of their keys.
+
+    The dates in a certificate are not looked at: that it is among these is what makes it valid.
+    """
+
+    certificates: Mapping[str, Certificate]
+    key: str = PUBLISHER
+
+    def verify(
+        self, method: str, url: str, query: bytes, authorization: str | None, *, now: int, window: int
+    ) -> Signed:
+        """Check a request against its Authorization header, or raise BadSignature; as Consumer.verify."""
+        claim = _claim(
+            self.key, "RSA-SHA1", method, url, query, authorization, now, window, MAX_EVENT_PARAMETERS
+        )
+        name = claim.oauth.get(KEY_NAME)
+        if not name:
             raise BadSignature("parameter_absent")
-        if oauth["oauth_signature_method"] != "HMAC-SHA1":
-            raise BadSignature("signature_method_rejected")
-        if oauth.get("oauth_version", "1.0") != "1.0":
-            raise BadSignature("version_rejected")
-        if not _same(oauth["oauth_consumer_key"], self.key):
+        if name not in self.certificates:
             raise BadSignature("consumer_key_unknown")
-        timestamp = _timestamp(oauth["oauth_timestamp"])
-        if abs(now - timestamp) > window:
-            raise BadSignature("timestamp_refused")
-        params = query_pairs(query)
-        base = base_string(method, url, params, header)
-        if not any(_same(oauth["oauth_signature"], hmac_sha1(base, secret)) for secret in self.secrets):
-            raise BadSignature("signature_invalid", base)
-        return Signed(params, oauth, timestamp, base)
+        if not _fits(claim, self.certificates[name]):
+            raise BadSignature("signature_invalid", claim.base_string)
+        return claim
 
 
 class QueryClient(oauth1.Client):
     """Signs as mixi's servers do: all of the query, nothing of a form body."""
 
+    most = MAX_PARAMETERS
+
     def get_oauth_signature(self, request: Request) -> str:
         uri = self.signed_uri(request.uri)
-        query = query_pairs(urlsplit(uri).query.encode("ascii"))
-        base = base_string(request.http_method, uri, query, cast(Pairs, request.oauth_params))
+        query = query_pairs(urlsplit(uri).query.encode("ascii"), self.most)
+        return self.signature_of(
+            base_string(request.http_method, uri, query, cast(Pairs, request.oauth_params))
+        )
+
+    def signature_of(self, base: str) -> str:
+        """The signature of a base string, base64."""
         return hmac_sha1(base, self.client_secret)
 
     def signed_uri(self, uri: str) -> str:
@@ -139,6 +178,30 @@ class ApiClient(QueryClient):
         return http_form(uri)
 
 
+class PublisherClient(QueryClient):
+    """Signs as mixi does in its own name: with its own key, and that key's name in the header."""
+
+    most = MAX_EVENT_PARAMETERS
+
+    def __init__(self, key_name: str, key: RSAPrivateKey, *, timestamp: str, nonce: str) -> None:
+        super().__init__(PUBLISHER, signature_method="RSA-SHA1", timestamp=timestamp, nonce=nonce)
+        self.key_name = key_name
+        self.private_key = key
+
+    def get_oauth_params(self, request: Request) -> list[tuple[str, str]]:
+        params = super().get_oauth_params(request)  # type: ignore[no-untyped-call]  # so in its stubs
+        return [*params, (KEY_NAME, self.key_name)]
+
+    def signature_of(self, base: str) -> str:
+        return rsa_sha1(base, self.private_key)
+
+    def sign(self, uri: str, *args: Any, **more: Any) -> tuple[str, dict[str, str], Any]:
+        url, headers, body = super().sign(uri, *args, **more)
+        # oauthlib writes only parameters that begin with oauth_.
+        headers["Authorization"] += f', {KEY_NAME}="{utils.escape(self.key_name)}"'
+        return url, headers, body
+
+
 def base_string(method: str, url: str, query: Pairs, header: Pairs) -> str:
     """The text that is signed: method, address without query, sorted parameters."""
     beside = [pair for pair in header if pair not in query and pair[0] not in ("oauth_signature", "realm")]
@@ -154,6 +217,12 @@ def hmac_sha1(base: str, secret: str) -> str:
     return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha1")).decode("ascii")
 
 
+def rsa_sha1(base: str, key: RSAPrivateKey) -> str:
+    """The signature of a base string under a private key, base64."""
+    # SHA-1 because mixi says so.
+    return base64.b64encode(key.sign(base.encode(), PKCS1v15(), SHA1())).decode("ascii")  # noqa: S303
+
+
 def body_hash(body: bytes) -> str:
     """`oauth_body_hash` over the exact bytes of a body."""
     return base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii")
@@ -166,15 +235,15 @@ def http_form(url: str) -> str:
     return urlunsplit(("http", netloc, parts.path, parts.query, ""))
 
 
-def query_pairs(query: bytes) -> Pairs:
-    """The names and values of a raw query, percent-decoded and nothing more."""
+def query_pairs(query: bytes, most: int = MAX_PARAMETERS) -> Pairs:
+    """The names and values of a raw query, percent-decoded and nothing more; at most `most` of them."""
     try:
         return tuple(
             parse_qsl(
                 query.decode("latin-1"),
                 keep_blank_values=True,
                 encoding="latin-1",
-                max_num_fields=MAX_PARAMETERS,
+                max_num_fields=most,
             )
         )
     except ValueError:
@@ -184,6 +253,48 @@ def query_pairs(query: bytes) -> Pairs:
 def is_opaque(text: str, longest: int) -> bool:
     """Whether `text` can be an id or code of the platform: half-width, printable, not too long."""
     return 0 < len(text) <= longest and text.isascii() and text.isprintable() and " " not in text
+
+
+def _claim(
+    key: str,
+    signature_method: str,
+    method: str,
+    url: str,
+    query: bytes,
+    authorization: str | None,
+    now: int,
+    window: int,
+    most: int,
+) -> Signed:
+    """What a request claims, in all but the signature itself as it must be; not yet to be believed."""
+    header = _header_pairs(authorization)
+    oauth = dict(header)
+    if not all(oauth.get(name) for name in REQUIRED):
+        raise BadSignature("parameter_absent")
+    if oauth["oauth_signature_method"] != signature_method:
+        raise BadSignature("signature_method_rejected")
+    if oauth.get("oauth_version", "1.0") != "1.0":
+        raise BadSignature("version_rejected")
+    if not _same(oauth["oauth_consumer_key"], key):
+        raise BadSignature("consumer_key_unknown")
+    timestamp = _timestamp(oauth["oauth_timestamp"])
+    if abs(now - timestamp) > window:
+        raise BadSignature("timestamp_refused")
+    params = query_pairs(query, most)
+    return Signed(params, oauth, timestamp, base_string(method, url, params, header))
+
+
+def _fits(claim: Signed, certificate: Certificate) -> bool:
+    """Whether the owner of this certificate has signed what the request claims."""
+    key = certificate.public_key()
+    if not isinstance(key, RSAPublicKey):
+        return False
+    try:
+        given = base64.b64decode(claim.oauth["oauth_signature"], validate=True)
+        key.verify(given, claim.base_string.encode(), PKCS1v15(), SHA1())  # noqa: S303  # see rsa_sha1
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _header_pairs(authorization: str | None) -> Pairs:

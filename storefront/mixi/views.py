@@ -6,22 +6,17 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
-from storefront import clock
-from storefront.clock import TooLate
-from storefront.mixi import payments
-from storefront.mixi.channel import channel
-from storefront.mixi.payments import (
-    BeingPrepared,
-    Callback,
-    Contradiction,
-    NotStarted,
-    Spent,
-    Tap,
-    UnknownPayment,
-)
+from storefront import clock, metrics
+from storefront.clock import Deadline, TooLate
+from storefront.mixi import lifecycle, payments, taps
+from storefront.mixi.channel import NoCertificate, channel
+from storefront.mixi.lifecycle import Event
+from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
 from storefront.mixi.signing import BadSignature, Malformed
-from storefront.shop import catalog, forms, visit
+from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap, TooMany
+from storefront.shop import catalog, forms, limits, visit
 from storefront.shop.catalog import Offer
+from storefront.shop.limits import NotForSale
 
 blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
 log = structlog.get_logger()
@@ -33,8 +28,23 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     Malformed: (400, "not a callback of this application"),
     UnknownPayment: (404, "no such payment of this owner"),
     Contradiction: (409, "settled already, in another way"),
+    NotForSale: (409, "sold out, or not for this buyer now"),
     TooLate: (503, "too late to commit"),
     SQLAlchemyError: (503, "the database did not answer"),
+}
+# mixi drops an event that gets a 4xx, and sends one again that gets a 5xx (ours: no source says so).
+EVENT_REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    BadSignature: (401, "not signed by mixi itself"),
+    NoCertificate: (401, "no certificate of mixi is configured"),
+    Malformed: (400, "not an event of this application"),
+    SQLAlchemyError: (503, "the database did not answer"),
+}
+# A tap that leads to no payment of its own, and the page that says why.
+HALTS: dict[type[Exception], tuple[str, int]] = {
+    NotStarted: ("mixi/not_started.html", 503),
+    TooMany: ("mixi/too_many.html", 429),
+    BeingPrepared: ("mixi/being_prepared.html", 202),
+    Spent: ("mixi/spent.html", 200),
 }
 
 
@@ -44,6 +54,7 @@ def checkout() -> ResponseReturnValue:
     here = visit.current()
     offer = _offer(request.form.get("item", ""), here.channel)
     token = forms.unseal(request.form.get("token", ""), here.customer, offer.purpose)
+    limits.check(offer.item, here.customer.id, clock.now())
     tap = Tap(
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
@@ -54,35 +65,49 @@ def checkout() -> ResponseReturnValue:
         token=token,
     )
     try:
-        return redirect(payments.start(channel(), tap, clock.now()))
-    except NotStarted as failure:
-        return _again("mixi/not_started.html", tap.item_id, reference=failure.reference), 503
-    except BeingPrepared:
-        return _again("mixi/being_prepared.html", tap.item_id, token=request.form["token"]), 202
-    except Spent as spent:
-        return _again("mixi/spent.html", tap.item_id, payment=_payment(spent.point_code))
+        return redirect(taps.start(channel(), tap, clock.now()))
+    except tuple(HALTS) as halt:
+        template, status = HALTS[type(halt)]
+        return _again(template, tap.item_id, halt=halt), status
 
 
 @blueprint.get("/callback")
 def callback() -> ResponseReturnValue:
     """mixi asks: the buyer has decided; may it be so?"""
+    deadline = Deadline.after(payments.LISTENS)
+    status, answer = 200, "OK"
     try:
-        _settle()
+        deadline = _settle()
     except tuple(REFUSALS) as refusal:
-        return _refuse(refusal)
-    return "OK", PLAIN
+        status, answer = _refuse(refusal)
+    metrics.count_callback(status, payments.LISTENS - deadline.left())
+    return answer, status, PLAIN
+
+
+@blueprint.route("/lifecycle", methods=["GET", "POST"])
+def event() -> ResponseReturnValue:
+    """mixi tells: these people have added the app, or removed it."""
+    mixi, now = channel(), clock.now()
+    try:
+        lifecycle.apply(Event.read(mixi.verify_event(request, now), mixi.app_id), now)
+    except tuple(EVENT_REFUSALS) as refusal:
+        return _refuse_event(refusal)
+    return "", PLAIN
 
 
 @blueprint.get("/finish")
 def finish() -> str:
     """The buyer returns: our state of the payment, whatever the address claims. Grants nothing."""
+    _payment(request.args.get("point_code", ""))
+    visit.refresh()
     payment = _payment(request.args.get("point_code", ""))
     if not visit.asked_language():
         visit.keep_language(payment.language)
     return _again("mixi/finish.html", payment.item_id, payment=payment)
 
 
-def _settle() -> None:
+def _settle() -> Deadline:
+    """Do what mixi asks, and return with time left to say so."""
     mixi, arrived = channel(), clock.now()
     signed = mixi.verify(request, arrived)
     wanted = Callback.read(signed, mixi.app_id)
@@ -90,11 +115,19 @@ def _settle() -> None:
     payments.settle(wanted, deadline, arrived)
     deadline.check()  # a pause may have come between commit and answer
     log.info("callback answered", point_code=wanted.point_code, outcome=wanted.outcome.value)
+    return deadline
 
 
-def _refuse(refusal: Exception) -> ResponseReturnValue:
+def _refuse(refusal: Exception) -> tuple[int, str]:
     status, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
     log.warning("callback refused", status=status, reason=reason, kind=type(refusal).__name__)
+    return status, f"REFUSED: {reason}\n"
+
+
+def _refuse_event(refusal: Exception) -> ResponseReturnValue:
+    status, reason = next(answer for kind, answer in EVENT_REFUSALS.items() if isinstance(refusal, kind))
+    problem = refusal.problem if isinstance(refusal, BadSignature) else type(refusal).__name__
+    log.warning("lifecycle refused", status=status, reason=reason, problem=problem)
     return f"REFUSED: {reason}\n", status, PLAIN
 
 
@@ -116,5 +149,8 @@ def _again(template: str, item_id: str, **values: object) -> str:
     """A page about a purchase, with a fresh form for the same item if it is still sold."""
     here = visit.current()
     offer = catalog.offer(item_id, here.channel)
-    fresh = {"token": forms.seal(here.customer, offer.purpose)} if offer else {}
-    return render_template(template, offer=offer, **{**fresh, **values})
+    fresh: dict[str, object] = {}
+    if offer:
+        standing = limits.standings([offer.item], here.customer.id, clock.now())[item_id]
+        fresh = {"token": forms.seal(here.customer, offer.purpose), "standing": standing}
+    return render_template(template, offer=offer, **fresh, **values)

@@ -17,6 +17,7 @@ from storefront.sandbox import (
     application,
     developer,
     forms,
+    keys,
     language,
     mixi,
     pages,
@@ -43,9 +44,10 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         MAX_CONTENT_LENGTH=MIB,
     )
-    app.extensions["sandbox"] = Sandbox(settings, http or new_session())
     for room in (store, language, forms, pages, mixi):
         room.init_app(app)
+    pair = keys.keep(settings.keys or _beside_database(app), settings.lifecycle_key_name)
+    app.extensions["sandbox"] = Sandbox(settings, http or new_session(), pair)
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
     _fill(app, settings)
@@ -56,6 +58,12 @@ def folder(name: str) -> str:
     """The folder inside the installed package, or beside it in the repository."""
     package = Path(__file__).parent.parent
     return str(package / name if (package / name).is_dir() else package.parent / name)
+
+
+def _beside_database(app: Flask) -> Path:
+    with app.app_context():
+        database = store.db.engine.url.database
+    return (Path(database).parent if database else Path(app.instance_path)) / "keys"
 
 
 def _fill(app: Flask, settings: SandboxSettings) -> None:

@@ -15,6 +15,7 @@ class Switch(StrEnum):
     IN_DEVELOPMENT = "in_development"
     APPROVED = "approved"
     REPLACE_ERROR_PAGES = "replace_error_pages"
+    HOLD_EVENTS = "hold_events"
 
 
 class Application(Base):
@@ -26,6 +27,7 @@ class Application(Base):
     in_development: Mapped[bool]
     approved: Mapped[bool]
     replace_error_pages: Mapped[bool]
+    hold_events: Mapped[bool]
 
 
 def register(session: Session, settings: SandboxSettings) -> None:

@@ -6,6 +6,7 @@ import requests
 from flask import current_app
 
 from storefront.mixi import signing
+from storefront.sandbox.keys import KeyPair
 from storefront.sandbox.settings import SandboxSettings
 
 
@@ -15,6 +16,7 @@ class Sandbox:
 
     settings: SandboxSettings
     http: requests.Session
+    keys: KeyPair
 
     @property
     def consumer(self) -> signing.Consumer:
@@ -25,6 +27,17 @@ class Sandbox:
         """A signer for one request to the app."""
         return signing.QueryClient(
             self.settings.consumer_key, client_secret=self._secret, timestamp=str(timestamp), nonce=nonce
+        )
+
+    @property
+    def publisher(self) -> signing.Publisher:
+        """Ourselves, as the one who signs in our own name."""
+        return signing.Publisher({self.keys.name: self.keys.certificate})
+
+    def own_client(self, timestamp: int, nonce: str) -> signing.PublisherClient:
+        """A signer for one request in our own name."""
+        return signing.PublisherClient(
+            self.keys.name, self.keys.private, timestamp=str(timestamp), nonce=nonce
         )
 
     @property

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import application, clock, forms, wirelog
 from storefront.sandbox.application import Switch
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.mixi import payments
+from storefront.sandbox.mixi import lifecycle, payments
 from storefront.sandbox.settings import assumptions
 from storefront.sandbox.wirelog import Kind
 
@@ -18,7 +18,8 @@ blueprint = Blueprint("developer", __name__)
 @blueprint.get("/developer")
 def show() -> ResponseReturnValue:
     """The app as the platform knows it."""
-    settings = sandbox().settings
+    platform = sandbox()
+    settings = platform.settings
     rules = [
         (name, getattr(settings, name), field.description, source)
         for name, (field, source) in assumptions().items()
@@ -27,6 +28,8 @@ def show() -> ResponseReturnValue:
         "sandbox/developer.html",
         settings=settings,
         app=application.application(settings.app_id),
+        key_name=platform.keys.name,
+        events=lifecycle.untold(),
         rules=rules,
         payments=payments.recent(RECENT),
     )
@@ -40,6 +43,23 @@ def turn(switch: str) -> ResponseReturnValue:
         abort(404)
     application.turn(sandbox().settings.app_id, Switch(switch), request.form.get("on") == "yes")
     return redirect(url_for(".show", _anchor=switch), 303)
+
+
+@blueprint.get("/certificates/<name>.pem")
+def certificate(name: str) -> ResponseReturnValue:
+    """The certificate under which the platform signs in its own name."""
+    pair = sandbox().keys
+    if name != pair.name:
+        abort(404)
+    return pair.pem, {"Content-Type": "application/x-pem-file"}
+
+
+@blueprint.post("/developer/events")
+def send_events() -> ResponseReturnValue:
+    """Tell the app of the events that it has not been told of."""
+    forms.check()
+    lifecycle.send(sandbox())
+    return redirect(url_for(".show", _anchor="events"), 303)
 
 
 @blueprint.post("/developer/payments/<code>/pay-back")

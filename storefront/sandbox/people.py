@@ -20,11 +20,17 @@ class User(Base):
     owner_id: Mapped[str] = mapped_column(String(13), primary_key=True)
     balance: Mapped[int]
     topped_up: Mapped[int] = mapped_column(default=0)
-    opened_at: Mapped[datetime | None] = mapped_column(Moment)
+    added_at: Mapped[datetime | None] = mapped_column(Moment)
+    removed_at: Mapped[datetime | None] = mapped_column(Moment)
 
     @property
     def persona(self) -> Persona:
         return BY_OWNER[self.owner_id]
+
+    @property
+    def has_app(self) -> bool:
+        """Whether the app is theirs; without it nothing about them is told."""
+        return self.added_at is not None
 
     @property
     def change(self) -> int:
@@ -63,10 +69,18 @@ def visitor() -> User | None:
     return find(browser.get("owner", ""))
 
 
-def opened(owner_id: str, now: datetime) -> None:
-    """Remember that this user has the app; without it the API does not speak about them."""
-    with transaction() as session:
-        session.execute(update(User).where(User.owner_id == owner_id).values(opened_at=now))
+def add_app(session: Session, owner_id: str, now: datetime) -> bool:
+    """From now on this user has the app; False if they had it."""
+    without = update(User).where(User.owner_id == owner_id, User.added_at.is_(None))
+    added = session.execute(without.values(added_at=now, removed_at=None).returning(User.owner_id))
+    return added.first() is not None
+
+
+def remove_app(session: Session, owner_id: str, now: datetime) -> bool:
+    """From now on this user does not have the app; False if they had not."""
+    having = update(User).where(User.owner_id == owner_id, User.added_at.is_not(None))
+    removed = session.execute(having.values(added_at=None, removed_at=now).returning(User.owner_id))
+    return removed.first() is not None
 
 
 def top_up(owner_id: str, points: int) -> None:

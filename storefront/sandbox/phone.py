@@ -6,8 +6,9 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import forms, people
+from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.mixi import payments
+from storefront.sandbox.mixi import lifecycle, payments
 
 RECENT = 8
 
@@ -27,17 +28,28 @@ def home() -> ResponseReturnValue:
         people=people.everyone(),
         visitor=people.visitor(),
         payments=payments.recent(RECENT),
-        must_choose="hint" in request.args,
+        hint=request.args.get("hint"),
     )
 
 
 @blueprint.post("/phone")
 def pick_up() -> ResponseReturnValue:
-    """Take somebody's phone and open the app on it."""
+    """Take somebody's phone and open the app on it; who does not have it adds it by that."""
     forms.check()
-    if not people.pick_up_phone(request.form.get("persona", "")):
+    persona = request.form.get("persona", "")
+    if not people.pick_up_phone(persona):
         abort(400)
+    lifecycle.add(sandbox(), BY_KEY[persona].owner_id)
     return redirect(url_for("container.page", app_id=sandbox().settings.app_id, guid="ON"), 303)
+
+
+@blueprint.post("/removals")
+def remove() -> ResponseReturnValue:
+    """Take the app off somebody's phone."""
+    forms.check()
+    persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
+    lifecycle.remove(sandbox(), persona.owner_id)
+    return redirect(url_for(".home", _anchor=persona.key), 303)
 
 
 @blueprint.post("/balances")

@@ -1,5 +1,6 @@
 """What the sandbox is told from outside, and what it had to assume about the platform."""
 
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storefront.sandbox.keys import NAME as KEY_NAME
 from storefront.sandbox.language import N_
 
 MIB = 1024 * 1024
@@ -43,10 +45,20 @@ class SandboxSettings(BaseSettings):
     consumer_secret: SecretStr = Field(min_length=1)
     secret_key: SecretStr = Field(min_length=16)
     database_url: SecretStr = SecretStr("sqlite:///sandbox.db")
+    keys: Path | None = Field(
+        default=None, description="Where keys are kept; beside the database if not set."
+    )
+    lifecycle_key_name: str = Field(
+        default=KEY_NAME, pattern=r"^[0-9A-Za-z_-]+$", description="The key under which events are signed."
+    )
+    lifecycle_url: str = Field(default="", description="Where the app hears of events.")
 
     callback_seconds: int = fact(10, N_("How long a callback may take to be answered."))
     page_seconds: int = fact(10, N_("How long a page of the app may take."))
     image_seconds: int = fact(5, N_("How long an image of the app may take."))
+    lifecycle_seconds: int = ours(
+        5, N_("How long a lifecycle event may take to be answered. Opening the app waits for it.")
+    )
     min_point: int = fact(10, N_("The fewest points one purchase may cost."))
     max_point: int = fact(5000, N_("The most points one purchase may cost on a mobile phone."))
     name_width: int = ours(
@@ -62,6 +74,9 @@ class SandboxSettings(BaseSettings):
     replace_error_pages: bool = our_switch(
         N_("Whether the platform shows its own screen in place of the app's error pages.")
     )
+    hold_events: bool = our_switch(
+        N_("Whether lifecycle events are held at first, until they are sent by hand.")
+    )
     in_development: bool = our_switch(
         N_("Whether the app starts out in development, where every purchase is a test.")
     )
@@ -76,6 +91,11 @@ class SandboxSettings(BaseSettings):
         if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
             raise ValueError("must be scheme, host and port only")
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def lifecycle_address(self) -> str:
+        """Where the app hears of events: as configured, or where this shop listens."""
+        return self.lifecycle_url or f"{self.shop_url}/mixi/lifecycle"
 
 
 Source = Literal["fact", "ours"]

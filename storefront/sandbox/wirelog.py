@@ -35,6 +35,7 @@ class Kind(StrEnum):
     IMAGE = "image"
     API = "api"
     CALLBACK = "callback"
+    LIFECYCLE = "lifecycle"
 
 
 class Exchange(Base):

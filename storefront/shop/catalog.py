@@ -1,6 +1,7 @@
 """What is sold, and for how much."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from flask import Flask, current_app
@@ -24,6 +25,10 @@ class Item(Model):
     art: Mapped[str]
     consumable: Mapped[bool]
     withdrawn: Mapped[bool] = mapped_column(default=False)
+    stock: Mapped[int | None]
+    per_customer: Mapped[int | None]
+    on_sale_from: Mapped[datetime | None]
+    on_sale_until: Mapped[datetime | None]
 
     def name(self, language: str) -> str:
         return self.names[language]
@@ -100,6 +105,10 @@ def _store(session: Session, position: int, entry: Entry) -> None:
         "art": entry.art,
         "consumable": entry.consumable,
         "withdrawn": False,
+        "stock": entry.stock,
+        "per_customer": entry.per_customer,
+        "on_sale_from": entry.on_sale_from,
+        "on_sale_until": entry.on_sale_until,
     }
     item = upsert(session, Item).values(id=entry.id, **values)
     session.execute(item.on_conflict_do_update(index_elements=["id"], set_=values))

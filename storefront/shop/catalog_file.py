@@ -4,15 +4,26 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 ITEM_ID = re.compile(r"[0-9A-Za-z]{1,64}")  # seed: point:item, id
 NAME_COLUMNS = 128  # seed: point:item, name
 LANGUAGES = ("ja", "en")
+JAPAN = ZoneInfo("Asia/Tokyo")
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,15 @@ def _fits(name: str) -> str:
     return name
 
 
+def _moment(value: object) -> datetime:
+    """A moment as it stands in the file; without a zone it is Japan's, where the buyers are."""
+    if not isinstance(value, datetime):
+        raise ValueError("a moment is written 2027-01-31 18:00, in Japan's time")
+    return value.replace(tzinfo=JAPAN) if value.tzinfo is None else value
+
+
 Name = Annotated[str, AfterValidator(_fits)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Lines = Mapping[tuple[str, ...], int]  # the line of each key, by its path
 
 
@@ -83,7 +102,17 @@ class Entry(BaseModel):
     description: dict[Literal["ja", "en"], Annotated[str, Field(min_length=1)]]
     art: Annotated[str, Field(pattern=r"^[0-9a-z_-]+\.svg$")]
     consumable: bool = False
+    stock: Annotated[int | None, Field(ge=0)] = None
+    per_customer: Annotated[int | None, Field(ge=1)] = None
+    on_sale_from: Moment | None = None
+    on_sale_until: Moment | None = None
     prices: Annotated[dict[str, int], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _window(self) -> "Entry":
+        if self.on_sale_from and self.on_sale_until and self.on_sale_from >= self.on_sale_until:
+            raise ValueError("on_sale_from lies before on_sale_until")
+        return self
 
 
 # Said in place of pydantic's pattern, which a shopkeeper need not read.

@@ -1,9 +1,10 @@
 """Who buys: a person as one channel knows them."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import String, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import String, UniqueConstraint, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, insert_once, transaction
 
@@ -18,14 +19,49 @@ class Customer(Model):
     channel: Mapped[str] = mapped_column(String(16))
     external_id: Mapped[str] = mapped_column(String(64))
     first_seen_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]  # when they left the channel; empty while they are in it
+    event_at: Mapped[datetime | None]  # when they last joined or left, in the platform's time
 
 
 def identify(channel: str, external_id: str, now: datetime) -> Customer:
-    """The customer behind a verified id, made at the first visit."""
+    """The customer behind a verified id, made at the first visit.
+
+    A visit proves that they are in the channel, whatever an earlier event said.
+    """
     known = select(Customer).filter_by(channel=channel, external_id=external_id)
     customer = db.session.scalar(known)
     if customer is None:
         with transaction() as session:
             insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
         customer = db.session.scalars(known).one()
+    if customer.removed_at:
+        with transaction() as session:
+            # Events are timed in whole seconds; one of this very second comes after the visit.
+            seen = now.replace(microsecond=0)
+            rejoin(session, [customer.id], max(seen, customer.event_at or seen))
     return customer
+
+
+def lock(session: Session, channel: str, external_ids: Collection[str]) -> Sequence[int]:
+    """Those of these people who are customers, held until the end of the transaction."""
+    known = select(Customer.id).where(Customer.channel == channel, Customer.external_id.in_(external_ids))
+    # Always in the same sequence, so that two who hold some of them never wait for each other.
+    return session.scalars(known.order_by(Customer.id).with_for_update()).all()
+
+
+def leave(session: Session, customer_ids: Collection[int], at: datetime) -> Sequence[int]:
+    """These customers have left the channel; returns those of whom nothing newer is known."""
+    return _move(session, customer_ids, at, removed_at=at)
+
+
+def rejoin(session: Session, customer_ids: Collection[int], at: datetime) -> Sequence[int]:
+    """These customers are in the channel again; returns those of whom nothing newer is known."""
+    return _move(session, customer_ids, at, removed_at=None)
+
+
+def _move(
+    session: Session, customer_ids: Collection[int], at: datetime, removed_at: datetime | None
+) -> Sequence[int]:
+    not_newer = or_(Customer.event_at.is_(None), Customer.event_at <= at)
+    moved = update(Customer).where(Customer.id.in_(customer_ids), not_newer)
+    return session.scalars(moved.values(removed_at=removed_at, event_at=at).returning(Customer.id)).all()

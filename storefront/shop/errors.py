@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from storefront.shop import visit
 from storefront.shop.forms import StaleForm
+from storefront.shop.limits import NotForSale
 from storefront.shop.visit import Stranger
 
 log = structlog.get_logger()
@@ -49,12 +50,17 @@ ELSE = Explanation(_("The shop did not understand this request."), _("Go back to
 def init_app(app: Flask) -> None:
     app.register_error_handler(Stranger, _door)
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
+    app.register_error_handler(NotForSale, _not_for_sale)
     app.register_error_handler(SQLAlchemyError, _busy)
     app.register_error_handler(HTTPException, _http)
 
 
 def _door(stranger: Stranger) -> ResponseReturnValue:
     return render_template("shop/door.html", entrances=visit.entrances(), forged=stranger.forged), 401
+
+
+def _not_for_sale(error: NotForSale) -> ResponseReturnValue:
+    return render_template("shop/not_for_sale.html", reason=error.reason.value), 409
 
 
 def _busy(error: SQLAlchemyError) -> ResponseReturnValue:

@@ -10,6 +10,8 @@ from storefront.db import Model, db, insert_once, transaction
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 
+USE = "use:"  # how the key of a grant begins that uses something up
+
 
 class Grant(Model):
     """So many more, or fewer, of an item. The key names the cause, and no cause counts twice."""
@@ -18,7 +20,7 @@ class Grant(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
-    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), index=True)
     quantity: Mapped[int]
     key: Mapped[str] = mapped_column(String(80), unique=True)
     granted_at: Mapped[datetime]
@@ -32,21 +34,37 @@ class Holding:
     quantity: int
 
 
+@dataclass(frozen=True)
+class Negative:
+    """An item that was used up and then taken back: the customer had what was never paid for."""
+
+    channel: str
+    external_id: str
+    item_id: str
+    quantity: int
+
+
 def grant(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
     """Give one of an item. The database refuses the same key twice."""
     session.add(Grant(customer_id=customer_id, item_id=item_id, quantity=1, key=key, granted_at=now))
     session.flush()
 
 
+def take_back(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
+    """Take one of an item back, even if it is used up already: the holding then shows below zero."""
+    session.add(Grant(customer_id=customer_id, item_id=item_id, quantity=-1, key=key, granted_at=now))
+    session.flush()
+
+
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
     """Use up one of a consumable item; the same key uses it once. Says whether one was used up now."""
     with transaction() as session:
-        session.scalar(select(Customer.id).filter_by(id=customer_id).with_for_update())
+        session.scalar(select(Customer.id).filter_by(id=customer_id).with_for_update(key_share=True))
         item = session.get(Item, item_id)
         if item is None or not item.consumable or _quantity(session, customer_id, item_id) < 1:
             return False
         values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "granted_at": now}
-        return insert_once(session, Grant, key=f"use:{key}", **values)
+        return insert_once(session, Grant, key=f"{USE}{key}", **values)
 
 
 def holdings(customer_id: int) -> list[Holding]:
@@ -61,6 +79,25 @@ def holdings(customer_id: int) -> list[Holding]:
         .order_by(Item.position)
     )
     return [Holding(item, int(count)) for item, count in db.session.execute(query)]
+
+
+def negatives() -> list[Negative]:
+    """Every holding below zero, for the operator to see."""
+    quantity = func.sum(Grant.quantity)
+    below = (
+        select(Grant.customer_id, Grant.item_id, quantity.label("quantity"))
+        .group_by(Grant.customer_id, Grant.item_id)
+        .having(quantity < 0)
+        .subquery()
+    )
+    query = (
+        select(Customer.channel, Customer.external_id, below.c.item_id, below.c.quantity)
+        .join(below, below.c.customer_id == Customer.id)
+        .order_by(Customer.id, below.c.item_id)
+    )
+    return [
+        Negative(channel, who, item, int(count)) for channel, who, item, count in db.session.execute(query)
+    ]
 
 
 def _quantity(session: Session, customer_id: int, item_id: str) -> int:

@@ -1,18 +1,24 @@
 """What was earned: entries, one for each cause, never changed."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, select
+from sqlalchemy import ColumnElement, ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, words
+from storefront.shop.customers import Customer
+
+PAGE = 1000  # entries fetched at a time
 
 
 class Kind(StrEnum):
     SALE = "sale"
     TEST = "test"
     REFUND = "refund"
+    VOID = "void"
 
 
 class Entry(Model):
@@ -30,6 +36,29 @@ class Entry(Model):
     entered_at: Mapped[datetime]
 
 
+@dataclass(frozen=True)
+class Line:
+    """An entry as the books show it: with the customer as their channel knows them."""
+
+    entered_at: datetime
+    kind: Kind
+    channel: str
+    external_id: str
+    amount: int
+    unit: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """How many entries of a kind there are, and what they come to."""
+
+    kind: Kind
+    unit: str
+    count: int
+    amount: int
+
+
 def record(
     session: Session, customer_id: int, kind: Kind, amount: int, unit: str, key: str, now: datetime
 ) -> None:
@@ -41,3 +70,50 @@ def record(
 def statement(customer_id: int) -> list[Entry]:
     """The entries of one customer, oldest first."""
     return list(db.session.scalars(select(Entry).filter_by(customer_id=customer_id).order_by(Entry.id)))
+
+
+def entries(since: datetime | None = None, until: datetime | None = None) -> Iterator[Line]:
+    """Every entry from `since` to just before `until`, oldest first, as the books stood at the first one.
+
+    They come a page at a time, so that no number of them fills the memory.
+    """
+    query = (
+        select(
+            Entry.entered_at,
+            Entry.kind,
+            Customer.channel,
+            Customer.external_id,
+            Entry.amount,
+            Entry.unit,
+            Entry.key,
+        )
+        .join(Customer, Customer.id == Entry.customer_id)
+        .where(*_between(since, until))
+        .order_by(Entry.id)
+    )
+    rows = db.session.execute(query, execution_options={"yield_per": PAGE})
+    return (Line(*row) for row in rows)
+
+
+def totals(since: datetime | None = None, until: datetime | None = None) -> Sequence[Total]:
+    """The sums of each kind. Sale, refund and void together are what the platforms took, net; a test is 0."""
+    sums = {
+        (kind, unit): (count, amount)
+        for kind, unit, count, amount in db.session.execute(
+            select(Entry.kind, Entry.unit, func.count(), func.sum(Entry.amount))
+            .where(*_between(since, until))
+            .group_by(Entry.kind, Entry.unit)
+        )
+    }
+    units = sorted({unit for _, unit in sums})
+    found = ((kind, unit, *sums.get((kind, unit), (0, 0))) for unit in units for kind in Kind)
+    return [Total(kind, unit, int(count), int(amount)) for kind, unit, count, amount in found]
+
+
+def _between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    bounds = []
+    if since:
+        bounds.append(Entry.entered_at >= since)
+    if until:
+        bounds.append(Entry.entered_at < until)
+    return bounds

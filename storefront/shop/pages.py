@@ -1,14 +1,12 @@
 """What every page has at hand: language, moments, addresses of art."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from flask import Flask
 from flask_babel import Babel, get_locale
 
 from storefront.shop import visit
-
-JAPAN = ZoneInfo("Asia/Tokyo")
+from storefront.shop.catalog_file import JAPAN
 
 
 def init_app(app: Flask) -> None:

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import catalog, forms, inventory, visit
+from storefront.shop import catalog, forms, inventory, limits, visit
 
 MAX_PAGE = 10_000  # nobody has bought so much; a larger number would not fit the database's
 
@@ -17,12 +17,14 @@ blueprint = Blueprint("shop", __name__)
 def index() -> str:
     """The shelf; to somebody who came without any claim, the way in."""
     try:
-        channel = visit.current().channel
+        here = visit.current()
     except visit.Stranger as stranger:
         if stranger.forged or request.args.keys() - {"lang"}:
             raise
         return render_template("shop/door.html", entrances=visit.entrances())
-    return render_template("shop/index.html", offers=catalog.listing(channel), notices=visit.notices())
+    offers = catalog.listing(here.channel)
+    standings = limits.standings([offer.item for offer in offers], here.customer.id, clock.now())
+    return render_template("shop/index.html", offers=offers, standings=standings, notices=visit.notices())
 
 
 @blueprint.get("/items/<item_id>")
@@ -32,12 +34,16 @@ def item(item_id: str) -> str:
     if offer is None:
         raise NotFound
     token = forms.seal(here.customer, offer.purpose)
-    return render_template("shop/item.html", offer=offer, token=token, notices=visit.notices())
+    standing = limits.standings([offer.item], here.customer.id, clock.now())[item_id]
+    return render_template(
+        "shop/item.html", offer=offer, standing=standing, token=token, notices=visit.notices()
+    )
 
 
 @blueprint.get("/inventory")
 def bag() -> str:
     here = visit.current()
+    visit.refresh()
     return render_template(
         "shop/inventory.html",
         holdings=inventory.holdings(here.customer.id),
@@ -57,6 +63,8 @@ def use(item_id: str) -> Response:
 @blueprint.get("/history")
 def history() -> str:
     page = min(max(0, request.args.get("page", 0, type=int)), MAX_PAGE)
+    if page == 0:
+        visit.refresh(thorough=True)
     purchases = visit.purchases(page)
     return render_template(
         "shop/history.html",

@@ -85,6 +85,7 @@ class Purchase:
     state: str
     at: datetime
     is_test: bool
+    in_doubt: bool  # the platform has not confirmed yet that it was charged
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,9 @@ class Notice:
 
 @dataclass(frozen=True)
 class Entrance:
-    """What a counter tells the shop: where its door is, and who came through it.
+    """What a counter does for the shop: where its door is, who came through it, what they bought.
+
+    `refresh` holds the visitor's purchases against the platform's; thoroughly if it is asked to.
 
     `platform` is the name that visitors know it by.
     """
@@ -107,6 +110,7 @@ class Entrance:
     recognise: Callable[[], Visit | None]
     purchases: Callable[[Customer, int], Sequence[Purchase]]
     notices: Callable[[Customer], Sequence[Notice]]
+    refresh: Callable[[Customer, bool], None]
 
 
 def add_entrance(app: Flask, entrance: Entrance) -> None:
@@ -143,6 +147,11 @@ def keep_language(language: str) -> None:
 def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
     return _entrance().purchases(current().customer, page)
+
+
+def refresh(*, thorough: bool = False) -> None:
+    """Bring the current customer's purchases up to date with the platform, as far as it answers."""
+    _entrance().refresh(current().customer, thorough)
 
 
 def notices() -> Sequence[Notice]:

@@ -1,6 +1,7 @@
 """Buying by hand: the walks a newcomer takes, in a real browser over real HTTP."""
 
 import re
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -151,12 +152,12 @@ def test_the_bare_shop_leads_to_the_platform(walk: Walk) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_pages_fit_and_are_accessible(
-    browser: Browser, running: Demo, width: int, scheme: str, language: str
+    browser: Browser, running: Demo, width: int, scheme: Literal["light", "dark"], language: str
 ) -> None:
     """No page scrolls sideways or breaks a rule of accessibility, at any width, in light or dark."""
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language
-    )  # type: ignore[arg-type]
+    )
     page = context.new_page()
     page.goto(f"{running.platform}/?lang={language}")
     look(page)

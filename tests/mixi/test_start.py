@@ -11,9 +11,9 @@ from sqlalchemy import update
 
 from storefront import clock
 from storefront.db import transaction
-from storefront.mixi import payments
-from storefront.mixi.payments import Intent
+from storefront.mixi import taps
 from storefront.mixi.signing import Consumer, body_hash
+from storefront.mixi.taps import Intent
 from tests.street import (
     CONSUMER_KEY,
     CONSUMER_SECRET,
@@ -211,7 +211,7 @@ def test_a_tap_behind_a_slow_one(container: Container, monkeypatch: pytest.Monke
     """A second tap waits, bounded, and then says that the purchase is being prepared."""
     form = only_form(container.get("/items/loaf").text)
     age_intent(container, form, redirect=None)
-    monkeypatch.setattr(payments, "PATIENCE", 0.3)
+    monkeypatch.setattr(taps, "PATIENCE", 0.3)
     answer = container.post(*form)
     assert answer.status_code == 202
     assert "準備をしています" in words(answer.text)

@@ -28,6 +28,7 @@ Begin = Callable[..., tuple["Phone", "Purchase"]]
 
 SHOP = "http://shop.test"
 PLATFORM = "http://platform.test:8001"
+EVENTS = "/mixi/lifecycle"
 API = f"{PLATFORM}/atom/mobile/point/@me"
 APP = "4242"
 KEY, SECRET = "38dacb31c1759ea5ecc8", "abcdefg"
@@ -62,11 +63,12 @@ class Sap:
 
     scripts: dict[str, Callable[[Request], Response]] = field(default_factory=dict)
     heard: list[Request] = field(default_factory=list)
+    events: list[Request] = field(default_factory=list)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         request.get_data()
-        self.heard.append(request)
+        (self.events if request.path == EVENTS else self.heard).append(request)
         script = self.scripts.get(request.path, _nothing)
         return script(request)(environ, start_response)
 
@@ -199,8 +201,14 @@ def read_created(answer: TestResponse) -> Purchase:
     return Purchase(code[1], unescape(url[1]))
 
 
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the platform keeps its keys; they take long to make."""
+    return tmp_path_factory.mktemp("keys")
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> SandboxSettings:
+def settings(tmp_path: Path, keys: Path) -> SandboxSettings:
     return SandboxSettings(
         public_url=PLATFORM,
         shop_url=SHOP,
@@ -209,6 +217,7 @@ def settings(tmp_path: Path) -> SandboxSettings:
         consumer_secret=SecretStr(SECRET),
         secret_key=SecretStr("for the tests only, never elsewhere"),
         database_url=SecretStr(f"sqlite:///{tmp_path}/sandbox.db"),
+        keys=keys,
     )
 
 
@@ -217,6 +226,7 @@ def sap() -> Sap:
     sap = Sap()
     sap.says("/", "<html><body><h1>Shelf</h1></body></html>")
     sap.says("/callback", "OK", content_type="text/plain")
+    sap.says(EVENTS, content_type="text/plain")
     return sap
 
 

@@ -172,9 +172,9 @@ def test_a_page_wears_the_platforms_bars(phone: Phone, sap: Sap) -> None:
     sap.says("/sjis", page, 200, content_type="text/html; charset=Shift_JIS", **{"Set-Cookie": "a=b"})
     answer = phone.page(f"{SHOP}/sjis")
     start, end = page.index(b">", page.index(b"<BODY")) + 1, page.rindex(b"</BODY")
-    assert answer.data.startswith(page[:start] + b"<div style=")
+    assert answer.data.startswith(page[:start] + b"<aside ")
     assert page[start:end] in answer.data
-    assert answer.data.endswith(b"</div>\n" + page[end:]) or answer.data.endswith(b"</div>" + page[end:])
+    assert answer.data.endswith(b"</aside>" + page[end:])
     assert answer.headers["Content-Type"] == "text/html; charset=Shift_JIS"
     assert "Set-Cookie" not in answer.headers or "a=b" not in answer.headers["Set-Cookie"]
 

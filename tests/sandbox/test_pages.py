@@ -52,7 +52,9 @@ def test_reset(begin: Begin, phone: Phone, balance: Callable[[str], int]) -> Non
     assert balance("hanako") == 50_000
 
 
-@pytest.mark.parametrize("path", ["/phone", "/balances", "/developer/switches/approved"])
+@pytest.mark.parametrize(
+    "path", ["/phone", "/removals", "/balances", "/developer/switches/approved", "/developer/events"]
+)
 def test_forms_from_elsewhere(phone: Phone, path: str) -> None:
     """A form without this browser's word is refused."""
     assert phone.post(path, data={"persona": "hanako"}).status_code == 400
@@ -83,7 +85,7 @@ def test_the_log_shows_both_directions(
     buyer.buy(purchase.url)
     kinds = [row.kind.value for row in logged()]
     assert kinds[0] == "callback"
-    assert {"page", "api", "callback"} == set(kinds)
+    assert {"lifecycle", "page", "api", "callback"} == set(kinds)
     assert all(row.base_string for row in logged())
     assert purchase.code in phone.get("/log").text
 

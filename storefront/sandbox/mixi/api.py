@@ -201,9 +201,9 @@ def _requestor(signed: signing.Signed) -> str:
     user = people.find(_parameter(signed, "xoauth_requestor_id"))
     if user is None:
         raise Refusal(403, "no access to this user")
-    if user.opened_at is None:
+    if not user.has_app:
         # That this is 401, and that it never lapses, is ours.
-        raise Refusal(401, "this user has not opened the app", "permission_denied")
+        raise Refusal(401, "this user does not have the app", "permission_denied")
     return user.owner_id
 
 

@@ -42,8 +42,10 @@ def page(app_id: str) -> ResponseReturnValue:
     visitor = people.visitor()
     if visitor is None:
         return redirect(url_for("phone.home", hint="choose"))
+    if not visitor.has_app:
+        # That a page leads home, and not to the app's page, is ours.
+        return redirect(url_for("phone.home", hint="removed" if visitor.removed_at else "choose"))
     url = _asked_for(app)
-    people.opened(visitor.owner_id, clock.now())
     call = _page_call(platform, app.with_owner(url, visitor.owner_id))
     try:
         answer = call.send(platform)
@@ -61,6 +63,8 @@ def image(app_id: str) -> ResponseReturnValue:
     """An image of the app, as it is."""
     platform, app = _registered(app_id)
     visitor = people.visitor() or abort(403)
+    if not visitor.has_app:
+        abort(403)
     settings = platform.settings
     call = Call(
         Kind.IMAGE,

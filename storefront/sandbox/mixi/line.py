@@ -72,6 +72,7 @@ class Call:
     max_bytes: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    in_own_name: bool = False  # else with the app's own consumer key
     base_string: str = ""
     answer: Answer | None = None
     took: float = 0.0
@@ -111,13 +112,15 @@ class Call:
 
     def _sign(self, sandbox: Sandbox) -> None:
         timestamp = int(self.at.timestamp())
-        client = sandbox.client(timestamp, secrets.token_hex(10))
-        _, signed, _ = client.sign(self.url, self.method)
+        nonce = secrets.token_hex(10)
+        signer = sandbox.own_client if self.in_own_name else sandbox.client
+        reader = sandbox.publisher if self.in_own_name else sandbox.consumer
+        _, signed, _ = signer(timestamp, nonce).sign(self.url, self.method)
         self.headers["Authorization"] = signed["Authorization"].replace("OAuth ", 'OAuth realm="", ', 1)
         parts = urlsplit(self.url)
         address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
         # Reading our own signature back gives the base string to show, and catches a slip of ours.
-        self.base_string = sandbox.consumer.verify(
+        self.base_string = reader.verify(
             self.method,
             address,
             parts.query.encode("ascii"),

@@ -1,0 +1,441 @@
+"""Is everything there that the shop depends on? A line for each thing, and what to do about it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from flask import Flask
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+from urllib3.exceptions import HTTPError
+
+from storefront import clock, config, create_app, health, mixi
+from storefront.config import PACKAGE, PREFIX, Settings, SettingsError
+from storefront.db import db
+from storefront.mixi import payments
+from storefront.mixi.channel import MAX_URL, channel
+from storefront.mixi.channel import NAME as MIXI
+from storefront.mixi.client import DEFAULT_PORTS, session
+from storefront.mixi.payments import LISTENS
+from storefront.shop import catalog_file, inventory
+from storefront.shop.catalog_file import CatalogError
+
+MIB = 1024 * 1024
+SCARCE = 1024 * MIB  # free bytes beside SQLite: time to make room
+FULL = 100 * MIB  # and here sales would soon be refused
+PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
+# A name that is none comes out of requests as an error of what lies below it.
+UNREACHABLE = (requests.RequestException, HTTPError, OSError)
+CLOCK_SECONDS = 2.0  # between two machines that both ask a time server, there is far less
+DATABASE_CLOCK_SECONDS = 1.0
+# A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
+WORK_SECONDS = 2.0
+OVERDUE = timedelta(days=1)  # the finish page, moments after a purchase, confirms all but a few
+SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
+# SQLite's log needs memory shared between processes, which a file system over a network cannot give.
+REMOTE = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found and, unless all is well, what to do."""
+
+    verdict: Verdict
+    check: str
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict.value:<4}  {self.check:<13}  {self.found}" + (
+            f"; {self.advice}" if self.advice else ""
+        )
+
+
+Check = Callable[[Settings, requests.Session], Iterator[Finding]]
+
+
+def examine(settings: Settings | None = None, http: requests.Session | None = None) -> Iterator[Finding]:
+    """Every check in turn, the quick ones first; of the environment, unless `settings` are given."""
+    http = http or session()
+    try:
+        settings = settings or config.read()
+        app = create_app(settings, http)
+    except SettingsError as error:
+        for line in str(error).splitlines()[1:]:  # below a heading
+            yield _fail("settings", line.strip(), "see Settings in the README")
+        return
+    except (SQLAlchemyError, ImportError) as error:
+        yield _fail(
+            "database",
+            f"{PREFIX}DATABASE_URL cannot be used ({type(error).__name__})",
+            "write sqlite:///FILE, or postgresql+psycopg://… with storefront[postgres] installed",
+        )
+        return
+    yield _ok("settings", "complete")
+    for check in CHECKS:
+        yield from _inside(app, check, settings, http)
+    with app.app_context():
+        db.engine.dispose()
+
+
+def file_system(folder: Path, mounts: str) -> str:
+    """The type of the file system that holds a folder, by the text of /proc/mounts; empty if unknown."""
+    lines = (line.split() for line in mounts.splitlines())
+    found = {Path(point.replace(r"\040", " ")): kind for _, point, kind, *_ in lines}
+    return next((found[place] for place in (folder, *folder.parents) if place in found), "")
+
+
+def disk(free: int) -> Finding:
+    """Whether so many free bytes are enough for SQLite to sell on."""
+    found = f"{free // MIB:,} MiB free beside the database"
+    if free < FULL:
+        return _fail("disk", found, "make room now: when it is full, every sale is refused")
+    if free < SCARCE:
+        return _warn("disk", found, "make room before it is full")
+    return _ok("disk", found)
+
+
+def uncompiled(folder: Path) -> list[str]:
+    """The languages whose pages do not say what their messages.po says."""
+    sources = sorted(folder.glob("*/LC_MESSAGES/messages.po"))
+    return [source.parent.parent.name for source in sources if not _is_compiled(source)]
+
+
+def _inside(app: Flask, check: Check, settings: Settings, http: requests.Session) -> list[Finding]:
+    with app.app_context():
+        return list(check(settings, http))
+
+
+def _secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    secrets = {
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "MIXI_CONSUMER_SECRET": settings.mixi_consumer_secret.get_secret_value(),
+    }
+    key, consumer = secrets.values()
+    if _is_repetitive(key):
+        found = f"{PREFIX}SECRET_KEY repeats itself, and whoever guesses it can write forms for any buyer"
+        new = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+        yield _fail("secrets", found, f"make a new one: {new}")
+    if not consumer.strip():
+        yield _fail(
+            "secrets",
+            f"{PREFIX}MIXI_CONSUMER_SECRET is blank",
+            "set it to the consumer secret of the application's RESTful API",
+        )
+    if consumer == key:
+        yield _fail(
+            "secrets",
+            f"{PREFIX}SECRET_KEY is the consumer secret",
+            "make a key of its own: mixi knows the other one",
+        )
+    if consumer.strip() and not _is_repetitive(key) and consumer != key:
+        yield _ok("secrets", f"the key has {len(key)} characters, the consumer secret {len(consumer)}")
+
+
+def _is_repetitive(secret: str) -> bool:
+    period = next(n for n in range(1, len(secret) + 1) if secret.startswith(secret[n:]))
+    return period <= len(secret) // 2 or len(set(secret)) < SHORT_SECRET
+
+
+def _database(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    try:
+        if db.engine.dialect.name == "sqlite":
+            yield from _sqlite()
+        else:
+            yield from _postgresql()
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
+        yield _fail(
+            "database",
+            f"does not answer: {type(error).__name__}, {cause[0]}",
+            f"start it, or correct {PREFIX}DATABASE_URL",
+        )
+
+
+def _sqlite() -> Iterator[Finding]:
+    name = (db.engine.url.database or "").removeprefix("file:")
+    if name in ("", ":memory:"):
+        yield _fail("database", "SQLite in memory forgets every sale", f"name a file in {PREFIX}DATABASE_URL")
+        return
+    file = Path(name)
+    if not file.exists():
+        yield _fail("database", f"there is no {file}", "run `storefront upgrade`, or restore a backup")
+        return
+    with db.engine.connect() as connection:
+        version = connection.scalar(text("SELECT sqlite_version()"))
+        yield _ok("database", f"SQLite {version}, {file}")
+        yield from _migrated(connection)
+        yield _pragmas(connection)
+    yield _place(file.resolve().parent)
+    yield disk(shutil.disk_usage(file.parent).free)
+
+
+def _pragmas(connection: Connection) -> Finding:
+    mode, durability, keys = (
+        connection.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "synchronous", "foreign_keys")
+    )
+    found = f"journal_mode {mode}, synchronous {durability}, foreign_keys {keys}"
+    # 2 is FULL, 3 is EXTRA (source: SQLite, PRAGMA synchronous)
+    if mode == "wal" and durability in (2, 3) and keys == 1:
+        return _ok("durability", found)
+    advice = (
+        "they must be wal, 2 and 1, and the shop asks for that: put the file on a local disk, "
+        f"and take options out of {PREFIX}DATABASE_URL"
+    )
+    return _fail("durability", found, advice)
+
+
+def _place(folder: Path) -> Finding:
+    mounts = Path("/proc/mounts")
+    kind = file_system(folder, mounts.read_text() if mounts.exists() else "")
+    if kind in REMOTE:
+        return _fail(
+            "folder",
+            f"{folder} is on {kind}, over which SQLite can lose sales",
+            "move the database to a local disk, or to PostgreSQL",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return _fail("folder", f"{folder} cannot be written", "let the shop's user write there")
+    return _ok("folder", f"{folder} is writable" + (f", on {kind}" if kind else ""))
+
+
+def _postgresql() -> Iterator[Finding]:
+    with db.engine.connect() as connection:
+        version = connection.scalar(text("SHOW server_version"))
+        size = connection.scalar(text("SELECT pg_database_size(current_database())")) or 0
+        yield _ok("database", f"PostgreSQL {version}, {size // MIB:,} MiB")
+        yield from _migrated(connection)
+        yield _commits(connection)
+        yield _encoding(connection)
+        yield _database_clock(connection)
+
+
+def _commits(connection: Connection) -> Finding:
+    names = ("synchronous_commit", "fsync", "full_page_writes")
+    values = {name: connection.scalar(text(f"SHOW {name}")) for name in names}
+    found = ", ".join(f"{name} {value}" for name, value in values.items())
+    commit = values.pop("synchronous_commit")
+    if commit == "off" or "off" in values.values():
+        return _fail(
+            "durability",
+            found,
+            "turn each on: a crash would forget sales that mixi has been told are complete",
+        )
+    if commit not in ("on", "remote_apply"):
+        return _warn("durability", found, "set synchronous_commit to on, or a standby may miss sales")
+    return _ok("durability", found)
+
+
+def _encoding(connection: Connection) -> Finding:
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        advice = "make a new one: createdb --encoding=UTF8 --template=template0"
+        return _fail("encoding", f"the database is in {encoding}", advice)
+    return _ok("encoding", "UTF8")
+
+
+def _database_clock(connection: Connection) -> Finding:
+    before = clock.now()
+    theirs: datetime = connection.scalars(text("SELECT clock_timestamp()")).one()
+    off = _seconds_off(theirs, before, clock.now())
+    found = f"the database server's is {off:+.1f} s from ours"
+    if abs(off) > DATABASE_CLOCK_SECONDS:
+        return _warn("clock", found, "let both hosts ask a time server")
+    return _ok("clock", found)
+
+
+def _migrated(connection: Connection) -> Iterator[Finding]:
+    found, head = health.revision(connection), health.head()
+    if found != head:
+        yield _fail(
+            "migrations",
+            f"the database is at {found or 'none'}, this code at {head}",
+            "run `storefront upgrade` before serving",
+        )
+        return
+    yield _ok("migrations", f"at {head}, the newest")
+    yield from _outstanding()
+
+
+def _outstanding() -> Iterator[Finding]:
+    show = "see `storefront outstanding`"
+    waiting = payments.unconfirmed()
+    overdue = [payment for payment in waiting if payment.ok_at and payment.ok_at < clock.now() - OVERDUE]
+    removed = [payment for payment in waiting if payment.removed_at]
+    below = inventory.negatives()
+    yield _count(
+        "unconfirmed", len(overdue), "payments that mixi has not confirmed for more than a day", show
+    )
+    yield _count("removed", len(removed), "unconfirmed payments of buyers who removed the app", show)
+    yield _count("negative", len(below), "holdings below zero", show)
+
+
+def _count(check: str, number: int, what: str, show: str) -> Finding:
+    return _warn(check, f"{number} {what}", show) if number else _ok(check, f"no {what}")
+
+
+def _platform_clock(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    parts = urlsplit(settings.mixi_point_url)
+    address = f"{parts.scheme}://{parts.netloc}/"
+    before = clock.now()
+    try:
+        with http.head(address, timeout=PATIENCE, allow_redirects=False) as answer:
+            after, stamp = clock.now(), answer.headers.get("Date", "")
+    except UNREACHABLE as error:
+        yield _fail(
+            "platform",
+            f"{address} does not answer ({type(error).__name__})",
+            f"no payment can be made without it: open the way out, or correct {PREFIX}MIXI_POINT_URL",
+        )
+        return
+    theirs = _moment(stamp)
+    if theirs is None:
+        yield _warn("platform", f"{address} sends no Date", "compare our clock with a time server by hand")
+        return
+    # A Date names a whole second; on average it is half over.
+    off = _seconds_off(theirs + timedelta(seconds=0.5), before, after)
+    found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
+    if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
+        yield _fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")
+    elif abs(off) > CLOCK_SECONDS:
+        yield _warn("platform", found, advice)
+    else:
+        yield _ok("platform", found)
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(stamp)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
+    """How far their clock runs ahead of ours, read at some moment between two of ours."""
+    return (theirs - (before + (after - before) / 2)).total_seconds()
+
+
+def _public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    address = f"{settings.public_url}/healthz"
+    correct = f"correct {PREFIX}PUBLIC_URL, or what stands in front of the shop"
+    try:
+        with http.get(address, timeout=PATIENCE, allow_redirects=False, stream=True) as answer:
+            status, mark = answer.status_code, answer.headers.get(health.MARK)
+            location = answer.headers.get("Location", "")
+    except UNREACHABLE as error:
+        found = f"{address} does not answer ({type(error).__name__})"
+        yield _fail("public URL", found, f"start the shop, open the way in, or {correct}")
+        return
+    if 300 <= status < 400:
+        yield _fail(
+            "public URL",
+            f"{address} leads on to {location}",
+            f"{correct}: signatures hold for one address only",
+        )
+    elif mark is None:
+        yield _fail("public URL", f"{address} is answered by something else (status {status})", correct)
+    elif mark != health.mark(settings):
+        advice = f"{correct}; every host needs the same {PREFIX}SECRET_KEY and {PREFIX}PUBLIC_URL"
+        yield _fail("public URL", f"{address} is answered by another storefront", advice)
+    else:
+        yield _ok("public URL", f"{address} is this shop")
+
+
+def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    mixi_channel = channel()
+    for check, address in (("callback", mixi_channel.callback_url), ("finish", mixi_channel.finish_url)):
+        if len(address) > MAX_URL or "?" in address:
+            found = f"{address} has {len(address)} characters"
+            yield _fail(check, found, f"it may have {MAX_URL} and no query: shorten {PREFIX}PUBLIC_URL")
+        else:
+            yield _ok(check, address)
+    parts = urlsplit(settings.mixi_container_url)
+    default = DEFAULT_PORTS[parts.scheme]
+    names = {f"{parts.hostname}:{parts.port or default}"}
+    if parts.port in (None, default):
+        names.add(str(parts.hostname))
+    if names.isdisjoint(settings.mixi_platform_hosts):
+        yield _warn(
+            "container",
+            f"{parts.netloc} is not in {PREFIX}MIXI_PLATFORM_HOSTS",
+            "check that both name the same platform",
+        )
+    else:
+        yield _ok("container", f"{parts.netloc} is one of the platform's hosts")
+
+
+def _catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    rule = mixi.PRICES
+    try:
+        entries = catalog_file.read(settings.catalog, {MIXI: rule})
+    except CatalogError as error:
+        lines = str(error).splitlines()
+        more = f" (and {len(lines) - 1} more)" if lines[1:] else ""
+        advice = f"mend it; `storefront catalog --check {settings.catalog}` names every line"
+        yield _fail("catalogue", lines[0] + more, advice)
+        return
+    within = f"priced {rule.minimum} to {rule.maximum} {rule.unit}s"
+    yield _ok("catalogue", f"{len(entries)} items, {within}")
+    folder = config.folder("static") / "art"
+    missing = sorted({entry.art for entry in entries if not (folder / entry.art).is_file()})
+    if missing:
+        yield _fail("art", f"{folder} lacks {', '.join(missing)}", "put the drawings there: pages need them")
+    else:
+        yield _ok("art", "every drawing the catalogue names is there")
+
+
+def _translations(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    folder = PACKAGE / "translations"
+    stale = uncompiled(folder)
+    if stale:
+        yield _fail("translations", f"not compiled: {', '.join(stale)}", f"run `pybabel compile -d {folder}`")
+    else:
+        yield _ok("translations", "compiled")
+
+
+def _is_compiled(source: Path) -> bool:
+    compiled = source.with_suffix(".mo")
+    if not compiled.exists():
+        return False
+    with source.open("rb") as written, compiled.open("rb") as read:
+        wanted = {one.id: one.string for one in read_po(written) if one.id and one.string and not one.fuzzy}
+        return wanted == {one.id: one.string for one in read_mo(read) if one.id}
+
+
+def _ok(check: str, found: str) -> Finding:
+    return Finding(Verdict.OK, check, found)
+
+
+def _warn(check: str, found: str, advice: str) -> Finding:
+    return Finding(Verdict.WARN, check, found, advice)
+
+
+def _fail(check: str, found: str, advice: str) -> Finding:
+    return Finding(Verdict.FAIL, check, found, advice)
+
+
+CHECKS: tuple[Check, ...] = (
+    _secrets,
+    _translations,
+    _catalog,
+    _addresses,
+    _database,
+    _platform_clock,
+    _public_url,
+)

@@ -1,0 +1,198 @@
+"""Taps on a buy button: one tap, one payment.
+
+`start` makes a payment and says where its buyer goes. A tap is kept before the API is called, so a
+second one finds the first, and a failed one is remembered.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+import structlog
+from sqlalchemy import ForeignKey, Index, String, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront import clock, metrics
+from storefront.clock import Deadline
+from storefront.db import Model, db, fresh, transaction, upsert
+from storefront.mixi import payments
+from storefront.mixi.atom import PointEntry, PointRequest
+from storefront.mixi.channel import Channel
+from storefront.mixi.client import Refused, Unavailable
+from storefront.mixi.payments import Payment, Status
+from storefront.shop.customers import Customer
+from storefront.shop.visit import Notice
+
+NOTICE_FOR = timedelta(minutes=10)
+ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer, has lost its worker
+PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
+GLANCE = 0.1  # seconds between two looks at what another request is doing
+MINUTE = timedelta(minutes=1)
+
+log = structlog.get_logger()
+
+
+class Intent(Model):
+    """One tap: the form's token is spent here, and a second tap finds the first one's redirect."""
+
+    __tablename__ = "intent"
+    __table_args__ = (Index("ix_intent_started_at", "customer_id", "started_at"),)
+
+    token: Mapped[str] = mapped_column(String(40), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    item_id: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime]
+    failed_at: Mapped[datetime | None]
+    reference: Mapped[str] = mapped_column(String(16))
+    point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
+    redirect: Mapped[str | None] = mapped_column(String(2048))
+
+
+class NotStarted(Exception):
+    """No payment was made, so nothing was or will be charged; `reference` finds it in the log."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference)
+        self.reference = reference
+
+
+class BeingPrepared(Exception):
+    """The first tap of this form is still being worked on."""
+
+
+class TooMany(Exception):
+    """This customer taps more often than a person shops."""
+
+
+class Spent(Exception):
+    """This form has long made its payment."""
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__(payment.point_code)
+        self.payment = payment
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A press of the buy button: who, what, for how much, and the token of the form."""
+
+    customer_id: int
+    owner_id: str
+    item_id: str
+    item_name: str
+    points: int
+    language: str
+    token: str
+
+
+def start(mixi: Channel, tap: Tap, now: datetime) -> str:
+    """Make one payment for one tap, and return where its buyer goes.
+
+    Raises NotStarted, BeingPrepared, Spent or TooMany; none of them has charged anything.
+    """
+    reference = secrets.token_hex(4).upper()
+    if not _begin(mixi, tap, reference, now):
+        return _same_tap(mixi, tap, now)
+    try:
+        entry = mixi.client.create(tap.owner_id, _request(mixi, tap))
+    except (Refused, Unavailable) as failure:
+        metrics.count_call("create", type(failure).__name__.lower())
+        _fail(tap, reference, failure)
+    metrics.count_call("create", "answered")
+    if not _keep(mixi, tap, entry):
+        _fail(tap, reference, Unavailable("the answer names a payment we have already"))
+    log.info("payment started", point_code=entry.code, item=tap.item_id, points=tap.points)
+    return str(entry.interface_url)
+
+
+def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
+    """The last tap that failed lately, unless a payment has been made since."""
+    since = db.session.scalar(select(func.max(Payment.created_at)).filter_by(customer_id=customer.id))
+    horizon = max(now - NOTICE_FOR, since) if since else now - NOTICE_FOR
+    failed = (
+        select(Intent.reference)
+        .where(Intent.customer_id == customer.id, Intent.failed_at > horizon)
+        .order_by(Intent.failed_at.desc())
+        .limit(1)
+    )
+    return [Notice(reference) for reference in db.session.scalars(failed)]
+
+
+def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
+    """Spend the form's token, or take up a failed or abandoned try; false if another request has it."""
+    values = {"started_at": now, "failed_at": None, "reference": reference}
+    with transaction() as session:
+        spend = upsert(session, Intent).values(
+            token=tap.token, customer_id=tap.customer_id, item_id=tap.item_id, **values
+        )
+        lost = Intent.started_at < now - ABANDONED
+        again = Intent.redirect.is_(None) & (Intent.failed_at.is_not(None) | lost)
+        statement = spend.on_conflict_do_update(index_elements=["token"], set_=values, where=again)
+        begun = session.scalar(statement.returning(Intent.token)) is not None
+        if begun and _lately(session, tap.customer_id, now) > mixi.taps_per_minute:
+            raise TooMany
+        return begun
+
+
+def _lately(session: Session, customer_id: int, now: datetime) -> int:
+    taps = select(func.count()).where(Intent.customer_id == customer_id, Intent.started_at > now - MINUTE)
+    return session.scalar(taps) or 0
+
+
+def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
+    """The redirect of the request that came first, as soon as there is one."""
+    patience = Deadline.after(PATIENCE)
+    while patience.left() > 0:
+        intent = fresh().get_one(Intent, tap.token)
+        if intent.failed_at:
+            raise NotStarted(intent.reference)
+        if intent.redirect and intent.point_code:
+            if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
+                raise Spent(fresh().get_one(Payment, intent.point_code))
+            return intent.redirect
+        fresh()  # waits without a snapshot of its own
+        clock.sleep(GLANCE)
+    raise BeingPrepared
+
+
+def _request(mixi: Channel, tap: Tap) -> PointRequest:
+    return PointRequest(
+        item_id=tap.item_id,
+        item_name=tap.item_name,
+        points=tap.points,
+        callback_url=mixi.callback_url,
+        finish_url=mixi.finish_url,
+        is_test=tap.owner_id in mixi.test_owners,
+    )
+
+
+def _fail(tap: Tap, reference: str, failure: Exception) -> NoReturn:
+    """Free the buyer to try again, and remember it for the next page."""
+    with transaction() as session:
+        session.execute(update(Intent).filter_by(token=tap.token).values(failed_at=clock.now()))
+    log.warning("payment not started", reference=reference, item=tap.item_id, reason=str(failure))
+    raise NotStarted(reference) from failure
+
+
+def _keep(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:
+    """Keep the payment and the redirect together; false if the code is not new."""
+    with transaction() as session:
+        new = payments.keep(
+            session,
+            point_code=entry.code,
+            customer_id=tap.customer_id,
+            owner_id=tap.owner_id,
+            item_id=tap.item_id,
+            item_name=tap.item_name,
+            points=tap.points,
+            is_test=tap.owner_id in mixi.test_owners,
+            language=tap.language,
+            status=Status.CREATE,
+            created_at=clock.now(),
+        )
+        if new:
+            kept = {"point_code": entry.code, "redirect": entry.interface_url}
+            session.execute(update(Intent).filter_by(token=tap.token).values(kept))
+        return new

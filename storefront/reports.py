@@ -1,0 +1,130 @@
+"""What the operator reads: what is outstanding, and the book."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TextIO
+
+from storefront.mixi import payments
+from storefront.shop import inventory, ledger
+from storefront.shop.catalog_file import JAPAN
+from storefront.shop.ledger import Total
+
+Row = Sequence[object]
+
+OUTSTANDING = (
+    "what",
+    "code",
+    "owner",
+    "item",
+    "points",
+    "quantity",
+    "last_ok",
+    "last_asked",
+    "removed",
+    "test",
+)
+UNCONFIRMED = ("code", "owner", "item", "points", "last_ok", "last_asked", "removed", "test")
+BELOW_ZERO = ("channel", "customer", "item", "quantity")
+BOOK = ("entered_at", "kind", "channel", "customer", "amount", "unit", "key")
+TOTALS = ("kind", "entries", "amount", "unit")
+WIDTHS = (20, 6, 8, 24, 7, 6)  # of the book's columns on a terminal, but the last
+
+
+def outstanding(out: TextIO, as_csv: bool) -> None:
+    """Payments that mixi has not confirmed, and holdings below zero."""
+    waiting = [
+        (
+            payment.point_code,
+            payment.owner_id,
+            payment.item_id,
+            payment.points,
+            _stamp(payment.ok_at),
+            _stamp(payment.asked_at),
+            _stamp(payment.removed_at),
+            "test" if payment.is_test else "",
+        )
+        for payment in payments.unconfirmed()
+    ]
+    below = [(one.channel, one.external_id, one.item_id, one.quantity) for one in inventory.negatives()]
+    if as_csv:
+        unconfirmed = (("unconfirmed", *row[:4], "", *row[4:]) for row in waiting)
+        negative = (
+            ("negative", "", who, item, "", quantity, "", "", "", "") for _, who, item, quantity in below
+        )
+        _csv(out, OUTSTANDING, [*unconfirmed, *negative])
+        return
+    _table(out, "completed here, not confirmed by mixi", UNCONFIRMED, waiting)
+    out.write("\n")
+    _table(out, "holdings below zero: used up, then taken back", BELOW_ZERO, below)
+
+
+def book(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> None:
+    """Every entry, a line each, as it comes from the database."""
+    since, until = _days(first, last)
+    lines = (
+        (
+            _stamp(line.entered_at),
+            line.kind.value,
+            line.channel,
+            line.external_id,
+            line.amount,
+            line.unit,
+            line.key,
+        )
+        for line in ledger.entries(since, until)
+    )
+    if as_csv:
+        _csv(out, BOOK, lines)
+        return
+    for row in lines:
+        out.write(_columns(row, WIDTHS))
+
+
+def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> None:
+    """What each kind of entry comes to, and all together."""
+    sums = ledger.totals(*_days(first, last))
+    rows = [
+        *((total.kind.value, total.count, total.amount, total.unit) for total in sums),
+        *_overall(sums),
+    ]
+    if as_csv:
+        _csv(out, TOTALS, rows)
+    else:
+        _table(out, None, TOTALS, rows)
+
+
+def _overall(sums: Sequence[Total]) -> Iterator[Row]:
+    for unit in dict.fromkeys(total.unit for total in sums):
+        of_unit = [total for total in sums if total.unit == unit]
+        yield "all", sum(total.count for total in of_unit), sum(total.amount for total in of_unit), unit
+
+
+def _days(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:
+    """From the first moment of one day to the first moment after another, in Japan."""
+    since = datetime.combine(first, time(), JAPAN) if first else None
+    until = datetime.combine(last + timedelta(days=1), time(), JAPAN) if last else None
+    return since, until
+
+
+def _stamp(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def _csv(out: TextIO, heading: Row, rows: Iterable[Row]) -> None:
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(rows)
+
+
+def _table(out: TextIO, title: str | None, heading: Row, rows: Sequence[Row]) -> None:
+    if title:
+        out.write(f"{len(rows)} {title}\n")
+    if rows or not title:
+        widths = [max(len(str(row[at])) for row in (heading, *rows)) for at in range(len(heading) - 1)]
+        out.writelines(_columns(row, widths) for row in (heading, *rows))
+
+
+def _columns(row: Row, widths: Sequence[int]) -> str:
+    padded = (f"{value!s:<{width}}" for value, width in zip(row, [*widths, 0], strict=True))
+    return "  ".join(padded).rstrip() + "\n"

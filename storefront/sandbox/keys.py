@@ -1,0 +1,109 @@
+"""The key pair with which the platform signs in its own name: made once, and kept."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from storefront.sandbox import clock
+
+# The platform's own names carry the date of their making; this one says whose it is.
+NAME = "lc_sandbox"
+BITS = 2048
+VALID_FOR = timedelta(days=3652)  # ten years, as the platform's own
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A private key, its name, and its certificate as a PEM file."""
+
+    name: str
+    private: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+    path: Path
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.name!r})"
+
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(Encoding.PEM)
+
+
+def certificate(folder: Path, name: str = NAME) -> Path:
+    """Where the certificate of this key is; both are made if they are not there yet."""
+    return keep(folder, name).path
+
+
+def keep(folder: Path, name: str = NAME) -> KeyPair:
+    """The key pair of this name in this folder, made at first. Safe to call twice, and twice at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    private, path = _private(folder / f"{name}.key"), folder / f"{name}.pem"
+    kept = _kept(path)
+    if kept is None or kept.public_key() != private.public_key():
+        kept = _issue(private, name)
+        written = _write(folder, kept.public_bytes(Encoding.PEM))
+        written.replace(path)
+    return KeyPair(name, private, kept, path)
+
+
+def _private(path: Path) -> rsa.RSAPrivateKey:
+    if not path.exists():
+        key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+        written = _write(path.parent, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        try:
+            # Only the first of two who make one at once keeps it.
+            os.link(written, path)
+        except FileExistsError:
+            pass
+        finally:
+            written.unlink()
+    loaded = load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(loaded, rsa.RSAPrivateKey):
+        raise ValueError(f"{path} is no RSA key; remove it, and another is made")
+    return loaded
+
+
+def _kept(path: Path) -> x509.Certificate | None:
+    return x509.load_pem_x509_certificate(path.read_bytes()) if path.exists() else None
+
+
+def _issue(private: rsa.RSAPrivateKey, name: str) -> x509.Certificate:
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "JP"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "storefront sandbox, not mixi"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+    now = clock.now()
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))  # for a shop whose clock is behind
+        .not_valid_after(now + VALID_FOR)
+        .sign(private, SHA256())
+    )
+
+
+def _write(folder: Path, content: bytes) -> Path:
+    """A new file of this content that only its owner can read."""
+    number, name = tempfile.mkstemp(dir=folder, prefix=".new-")
+    with os.fdopen(number, "wb") as file:
+        file.write(content)
+    return Path(name)

@@ -1,0 +1,121 @@
+"""Stock, per-customer limits and sale windows: shown on the page, enforced where the sale is made."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from storefront import clock
+from storefront.db import transaction
+from storefront.mixi.payments import Status
+from storefront.shop.catalog import Item
+from tests.street import HANAKO, TARO, Books, Container, at_once, only_form, words
+
+
+def limit(app: Flask, item: str, **values: object) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Item).filter_by(id=item).values(values))
+
+
+def test_shown_on_the_page(container: Container) -> None:
+    """How many are left, and how many one person may have."""
+    shelf = words(container.get("/").text)
+    assert "残り5個" in shelf
+    assert "おひとり様1個まで" in shelf
+
+
+def test_many_screens_cannot_beat_the_stock(app: Flask, container: Container, books: Books) -> None:
+    """Eight payment screens for five fireworks, confirmed at the same moment: five are sold."""
+    codes = [container.start("fireworks") for _ in range(8)]
+    answers: list[int] = []
+    at_once(
+        *[partial(lambda code: answers.append(container.callback(code).status_code), code) for code in codes]
+    )
+    assert sorted(answers) == [200] * 5 + [409] * 3
+    assert (books.grants(), books.earned()) == (5, 2500)
+
+
+def test_many_screens_cannot_beat_the_limit(app: Flask, container: Container, books: Books) -> None:
+    """Four tickets at once for one person: one; the next person has theirs."""
+    codes = [container.start("ticket") for _ in range(4)]
+    answers: list[int] = []
+    at_once(
+        *[partial(lambda code: answers.append(container.callback(code).status_code), code) for code in codes]
+    )
+    assert sorted(answers) == [200, 409, 409, 409]
+    assert container.callback(container.start("ticket", TARO), TARO).text == "OK"
+    assert books.grants() == 2
+
+
+def test_the_reason_is_on_the_finish_page(app: Flask, container: Container, books: Books) -> None:
+    """Refused when mixi asked: nothing was charged, nothing given, and the page says why."""
+    limit(app, "fireworks", stock=1)
+    late = container.start("fireworks", TARO)
+    assert container.callback(container.start("fireworks")).text == "OK"
+    assert container.callback(late, TARO).status_code == 409
+    assert (books.status(late), books.grants()) == (Status.CREATE, 1)
+    page = container.get("/mixi/finish", TARO, point_code=late, status="20")
+    assert "売り切れました" in words(page.text)
+    assert not page.text.count("<form")
+
+
+def test_refused_once_and_sold_later(app: Flask, container: Container, books: Books) -> None:
+    """When there are more again, the same screen can be confirmed."""
+    limit(app, "fireworks", stock=0)
+    code = sneak(container, app)
+    assert container.callback(code).status_code == 409
+    limit(app, "fireworks", stock=1)
+    assert container.callback(code).text == "OK"
+    assert books.grants() == 1
+
+
+def sneak(container: Container, app: Flask) -> str:
+    limit(app, "fireworks", stock=1)
+    code = container.start("fireworks")
+    limit(app, "fireworks", stock=0)
+    return code
+
+
+def test_using_up_gives_none_back(container: Container, books: Books) -> None:
+    """Who has used the one ticket may not buy another."""
+    container.callback(container.start("ticket"))
+    container.post(*only_form(container.get("/inventory").text))
+    assert "上限に達しています" in words(container.get("/items/ticket").text)
+
+
+@pytest.mark.parametrize(
+    ("window", "reason"),
+    [
+        ({"on_sale_from": timedelta(hours=1)}, "まだ販売していません"),
+        ({"on_sale_until": timedelta(hours=-1)}, "販売は終了しました"),
+        ({"stock": 0}, "売り切れました"),
+    ],
+)
+def test_what_is_not_for_sale(
+    app: Flask, container: Container, books: Books, window: dict[str, timedelta | int], reason: str
+) -> None:
+    """No button, the reason in words; a form that was open already starts nothing."""
+    form = only_form(container.get("/items/coat").text)
+    values = {
+        name: value if isinstance(value, int) else clock.now() + value for name, value in window.items()
+    }
+    limit(app, "coat", **values)
+    assert reason in words(container.get("/").text)
+    page = container.get("/items/coat")
+    assert reason in words(page.text)
+    assert "<form" not in page.text
+    answer = container.post(*form)
+    assert answer.status_code == 409
+    assert reason in words(answer.text)
+    assert "ポイントは使われていません" in words(answer.text)
+    assert books.payments() == 0
+
+
+def test_the_sale_ends_while_the_screen_is_open(app: Flask, container: Container, books: Books) -> None:
+    """What counts is the moment mixi asks."""
+    code = container.start("coat", HANAKO)
+    limit(app, "coat", on_sale_until=clock.now() - timedelta(seconds=1))
+    assert container.callback(code).status_code == 409
+    assert books.grants() == 0

@@ -1,0 +1,353 @@
+"""The doctor sees what is wrong, and says what to do."""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+from pydantic import SecretStr
+from sqlalchemy import create_engine, text, update
+from werkzeug import Response
+
+from storefront import create_app, doctor
+from storefront.config import PACKAGE, PREFIX, Settings
+from storefront.db import db, transaction
+from storefront.doctor import MIB, Finding, Verdict
+from storefront.mixi.payments import Payment
+from storefront.shop import customers, inventory
+from tests.conftest import ENGINES
+from tests.demo import COMMAND, Demo, demo
+from tests.street import HANAKO, PLATFORM, SHOP, Container
+from tests.wire import Wire
+
+Examine = Callable[..., dict[str, Finding]]
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def clock_of(**off: float) -> Response:
+    """A platform whose clock is off."""
+    return Response("", 404, {"Date": format_datetime(datetime.now(UTC) + timedelta(**off), usegmt=True)})
+
+
+@pytest.fixture
+def http(app: Flask) -> requests.Session:
+    """The line out, on which shop and platform answer."""
+    http = requests.Session()
+    http.mount(SHOP, Wire(app))
+    http.mount(PLATFORM, Wire(clock_of()))
+    return http
+
+
+@pytest.fixture
+def examine(settings: Settings, http: requests.Session) -> Examine:
+    """The doctor's findings by check, with some settings changed."""
+
+    def examine(**changed: object) -> dict[str, Finding]:
+        return {one.check: one for one in doctor.examine(settings.model_copy(update=changed), http)}
+
+    return examine
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Both sides as processes of their own, the shop on each engine in turn."""
+    url = None
+    if request.param == "postgresql":
+        server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.execute(text("DROP DATABASE IF EXISTS doctor WITH (FORCE)"))
+            connection.execute(text("CREATE DATABASE doctor"))
+        url = server.url.set(database="doctor").render_as_string(hide_password=False)
+        server.dispose()
+    with demo(tmp_path_factory.mktemp("demo"), url) as running:
+        yield running
+
+
+def consult(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The command, in a process of its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return subprocess.run(
+        [COMMAND, "doctor"], env={**clean, **environment}, capture_output=True, text=True, timeout=60
+    )
+
+
+def environment(running: Demo) -> dict[str, str]:
+    lines = (running.output.parent / "demo.env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_a_running_shop_is_well(running: Demo) -> None:
+    """Over real HTTP, with everything in place, each line is ok and the exit status 0."""
+    done = consult(environment(running))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
+    assert f"{running.shop}/healthz is this shop" in done.stdout
+
+
+def test_a_wrong_public_url(running: Demo) -> None:
+    """An address at which something else answers, or nothing, fails with exit status 1."""
+    for address in (running.platform, "http://127.0.0.1:9"):
+        done = consult({**environment(running), "STOREFRONT_PUBLIC_URL": address})
+        assert done.returncode == 1
+        (line,) = (line for line in done.stdout.splitlines() if "FAIL" in line)
+        assert f"{address}/healthz" in line
+        assert "STOREFRONT_PUBLIC_URL" in line
+
+
+def test_no_secret_is_printed(running: Demo) -> None:
+    """Neither keys nor the database's password stand in what the doctor says, whatever fails."""
+    settings = environment(running)
+    settings["STOREFRONT_DATABASE_URL"] = "postgresql+psycopg://shop:pa55word@127.0.0.1:9/shop"
+    done = consult(settings)
+    assert "FAIL  database" in done.stdout
+    for secret in (
+        "pa55word",
+        settings["STOREFRONT_SECRET_KEY"],
+        settings["STOREFRONT_MIXI_CONSUMER_SECRET"],
+    ):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_missing_settings() -> None:
+    """Each missing setting has a line of its own with its full name."""
+    done = consult({})
+    assert done.returncode == 1
+    names = [name for name, field in Settings.model_fields.items() if field.is_required()]
+    assert len(done.stdout.splitlines()) == len(names)
+    for name in names:
+        assert f"FAIL  settings       {PREFIX}{name.upper()}: is missing" in done.stdout
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("key", ["x" * 40, "abcdefghijkl" * 3, "01234567" * 5, "1112223334445556" * 2 + "1"])
+def test_a_weak_key(examine: Examine, key: str) -> None:
+    """A key that repeats itself fails."""
+    assert examine(secret_key=SecretStr(key))["secrets"].verdict is Verdict.FAIL
+
+
+@ON_SQLITE
+def test_a_consumer_secret(examine: Examine) -> None:
+    """It is not blank, and not the shop's own key."""
+    assert "blank" in examine(mixi_consumer_secret=SecretStr(" "))["secrets"].found
+    key = SecretStr("one secret for both, which is one too few")
+    assert "is the consumer secret" in examine(secret_key=key, mixi_consumer_secret=key)["secrets"].found
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("sqlite://", "in memory"),
+        ("sqlite:////nowhere.db", "there is no /nowhere.db"),
+        ("oracle://x", "cannot be used"),
+        ("postgresql+psycopg://x@127.0.0.1:9/x", "does not answer: OperationalError"),
+    ],
+)
+@ON_SQLITE
+def test_no_database(examine: Examine, url: str, found: str) -> None:
+    """A database that is not there fails, and the doctor makes none."""
+    finding = examine(database_url=url)["database"]
+    assert finding.verdict is Verdict.FAIL
+    assert found in finding.found
+    assert not Path("/nowhere.db").exists()
+
+
+def test_not_migrated(app: Flask, examine: Examine) -> None:
+    """A database behind the code fails and names the command."""
+    with app.app_context(), transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    finding = examine()["migrations"]
+    assert finding.verdict is Verdict.FAIL
+    assert "at 0001" in finding.found
+    assert "storefront upgrade" in finding.advice
+
+
+@ON_SQLITE
+def test_sqlite_without_its_log(settings: Settings, examine: Examine, tmp_path: Path) -> None:
+    """Where SQLite cannot keep a write-ahead log, the doctor fails."""
+    shutil.copy(tmp_path / "shop.db", tmp_path / "other.db")
+    with sqlite3.connect(tmp_path / "other.db") as plain:
+        plain.execute("PRAGMA journal_mode=DELETE")
+    finding = examine(database_url=f"sqlite:///file:{tmp_path}/other.db?vfs=unix-dotfile&uri=true")[
+        "durability"
+    ]
+    assert finding.verdict is Verdict.FAIL
+    assert "journal_mode delete" in finding.found
+
+
+@ON_POSTGRESQL
+def test_postgresql_that_forgets(app: Flask, settings: Settings, examine: Examine) -> None:
+    """synchronous_commit off fails; local is a warning."""
+    verdicts = {"off": Verdict.FAIL, "local": Verdict.WARN, "on": Verdict.OK}
+    server = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        for value, verdict in verdicts.items():
+            connection.execute(text(f"ALTER DATABASE shop SET synchronous_commit = {value}"))
+            assert examine()["durability"].verdict is verdict
+    server.dispose()
+
+
+@ON_POSTGRESQL
+def test_another_encoding(settings: Settings, examine: Examine) -> None:
+    """A database that cannot hold Japanese fails."""
+    server = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("DROP DATABASE IF EXISTS latin WITH (FORCE)"))
+        connection.execute(text("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
+    url = server.url.set(database="latin").render_as_string(hide_password=False)
+    server.dispose()
+    findings = examine(database_url=url)
+    assert findings["encoding"].verdict is Verdict.FAIL
+    assert "at none" in findings["migrations"].found
+
+
+def test_disk() -> None:
+    """Below a gibibyte it warns, below a hundred mebibytes it fails."""
+    assert doctor.disk(1024 * MIB).verdict is Verdict.OK
+    assert doctor.disk(1023 * MIB).verdict is Verdict.WARN
+    assert doctor.disk(100 * MIB).verdict is Verdict.WARN
+    assert doctor.disk(99 * MIB).verdict is Verdict.FAIL
+
+
+def test_file_system() -> None:
+    """The nearest mount point above a folder says what it is on."""
+    mounts = (
+        "/dev/vda / ext4 rw 0 0\n"
+        "nas:/shop /srv/shop nfs4 rw 0 0\n"
+        "/dev/vdb /srv/shop/fast xfs rw 0 0\n"
+        "nas:/x /srv/two\\040words cifs rw 0 0\n"
+    )
+    assert doctor.file_system(Path("/srv"), mounts) == "ext4"
+    assert doctor.file_system(Path("/srv/shop/instance"), mounts) == "nfs4"
+    assert doctor.file_system(Path("/srv/shop/fast/instance"), mounts) == "xfs"
+    assert doctor.file_system(Path("/srv/two words"), mounts) == "cifs"
+    assert doctor.file_system(Path("/srv"), "") == ""
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("off", "verdict"),
+    [(0, Verdict.OK), (-5, Verdict.WARN), (5, Verdict.WARN), (-12, Verdict.FAIL), (12, Verdict.FAIL)],
+)
+def test_the_platforms_clock(examine: Examine, http: requests.Session, off: float, verdict: Verdict) -> None:
+    """Two seconds are a warning; ten, with the usual skew, are a failure."""
+    http.mount(PLATFORM, Wire(clock_of(seconds=off)))
+    assert examine()["platform"].verdict is verdict
+
+
+@ON_SQLITE
+def test_a_platform_without_a_clock(examine: Examine, http: requests.Session) -> None:
+    """No Date is a warning, nonsense as well, no answer a failure."""
+    for date in ("", "yesterday"):
+        http.mount(PLATFORM, Wire(Response("", headers={"Date": date} if date else {})))
+        assert examine()["platform"].verdict is Verdict.WARN
+    silent = Wire(clock_of())
+    silent.broken = requests.ConnectTimeout("no answer")
+    http.mount(PLATFORM, silent)
+    finding = examine()["platform"]
+    assert finding.verdict is Verdict.FAIL
+    assert "ConnectTimeout" in finding.found
+
+
+@ON_SQLITE
+def test_another_shop_at_our_address(examine: Examine, http: requests.Session, settings: Settings) -> None:
+    """A storefront with another key is not this one, and a redirect is no answer."""
+    other = create_app(
+        settings.model_copy(update={"secret_key": SecretStr("the secret of somebody else's shop")})
+    )
+    http.mount(SHOP, Wire(other))
+    assert "another storefront" in examine()["public URL"].found
+    http.mount(SHOP, Wire(Response("", 301, {"Location": "https://shop.test/healthz"})))
+    assert "leads on to https://shop.test/healthz" in examine()["public URL"].found
+    http.mount(SHOP, Wire(Response("ok\n")))
+    assert "something else" in examine()["public URL"].found
+
+
+def test_the_mark_gives_nothing_away(app: Flask, settings: Settings) -> None:
+    """/healthz says ok and sixteen characters that do not contain the key."""
+    answer = app.test_client().get("/healthz")
+    assert answer.text == "ok\n"
+    mark = answer.headers["X-Storefront-Mark"]
+    assert len(mark) == 16
+    assert mark not in settings.secret_key.get_secret_value().encode().hex()
+
+
+@ON_SQLITE
+def test_addresses(examine: Examine) -> None:
+    """Callback and finish fit into 255 characters; the container belongs to the platform."""
+    long = f"http://{'a' * 231}.test"
+    findings = examine(public_url=long)
+    assert findings["callback"].verdict is Verdict.FAIL
+    assert findings["finish"].verdict is Verdict.OK  # four characters shorter: just within
+    assert examine()["finish"].verdict is Verdict.OK
+    assert examine(mixi_platform_hosts=("elsewhere.test",))["container"].verdict is Verdict.WARN
+    assert examine(mixi_container_url="http://platform.test:8080/ma/1/")["container"].verdict is Verdict.WARN
+
+
+@ON_SQLITE
+def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> None:
+    """A price outside the platform's range fails with its line, a missing drawing with its name."""
+    file = tmp_path / "catalog.yaml"
+    shipped = settings.catalog.read_text()
+    file.write_text(shipped.replace("{mixi: 10}", "{mixi: 9}"))
+    finding = examine(catalog=file)["catalogue"]
+    assert finding.verdict is Verdict.FAIL
+    assert "9 is not within 10 to 5000 points" in finding.found
+    file.write_text(shipped.replace("loaf.svg", "crumbs.svg"))
+    assert "crumbs.svg" in examine(catalog=file)["art"].found
+
+
+def test_what_is_outstanding(app: Flask, container: Container, examine: Examine) -> None:
+    """Payments long unconfirmed, buyers gone and holdings below zero are warnings that name the command."""
+    assert examine()["unconfirmed"].verdict is Verdict.OK
+    code = container.start("loaf")
+    assert container.callback(code).text == "OK"
+    assert examine()["unconfirmed"].verdict is Verdict.OK  # only just now
+    now = datetime.now(UTC)
+    with app.app_context():
+        hanako = customers.identify("mixi", HANAKO, now)
+        with transaction() as session:
+            session.execute(update(Payment).values(ok_at=now - timedelta(days=2), removed_at=now))
+            inventory.take_back(session, hanako.id, "loaf", "one", now)
+            inventory.take_back(session, hanako.id, "loaf", "two", now)
+        db.session.remove()
+    findings = examine()
+    for check in ("unconfirmed", "removed", "negative"):
+        assert findings[check].verdict is Verdict.WARN
+        assert findings[check].found.startswith("1 ")
+        assert "storefront outstanding" in findings[check].advice
+
+
+def test_translations(tmp_path: Path) -> None:
+    """A text that was translated and not compiled is found; the shipped ones are compiled."""
+    shipped = PACKAGE / "translations"
+    assert doctor.uncompiled(shipped) == []
+    copy = tmp_path / "translations"
+    shutil.copytree(shipped, copy)
+    with (copy / "ja" / "LC_MESSAGES" / "messages.po").open("a") as source:
+        source.write('\nmsgid "A lighthouse"\nmsgstr "灯台"\n')
+    assert doctor.uncompiled(copy) == ["ja"]
+    (copy / "ja" / "LC_MESSAGES" / "messages.mo").unlink()
+    assert doctor.uncompiled(copy) == ["ja"]
+
+
+@ON_SQLITE
+def test_it_does_not_wait_for_ever(examine: Examine, http: requests.Session) -> None:
+    """A platform that listens and says nothing costs five seconds at most."""
+    http.trust_env = False
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        began = time.monotonic()
+        finding = examine(mixi_point_url=f"http://127.0.0.1:{silent.getsockname()[1]}/@me")["platform"]
+    assert "ReadTimeout" in finding.found
+    assert time.monotonic() - began < 10

@@ -1,0 +1,118 @@
+"""What every answer forbids, and what no answer and no log says."""
+
+import re
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from storefront import clock
+from storefront.config import Settings
+from storefront.db import transaction
+from storefront.mixi.signing import Consumer
+from storefront.mixi.taps import Intent
+from tests.street import (
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    HANAKO,
+    PLATFORM,
+    SHOP,
+    TARO,
+    Books,
+    Container,
+    ScriptedApi,
+    claims,
+    sign,
+    words,
+)
+
+PATHS = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere", "/mixi/callback", "/healthz"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_headers(container: Container, path: str) -> None:
+    """No script, no inline style, framed by the container's origin alone; nothing guessed, nothing kept."""
+    headers = container.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert f"frame-ancestors {PLATFORM};" in policy
+    assert f"style-src {SHOP};" in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", PATHS[:6])
+def test_pages_obey_their_policy(container: Container, path: str) -> None:
+    """No page carries a script, a style of its own, or an address outside shop and container."""
+    text = container.get(path).text
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", text)
+    for address in re.findall(r'(?:src|href|action)="(http[^"]*)"', text):
+        assert address.startswith((SHOP, PLATFORM))
+
+
+def test_static_files_are_kept(container: Container) -> None:
+    """Their addresses name their content, so a phone may keep them."""
+    answer = container.app.test_client().get("/static/shop.css")
+    assert "max-age=31536000" in answer.headers["Cache-Control"]
+    assert "/static/shop.css?v=" in container.get("/").text
+
+
+def test_logs_keep_secrets(container: Container, settings: Settings) -> None:
+    """Neither secrets nor signatures nor tokens are logged, whatever is refused."""
+    page = container.get("/items/loaf")
+    token = page.text.split('name="token" value="')[1].split('"')[0]
+    target = "/mixi/callback?point_code=x"
+    headers = sign("GET", target, secret="a guess")
+    with capture_logs() as lines:
+        container.buy()
+        container.app.test_client().get(target, headers=headers)
+        container.app.test_client().get("/inventory?opensocial_owner_id=x", headers=headers)
+        container.post("/mixi/payments", {"item": "loaf", "token": token + "x"})
+    logged = str(lines)
+    assert "callback refused" in logged
+    signature = headers["Authorization"].split('oauth_signature="')[1].split('"')[0]
+    for secret in (CONSUMER_SECRET, settings.secret_key.get_secret_value(), signature, token, "a guess"):
+        assert secret not in logged
+
+
+@pytest.mark.changed(mixi_taps_per_minute=10)
+def test_a_customer_who_taps_too_fast(app: Flask, container: Container, books: Books) -> None:
+    """Beyond the rate nothing is started; others are not slowed, and a minute later all is well."""
+    limit = 10
+    for _ in range(limit):
+        assert container.buy("loaf").status_code == 302
+    answer = container.buy("loaf")
+    assert answer.status_code == 429
+    assert "ポイントは使われていません" in words(answer.text)
+    assert books.payments() == limit
+    assert container.buy("loaf", TARO).status_code == 302
+    with app.app_context(), transaction() as session:
+        session.execute(update(Intent).values(started_at=clock.now() - timedelta(seconds=61)))
+    assert container.buy("loaf").status_code == 302
+
+
+@pytest.mark.changed(mixi_consumer_secret_previous="the one before")
+def test_key_rotation(container: Container, api: ScriptedApi) -> None:
+    """Both secrets verify while they change; only the current one signs."""
+    target = f"/?{urlencode(claims(HANAKO))}"
+    for secret, status in ((CONSUMER_SECRET, 200), ("the one before", 200), ("a guess", 401)):
+        headers = sign("GET", target, secret=secret)
+        assert container.app.test_client().get(target, headers=headers).status_code == status
+    container.buy()
+    asked = api.requests[0]
+    current = Consumer(CONSUMER_KEY, (CONSUMER_SECRET,))
+    query, now = asked["QUERY_STRING"].encode(), int(clock.now().timestamp())
+    address = f"{PLATFORM}/atom/mobile/point/@me"
+    assert current.verify("POST", address, query, asked["HTTP_AUTHORIZATION"], now=now, window=60)
+
+
+def test_error_pages_say_nothing_of_the_inside(container: Container) -> None:
+    """No traceback, no path, no name of a library."""
+    for path in ("/nowhere", "/items/%00", "/history?page=%FF"):
+        text = container.get(path).text
+        assert not re.search(r"Traceback|\.py|Werkzeug|sqlalchemy", text, re.IGNORECASE)

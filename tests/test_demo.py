@@ -28,7 +28,8 @@ def test_stops_when_started_in_the_background(tmp_path: Path) -> None:
     """A shell starts background jobs deaf to SIGINT; ours hears it all the same."""
     shop, platform = free_ports(2)
     script = (
-        f'{COMMAND} demo --shop-port {shop} --sandbox-port {platform} --data "{tmp_path}" >"{tmp_path}/out" 2>&1 &\n'
+        f'{COMMAND} demo --shop-port {shop} --sandbox-port {platform} --data "{tmp_path}"'
+        f' >"{tmp_path}/out" 2>&1 &\n'
         f'for i in $(seq 200); do grep -q "Buy something" "{tmp_path}/out" && break; sleep 0.1; done\n'
         "kill -INT $!; wait $!; echo ended with $?"
     )

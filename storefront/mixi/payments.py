@@ -9,10 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Row,
+    String,
+    Table,
+    bindparam,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock, metrics
@@ -86,6 +98,20 @@ class Payment(Model):
     removed_at: Mapped[datetime | None]  # the buyer removed the app before mixi had confirmed
     refusal: Mapped[Reason | None] = mapped_column(words(Reason))
     item: Mapped[Item] = relationship()
+
+
+# Built once, since it stands in the way of every sale.
+_table = cast(Table, Payment.__table__)
+CLAIM = (
+    update(_table)
+    .where(
+        _table.c.point_code == bindparam("code"),
+        _table.c.owner_id == bindparam("owner"),
+        _table.c.status == Status.CREATE,
+    )
+    .values(status=bindparam("outcome"), settled_at=bindparam("now"), ok_at=bindparam("now"), refusal=None)
+    .returning(*_table.c)
+)
 
 
 class UnknownPayment(Exception):
@@ -229,14 +255,10 @@ def purchases(customer: Customer, page: int) -> Sequence[Purchase]:
     return [_purchase(payment) for payment in db.session.scalars(shown)]
 
 
-def _claim(session: Session, callback: Callback, now: datetime) -> Payment | None:
+def _claim(session: Session, callback: Callback, now: datetime) -> Row[Any] | None:
     """Win the right to settle: of any number of simultaneous callbacks, one gets the payment."""
-    return session.scalar(
-        update(Payment)
-        .filter_by(point_code=callback.point_code, owner_id=callback.owner_id, status=Status.CREATE)
-        .values(status=callback.outcome, settled_at=now, ok_at=now, refusal=None)
-        .returning(Payment)
-    )
+    wanted = {"code": callback.point_code, "owner": callback.owner_id}
+    return session.execute(CLAIM, {**wanted, "outcome": callback.outcome, "now": now}).one_or_none()
 
 
 def _repeat(session: Session, callback: Callback, now: datetime) -> None:
@@ -250,7 +272,7 @@ def _repeat(session: Session, callback: Callback, now: datetime) -> None:
     raise UnknownPayment
 
 
-def _deliver(session: Session, payment: Payment, now: datetime) -> None:
+def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     """Goods and book, in the claim's transaction, if the limits still allow it."""
     limits.enforce(session, payment.item_id, payment.customer_id, now)
     key = f"mixi:{payment.point_code}"

@@ -164,7 +164,7 @@ def _request(mixi: Channel, tap: Tap) -> PointRequest:
         points=tap.points,
         callback_url=mixi.callback_url,
         finish_url=mixi.finish_url,
-        is_test=tap.owner_id in mixi.test_owners,
+        is_test=mixi.is_test(tap.owner_id),
     )
 
 
@@ -187,7 +187,7 @@ def _keep(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:
             item_id=tap.item_id,
             item_name=tap.item_name,
             points=tap.points,
-            is_test=tap.owner_id in mixi.test_owners,
+            is_test=mixi.is_test(tap.owner_id),
             language=tap.language,
             status=Status.CREATE,
             created_at=clock.now(),

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from storefront.db import db
@@ -38,13 +39,24 @@ class Standing:
     reason: Reason | None
 
 
+_table = cast(Table, Item.__table__)
+# Built once, since it stands in the way of every sale.
+LIMITS = select(
+    _table.c.id,
+    _table.c.stock,
+    _table.c.per_customer,
+    _table.c.on_sale_from,
+    _table.c.on_sale_until,
+).where(_table.c.id == bindparam("item_id"))
+
+
 def enforce(session: Session, item_id: str, customer_id: int, now: datetime) -> None:
     """Raise NotForSale unless one more may be sold; call it before the grant, in the sale's transaction.
 
     Whoever comes first holds the item's and the customer's row until the commit, so that several
     payment screens, open at once, are counted one after the other.
     """
-    item = session.get_one(Item, item_id)
+    item = session.execute(LIMITS, {"item_id": item_id}).one()
     if item.stock is not None:
         session.scalar(select(Item.id).filter_by(id=item_id).with_for_update(key_share=True))
     if item.per_customer is not None:
@@ -66,7 +78,9 @@ def standings(items: Sequence[Item], customer_id: int, now: datetime) -> dict[st
     return {item.id: standing(db.session(), item, customer_id, now) for item in items}
 
 
-def standing(session: Session, item: Item, customer_id: int, now: datetime) -> Standing:
+def standing(
+    session: Session, item: Item | Row[*tuple[Any, ...]], customer_id: int, now: datetime
+) -> Standing:
     """How one item stands with a customer; asks the database only about items that have limits."""
     left = None if item.stock is None else max(0, item.stock - _sold(session, item.id))
     bought = None if item.per_customer is None else _sold(session, item.id, customer_id)
@@ -74,7 +88,9 @@ def standing(session: Session, item: Item, customer_id: int, now: datetime) -> S
     return Standing(left, allowed, _reason(item, left, allowed, now))
 
 
-def _reason(item: Item, left: int | None, allowed: int | None, now: datetime) -> Reason | None:
+def _reason(
+    item: Item | Row[*tuple[Any, ...]], left: int | None, allowed: int | None, now: datetime
+) -> Reason | None:
     if item.on_sale_from and now < item.on_sale_from:
         return Reason.NOT_YET
     if item.on_sale_until and now >= item.on_sale_until:

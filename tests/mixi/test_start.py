@@ -63,6 +63,15 @@ def test_a_tester_is_sent_as_such(container: Container, api: ScriptedApi) -> Non
     assert [b'is_test="true"' in asked["body"] for asked in api.requests] == [True, False]
 
 
+@pytest.mark.changed(mixi_test_owners="*")
+def test_in_development_everybody_tests(container: Container, api: ScriptedApi, books: Books) -> None:
+    """While mixi makes every purchase a test, the book says so, too."""
+    code = container.start()
+    assert b'is_test="true"' in api.requests[0]["body"]
+    container.callback(code)
+    assert (books.grants(), books.earned()) == (1, 0)
+
+
 def test_created_counts_as_well(container: Container, api: ScriptedApi) -> None:
     """Any 2xx is a yes."""
     api.status = "201 Created"

@@ -1,4 +1,4 @@
-"""Settlement: what the platform confirmed, what it did not charge. Limits: stock, per customer, sale window."""
+"""Settlement: what the platform confirmed and what it did not charge. Limits of what is sold."""
 
 import sqlalchemy as sa
 from alembic import op

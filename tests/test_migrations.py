@@ -1,0 +1,215 @@
+"""Migrations: from nothing, from the version before, by several processes at once, and to the models exactly."""
+
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import flask_migrate
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
+from werkzeug.test import TestResponse
+
+from storefront import create_app
+from storefront.config import PREFIX, Settings
+from storefront.db import db, migrate
+from storefront.mixi.payments import Status
+from tests.demo import COMMAND
+from tests.proof.served import without_settings
+from tests.street import HANAKO, Books, Container
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+# One row of each table, as the first version knew it.
+ROWS = {
+    "item": {
+        "id": "excalibur",
+        "position": 1,
+        "names": '{"ja": "剣"}',
+        "descriptions": '{"ja": "古い"}',
+        "art": "old.svg",
+        "consumable": False,
+        "withdrawn": False,
+    },
+    "price": {"item_id": "excalibur", "channel": "mixi", "amount": 90, "unit": "point"},
+    "customer": {"id": 1, "channel": "mixi", "external_id": HANAKO, "first_seen_at": NOW},
+    "grant": {
+        "id": 1,
+        "customer_id": 1,
+        "item_id": "excalibur",
+        "quantity": 1,
+        "key": "mixi:sold",
+        "granted_at": NOW,
+    },
+    "entry": {
+        "id": 1,
+        "customer_id": 1,
+        "kind": "sale",
+        "amount": 90,
+        "unit": "point",
+        "key": "mixi:sold",
+        "entered_at": NOW,
+    },
+    "payment": {
+        "point_code": "sold",
+        "customer_id": 1,
+        "owner_id": HANAKO,
+        "item_id": "excalibur",
+        "item_name": "剣",
+        "points": 90,
+        "is_test": False,
+        "language": "ja",
+        "status": "complete",
+        "created_at": NOW,
+        "settled_at": NOW,
+        "ok_at": NOW,
+    },
+    "intent": {
+        "token": "t",
+        "customer_id": 1,
+        "item_id": "excalibur",
+        "started_at": NOW,
+        "failed_at": None,
+        "reference": "R",
+        "point_code": "sold",
+        "redirect": "http://platform.test/point/1",
+    },
+}
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The shop on a database that is still empty."""
+    app = create_app(settings)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = create_engine(settings.database_url)
+    yield engine
+    engine.dispose()
+
+
+def upgrade(settings: Settings) -> "subprocess.CompletedProcess[str]":
+    """`storefront upgrade`, as an operator runs it."""
+    own = {PREFIX + name.upper(): _plain(getattr(settings, name)) for name in settings.model_fields_set}
+    environment = without_settings(own)
+    return subprocess.run([COMMAND, "upgrade"], env=environment, capture_output=True, text=True, timeout=120)
+
+
+def _plain(value: object) -> str:
+    if hasattr(value, "get_secret_value"):
+        return str(value.get_secret_value())
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def differences(engine: Engine) -> list[object]:
+    """What the models have and the database has not, or the other way round."""
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, db.metadata))
+
+
+def checks(connection: Connection) -> dict[str, set[str]]:
+    """The names of the rules that the database itself keeps, by table."""
+    found = inspect(connection)
+    return {
+        table: {str(rule["name"]) for rule in found.get_check_constraints(table)}
+        for table in db.metadata.tables
+    }
+
+
+def test_several_processes_at_once(app: Flask, settings: Settings, engine: Engine) -> None:
+    """Four upgrades of an empty database at the same moment all succeed, and leave one schema."""
+    with ThreadPoolExecutor(4) as operators:
+        runs = list(operators.map(upgrade, [settings] * 4))
+    assert [run.returncode for run in runs] == [0] * 4, [run.stderr[-500:] for run in runs]
+    assert differences(engine) == []
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar() == 1
+        items = connection.execute(text("SELECT count(*) FROM item")).scalar()
+    assert app.test_client().get("/readyz").status_code == 200
+    assert upgrade(settings).returncode == 0
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM item")).scalar() == items
+
+
+def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine) -> None:
+    """Every row is kept as it was, the new columns are empty, and the shop goes on selling."""
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0001")
+    assert app.test_client().get("/readyz").status_code == 503
+    with engine.begin() as connection:
+        for table, row in ROWS.items():
+            names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+            connection.execute(text(f'INSERT INTO "{table}" ({names}) VALUES ({values})'), row)  # noqa: S608  # our own words
+        for table in ("customer", "grant", "entry"):
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT setval(pg_get_serial_sequence('\"{table}\"', 'id'), 1)"))
+        before = rows(connection)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    with engine.connect() as connection:
+        after = rows(connection)
+        for table, old in before.items():
+            (new,) = after[table]
+            assert {name: new[name] for name in old[0]} == old[0]
+            assert {new[name] for name in new.keys() - old[0].keys()} <= {None}
+    assert differences(engine) == []
+    assert app.test_client().get("/readyz").status_code == 200
+    assert upgrade(settings).returncode == 0
+    page = Container(app).get("/inventory")
+    assert_held(page)
+    assert Books(app).status("sold") is Status.COMPLETE
+
+
+def rows(connection: Connection) -> dict[str, list[dict[str, object]]]:
+    return {
+        table: [dict(row) for row in connection.execute(text(f'SELECT * FROM "{table}"')).mappings()]  # noqa: S608  # our own words
+        for table in ROWS
+    }
+
+
+def assert_held(page: TestResponse) -> None:
+    assert page.status_code == 200
+    assert 'data-item="excalibur" data-quantity="1"' in page.text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE payment SET status = 'sold'",
+        "UPDATE payment SET refusal = 'no wish'",
+        "UPDATE entry SET kind = 'gift'",
+        "INSERT INTO \"grant\" SELECT 2, customer_id, item_id, quantity, key, granted_at FROM \"grant\"",
+        "INSERT INTO entry SELECT 2, customer_id, kind, amount, unit, key, entered_at FROM entry",
+        "INSERT INTO customer (id, channel, external_id, first_seen_at)"
+        " SELECT 2, channel, external_id, first_seen_at FROM customer",
+        "INSERT INTO payment SELECT * FROM payment",
+        "INSERT INTO intent SELECT * FROM intent",
+    ],
+)
+def test_what_the_database_refuses(app: Flask, engine: Engine, statement: str) -> None:
+    """After the migration the database still refuses what no code should ever write."""
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0001")
+    with engine.begin() as connection:
+        for table, row in ROWS.items():
+            names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+            connection.execute(text(f'INSERT INTO "{table}" ({names}) VALUES ({values})'), row)  # noqa: S608  # our own words
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE entry SET kind = 'void'"))  # a word that is new since then
+        assert checks(connection)["payment"] >= {"ck_payment_status", "ck_payment_reason"}
+    with engine.connect() as connection, pytest.raises(IntegrityError):
+        connection.execute(text(statement))

@@ -120,7 +120,9 @@ class Settings(BaseSettings):
         "https://api.mixi-platform.com/atom/mobile/point/@me",
         description="Where payments are confirmed: https, so that the answer can be trusted.",
     )
-    mixi_test_owners: Names = Field((), description="Owner ids whose purchases are tests; commas between; * for all, in development.")
+    mixi_test_owners: Names = Field(
+        (), description="Owner ids whose purchases are tests; commas between; * for all, in development."
+    )
     mixi_timestamp_window: int = Field(
         600, ge=1, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
     )

@@ -178,10 +178,13 @@ def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:
         raise
 
 
-def deadline_of(signed: Signed, arrived: datetime, clock_skew: int) -> Deadline:
-    """When mixi stops listening: time spent on the way to us or in a queue counts, too."""
-    since_signed = arrived.timestamp() - signed.timestamp
-    return Deadline.after(min(LISTENS, LISTENS + clock_skew - since_signed))
+def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew: int) -> Deadline:
+    """When mixi stops listening: the deadline set at arrival, less the time spent on the way and in a queue.
+
+    mixi signed at a moment of its own clock, which may run `clock_skew` seconds behind ours.
+    """
+    under_way = arrived.timestamp() - signed.timestamp
+    return Deadline(arrival.ends - max(0.0, under_way - clock_skew))
 
 
 def refresh(mixi: Channel, customer_id: int, now: datetime, *, confirmed_too: bool = False) -> None:

@@ -77,7 +77,7 @@ def callback() -> ResponseReturnValue:
     deadline = Deadline.after(payments.LISTENS)
     status, answer = 200, "OK"
     try:
-        deadline = _settle()
+        deadline = _settle(deadline)
     except tuple(REFUSALS) as refusal:
         status, answer = _refuse(refusal)
     metrics.count_callback(status, payments.LISTENS - deadline.left())
@@ -106,12 +106,12 @@ def finish() -> str:
     return _again("mixi/finish.html", payment.item_id, payment=payment)
 
 
-def _settle() -> Deadline:
+def _settle(arrival: Deadline) -> Deadline:
     """Do what mixi asks, and return with time left to say so."""
-    mixi, arrived = channel(), clock.now()
+    arrived, mixi = clock.now(), channel()
     signed = mixi.verify(request, arrived)
     wanted = Callback.read(signed, mixi.app_id)
-    deadline = payments.deadline_of(signed, arrived, mixi.clock_skew)
+    deadline = payments.deadline_of(signed, arrival, arrived, mixi.clock_skew)
     payments.settle(wanted, deadline, arrived)
     deadline.check()  # a pause may have come between commit and answer
     log.info("callback answered", point_code=wanted.point_code, outcome=wanted.outcome.value)

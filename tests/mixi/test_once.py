@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -13,6 +13,7 @@ from storefront.clock import Deadline, TooLate
 from storefront.db import db, transaction
 from storefront.mixi import payments
 from storefront.mixi.payments import Callback, Contradiction, Payment, Status
+from storefront.mixi.signing import Signed
 from storefront.shop import inventory
 from storefront.shop.customers import Customer
 from tests.street import HANAKO, TARO, Books, Container, at_once
@@ -102,3 +103,18 @@ def test_too_late_changes_nothing(app: Flask, container: Container, books: Books
     with app.app_context(), pytest.raises(TooLate):
         payments.settle(wanted, late, datetime.now(UTC))
     assert (books.status(code), books.grants(), books.earned()) == (Status.CREATE, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("signed_ago", "spent_since_arrival", "left"),
+    [(0, 0, 10), (2, 0, 10), (5, 0, 7), (0, 3, 7), (5, 3, 4), (13, 0, -1)],
+)
+def test_the_deadline_counts_from_the_earlier(
+    signed_ago: float, spent_since_arrival: float, left: float
+) -> None:
+    """Ten seconds from arrival, or ten and the skew from the signature: whatever is over first."""
+    arrived = datetime.now(UTC)
+    signed = Signed((), {}, int(arrived.timestamp()), "")
+    arrived += timedelta(seconds=signed_ago + signed.timestamp - arrived.timestamp())
+    arrival = Deadline.after(10 - spent_since_arrival)
+    assert payments.deadline_of(signed, arrival, arrived, 2).left() == pytest.approx(left, abs=0.05)

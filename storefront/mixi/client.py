@@ -1,10 +1,10 @@
 """The only HTTP of this room: creating and confirming payments."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -102,7 +102,7 @@ class PointClient:
             method,
             address,
             data=body,
-            headers={"Content-Type": MEDIA_TYPE} if body else {},
+            headers={"Accept-Encoding": "identity", **({"Content-Type": MEDIA_TYPE} if body else {})},
             auth=self._signature(body),
             timeout=(min(self.patience.connect, deadline.left()), min(self.patience.read, deadline.left())),
             allow_redirects=False,
@@ -127,16 +127,22 @@ class _Connection(HTTPConnection):
     """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        with _cut_after(float(self.timeout or 0), self.sock):
-            return super().getresponse()
+        return _answer(self, super().getresponse)
 
 
 class _SecureConnection(HTTPSConnection):
     """The same, over TLS."""
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        with _cut_after(float(self.timeout or 0), self.sock):
-            return super().getresponse()
+        return _answer(self, super().getresponse)
+
+
+def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
+    line = connection.sock  # a connection that ends with this answer forgets it
+    with _cut_after(float(connection.timeout or 0), line):
+        response = read_head()
+    response.line = line  # type: ignore[attr-defined]  # so that the body can be cut off, too
+    return response
 
 
 class _Pool(HTTPConnectionPool):
@@ -147,6 +153,13 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
+class _Session(requests.Session):
+    """Follows nothing: even unfollowed, requests would read a redirect's body to its end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
         super().init_poolmanager(*arguments, **more)
@@ -155,22 +168,33 @@ class _Adapter(HTTPAdapter):
 
 def session() -> requests.Session:
     """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
-    http = requests.Session()
+    http = _Session()
     for scheme in DEFAULT_PORTS:
         http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
     return http
 
 
 @contextmanager
-def _cut_after(seconds: float, connection: socket.socket) -> Iterator[None]:
+def _cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
+    if line is None:  # an answer that came by no socket
+        yield
+        return
+
+    was_cut = Event()
+
     def cut() -> None:
+        was_cut.set()
         with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            line.shutdown(socket.SHUT_RDWR)
 
     timer = Timer(seconds, cut)
     timer.start()
     try:
         yield
+    except Exception:
+        if was_cut.is_set():
+            raise TimeoutError from None  # not a connection that broke: nobody is asked again
+        raise
     finally:
         timer.cancel()
 
@@ -178,11 +202,14 @@ def _cut_after(seconds: float, connection: socket.socket) -> Iterator[None]:
 def _read(response: requests.Response, deadline: Deadline) -> bytes:
     """The body, as far as it comes before the deadline and fits an entry."""
     body = b""
-    while chunk := response.raw.read1(CHUNK, decode_content=True):
-        body += chunk
-        deadline.check()
-        if len(body) > MAX_BYTES:
-            raise Unavailable("the answer is too long")
+    # One read may go on for ever: in a chunk's length, in trailers, in an archive of nothing.
+    with _cut_after(deadline.left(), getattr(response.raw, "line", None)):
+        while chunk := response.raw.read1(CHUNK, decode_content=False):
+            body += chunk
+            deadline.check()
+            if len(body) > MAX_BYTES:
+                raise Unavailable("the answer is too long")
+    deadline.check()
     return body
 
 

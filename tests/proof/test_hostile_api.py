@@ -1,0 +1,395 @@
+"""A point API that does its worst, over real sockets: the page answers in time and nothing is charged."""
+
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from werkzeug.test import TestResponse
+
+from storefront import create_app
+from storefront.clock import Deadline
+from storefront.config import Settings
+from storefront.db import db, migrate, transaction
+from storefront.mixi.atom import PointRequest
+from storefront.mixi.client import Patience, PointClient, Refused, Unavailable, session
+from storefront.mixi.payments import Payment, Status
+from storefront.shop import catalog
+from tests.demo import wait_for
+from tests.proof import hostile
+from tests.proof.hostile import POINTS, THREAD, Asked, Behaviour, Ending, HostileApi, Step, point_api
+from tests.street import (
+    APP_ID,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    HANAKO,
+    PLATFORM,
+    SHOP,
+    TARO,
+    Books,
+    Container,
+    only_form,
+    words,
+)
+
+# A tenth of the settings' defaults; the API's slowness is scaled with them.
+PATIENCE = Patience(connect=0.2, read=0.3, total=0.6)
+CONFIRM_SECONDS = 0.4
+SLACK = 2  # times as long as the settings allow, on a busy machine
+OVERHEAD = 1.0  # seconds for everything but the API
+MEMORY = 4 * 1024 * 1024
+
+WITHOUT_END = [
+    hostile.silence,
+    hostile.slow_head,
+    hostile.slow_header_lines,
+    hostile.header_lines_for_ever,
+    hostile.one_header_line_for_ever,
+    hostile.continue_for_ever,
+    hostile.slow_body,
+    hostile.slow_chunks,
+    hostile.slow_chunk_length,
+    hostile.slow_trailers,
+    hostile.trailers_for_ever,
+    hostile.slow_gzip_of_nothing,
+    hostile.gzip_of_nothing_for_ever,
+    hostile.chunks_for_ever,
+    hostile.redirect_with_a_slow_body,
+    hostile.refusal_with_a_slow_body,
+    hostile.failure_with_a_body_for_ever,
+    hostile.not_http_for_ever,
+    hostile.no_length_at_all,
+]
+TOO_LARGE = [
+    hostile.hundred_megabytes,
+    hostile.gzip_bomb,
+    hostile.bomb_in_a_bomb,
+    hostile.redirect_with_hundred_megabytes,
+]
+WRONG = [
+    hostile.billion_laughs,
+    hostile.external_entity,
+    hostile.external_doctype,
+    hostile.reset,
+    hostile.reset_in_the_body,
+    hostile.closed,
+    hostile.closed_in_the_body,
+    hostile.redirect,
+    hostile.redirect_to_itself,
+    hostile.not_http,
+    hostile.too_short_a_length,
+    hostile.two_lengths,
+]
+EVERY = pytest.mark.parametrize(
+    "behaviour", [*WITHOUT_END, *TOO_LARGE, *WRONG], ids=lambda behaviour: behaviour.__name__
+)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[HostileApi]:
+    with point_api() as api:
+        yield api
+
+
+@pytest.fixture(autouse=True)
+def good_again(api: HostileApi) -> Iterator[None]:
+    yield
+    api.behaviour = hostile.good
+
+
+@pytest.fixture(scope="module")
+def app(api: HostileApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One shop for all, on SQLite: what the API does is the same to either database."""
+    app = create_app(settings(api, f"sqlite:///{tmp_path_factory.mktemp('shop')}/shop.db"))
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+        with transaction() as kept:
+            catalog.load(kept, app.config["SETTINGS"].catalog)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def settings(api: HostileApi, database_url: str) -> Settings:
+    values = {
+        "secret_key": "a secret of the tests, and of nobody else",
+        "public_url": SHOP,
+        "database_url": database_url,
+        "mixi_app_id": APP_ID,
+        "mixi_consumer_key": CONSUMER_KEY,
+        "mixi_consumer_secret": CONSUMER_SECRET,
+        "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
+        "mixi_point_url": api.address,
+        "mixi_confirm_url": api.address,
+        "mixi_platform_hosts": "platform.test",
+        "mixi_taps_per_minute": 1000,
+        "mixi_connect_seconds": PATIENCE.connect,
+        "mixi_read_seconds": PATIENCE.read,
+        "mixi_total_seconds": PATIENCE.total,
+        "mixi_confirm_seconds": CONFIRM_SECONDS,
+    }
+    return Settings.model_validate(values)
+
+
+@pytest.fixture
+def container(app: Flask) -> Container:
+    return Container(app)
+
+
+@pytest.fixture
+def unconfirmed(app: Flask, bought: str) -> str:
+    """A payment of hanako's that we said OK to; mixi has not confirmed it yet."""
+    with app.app_context(), transaction() as kept:
+        kept.execute(update(Payment).filter_by(point_code=bought).values(confirmed_at=None))
+    return bought
+
+
+@pytest.fixture(scope="module")
+def bought(app: Flask) -> str:
+    container = Container(app)
+    code = container.start("loaf")
+    assert container.callback(code).text == "OK"
+    return code
+
+
+def timed(ask: Callable[[], TestResponse]) -> tuple[TestResponse, float]:
+    began = time.monotonic()
+    answer = ask()
+    return answer, time.monotonic() - began
+
+
+def threads() -> int:
+    return sum(thread.name != THREAD for thread in threading.enumerate())
+
+
+def is_confirmed(app: Flask, code: str) -> bool:
+    with app.app_context():
+        return db.session.get_one(Payment, code).confirmed_at is not None
+
+
+@EVERY
+def test_nothing_is_charged(
+    app: Flask, api: HostileApi, container: Container, books: Books, behaviour: Behaviour
+) -> None:
+    """The buyer reads in time that nothing was charged; nothing is stored or left open; a new try works."""
+    form = only_form(container.get("/items/loaf", TARO).text)
+    payments, running = books.payments(), threads()
+    api.asked.clear()
+    api.behaviour = behaviour
+    page, seconds = timed(lambda: container.post(*form, TARO))
+    assert seconds < SLACK * (PATIENCE.total + PATIENCE.read) + OVERHEAD
+    assert page.status_code == 503
+    assert "ポイントは使われていません" in words(page.text)
+    assert books.payments() == payments
+    assert {asked.target.partition("?")[0] for asked in api.asked} == {POINTS}
+    wait_for(lambda: api.open == 0 and threads() <= running, 3)
+    api.behaviour = hostile.good
+    assert container.post(*only_form(page.text), TARO).status_code == 302
+
+
+@EVERY
+def test_the_history_opens(
+    app: Flask, api: HostileApi, container: Container, unconfirmed: str, behaviour: Behaviour
+) -> None:
+    """The page opens in time and says what is not known; nothing is decided, and nothing left open."""
+    running = threads()
+    api.asked.clear()
+    api.behaviour = behaviour
+    page, seconds = timed(lambda: container.get("/history"))
+    assert seconds < SLACK * CONFIRM_SECONDS + OVERHEAD
+    assert page.status_code == 200
+    assert "まだ確認できていません" in words(page.text)
+    assert not is_confirmed(app, unconfirmed)
+    assert {asked.target.partition("?")[0] for asked in api.asked} == {POINTS}
+    wait_for(lambda: api.open == 0 and threads() <= running, 3)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [*TOO_LARGE, hostile.chunks_for_ever, hostile.trailers_for_ever, hostile.billion_laughs],
+    ids=lambda behaviour: behaviour.__name__,
+)
+def test_memory_is_bounded(api: HostileApi, container: Container, behaviour: Behaviour) -> None:
+    """However much the API sends, little of it is ever held."""
+    form = only_form(container.get("/items/loaf", TARO).text)
+    api.behaviour = behaviour
+    hostile.prepare()
+    tracemalloc.start()
+    try:
+        assert container.post(*form, TARO).status_code == 503
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < MEMORY
+
+
+def test_a_code_we_have(api: HostileApi, container: Container, books: Books, unconfirmed: str) -> None:
+    """An API that gives one code twice is not believed: the payment we have stays its buyer's."""
+    payments = books.payments()
+
+    def repeated(asked: Asked) -> Iterator[Step]:
+        yield hostile.answer(hostile.ENTRY.format(code=unconfirmed).encode())
+
+    api.behaviour = repeated
+    page = container.buy("loaf", TARO)
+    assert page.status_code == 503
+    assert "ポイントは使われていません" in words(page.text)
+    assert (books.payments(), books.status(unconfirmed)) == (payments, Status.COMPLETE)
+
+
+def test_another_code(app: Flask, api: HostileApi, container: Container, unconfirmed: str) -> None:
+    """A confirmation of another payment confirms nothing."""
+    api.behaviour = hostile.another_code
+    page = container.get("/history")
+    assert page.status_code == 200
+    assert "まだ確認できていません" in words(page.text)
+    assert not is_confirmed(app, unconfirmed)
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_too_many_questions(api: HostileApi, container: Container, unconfirmed: str, status: str) -> None:
+    """An API that has enough of us is asked once for a page, and the page says what that means."""
+
+    def throttling(asked: Asked) -> Iterator[Step]:
+        yield hostile.answer(b"", "Retry-After: 3600", status=status)
+
+    api.behaviour = throttling
+    api.asked.clear()
+    page = container.buy("loaf", TARO)
+    assert (page.status_code, len(api.asked)) == (503, 1)
+    assert "ポイントは使われていません" in words(page.text)
+    page = container.get("/history")
+    assert (page.status_code, len(api.asked)) == (200, 2)
+    assert "まだ確認できていません" in words(page.text)
+
+
+def test_a_kept_connection_that_is_gone(api: HostileApi, container: Container, books: Books) -> None:
+    """A kept connection that the API drops costs one more try, signed anew, and makes one payment."""
+    assert container.buy("loaf", TARO).status_code == 302
+    payments = books.payments()
+    api.asked.clear()
+
+    def dropped_once(asked: Asked) -> Iterator[Step]:
+        if len(api.asked) > 1:
+            yield from hostile.good(asked)
+
+    api.behaviour = dropped_once
+    assert container.buy("loaf", TARO).status_code == 302
+    first, second = api.asked
+    assert first.connection < second.connection
+    assert first.nonce != second.nonce
+    assert first.headers["authorization"] != second.headers["authorization"]
+    assert books.payments() == payments + 1
+
+
+def test_two_tries_and_no_more(api: HostileApi, container: Container) -> None:
+    """A connection that breaks each time is tried twice."""
+    api.asked.clear()
+    api.behaviour = hostile.reset
+    assert container.buy("loaf", TARO).status_code == 503
+    assert len(api.asked) == 2
+    assert len({asked.nonce for asked in api.asked}) == 2
+
+
+def test_a_slow_api_is_not_asked_twice(api: HostileApi, container: Container) -> None:
+    """Silence is not answered with a second question: the first may still be worked on."""
+    api.asked.clear()
+    api.behaviour = hostile.silence
+    assert container.buy("loaf", TARO).status_code == 503
+    assert len(api.asked) == 1
+
+
+def test_no_database_connection_is_held_meanwhile(
+    app: Flask, api: HostileApi, container: Container, unconfirmed: str
+) -> None:
+    """While the API is slow nobody else waits for the database because of it."""
+    held: list[int] = []
+
+    def look(asked: Asked) -> Iterator[Step]:
+        with app.app_context():
+            held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        yield Ending.RESET
+
+    api.behaviour = look
+    container.buy("loaf", TARO)
+    container.get("/history")
+    assert held == [0] * 4
+
+
+def test_nobody_accepts() -> None:
+    """A host that never takes the connection up is given the time to connect, and no more."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((hostile.HOST, 0), backlog=0))
+        for _ in range(3):  # the kernel takes up one or two by itself, then silence
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            client(f"http://{hostile.HOST}:{listener.getsockname()[1]}/").create(HANAKO, PURCHASE)
+        assert time.monotonic() - began < SLACK * PATIENCE.connect + OVERHEAD
+
+
+def test_nobody_listens() -> None:
+    """A closed port is no answer, for a creation as for a confirmation."""
+    with socket.create_server((hostile.HOST, 0)) as listener:
+        nobody = client(f"http://{hostile.HOST}:{listener.getsockname()[1]}/")
+    with pytest.raises(Unavailable):
+        nobody.create(HANAKO, PURCHASE)
+    with pytest.raises(Unavailable):
+        nobody.get(HANAKO, "code", Deadline.after(1))
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HostileApi, PointClient]]:
+    """The same API over TLS, and a client that trusts it."""
+    certificate = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    hostile.write_certificate(certificate)
+    with point_api(certificate) as api:
+        yield api, client(api.address, certificate)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [*WITHOUT_END, hostile.hundred_megabytes, hostile.reset, hostile.closed, hostile.closed_in_the_body],
+    ids=lambda behaviour: behaviour.__name__,
+)
+def test_the_same_over_tls(secure: tuple[HostileApi, PointClient], behaviour: Behaviour) -> None:
+    """Confirmations travel over TLS: the same bounds hold there, and nothing is left open."""
+    api, asking = secure
+    api.behaviour = hostile.good
+    assert asking.get(HANAKO, "code", Deadline.after(5)).status == "complete"
+    running = threads()
+    api.behaviour = behaviour
+    began = time.monotonic()
+    with pytest.raises((Refused, Unavailable)):
+        asking.get(HANAKO, "code", Deadline.after(CONFIRM_SECONDS))
+    assert time.monotonic() - began < SLACK * CONFIRM_SECONDS + OVERHEAD
+    wait_for(lambda: api.open == 0 and threads() <= running, 3)
+
+
+def test_a_handshake_that_never_ends() -> None:
+    """A host that takes the connection and never says who it is, is given the time to connect."""
+    with socket.create_server((hostile.HOST, 0)) as listener:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            client(f"https://{hostile.HOST}:{listener.getsockname()[1]}/").create(HANAKO, PURCHASE)
+        assert time.monotonic() - began < SLACK * PATIENCE.connect + OVERHEAD
+
+
+PURCHASE = PointRequest("loaf", "loaf", 10, f"{SHOP}/mixi/callback", f"{SHOP}/mixi/finish")
+
+
+def client(url: str, certificate: Path | None = None) -> PointClient:
+    http = session()
+    http.trust_env = False  # the environment's certificates would come before ours
+    http.verify = str(certificate) if certificate else True
+    return PointClient(http, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), PATIENCE)

@@ -4,7 +4,7 @@ import time
 from urllib.parse import quote, urlencode
 
 import pytest
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from tests.street import APP_ID, HANAKO, PLATFORM, SHOP, TARO, Books, Container, claims, links, sign, words
 
@@ -119,6 +119,19 @@ def test_shift_jis_queries_verify(container: Container) -> None:
     """A query is verified as the bytes that came, whatever charset they are in."""
     target = f"/?q=%8C%95%5C&{urlencode(claims(HANAKO))}"
     assert ask(container, target, **sign("GET", target)).status_code == 200
+
+
+@pytest.mark.parametrize("bare", [b"\x8c\x95", b"\xff", "剣".encode()])
+def test_bare_bytes_in_a_query(container: Container, bare: bytes) -> None:
+    """Bytes that nobody escaped verify like their escapes, and break no page."""
+    target = f"/?{urlencode(claims(HANAKO))}&q="
+    headers = sign("GET", target + quote(bare))
+    believed = EnvironBuilder(path="/", headers=list(headers.items())).get_environ()
+    believed["QUERY_STRING"] = (target + bare.decode("latin-1")).removeprefix("/?")
+    assert run_wsgi_app(container.app, believed)[1] == "200 OK"
+    unsigned = EnvironBuilder(path="/inventory").get_environ()
+    unsigned["QUERY_STRING"] = bare.decode("latin-1")
+    assert run_wsgi_app(container.app, unsigned)[1] == "401 UNAUTHORIZED"
 
 
 def test_the_switch_is_carried_by_every_link(container: Container) -> None:

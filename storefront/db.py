@@ -185,10 +185,12 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # NORMAL forgets sales when the power fails
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-16384")  # KiB: codes come at random, so do their index pages
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         patience = connection.get_execution_options().get("patience")
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience or _patience(None)}")
+        driver = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout={patience or _patience(None)}")
         # A deferred writer fails at its first write if another came between.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if patience else "BEGIN")

@@ -81,8 +81,8 @@ PREFIX = {Our.VOID: "void:", Our.PAY_BACK: "pay_back:"}
 
 settings.register_profile(
     "ci",
-    max_examples=int(os.environ.get("STOREFRONT_MODEL_EXAMPLES", "60")),
-    stateful_step_count=30,
+    max_examples=int(os.environ.get("STOREFRONT_MODEL_EXAMPLES", "50")),
+    stateful_step_count=25,
     derandomize=True,
     database=None,
     deadline=None,
@@ -523,7 +523,7 @@ class Model(RuleBasedStateMachine):
     screens: Bundle[Screen] = Bundle("screens")
     who = st.sampled_from(PEOPLE)
     item = st.sampled_from(ITEMS)
-    windows = st.integers(1, 3)
+    windows = st.integers(1, 2)
     action = st.sampled_from(("buy", "buy", "cancel"))
     mishap = st.sampled_from(MISHAPS)
 

@@ -11,7 +11,7 @@ from tests.proof.storm import LATE_OKS, MIXED_OKS, REFUSED_OKS, Report, Sort, ma
 
 # Another number blows another storm; a failure says which it was.
 SEED = int(os.environ.get("PROOF_SEED", "20261121"))
-DELIVERIES, FEW = 3000, 800
+DELIVERIES, FEW = 2000, 600
 SECONDS = 120.0
 
 

@@ -1,5 +1,6 @@
 """What every answer tells the browser to forbid, and the one thing we mend in a request."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,6 +8,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 
 from storefront.config import Settings
+
+BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -33,9 +36,7 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         query = environ.get("QUERY_STRING", "")
-        if not query.isascii():
-            escaped = (char if char.isascii() else f"%{ord(char):02X}" for char in query)
-            environ["QUERY_STRING"] = "".join(escaped)
+        environ["QUERY_STRING"] = BARE.sub(lambda byte: f"%{ord(byte[0]):02X}", query)
         return inner(environ, start_response)
 
     return application

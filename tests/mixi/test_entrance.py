@@ -121,7 +121,7 @@ def test_shift_jis_queries_verify(container: Container) -> None:
     assert ask(container, target, **sign("GET", target)).status_code == 200
 
 
-@pytest.mark.parametrize("bare", [b"\x8c\x95", b"\xff", "剣".encode()])
+@pytest.mark.parametrize("bare", [b"\x8c\x95", b"\xff", b"\r\n", "剣".encode()])
 def test_bare_bytes_in_a_query(container: Container, bare: bytes) -> None:
     """Bytes that nobody escaped verify like their escapes, and break no page."""
     target = f"/?{urlencode(claims(HANAKO))}&q="

@@ -90,8 +90,8 @@ def test_one_place_reads_the_clock() -> None:
         if path.name not in ("clock.py", "cli.py") and "sandbox" not in path.parts:
             text = path.read_text()
             assert "datetime.now" not in text
-            assert "time.time(" not in text, path
-            assert "monotonic(" not in text, path
+            assert "import time\n" not in text, path
+            assert "from time import" not in text, path
 
 
 def test_the_kernel_names_no_counter() -> None:

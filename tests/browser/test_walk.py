@@ -185,6 +185,7 @@ def test_pages_fit_and_are_accessible(
 
 
 def look(page: Page) -> None:
+    page.wait_for_load_state()
     overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0, f"{page.url} is {overflow} px too wide"
     found = Axe().run(page)

@@ -1,0 +1,43 @@
+"""An external payment provider, imitated: the company that a shop may send its PC buyers to.
+
+A process, a port and a file of its own. No source describes any provider's protocol; this one is
+ours, and its signatures are those of `external.signing`. It takes play money, tells the shop, and
+acts on the answer:
+
+arrivals    read()                        the buyer comes, at an address that the shop signed
+payments    keep(), pay(), cancel()       one row for each payment, one conditional update for each step
+notices     tell(), tell_again(), forge() what the shop is told, one notice at a time, and what it said
+"""
+
+import requests
+from flask import Flask
+
+from storefront.sandbox import folder, forms, language
+from storefront.sandbox.mixi.line import new_session
+from storefront.sandbox.provider import pages, store, views
+from storefront.sandbox.provider.context import Provider
+from storefront.sandbox.provider.settings import ProviderSettings
+from storefront.sandbox.settings import MIB
+
+
+def create_provider(settings: ProviderSettings | None = None, http: requests.Session | None = None) -> Flask:
+    """The provider as one Flask app. Without arguments it is configured by the environment."""
+    # The environment gives what the call leaves out, and the error names what is missing.
+    settings = settings or ProviderSettings()
+    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
+        # Cookies do not know ports: beside the shop and the sandbox on one host, the name must differ.
+        SESSION_COOKIE_NAME="provider",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        MAX_CONTENT_LENGTH=MIB,
+        # The whole sandbox has one catalogue.
+        BABEL_TRANSLATION_DIRECTORIES=folder("sandbox/translations"),
+    )
+    for room in (store, language, forms, pages):
+        room.init_app(app)
+    app.extensions["provider"] = Provider(settings, http or new_session())
+    app.register_blueprint(views.blueprint)
+    return app

@@ -1,0 +1,258 @@
+"""Telling the shop what became of a payment: one notice at a time, and acting on what it says.
+
+200, text/plain, OK         heard
+409, text/plain, REFUND …   the shop cannot deliver: the money goes back, and that is the end of it
+anything else, or silence   not heard: told again when the buyer looks, or when somebody asks for it
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic, sleep
+from urllib.parse import urlencode
+
+import requests
+from sqlalchemy import ForeignKey, Index, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+from urllib3.exceptions import HTTPError
+
+from storefront.external.signing import SIGNATURE, sealed
+from storefront.sandbox import clock
+from storefront.sandbox.language import N_
+from storefront.sandbox.mixi.line import CHUNK, Answer, within
+from storefront.sandbox.provider import payments
+from storefront.sandbox.provider.context import Provider
+from storefront.sandbox.provider.payments import Payment, Status
+from storefront.sandbox.provider.store import Base, reading, transaction
+from storefront.sandbox.store import Moment
+from storefront.sandbox.wirelog import HIDDEN, excerpt
+
+# A buyer who reloads does not make us knock more often than this.
+REST = timedelta(seconds=5)
+# Past its time limit a notice needs a moment to be written down; after that its process has died.
+MARGIN = timedelta(seconds=5)
+POLL_SECONDS = 0.1
+MAX_ANSWER_BYTES = 64 * 1024
+SHOWN = 80
+OUTCOMES = {Status.PAID: "paid", Status.CANCELLED: "cancelled"}
+FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
+
+
+class NoAnswer(Exception):
+    """The shop said nothing we could use; the message is a text of the catalogue."""
+
+
+class Notice(Base):
+    """One time of telling the shop, and what it said."""
+
+    __tablename__ = "notice"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey(Payment.id))
+    outcome: Mapped[str]
+    # Signed with a wrong secret, to see that the shop refuses it.
+    forged: Mapped[bool]
+    sent_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    status: Mapped[int | None]
+    said: Mapped[str] = mapped_column(default="")
+    verdict: Mapped[str] = mapped_column(default="")
+    good: Mapped[bool] = mapped_column(default=False)
+
+    # The database itself refuses a second notice for a payment while one is under way.
+    __table_args__ = (Index("one_at_a_time", payment_id, unique=True, sqlite_where=ended_at.is_(None)),)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the provider's list says of one payment's notices."""
+
+    count: int = 0
+    last: Notice | None = None
+    last_forged: Notice | None = None
+
+
+def tell(provider: Provider, payment: Payment) -> None:
+    """Tell the shop of a payment it has not heard of, unless it was asked only just now."""
+    _send(provider, _begun(provider, payment, again=False))
+
+
+def tell_again(provider: Provider, payment: Payment) -> None:
+    """Tell the shop once more, whether it has heard it or not. Not of a refund: that is finished."""
+    _send(provider, _begun(provider, payment, again=True))
+
+
+def forge(provider: Provider, payment: Payment) -> None:
+    """Say under a wrong signature that the payment was made. Nothing comes of the answer."""
+    _send(provider, _begun(provider, payment, again=True, forged=True))
+
+
+def wait(provider: Provider, payment: Payment) -> None:
+    """Stay until no notice of this payment is under way, but not for ever."""
+    until = monotonic() + provider.settings.notice_seconds
+    while under_way(provider, payment) and monotonic() < until:
+        sleep(POLL_SECONDS)
+
+
+def under_way(provider: Provider, payment: Payment) -> bool:
+    """Whether the shop is being told of this payment at this moment."""
+    with reading() as session:
+        return _open(session, payment, clock.now() - _patience(provider)) is not None
+
+
+def told(about: Iterable[Payment]) -> Mapping[int, Told]:
+    """What was said about these payments, by their ids."""
+    ids = [payment.id for payment in about]
+    with reading() as session:
+        notices = session.scalars(select(Notice).where(Notice.payment_id.in_(ids)).order_by(Notice.id)).all()
+    return {number: _summed([one for one in notices if one.payment_id == number]) for number in ids}
+
+
+@dataclass(frozen=True)
+class _Sending:
+    notice: Notice
+    payment: Payment
+
+
+def _begun(provider: Provider, payment: Payment, *, again: bool, forged: bool = False) -> _Sending | None:
+    """The right to tell the shop now, kept as an open notice; nothing if it may not be told now."""
+    now = clock.now()
+    with transaction() as session:
+        latest = session.get_one(Payment, payment.id)
+        outcome = OUTCOMES[Status.PAID] if forged else OUTCOMES.get(latest.status)
+        resting = not again and (latest.heard or _told_since(session, latest, now - REST))
+        if outcome is None or resting or _open(session, latest, now - _patience(provider)):
+            return None
+        _abandon(session, latest, now)
+        notice = Notice(payment_id=latest.id, outcome=outcome, forged=forged, sent_at=now)
+        session.add(notice)
+    return _Sending(notice, latest)
+
+
+def _send(provider: Provider, sending: _Sending | None) -> None:
+    if sending is None:
+        return
+    fields = _fields(provider, sending)
+    try:
+        answer = _asked(provider, urlencode(fields))
+    except NoAnswer as silence:
+        _end(sending.notice, None, "", str(silence))
+        return
+    # A shop that repeats what it was sent shows no signature of ours on the list.
+    body = answer.body.replace(fields[SIGNATURE].encode(), HIDDEN.encode())
+    _end(sending.notice, answer, excerpt(answer.content_type, body)[:SHOWN], "")
+
+
+def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:
+    payment = sending.payment
+    fields = {
+        "merchant": payment.merchant,
+        "payment": payment.code,
+        "reference": payment.reference,
+        "yen": str(payment.yen),
+        "outcome": sending.notice.outcome,
+    }
+    secret = secrets.token_urlsafe() if sending.notice.forged else provider.secret
+    return sealed(fields, secret, int(sending.notice.sent_at.timestamp()))
+
+
+def _asked(provider: Provider, form: str) -> Answer:
+    seconds = provider.settings.notice_seconds
+    try:
+        return within(seconds, lambda: _posted(provider, form))
+    except (TimeoutError, requests.Timeout):
+        raise NoAnswer(N_("The shop took too long.")) from None
+    except FAILURES:
+        raise NoAnswer(N_("The shop could not be reached.")) from None
+
+
+def _posted(provider: Provider, form: str) -> Answer:
+    seconds = provider.settings.notice_seconds
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
+    prepared = requests.Request("POST", provider.settings.notice_url, headers=headers, data=form).prepare()
+    deadline = monotonic() + seconds
+    with provider.http.send(prepared, stream=True, timeout=seconds, allow_redirects=False) as response:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise NoAnswer(N_("The shop's answer was too large."))
+            if monotonic() > deadline:
+                raise TimeoutError
+        return Answer(response.status_code, response.headers, bytes(body))
+
+
+def _end(notice: Notice, answer: Answer | None, said: str, silence: str) -> None:
+    """Close the notice and act on the answer, together; an abandoned notice stays as it is."""
+    now = clock.now()
+    with transaction() as session:
+        closed = update(Notice).where(Notice.id == notice.id, Notice.ended_at.is_(None)).values(ended_at=now)
+        if session.execute(closed.returning(Notice.id)).first() is None:
+            return
+        if answer is None:
+            verdict, good = silence, False
+        elif notice.forged:
+            verdict, good = _judged_forgery(answer)
+        else:
+            verdict, good = _acted(session, notice, answer, now)
+        values = {"status": answer and answer.status, "said": said, "verdict": verdict, "good": good}
+        session.execute(update(Notice).where(Notice.id == notice.id).values(values))
+
+
+def _acted(session: Session, notice: Notice, answer: Answer, now: datetime) -> tuple[str, bool]:
+    if _is_ok(answer):
+        payments.hear(session, notice.payment_id)
+        return N_("The shop said OK."), True
+    if _is_refund(answer):
+        if payments.give_back(session, notice.payment_id, now):
+            return N_("The shop cannot deliver. The money was given back."), True
+        return N_(
+            "The shop asked for money to be given back that it cannot ask for. Nothing was changed."
+        ), False
+    if 300 <= answer.status < 400:
+        return N_("The shop redirected us. We do not follow, and it is not an OK."), False
+    return N_("The shop did not say OK."), False
+
+
+def _judged_forgery(answer: Answer) -> tuple[str, bool]:
+    if answer.status < 300 or _is_refund(answer):
+        return N_("The shop believed a forged notice!"), False
+    if answer.status in (400, 401, 403):
+        return N_("The shop refused the forged notice, as it must."), True
+    return N_("The shop neither believed the forged notice nor refused it with 401."), False
+
+
+def _is_ok(answer: Answer) -> bool:
+    return answer.status == 200 and answer.media_type == "text/plain" and answer.body.strip() == b"OK"
+
+
+def _is_refund(answer: Answer) -> bool:
+    first_word = answer.body.split(maxsplit=1)[:1]
+    return answer.status == 409 and answer.media_type == "text/plain" and first_word == [b"REFUND"]
+
+
+def _told_since(session: Session, payment: Payment, moment: datetime) -> bool:
+    recently = (Notice.payment_id == payment.id, Notice.forged.is_(False), Notice.ended_at > moment)
+    return session.scalars(select(Notice.id).where(*recently).limit(1)).first() is not None
+
+
+def _open(session: Session, payment: Payment, since: datetime) -> int | None:
+    alive = (Notice.payment_id == payment.id, Notice.ended_at.is_(None), Notice.sent_at > since)
+    return session.scalars(select(Notice.id).where(*alive)).first()
+
+
+def _abandon(session: Session, payment: Payment, now: datetime) -> None:
+    left = (Notice.payment_id == payment.id, Notice.ended_at.is_(None))
+    why = N_("We stopped before the shop had answered.")
+    session.execute(update(Notice).where(*left).values(ended_at=now, verdict=why))
+
+
+def _patience(provider: Provider) -> timedelta:
+    return timedelta(seconds=provider.settings.notice_seconds) + MARGIN
+
+
+def _summed(notices: Sequence[Notice]) -> Told:
+    real = [one for one in notices if not one.forged]
+    forged = [one for one in notices if one.forged]
+    return Told(len(real), real[-1] if real else None, forged[-1] if forged else None)

@@ -1,0 +1,150 @@
+"""Payments as the provider keeps them. Money moves in pay() and give_back(), nowhere else.
+
+waiting -> paid             the buyer pressed pay: the money is taken, then the shop is told
+waiting -> cancelled        the buyer pressed cancel
+paid    -> refunded         the shop's first word was that it cannot deliver
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, UniqueConstraint, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.sandbox.provider.arrivals import Arrival
+from storefront.sandbox.provider.store import Base, reading, transaction
+from storefront.sandbox.store import Moment
+
+# No letters that are taken for one another when they are read out.
+REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+REFERENCE_LENGTH = 12
+
+
+class Status(StrEnum):
+    """Where a payment stands."""
+
+    WAITING = "waiting"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+
+
+class Contradiction(Exception):
+    """The shop has sent this payment before, for something else."""
+
+
+class Payment(Base):
+    """One payment to one shop. `code` is the shop's name for it, `reference` is ours."""
+
+    __tablename__ = "payment"
+    __table_args__ = (UniqueConstraint("merchant", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    merchant: Mapped[str]
+    code: Mapped[str]
+    reference: Mapped[str] = mapped_column(unique=True)
+    token: Mapped[str] = mapped_column(unique=True)
+    item: Mapped[str]
+    yen: Mapped[int]
+    back: Mapped[str]
+    status: Mapped[Status] = mapped_column(default=Status.WAITING)
+    # Whether the shop has said what it does about it; its first word counts.
+    heard: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+
+
+def keep(arrival: Arrival, now: datetime) -> Payment:
+    """The payment that the shop asks for: a new one, or as it stands if it was asked for before."""
+    with transaction() as session:
+        same = (Payment.merchant == arrival.merchant, Payment.code == arrival.code)
+        payment = session.scalars(select(Payment).where(*same)).one_or_none()
+        if payment is None:
+            payment = _new(arrival, now)
+            session.add(payment)
+        elif (payment.item, payment.yen) != (arrival.item, arrival.yen):
+            raise Contradiction(arrival.code)
+    return payment
+
+
+def pay(payment: Payment, now: datetime) -> bool:
+    """Take the money of a payment that waits; whether this call took it."""
+    with transaction() as session:
+        return _settle(session, payment.id, Status.WAITING, Status.PAID, now)
+
+
+def cancel(payment: Payment, now: datetime) -> bool:
+    """Cancel a payment that waits; whether this call did."""
+    with transaction() as session:
+        return _settle(session, payment.id, Status.WAITING, Status.CANCELLED, now)
+
+
+def hear(session: Session, payment_id: int) -> None:
+    """The shop said OK. Call it inside a transaction."""
+    session.execute(update(Payment).where(Payment.id == payment_id).values(heard=True))
+
+
+def give_back(session: Session, payment_id: int, now: datetime) -> bool:
+    """Give the money back unless the shop had said OK; whether it was. Call it inside a transaction."""
+    if not _settle(session, payment_id, Status.PAID, Status.REFUNDED, now, Payment.heard.is_(False)):
+        return False
+    hear(session, payment_id)
+    return True
+
+
+def by_token(token: str) -> Payment | None:
+    """The payment at this address."""
+    with reading() as session:
+        return session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+
+
+def by_reference(reference: str) -> Payment | None:
+    """The payment that we call so."""
+    with reading() as session:
+        return session.scalars(select(Payment).where(Payment.reference == reference)).one_or_none()
+
+
+def recent(number: int) -> Sequence[Payment]:
+    """The newest payments."""
+    with reading() as session:
+        return session.scalars(select(Payment).order_by(Payment.id.desc()).limit(number)).all()
+
+
+def collected() -> int:
+    """The yen that we hold for the shop."""
+    paid = select(func.sum(Payment.yen)).where(Payment.status == Status.PAID)
+    with reading() as session:
+        return int(session.scalar(paid) or 0)
+
+
+def _new(arrival: Arrival, now: datetime) -> Payment:
+    return Payment(
+        merchant=arrival.merchant,
+        code=arrival.code,
+        reference="".join(secrets.choice(REFERENCE_LETTERS) for _ in range(REFERENCE_LENGTH)),
+        token=secrets.token_urlsafe(24),
+        item=arrival.item,
+        yen=arrival.yen,
+        back=arrival.back,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _settle(
+    session: Session,
+    payment_id: int,
+    before: Status,
+    after: Status,
+    now: datetime,
+    *only_if: ColumnElement[bool],
+) -> bool:
+    moved = (
+        update(Payment)
+        .where(Payment.id == payment_id, Payment.status == before, *only_if)
+        .values(status=after, updated_at=now)
+        .returning(Payment.id)
+    )
+    return session.execute(moved).first() is not None

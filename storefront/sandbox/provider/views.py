@@ -1,0 +1,107 @@
+"""The buyer's page, and the provider's own list."""
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from storefront.sandbox import clock
+from storefront.sandbox.provider import arrivals, notices, payments
+from storefront.sandbox.provider.context import provider
+from storefront.sandbox.provider.payments import Payment
+
+RECENT = 20
+
+blueprint = Blueprint("provider", __name__)
+
+
+@blueprint.get("/pay")
+def arrive() -> ResponseReturnValue:
+    """A buyer comes from the shop: keep the payment, and go on to its own address."""
+    now = clock.now()
+    arrival = arrivals.read(list(request.args.items(multi=True)), provider().settings, now)
+    return _to_page(payments.keep(arrival, now))
+
+
+@blueprint.get("/payments/<token>")
+def show(token: str) -> ResponseReturnValue:
+    """Who is paid for what, or what became of it. A shop that has not heard of it is told again."""
+    company, payment = provider(), _found(token)
+    if request.method == "GET" and not payment.heard:
+        notices.tell(company, payment)
+        payment = _found(token)
+    return render_template(
+        "sandbox/provider/payment.html",
+        payment=payment,
+        merchant_name=company.settings.merchant_name,
+        telling=notices.under_way(company, payment),
+    )
+
+
+@blueprint.post("/payments/<token>/pay")
+def pay(token: str) -> ResponseReturnValue:
+    """The buyer pays: the money is taken, then the shop is told."""
+    payment = _found(token)
+    payments.pay(payment, clock.now())
+    return _decided(payment)
+
+
+@blueprint.post("/payments/<token>/cancel")
+def cancel(token: str) -> ResponseReturnValue:
+    """The buyer does not pay: the shop is told that, too."""
+    payment = _found(token)
+    payments.cancel(payment, clock.now())
+    return _decided(payment)
+
+
+@blueprint.get("/")
+def overview() -> ResponseReturnValue:
+    """The latest payments, and what the shop said about them."""
+    company, latest = provider(), payments.recent(RECENT)
+    return render_template(
+        "sandbox/provider/overview.html",
+        settings=company.settings,
+        payments=latest,
+        told=notices.told(latest),
+        collected=payments.collected(),
+    )
+
+
+@blueprint.post("/notices/<reference>")
+def tell_again(reference: str) -> ResponseReturnValue:
+    """Send the notice again: a good shop answers as before and does nothing twice."""
+    payment = payments.by_reference(reference) or abort(404)
+    notices.tell_again(provider(), payment)
+    return _to_overview(payment)
+
+
+@blueprint.post("/notices/<reference>/forged")
+def forge(reference: str) -> ResponseReturnValue:
+    """Send a notice with a wrong signature: a good shop refuses it."""
+    payment = payments.by_reference(reference) or abort(404)
+    notices.forge(provider(), payment)
+    return _to_overview(payment)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """The process answers."""
+    return "ok\n", {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _found(token: str) -> Payment:
+    return payments.by_token(token) or abort(404)
+
+
+def _decided(payment: Payment) -> ResponseReturnValue:
+    notices.tell(provider(), payment)
+    # Another press may be telling the shop: the page is better when it knows the answer.
+    notices.wait(provider(), payment)
+    return _to_page(payment)
+
+
+def _to_page(payment: Payment) -> ResponseReturnValue:
+    return redirect(url_for(".show", token=payment.token), 303)
+
+
+def _to_overview(payment: Payment) -> ResponseReturnValue:
+    notices.wait(provider(), payment)
+    return redirect(url_for(".overview", _anchor=payment.reference), 303)

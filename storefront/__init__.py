@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from datetime import timedelta
 
 import requests
 import structlog
 from flask import Flask
+from flask_compress import Compress
 
-from storefront import config, db, health, metrics, mixi, security, shop
+from storefront import config, db, external, health, metrics, mixi, security, shop
 from storefront.config import Settings
 from storefront.mixi import payments
 from storefront.shop import inventory
@@ -30,7 +32,13 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings),
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
-        SEND_FILE_MAX_AGE_DEFAULT=31536000,  # their addresses change with their content
+        # The visits of browsers; a container passes no cookies on.
+        SESSION_COOKIE_NAME="visit",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.visit_seconds),
+        COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],
     )
     _log()
     db.init_app(app)
@@ -39,6 +47,8 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     metrics.init_app(app, settings, _standing)
     shop.init_app(app)
     mixi.init_app(app, settings, http)
+    external.init_app(app, settings)
+    Compress(app)  # last, so that what the others write is compressed as well
     return app
 
 

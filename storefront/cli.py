@@ -1,48 +1,36 @@
 """The `storefront` command."""
 
 import os
-import secrets
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
 import click
 import flask_migrate
-import requests
 from flask import Flask
 
-from storefront import config, create_app, doctor, mixi, reports
+from storefront import clock, config, create_app, demo, doctor, external, mixi, reports
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
 from storefront.db import migrate, transaction
+from storefront.demo import HOST, SERVERS
 from storefront.doctor import Verdict
+from storefront.external import facts
+from storefront.external.channel import NAME as EXTERNAL
+from storefront.external.channel import channel as door_out
+from storefront.external.registration import Facts
 from storefront.mixi import payments
 from storefront.mixi.channel import NAME as MIXI
 from storefront.mixi.channel import channel
-from storefront.sandbox import keys
-from storefront.sandbox.cast import BY_KEY
-from storefront.shop import catalog, catalog_file
+from storefront.shop import catalog, catalog_file, operators
 from storefront.shop.catalog_file import CatalogError
 
-HOST = "127.0.0.1"
 CHECK_SECONDS = 10
-ENVIRONMENT = "demo.env"
-START_SECONDS = 60
-STOP_SECONDS = 10
-SERVERS = {
-    "shop": ["--workers", "2", "--threads", "8", "storefront:create_app()"],
-    "sandbox": ["--workers", "1", "--threads", "32", "storefront.sandbox:create_sandbox()"],
-}
-READY = {"shop": "/readyz", "sandbox": "/healthz"}
 
 shop_port = click.option("--shop-port", default=8000, show_default=True, help="Where it listens.")
 sandbox_port = click.option("--sandbox-port", default=8001, show_default=True, help="Where it listens.")
+provider_port = click.option("--provider-port", default=8002, show_default=True, help="Where it listens.")
 
 as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
 a_day = click.DateTime(["%Y-%m-%d"])
@@ -62,24 +50,28 @@ def main() -> None:
     """A reference item shop for social application providers, and the platform to buy from."""
 
 
-@main.command()
+@main.command("demo")
 @shop_port
 @sandbox_port
+@provider_port
 @data
-def demo(shop_port: int, sandbox_port: int, data: Path) -> None:
-    """Start the shop and the sandbox, ready to buy in."""
-    environment = _environment(shop_port, sandbox_port, data)
-    ports = {"shop": shop_port, "sandbox": sandbox_port}
-    _check_free(ports)
+def demo_command(shop_port: int, sandbox_port: int, provider_port: int, data: Path) -> None:
+    """Start the shop, the sandbox and its payment provider, ready to buy in."""
+    ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
+    environment = demo.environment(ports, data)
+    demo.check_free(ports)
     os.environ.update(environment)
-    _upgrade(create_app())
-    _serve(
+    app = create_app()
+    _upgrade(app)
+    _open_door(app)
+    demo.serve(
         ports,
         f"""
   Buy something:   {environment["SANDBOX_PUBLIC_URL"]}/
-                   choose a simulated user, open the app, pick an item
+                   choose a simulated user and a device, pick an item
 
   The bare shop:   {environment["STOREFRONT_PUBLIC_URL"]}/
+  The operator:    storefront operator --demo
   Stop:            Ctrl-C
 """,
     )
@@ -88,21 +80,36 @@ def demo(shop_port: int, sandbox_port: int, data: Path) -> None:
 @main.command()
 @shop_port
 @sandbox_port
+@provider_port
 @data
-def sandbox(shop_port: int, sandbox_port: int, data: Path) -> None:
-    """Start the sandbox alone, for a shop that you start yourself."""
-    os.environ.update(_environment(shop_port, sandbox_port, data))
-    ports = {"sandbox": sandbox_port}
-    _check_free(ports)
-    _serve(
+def sandbox(shop_port: int, sandbox_port: int, provider_port: int, data: Path) -> None:
+    """Start the sandbox and its payment provider alone, for a shop that you start yourself."""
+    ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
+    os.environ.update(demo.environment(ports, data))
+    del ports["shop"]
+    demo.check_free(ports)
+    demo.serve(
         ports,
         f"""
   The platform:    http://{HOST}:{sandbox_port}/
-  A shop for it:   set -a; . {data / ENVIRONMENT}; set +a
+  A shop for it:   set -a; . {data / demo.ENVIRONMENT}; set +a
                    storefront upgrade && gunicorn --bind {HOST}:{shop_port} --threads 8 wsgi:app
   Stop:            Ctrl-C
 """,
     )
+
+
+@main.command("operator")
+@click.option("--demo", "of_demo", is_flag=True, help="Of the demo, with the settings it was started with.")
+@data
+def operator_command(of_demo: bool, data: Path) -> None:
+    """Print an address that opens the operator's pages, and how the registration stands."""
+    if of_demo:
+        os.environ.update(demo.kept(data))
+    app = _shop()
+    with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
+        click.echo(f"{operators.address()}\n")
+        reports.registration(sys.stdout, facts.current(), facts.day(clock.now()))
 
 
 @main.command()
@@ -119,7 +126,7 @@ def catalog_command(file: Path | None, check: bool) -> None:
     try:
         if check:
             default = PACKAGE / "shop" / "catalog.yaml"
-            entries = catalog_file.read(file or default, {MIXI: mixi.PRICES})
+            entries = catalog_file.read(file or default, {MIXI: mixi.PRICES, EXTERNAL: external.PRICES})
             click.echo(f"{len(entries)} items, no problem.")
         else:
             _load(_shop(), file)
@@ -155,6 +162,13 @@ def ledger(as_csv: bool, first: datetime | None, last: datetime | None, totals: 
     report = reports.totals if totals else reports.book
     with _shop().app_context():
         report(sys.stdout, as_csv, first and first.date(), last and last.date())
+
+
+@main.command()
+def malfunctions() -> None:
+    """Print the reports of malfunctions, as comma-separated values."""
+    with _shop().app_context():
+        reports.malfunctions(sys.stdout)
 
 
 @main.command("backup")
@@ -200,133 +214,15 @@ def _upgrade(app: Flask) -> None:
         raise click.ClickException(f"migrated, but the catalogue was not loaded:\n{error}") from None
 
 
+def _open_door(app: Flask) -> None:
+    """Give the demo a registration, unless it has one."""
+    with app.app_context():
+        if facts.current() == Facts():
+            now = clock.now()
+            facts.record(demo.registration(facts.day(now), door_out().site), now)
+
+
 def _load(app: Flask, file: Path | None) -> None:
     with app.app_context(), transaction() as session:
         count = catalog.load(session, file or config.settings().catalog)
     click.echo(f"{count} items on the shelf.")
-
-
-def _environment(shop_port: int, sandbox_port: int, data: Path) -> dict[str, str]:
-    """The settings with which shop and sandbox know each other; their secrets are made once and kept."""
-    file = data / ENVIRONMENT
-    kept = dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
-    shop, platform = f"http://{HOST}:{shop_port}", f"http://{HOST}:{sandbox_port}"
-    secret = {
-        name: kept.get(name) or secrets.token_hex(20)
-        for name in ("STOREFRONT_SECRET_KEY", "SANDBOX_SECRET_KEY", "SANDBOX_CONSUMER_SECRET")
-    }
-    key = kept.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
-    key_folder = data.resolve() / "keys"
-    environment = {
-        **secret,
-        "SANDBOX_APP_ID": "12345",
-        "SANDBOX_CONSUMER_KEY": key,
-        "SANDBOX_PUBLIC_URL": platform,
-        "SANDBOX_SHOP_URL": shop,
-        "STOREFRONT_PUBLIC_URL": shop,
-        "STOREFRONT_MIXI_APP_ID": "12345",
-        "STOREFRONT_MIXI_CONSUMER_KEY": key,
-        "STOREFRONT_MIXI_CONSUMER_SECRET": secret["SANDBOX_CONSUMER_SECRET"],
-        "STOREFRONT_MIXI_CONTAINER_URL": f"{platform}/ma/12345/",
-        "STOREFRONT_MIXI_POINT_URL": f"{platform}/atom/mobile/point/@me",
-        "STOREFRONT_MIXI_CONFIRM_URL": f"{platform}/atom/mobile/point/@me",
-        "STOREFRONT_MIXI_PLATFORM_HOSTS": f"{HOST}:{sandbox_port}",
-        "STOREFRONT_MIXI_TEST_OWNERS": BY_KEY["mika"].owner_id,
-        "STOREFRONT_DATABASE_URL": os.environ.get("STOREFRONT_DATABASE_URL") or _sqlite(data, "storefront"),
-        "STOREFRONT_MIXI_LIFECYCLE_CERTIFICATES": f"{keys.NAME}={keys.certificate(key_folder)}",
-        "SANDBOX_DATABASE_URL": _sqlite(data, "sandbox"),
-        "SANDBOX_KEYS": str(key_folder),
-        "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
-        "NO_PROXY": HOST,
-    }
-    data.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
-    return environment
-
-
-def _sqlite(data: Path, name: str) -> str:
-    return f"sqlite:///{data.resolve() / name}.db"
-
-
-def _check_free(ports: Mapping[str, int]) -> None:
-    for name, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                raise click.ClickException(
-                    f"port {port} is taken; choose another with --{name}-port"
-                ) from None
-
-
-def _serve(ports: Mapping[str, int], welcome: str) -> None:
-    """Run one server a port until a signal comes or one of them ends."""
-    stop = _Stop()
-    servers = {name: _start(name, port) for name, port in ports.items()}
-    try:
-        if _wait_ready(ports, servers, stop):
-            click.echo(welcome)
-        while not stop.asked and all(server.poll() is None for server in servers.values()):
-            time.sleep(0.2)
-    finally:
-        ended = [name for name, server in servers.items() if server.poll() is not None]
-        _end(servers.values())
-    if ended and not stop.asked:
-        raise click.ClickException(f"the {ended[0]} stopped by itself; its last words are above")
-
-
-class _Stop:
-    """Whether somebody asked us to stop; also when a shell started us in the background, deaf to SIGINT."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
-
-
-def _start(name: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
-    quiet = ["--log-level", "warning", "--graceful-timeout", "5"]
-    # A session of its own, so that Ctrl-C reaches the servers through us alone.
-    return subprocess.Popen([*command, *quiet, *SERVERS[name]], start_new_session=True)  # noqa: S603  # our own words
-
-
-def _wait_ready(
-    ports: Mapping[str, int], servers: Mapping[str, subprocess.Popen[bytes]], stop: _Stop
-) -> bool:
-    until = time.monotonic() + START_SECONDS
-    waiting = dict(ports)
-    with requests.Session() as http:
-        http.trust_env = False
-        while waiting and not stop.asked and all(server.poll() is None for server in servers.values()):
-            if time.monotonic() > until:
-                raise click.ClickException(f"no answer after {START_SECONDS} seconds: {', '.join(waiting)}")
-            for name, port in list(waiting.items()):
-                if _answers(http, f"http://{HOST}:{port}{READY[name]}"):
-                    del waiting[name]
-            time.sleep(0.1)
-    return not waiting
-
-
-def _answers(http: requests.Session, url: str) -> bool:
-    try:
-        return http.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
-
-
-def _end(servers: Iterable[subprocess.Popen[bytes]]) -> None:
-    running = [server for server in servers if server.poll() is None]
-    for server in running:
-        server.terminate()
-    for server in running:
-        try:
-            server.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()

@@ -1,7 +1,7 @@
 """Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -21,6 +21,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "STOREFRONT_"
 PACKAGE = Path(__file__).resolve().parent
+# Source: guiding to an external site; mixi.net is the container's.
+MIXI_DOMAINS = (".mixi.jp", ".mixi.co.jp", ".mixi.net")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class SettingsError(Exception):
@@ -71,9 +74,31 @@ def _certificate(name: str, path: Path) -> Certificate:
     return certificate
 
 
+def _certificate_address(url: str) -> str:
+    parts = urlsplit(_http(url)) if url else None
+    if parts and (parts.path.count("{name}") != 1 or parts.query or parts.fragment):
+        raise ValueError("must have {name} once, in its path")
+    # What is fetched is believed, so nobody on the way may change it.
+    if parts and parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise ValueError("must be https, except on this very machine")
+    return url
+
+
+def _limits(text: object) -> object:
+    """Read `age:amount, age:amount`."""
+    if not isinstance(text, str):
+        return text
+    pairs = [part.partition(":")[::2] for part in filter(None, map(str.strip, text.split(",")))]
+    if not all(age.strip().isdecimal() and most.strip().isdecimal() for age, most in pairs):
+        raise ValueError("must be age:amount, such as 15:5000,19:10000")
+    return {int(age): int(most) for age, most in pairs}
+
+
 Address = Annotated[str, AfterValidator(_http)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Names = Annotated[tuple[str, ...], NoDecode]
+CertificateAddress = Annotated[str, AfterValidator(_certificate_address)]
+Limits = Annotated[dict[int, int], NoDecode, BeforeValidator(_limits)]
 Certificates = Annotated[dict[str, InstanceOf[Certificate]], NoDecode, BeforeValidator(_certificates)]
 
 
@@ -98,6 +123,14 @@ class Settings(BaseSettings):
     )
     metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
     database_pool_size: int = Field(10, ge=1, description="Connections of one process to PostgreSQL.")
+    selling: bool = Field(
+        True, description="While it is off no buy form is shown; what was begun is settled."
+    )
+    under_age_limits: Limits = Field(
+        {},
+        description="Points and yen, counted alike, that a buyer may spend in a calendar month up to an age, "
+        "as 15:5000,19:10000. None: nobody is asked for their age. Ours: no source names mixi's rule.",
+    )
     form_seconds: int = Field(1800, ge=60, description="How long a form stays good.")
 
     # The mixi counter
@@ -156,9 +189,32 @@ class Settings(BaseSettings):
         90, ge=0, description="Days after which a confirmed payment is not looked at again. Ours."
     )
 
-    mixi_lifecycle_certificates: Certificates = Field(
-        {},
-        description="Certificates of mixi itself, as name=path; commas between. None: events are refused.",
+    mixi_certificates: Certificates = Field(
+        {}, description="Certificates of mixi itself, as name=path; commas between."
+    )
+    mixi_certificate_url: CertificateAddress = Field(
+        "",
+        description="Where mixi publishes its certificates, with {name} for a key's name. Ours: no source "
+        "says where. Without it only those above are known.",
+    )
+    mixi_app_url: Address | None = Field(
+        None, description="Where mixi shows the app to PC and smartphone; the container, if not set."
+    )
+    mixi_mobile_charset: Literal["utf-8", "shift_jis"] = Field(
+        "utf-8", description="What mobile phones are written to in."
+    )
+    visit_seconds: int = Field(
+        1800, ge=60, description="How long a visit from PC or smartphone lasts without a step."
+    )
+
+    # The door out: a payment provider that is not mixi's
+    external_provider_url: str = Field(
+        "", description="The address of its payment page. Without one there is no door."
+    )
+    external_merchant: str = Field("", description="The name under which the provider knows the shop.")
+    external_secret: SecretStr | None = Field(None, description="What the shop and the provider sign with.")
+    external_on_smartphone: bool = Field(
+        False, description="Whether the door stands open on smartphones. Ours: mixi's guide is silent."
     )
 
     # The legal notice (特定商取引法に基づく表記); an unfilled field says so on the page
@@ -196,6 +252,26 @@ class Settings(BaseSettings):
             raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
         return tuple(host.lower() for host in value)
 
+    @field_validator("external_provider_url")
+    @classmethod
+    def _outside(cls, value: str) -> str:
+        parts = urlsplit(_http(value)) if value else None
+        if parts and (parts.query or parts.fragment or parts.username):
+            raise ValueError("must be an address without query or name")
+        return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Settings":
+        if not self.external_provider_url:
+            return self
+        if is_of_mixi(self.external_provider_url, self):
+            raise ValueError(f"{PREFIX}EXTERNAL_PROVIDER_URL must not be an address of mixi")
+        if not self.external_merchant or not self.external_secret:
+            raise ValueError(
+                f"{PREFIX}EXTERNAL_PROVIDER_URL needs {PREFIX}EXTERNAL_MERCHANT and {PREFIX}EXTERNAL_SECRET"
+            )
+        return self
+
     @model_validator(mode="after")
     def _in_time(self) -> "Settings":
         if self.mixi_connect_seconds > self.mixi_total_seconds:
@@ -212,6 +288,13 @@ def read() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def is_of_mixi(url: str, known: Settings) -> bool:
+    """Whether an address belongs to mixi, whom no external payment may be made to."""
+    parts = urlsplit(url)
+    named = {parts.netloc.lower(), parts.hostname} & set(known.mixi_platform_hosts)
+    return bool(named) or f".{parts.hostname}".endswith(MIXI_DOMAINS)
 
 
 def settings() -> Settings:

@@ -1,10 +1,13 @@
-"""What the operator reads: what is outstanding, and the book."""
+"""What the operator reads: what is outstanding, the book, and how external payment is registered."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TextIO
 
+from storefront.external import malfunctions as reported
+from storefront.external import wording
+from storefront.external.registration import Facts, State, Step, assess
 from storefront.mixi import payments
 from storefront.shop import inventory, ledger
 from storefront.shop.catalog_file import JAPAN
@@ -29,6 +32,24 @@ BELOW_ZERO = ("channel", "customer", "item", "quantity")
 BOOK = ("entered_at", "kind", "channel", "customer", "amount", "unit", "key")
 TOTALS = ("kind", "entries", "amount", "unit")
 WIDTHS = (20, 6, 8, 24, 7, 6)  # of the book's columns on a terminal, but the last
+
+
+def registration(out: TextIO, facts: Facts, today: date) -> None:
+    """Step by step how external payment stands, what is next and by when; as on the operator's page."""
+    assessment = assess(facts, today)
+    verdict = "may" if assessment.allowed else "may not"
+    print(f"On {today} buyers on a PC {verdict} pay outside mixi.\n", file=out)
+    for step in assessment.steps:
+        print(f"  {wording.STATES[step.state]!s:<8} {_step(step)}", file=out)
+    if assessment.next:
+        print(f"\nNext: {_step(assessment.next)}", file=out)
+    for step in assessment.risks:
+        print(f"Risk: mixi may stop or delete the app. {_step(step)}", file=out)
+
+
+def malfunctions(out: TextIO) -> None:
+    """Every malfunction that was reported."""
+    reported.export(out, reported.reports())
 
 
 def outstanding(out: TextIO, as_csv: bool) -> None:
@@ -92,6 +113,12 @@ def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> 
         _csv(out, TOTALS, rows)
     else:
         _table(out, None, TOTALS, rows)
+
+
+def _step(step: Step) -> str:
+    when = "from" if step.state is State.WAITING else "by"
+    due = f"({when} {step.due_on})" if step.due_on else ""
+    return " ".join(filter(None, [str(wording.RULES[step.rule]), step.subject, due]))
 
 
 def _overall(sums: Sequence[Total]) -> Iterator[Row]:

@@ -9,13 +9,17 @@ from flask import Flask, Response, request
 
 from storefront.config import Settings
 
+NO_ROBOTS = "User-agent: *\nDisallow: /\n"
 BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    container = urlsplit(settings.mixi_container_url)
+    container, provider = (
+        _site(url) for url in (settings.mixi_container_url, settings.external_provider_url)
+    )
+    app.add_url_rule("/robots.txt", view_func=lambda: (NO_ROBOTS, {"Content-Type": "text/plain"}))
     app.wsgi_app = _escaped(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
-    policy = _policy(settings.public_url, f"{container.scheme}://{container.netloc}")
+    policy = _policy(settings.public_url, container, provider)
 
     @app.after_request
     def forbid(response: Response) -> Response:
@@ -28,6 +32,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"  # a page is somebody's own
+            response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response
 
 
@@ -42,14 +47,19 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
     return application
 
 
-def _policy(shop: str, container: str) -> str:
+def _site(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if url else ""
+
+
+def _policy(shop: str, container: str, provider: str) -> str:
     """No script at all, no inline style; frames only around us, and only the container's."""
     return "; ".join(
         [
             "default-src 'none'",
             f"img-src {shop} {container}",
             f"style-src {shop}",
-            f"form-action {shop} {container}",
+            f"form-action {shop} {container} {provider}".strip(),
             f"frame-ancestors {container}",
             "base-uri 'none'",
         ]

@@ -29,9 +29,10 @@ class Demo:
 @contextmanager
 def demo(folder: Path, database_url: str | None = None) -> Iterator[Demo]:
     """A running demo on free ports, its data in `folder`."""
-    shop_port, sandbox_port = free_ports(2)
+    shop_port, sandbox_port, provider_port = free_ports(3)
     output = folder / "output.txt"
     ports = ["--shop-port", str(shop_port), "--sandbox-port", str(sandbox_port)]
+    ports += ["--provider-port", str(provider_port)]
     environment = {**os.environ, **({"STOREFRONT_DATABASE_URL": database_url} if database_url else {})}
     with output.open("w") as file:
         process = subprocess.Popen(

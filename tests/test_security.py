@@ -57,9 +57,13 @@ def test_pages_obey_their_policy(container: Container, path: str) -> None:
 
 def test_static_files_are_kept(container: Container) -> None:
     """Their addresses name their content, so a phone may keep them."""
-    answer = container.app.test_client().get("/static/shop.css")
-    assert "max-age=31536000" in answer.headers["Cache-Control"]
-    assert "/static/shop.css?v=" in container.get("/").text
+    client = container.app.test_client()
+    named = re.findall(r"/static/[^\"]+", container.get("/").text)
+    assert any("shop.css?v=" in address for address in named)
+    for address in named:
+        assert "immutable" in client.get(address).headers["Cache-Control"], address
+    assert client.get("/static/shop.css").headers["Cache-Control"] == "public, no-cache"
+    assert client.get("/static/shop.css?v=older").headers["Cache-Control"] == "public, no-cache"
 
 
 def test_logs_keep_secrets(container: Container, settings: Settings) -> None:

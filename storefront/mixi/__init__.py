@@ -7,21 +7,29 @@ Verbs: `payments.start` (one tap, one payment), `payments.settle` (exactly once)
 """
 
 import requests
-from flask import Flask
+from flask import Flask, request
+from flask_babel import lazy_gettext as _
 
 from storefront.config import Settings
-from storefront.mixi import channel, entrance, views
+from storefront.mixi import carriers, channel, charset, entrance, views
 from storefront.mixi.client import session
-from storefront.shop import catalog, visit
+from storefront.shop import catalog, operators, visit
 from storefront.shop.catalog_file import PriceRule
+from storefront.shop.units import Unit, add_unit
 
-# Source: mixi Payment Program, spending mixi points: 10 to 5,000 on mobile.
-PRICES = PriceRule(unit="point", minimum=10, maximum=5000)
+# Icon, number and pt; in prose by name. Source: naming rules, as one reviewed shop followed them.
+POINT = Unit("point", _("mixi points"), "%spt", "point.svg")
+# What a device may pay at once is held against its own maximum where it buys.
+PRICES = PriceRule(unit="point", minimum=channel.MINIMUM, maximum=max(channel.MAXIMUM.values()))
 
 
 def init_app(app: Flask, settings: Settings, http: requests.Session | None) -> None:
     app.register_blueprint(views.blueprint)
     channel.init_app(app, settings, http or session())
+    add_unit(app, POINT)
+    operators.add_page(app, operators.Page("mixi.programme", _("Rules")))
     catalog.add_channel(app, channel.NAME, PRICES)
+    charset.init_app(app, settings)
+    app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")
     with app.app_context():
         visit.add_entrance(app, entrance.entrance())

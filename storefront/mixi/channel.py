@@ -8,9 +8,14 @@ from flask import Flask, Request, current_app
 
 from storefront.config import Settings
 from storefront.mixi.client import Patience, PointClient
+from storefront.mixi.keys import KeyRing
 from storefront.mixi.signing import Consumer, Publisher, Signed
+from storefront.shop.devices import Device
 
 NAME = "mixi"
+# Source: mixi Payment Program, spending mixi points.
+MINIMUM = 10
+MAXIMUM = {Device.MOBILE: 5000, Device.SMARTPHONE: 5000, Device.PC: 10000}
 EVERYBODY = "*"  # while an app is in development mixi makes every purchase a test
 MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
 
@@ -24,6 +29,7 @@ class Channel:
     app_id: str
     public_url: str
     container_url: str
+    app_url: str
     callback_url: str
     finish_url: str
     test_owners: tuple[str, ...]
@@ -36,7 +42,7 @@ class Channel:
     confirms_per_visit: int
     pay_back_days: int
     consumer: Consumer
-    publisher: Publisher
+    keys: KeyRing
     client: PointClient
 
     def is_test(self, owner_id: str) -> bool:
@@ -52,9 +58,21 @@ class Channel:
 
     def verify_event(self, request: Request, now: datetime) -> Signed:
         """What a request says under mixi's own signature, or BadSignature, or NoCertificate."""
-        if not self.publisher.certificates:
+        if not self.keys:
             raise NoCertificate
-        return self._verified(self.publisher, request, now)
+        return self._verified(Publisher(self.keys), request, now)
+
+    def verify_start(self, request: Request, now: datetime) -> Signed:
+        """What a start address says, signed by mixi in its query; or BadSignature, or NoCertificate."""
+        if not self.keys:
+            raise NoCertificate
+        return Publisher(self.keys).verify_address(
+            request.method,
+            self.public_url + request.path,
+            request.query_string,
+            now=int(now.timestamp()),
+            window=self.window,
+        )
 
     def _verified(self, signer: Consumer | Publisher, request: Request, now: datetime) -> Signed:
         return signer.verify(
@@ -76,6 +94,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         app_id=settings.mixi_app_id,
         public_url=settings.public_url,
         container_url=settings.mixi_container_url,
+        app_url=settings.mixi_app_url or settings.mixi_container_url,
         callback_url=callback_url,
         finish_url=finish_url,
         test_owners=settings.mixi_test_owners,
@@ -88,7 +107,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirms_per_visit=settings.mixi_confirms_per_visit,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        publisher=Publisher(settings.mixi_lifecycle_certificates),
+        keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, http),
         client=PointClient(
             http=http,
             consumer_key=settings.mixi_consumer_key,

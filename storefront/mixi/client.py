@@ -123,6 +123,23 @@ class PointClient:
         )
 
 
+def fetch(http: requests.Session, url: str, patience: Patience) -> bytes | None:
+    """A short public document, or None if there is no such one. Raises Unavailable."""
+    deadline = Deadline.after(patience.total)
+    waits = (patience.connect, patience.read)
+    try:
+        with http.get(
+            url, headers={"Accept-Encoding": "identity"}, timeout=waits, allow_redirects=False, stream=True
+        ) as response:
+            if response.status_code == 200:
+                return _read(response, deadline)
+            if 400 <= response.status_code < 500:
+                return None
+            raise Unavailable(f"the answer was {response.status_code}")
+    except (requests.RequestException, HTTPError, OSError, TooLate) as failure:
+        raise Unavailable(type(failure).__name__) from failure
+
+
 class _Connection(HTTPConnection):
     """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
 

@@ -1,20 +1,22 @@
-"""The mobile container's door: a signed page request becomes a visit."""
+"""The doors of this counter: a signed page request of the container, or the cookie of an opened visit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import structlog
-from flask import request
+from flask import Request, request, session
 
 from storefront import clock
-from storefront.mixi import payments, taps
-from storefront.mixi.channel import NAME, channel
+from storefront.mixi import payments, starts, taps
+from storefront.mixi.channel import MAXIMUM, NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
 from storefront.shop import customers, visit
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 from storefront.shop.visit import Entrance, Notice, Stranger, Visit
 
+COOKIE = "start"  # the key of the visit, in the session
 CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
 
 log = structlog.get_logger()
@@ -34,14 +36,60 @@ class ContainerLinks:
         return self.container_url + self.in_page(address)
 
 
+@dataclass(frozen=True)
+class PlainLinks:
+    """On our own domain an address is an address."""
+
+    added: frozenset[str] = frozenset()
+
+    def in_page(self, address: str) -> str:
+        return urlunsplit(("", "", *urlsplit(address)[2:]))
+
+    def in_redirect(self, address: str) -> str:
+        return address
+
+
 def entrance() -> Entrance:
-    return Entrance(NAME, "mixi", channel().container_url, recognise, payments.purchases, _notices, _refresh)
+    return Entrance(NAME, "mixi", channel().app_url, recognise, payments.purchases, _notices, _refresh)
 
 
 def recognise() -> Visit | None:
-    """The visit behind a page request of the container; nothing if it makes no such claim."""
-    if "Authorization" not in request.headers and not request.args.keys() & set(CLAIMS):
+    """Who is looking; nobody if the request neither comes from the container nor goes on with a visit."""
+    return _from_container() if is_from_container(request) else _going_on()
+
+
+def is_from_container(asked: Request) -> bool:
+    """Whether a request claims to come through the mobile container."""
+    names = {name for name, _ in parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)}
+    return "Authorization" in asked.headers or not names.isdisjoint(CLAIMS)
+
+
+def enter(key: str) -> bool:
+    """Let the browser go on with the visit of this key; false if that has ended."""
+    if starts.find(key, clock.now()) is None:
+        return False
+    session.permanent = True
+    session[COOKIE] = key
+    return True
+
+
+def leave() -> None:
+    """End the visit that this browser goes on with."""
+    starts.end(session.pop(COOKIE, ""), clock.now())
+
+
+def _going_on() -> Visit | None:
+    key = session.get(COOKIE)
+    opened = starts.find(key, clock.now()) if key else None
+    if opened is None:
         return None
+    most = MAXIMUM[opened.device]
+    return Visit(
+        opened.customer, NAME, opened.device, most, PlainLinks(), visit.asked_language(), "mixi.leave"
+    )
+
+
+def _from_container() -> Visit:
     mixi = channel()
     try:
         owner_id = _owner(mixi.verify(request, clock.now()), mixi.app_id)
@@ -49,7 +97,8 @@ def recognise() -> Visit | None:
         log.warning("page refused", reason=str(refusal))
         raise Stranger(forged=True) from refusal
     customer = customers.identify(NAME, owner_id, clock.now())
-    return Visit(customer, NAME, ContainerLinks(mixi.container_url), visit.asked_language())
+    links, most = ContainerLinks(mixi.container_url), MAXIMUM[Device.MOBILE]
+    return Visit(customer, NAME, Device.MOBILE, most, links, visit.asked_language())
 
 
 def _owner(signed: Signed, app_id: str) -> str:

@@ -34,7 +34,7 @@ from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import Channel
 from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.signing import Malformed, Signed, is_opaque
-from storefront.shop import inventory, ledger, limits, visit
+from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Kind
@@ -250,11 +250,12 @@ def word_for(point_code: str) -> str:
     return f"{payment.status.value}, {'confirmed' if payment.confirmed_at else 'not confirmed'} by mixi"
 
 
-def purchases(customer: Customer, page: int) -> Sequence[Purchase]:
-    """One page of a customer's payments, newest first; those long left unfinished are out of the way."""
+def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
+    """The newest of a customer's payments; those long left unfinished are out of the way."""
     recent = (Payment.status != Status.CREATE) | (Payment.created_at > clock.now() - UNFINISHED_FOR)
     mine = select(Payment).where(Payment.customer_id == customer.id, recent)
-    shown = mine.order_by(Payment.created_at.desc()).limit(visit.PAGE).offset(page * visit.PAGE)
+    at = func.coalesce(Payment.settled_at, Payment.created_at)
+    shown = mine.order_by(at.desc(), Payment.point_code).limit(most)
     return [_purchase(payment) for payment in db.session.scalars(shown)]
 
 
@@ -277,10 +278,10 @@ def _repeat(session: Session, callback: Callback, now: datetime) -> None:
 
 def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     """Goods and book, in the claim's transaction, if the limits still allow it."""
-    limits.enforce(session, payment.item_id, payment.customer_id, now)
+    kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
+    limits.enforce(session, payment.item_id, payment.customer_id, points, now)
     key = f"mixi:{payment.point_code}"
     inventory.grant(session, payment.customer_id, payment.item_id, key, now)
-    kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
     ledger.record(session, payment.customer_id, kind, points, UNIT, key, now)
 
 

@@ -16,10 +16,10 @@ own name, with a key of which others hold the certificate (RSA-SHA1).
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit, urlunsplit
+from typing import Any, Protocol, cast
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -113,36 +113,57 @@ class Consumer:
         `url` is the address as the sender called it, without its query; `query` the raw bytes
         behind the question mark; `now` and `window` are in seconds.
         """
-        claim = _claim(self.key, "HMAC-SHA1", method, url, query, authorization, now, window, MAX_PARAMETERS)
+        params, header = query_pairs(query), _header_pairs(authorization)
+        claim = _claim(self.key, "HMAC-SHA1", method, url, params, header, now, window)
         given = claim.oauth["oauth_signature"]
         if not any(_same(given, hmac_sha1(claim.base_string, secret)) for secret in self.secrets):
             raise BadSignature("signature_invalid", claim.base_string)
         return claim
 
 
+class Certificates(Protocol):
+    """The certificates of mixi itself, by the names of their keys. A dict is one."""
+
+    def get(self, name: str, /) -> Certificate | None: ...
+
+
 @dataclass(frozen=True)
 class Publisher:
-    """mixi itself, and its certificates by the names of their keys.
+    """mixi itself, and its certificates.
 
     The dates in a certificate are not looked at: that it is among these is what makes it valid.
     """
 
-    certificates: Mapping[str, Certificate]
+    certificates: Certificates
     key: str = PUBLISHER
 
     def verify(
         self, method: str, url: str, query: bytes, authorization: str | None, *, now: int, window: int
     ) -> Signed:
         """Check a request against its Authorization header, or raise BadSignature; as Consumer.verify."""
-        claim = _claim(
-            self.key, "RSA-SHA1", method, url, query, authorization, now, window, MAX_EVENT_PARAMETERS
-        )
+        params, header = query_pairs(query, MAX_EVENT_PARAMETERS), _header_pairs(authorization)
+        return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, header, now, window))
+
+    def verify_address(self, method: str, url: str, query: bytes, *, now: int, window: int) -> Signed:
+        """Check an address that carries its signature in its own query, or raise BadSignature.
+
+        Source: start URL of PC and smartphone.
+        """
+        pairs = query_pairs(query)
+        oauth = [pair for pair in pairs if pair[0].startswith("oauth_") or pair[0] == KEY_NAME]
+        if len(dict(oauth)) != len(oauth):
+            raise BadSignature("parameter_rejected")
+        params = tuple(pair for pair in pairs if pair not in oauth)
+        return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, oauth, now, window))
+
+    def _fitting(self, claim: Signed) -> Signed:
         name = claim.oauth.get(KEY_NAME)
         if not name:
             raise BadSignature("parameter_absent")
-        if name not in self.certificates:
+        certificate = self.certificates.get(name)
+        if certificate is None:
             raise BadSignature("consumer_key_unknown")
-        if not _fits(claim, self.certificates[name]):
+        if not _fits(claim, certificate):
             raise BadSignature("signature_invalid", claim.base_string)
         return claim
 
@@ -202,6 +223,22 @@ class PublisherClient(QueryClient):
         return url, headers, body
 
 
+def signed_address(address: str, key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str) -> str:
+    """An address with its signature in its own query, as mixi opens an app on its own domain."""
+    own = {
+        "oauth_consumer_key": PUBLISHER,
+        "oauth_nonce": nonce,
+        "oauth_signature_method": "RSA-SHA1",
+        "oauth_timestamp": str(timestamp),
+        "oauth_version": "1.0",
+        KEY_NAME: key_name,
+    }
+    parts = urlsplit(address)
+    query = query_pairs(parts.query.encode("ascii"))
+    own["oauth_signature"] = rsa_sha1(base_string("GET", address, query, tuple(own.items())), key)
+    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, urlencode(own)]))))
+
+
 def base_string(method: str, url: str, query: Pairs, header: Pairs) -> str:
     """The text that is signed: method, address without query, sorted parameters."""
     beside = [pair for pair in header if pair not in query and pair[0] not in ("oauth_signature", "realm")]
@@ -256,19 +293,10 @@ def is_opaque(text: str, longest: int) -> bool:
 
 
 def _claim(
-    key: str,
-    signature_method: str,
-    method: str,
-    url: str,
-    query: bytes,
-    authorization: str | None,
-    now: int,
-    window: int,
-    most: int,
+    key: str, signature_method: str, method: str, url: str, params: Pairs, given: Pairs, now: int, window: int
 ) -> Signed:
     """What a request claims, in all but the signature itself as it must be; not yet to be believed."""
-    header = _header_pairs(authorization)
-    oauth = dict(header)
+    oauth = dict(given)
     if not all(oauth.get(name) for name in REQUIRED):
         raise BadSignature("parameter_absent")
     if oauth["oauth_signature_method"] != signature_method:
@@ -280,8 +308,7 @@ def _claim(
     timestamp = _timestamp(oauth["oauth_timestamp"])
     if abs(now - timestamp) > window:
         raise BadSignature("timestamp_refused")
-    params = query_pairs(query, most)
-    return Signed(params, oauth, timestamp, base_string(method, url, params, header))
+    return Signed(params, oauth, timestamp, base_string(method, url, params, given))
 
 
 def _fits(claim: Signed, certificate: Certificate) -> bool:

@@ -1,26 +1,31 @@
 """What mixi and its buyers ask of this counter."""
 
 import structlog
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
-from storefront.mixi import lifecycle, payments, taps
+from storefront.mixi import entrance, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
+from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
+from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap, TooMany
-from storefront.shop import catalog, forms, limits, visit
+from storefront.shop import catalog, forms, limits, operators, visit
 from storefront.shop.catalog import Offer
+from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
+from storefront.shop.visit import Stranger
 
 blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
 log = structlog.get_logger()
 
+LEAVE = "leave"  # what the form that ends a visit is sealed for
 PLAIN = {"Content-Type": "text/plain"}
 # Everything but OK is a refusal: mixi takes no points.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
@@ -48,13 +53,48 @@ HALTS: dict[type[Exception], tuple[str, int]] = {
 }
 
 
+@blueprint.get("/start/<any(smartphone, pc):device>")
+def start(device: str) -> ResponseReturnValue:
+    """mixi opens the app on our own domain, for whom it says. The address is good once."""
+    mixi, now = channel(), clock.now()
+    try:
+        key = starts.begin(mixi, mixi.verify_start(request, now), Device(device), now)
+        entered = entrance.enter(key)
+    except Replayed as replay:
+        # Reloading what opened this browser's own visit leads back into it.
+        entered = session.get(entrance.COOKIE) == replay.key and entrance.enter(replay.key)
+    except (BadSignature, Malformed, NoCertificate) as refusal:
+        log.warning("start refused", reason=str(refusal) or type(refusal).__name__)
+        entered = False
+    if not entered:
+        raise Stranger(forged=True)
+    return redirect(visit.current().target("shop.index"), 303)
+
+
+@blueprint.get("/rules")
+def programme() -> str:
+    """For the operator: the rules of the payment programme, and the code that keeps them."""
+    operators.required()
+    return render_template("mixi/rules.html", rules=rules())
+
+
+@blueprint.post("/leave")
+def leave() -> ResponseReturnValue:
+    """The buyer has had enough on this browser."""
+    here = visit.current()
+    forms.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
+    entrance.leave()
+    visit.forget()
+    return render_template("mixi/left.html", app_url=channel().app_url)
+
+
 @blueprint.post("/payments")
 def checkout() -> ResponseReturnValue:
     """The buyer has chosen; make a payment and send them to it."""
     here = visit.current()
     offer = _offer(request.form.get("item", ""), here.channel)
-    token = forms.unseal(request.form.get("token", ""), here.customer, offer.purpose)
-    limits.check(offer.item, here.customer.id, clock.now())
+    token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
+    limits.check(offer, here.customer.id, here.most, clock.now())
     tap = Tap(
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
@@ -151,6 +191,6 @@ def _again(template: str, item_id: str, **values: object) -> str:
     offer = catalog.offer(item_id, here.channel)
     fresh: dict[str, object] = {}
     if offer:
-        standing = limits.standings([offer.item], here.customer.id, clock.now())[item_id]
-        fresh = {"token": forms.seal(here.customer, offer.purpose), "standing": standing}
+        standing = limits.standing(offer, here.customer.id, here.most, clock.now())
+        fresh = {"token": forms.seal(here.customer.id, offer.purpose), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

@@ -28,7 +28,7 @@ JAPAN = ZoneInfo("Asia/Tokyo")
 
 @dataclass(frozen=True)
 class PriceRule:
-    """What a channel's platform lets an item cost."""
+    """What a channel's platform lets an item cost; `maximum` is that of its most generous device."""
 
     unit: str
     minimum: int

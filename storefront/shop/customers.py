@@ -1,7 +1,7 @@
 """Who buys: a person as one channel knows them."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import String, UniqueConstraint, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -21,6 +21,7 @@ class Customer(Model):
     first_seen_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]  # when they left the channel; empty while they are in it
     event_at: Mapped[datetime | None]  # when they last joined or left, in the platform's time
+    born: Mapped[date | None]  # the first day of the month they were born in, if they were asked
 
 
 def identify(channel: str, external_id: str, now: datetime) -> Customer:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from storefront.shop import visit
 from storefront.shop.forms import StaleForm
 from storefront.shop.limits import NotForSale
+from storefront.shop.operators import NotOperator
 from storefront.shop.visit import Stranger
 
 log = structlog.get_logger()
@@ -27,6 +28,10 @@ class Explanation:
     advice: LazyString
 
 
+NOT_OPERATOR = Explanation(
+    _("This page is the operator's."),
+    _("`storefront operator` prints a fresh address for it. Each is good for ten minutes, and once."),
+)
 STALE = Explanation(
     _("This form is out of date."),
     _("No points were used. Go back to the shelf and choose again."),
@@ -49,6 +54,7 @@ ELSE = Explanation(_("The shop did not understand this request."), _("Go back to
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Stranger, _door)
+    app.register_error_handler(NotOperator, lambda error: _page(NOT_OPERATOR, 401))
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
     app.register_error_handler(NotForSale, _not_for_sale)
     app.register_error_handler(SQLAlchemyError, _busy)

@@ -5,25 +5,24 @@ import secrets
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from storefront.config import settings
-from storefront.shop.customers import Customer
 
 
 class StaleForm(Exception):
     """The form is too old, was made for somebody or something else, or is no form of ours."""
 
 
-def seal(customer: Customer, purpose: str) -> str:
-    """A token for a form that `customer` will send for `purpose`."""
-    return _serializer().dumps([customer.id, purpose, secrets.token_urlsafe(12)])
+def seal(holder: int | str, purpose: str) -> str:
+    """A token for a form that its holder, a customer's id or a visit's, will send for `purpose`."""
+    return _serializer().dumps([holder, purpose, secrets.token_urlsafe(12)])
 
 
-def unseal(token: str, customer: Customer, purpose: str) -> str:
+def unseal(token: str, holder: int | str, purpose: str) -> str:
     """The nonce of a good token, or StaleForm."""
     try:
         owner, sealed_for, nonce = _serializer().loads(token, max_age=settings().form_seconds)
     except (BadData, ValueError, TypeError):
         raise StaleForm from None
-    if (owner, sealed_for) != (customer.id, purpose):
+    if (owner, sealed_for) != (holder, purpose):
         raise StaleForm
     return str(nonce)
 

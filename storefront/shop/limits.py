@@ -1,7 +1,7 @@
-"""Stock, limits per customer, sale windows: shown on the page, and enforced where the sale is made."""
+"""What may be sold to whom now: shown on the page, and enforced where the sale is made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -9,8 +9,10 @@ from typing import Any, cast
 from sqlalchemy import Row, Table, bindparam, func, select
 from sqlalchemy.orm import Session
 
+from storefront.config import settings
 from storefront.db import db
-from storefront.shop.catalog import Item
+from storefront.shop import ages
+from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import USE, Grant
 
@@ -20,6 +22,10 @@ class Reason(StrEnum):
     LIMIT_REACHED = "limit_reached"
     NOT_YET = "not_yet"
     OVER = "over"
+    STOPPED = "stopped"  # the shop sells nothing
+    ELSEWHERE = "elsewhere"  # too dear for this device
+    AGE_UNKNOWN = "age_unknown"
+    AGE_LIMIT = "age_limit"
 
 
 class NotForSale(Exception):
@@ -50,42 +56,72 @@ LIMITS = select(
 ).where(_table.c.id == bindparam("item_id"))
 
 
-def enforce(session: Session, item_id: str, customer_id: int, now: datetime) -> None:
+def enforce(session: Session, item_id: str, customer_id: int, amount: int, now: datetime) -> None:
     """Raise NotForSale unless one more may be sold; call it before the grant, in the sale's transaction.
 
     Whoever comes first holds the item's and the customer's row until the commit, so that several
     payment screens, open at once, are counted one after the other.
     """
     item = session.execute(LIMITS, {"item_id": item_id}).one()
+    by_age = settings().under_age_limits
     if item.stock is not None:
         session.scalar(select(Item.id).filter_by(id=item_id).with_for_update(key_share=True))
-    if item.per_customer is not None:
+    if item.per_customer is not None or by_age:
         session.scalar(select(Customer.id).filter_by(id=customer_id).with_for_update(key_share=True))
-    reason = standing(session, item, customer_id, now).reason
+    reason = _counted(session, item, customer_id, now).reason
+    if reason is None and by_age:
+        reason = _too_young(session, by_age, customer_id, amount, now)
     if reason:
         raise NotForSale(reason)
 
 
-def check(item: Item, customer_id: int, now: datetime) -> None:
+def check(offer: Offer, customer_id: int, most: int, now: datetime) -> None:
     """Raise NotForSale if this customer should not even start buying; what counts is `enforce`."""
-    reason = standing(db.session(), item, customer_id, now).reason
+    reason = standing(offer, customer_id, most, now).reason
     if reason:
         raise NotForSale(reason)
 
 
-def standings(items: Sequence[Item], customer_id: int, now: datetime) -> dict[str, Standing]:
+def standings(offers: Sequence[Offer], customer_id: int, most: int, now: datetime) -> dict[str, Standing]:
     """How each item stands with a customer, by item id."""
-    return {item.id: standing(db.session(), item, customer_id, now) for item in items}
+    return {offer.item.id: standing(offer, customer_id, most, now) for offer in offers}
 
 
-def standing(
+def standing(offer: Offer, customer_id: int, most: int, now: datetime) -> Standing:
+    """How one offer stands with a customer whose device may pay `most` at once."""
+    session, by_age = db.session(), settings().under_age_limits
+    counted = _counted(session, offer.item, customer_id, now)
+    reason = counted.reason
+    if not settings().selling:
+        reason = Reason.STOPPED
+    elif reason is None and offer.price.amount > most:
+        reason = Reason.ELSEWHERE
+    elif reason is None and by_age:
+        reason = _too_young(session, by_age, customer_id, offer.price.amount, now)
+    return replace(counted, reason=reason)
+
+
+def _counted(
     session: Session, item: Item | Row[*tuple[Any, ...]], customer_id: int, now: datetime
 ) -> Standing:
-    """How one item stands with a customer; asks the database only about items that have limits."""
+    """How an item's own limits stand; asks the database only about items that have any."""
     left = None if item.stock is None else max(0, item.stock - _sold(session, item.id))
     bought = None if item.per_customer is None else _sold(session, item.id, customer_id)
     allowed = None if item.per_customer is None or bought is None else max(0, item.per_customer - bought)
     return Standing(left, allowed, _reason(item, left, allowed, now))
+
+
+def _too_young(
+    session: Session, by_age: Mapping[int, int], customer_id: int, amount: int, now: datetime
+) -> Reason | None:
+    """Whether a buyer's age forbids one more purchase this month; who never said it, may not buy."""
+    born = session.scalar(select(Customer.born).filter_by(id=customer_id))
+    if born is None:
+        return Reason.AGE_UNKNOWN
+    most = ages.monthly_limit(by_age, born, now)
+    if most is not None and ages.spent(session, customer_id, now) + amount > most:
+        return Reason.AGE_LIMIT
+    return None
 
 
 def _reason(

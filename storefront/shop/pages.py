@@ -1,18 +1,28 @@
 """What every page has at hand: language, moments, addresses of art."""
 
 from datetime import datetime
+from pathlib import Path
 
-from flask import Flask
+from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
-from storefront.shop import visit
+from storefront.config import settings
+from storefront.shop import forms, operators, visit
 from storefront.shop.catalog_file import JAPAN
+from storefront.shop.devices import Device
+
+LANGUAGES = {"ja": "日本語", "en": "English"}
+
+
+KEPT = "public, max-age=31536000, immutable"
+CHECKED = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
     Babel(app, default_locale=visit.DEFAULT_LANGUAGE, locale_selector=visit.language)
     app.jinja_env.filters["moment"] = moment
     app.context_processor(_common)
+    app.after_request(_keep)
 
 
 def moment(value: datetime) -> str:
@@ -20,5 +30,32 @@ def moment(value: datetime) -> str:
     return value.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
 
 
+def picture(name: str) -> str:
+    """The file of a drawing as this device can show it; empty if there is none."""
+    here = visit.known()
+    if here is None or here.device is not Device.MOBILE:
+        return name
+    twin = f"{Path(name).stem}.gif"
+    return twin if visit.mark(f"art/{twin}") else ""
+
+
+def _keep(response: Response) -> Response:
+    """A file that is asked for by the mark of its content never changes; any other may."""
+    if request.endpoint == "static" and response.status_code in (200, 304):
+        named = request.args.get("v") == visit.mark(str((request.view_args or {}).get("filename")))
+        response.headers["Cache-Control"] = KEPT if named else CHECKED
+    return response
+
+
 def _common() -> dict[str, object]:
-    return {"visit": visit.known(), "language": str(get_locale()), "static": visit.static}
+    return {
+        "visit": visit.known(),
+        "language": str(get_locale()),
+        "languages": LANGUAGES,
+        "settings": settings(),
+        "static": visit.static,
+        "picture": picture,
+        "seal": lambda purpose: forms.seal(visit.current().customer.id, purpose),
+        "operator_pages": operators.pages,
+        "operator_seal": lambda: forms.seal(operators.required(), "operator"),
+    }

@@ -1,12 +1,16 @@
 """The pages of the shop: shelf, item, bag, history, legal notice."""
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import catalog, forms, inventory, limits, visit
+from storefront.shop import ages, catalog, forms, inventory, limits, operators, visit
+from storefront.shop.ages import NotABirthMonth
+from storefront.shop.catalog import Offer
+from storefront.shop.visit import Visit
 
 MAX_PAGE = 10_000  # nobody has bought so much; a larger number would not fit the database's
 
@@ -23,7 +27,7 @@ def index() -> str:
             raise
         return render_template("shop/door.html", entrances=visit.entrances())
     offers = catalog.listing(here.channel)
-    standings = limits.standings([offer.item for offer in offers], here.customer.id, clock.now())
+    standings = limits.standings(offers, here.customer.id, here.most, clock.now())
     return render_template("shop/index.html", offers=offers, standings=standings, notices=visit.notices())
 
 
@@ -33,11 +37,37 @@ def item(item_id: str) -> str:
     offer = catalog.offer(item_id, here.channel)
     if offer is None:
         raise NotFound
-    token = forms.seal(here.customer, offer.purpose)
-    standing = limits.standings([offer.item], here.customer.id, clock.now())[item_id]
+    token = forms.seal(here.customer.id, offer.purpose)
+    standing = limits.standing(offer, here.customer.id, here.most, clock.now())
     return render_template(
-        "shop/item.html", offer=offer, standing=standing, token=token, notices=visit.notices()
+        "shop/item.html",
+        offer=offer,
+        standing=standing,
+        token=token,
+        ways=_ways_out(here, item_id),
+        notices=visit.notices(),
     )
+
+
+@blueprint.get("/age")
+def age() -> ResponseReturnValue:
+    """Asked where the settings limit what buyers under age may spend; what was said once, stays."""
+    here = visit.current()
+    if here.customer.born or not settings().under_age_limits:
+        return redirect(here.target("shop.index"))
+    return _ask_age(here)
+
+
+@blueprint.post("/age")
+def declare_age() -> ResponseReturnValue:
+    here = visit.current()
+    forms.unseal(request.form.get("token", ""), here.customer.id, "age")
+    year, month = (request.form.get(part, 0, type=int) for part in ("year", "month"))
+    try:
+        ages.declare(here.customer.id, year, month, clock.now())
+    except NotABirthMonth:
+        return _ask_age(here, wrong=True), 400
+    return redirect(here.target("shop.index"))
 
 
 @blueprint.get("/inventory")
@@ -47,15 +77,15 @@ def bag() -> str:
     return render_template(
         "shop/inventory.html",
         holdings=inventory.holdings(here.customer.id),
-        suggestion=catalog.cheapest(here.channel),
-        seal=lambda item: forms.seal(here.customer, f"use:{item.id}"),
+        suggestion=catalog.cheapest(here.channel) if settings().selling else None,
+        seal=lambda item: forms.seal(here.customer.id, f"use:{item.id}"),
     )
 
 
 @blueprint.post("/inventory/<item_id>/use")
 def use(item_id: str) -> Response:
     here = visit.current()
-    nonce = forms.unseal(request.form.get("token", ""), here.customer, f"use:{item_id}")
+    nonce = forms.unseal(request.form.get("token", ""), here.customer.id, f"use:{item_id}")
     inventory.use(here.customer.id, item_id, nonce, clock.now())
     return redirect(here.target("shop.bag"))
 
@@ -83,4 +113,38 @@ def legal() -> str:
     except visit.Stranger as stranger:
         if stranger.forged:
             raise
-    return render_template("shop/legal.html", legal=settings(), entrances=visit.entrances())
+    here = visit.known()
+    doors = [door for door in visit.side_doors() if here and door.leads_out(here)]
+    return render_template("shop/legal.html", legal=settings(), entrances=visit.entrances(), side_doors=doors)
+
+
+@blueprint.get("/operator")
+def operator() -> str:
+    """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
+    token = request.args.get("token", "")
+    operators.check(token)
+    return render_template("shop/operator.html", token=token)
+
+
+@blueprint.post("/operator")
+def operator_enters() -> ResponseReturnValue:
+    operators.enter(request.form.get("token", ""), clock.now())
+    return redirect(settings().public_url + url_for(operators.pages()[0].endpoint), 303)
+
+
+@blueprint.post("/operator/leave")
+def operator_leaves() -> str:
+    forms.unseal(request.form.get("token", ""), operators.required(), "operator")
+    operators.leave(clock.now())
+    return render_template("shop/operator_left.html")
+
+
+def _ways_out(here: Visit, item_id: str) -> list[Offer]:
+    """The same item, as it is sold where the platform's money is not taken."""
+    open_doors = [door for door in visit.side_doors() if settings().selling and door.leads_out(here)]
+    found = (catalog.offer(item_id, door.channel) for door in open_doors)
+    return [offer for offer in found if offer]
+
+
+def _ask_age(here: Visit, *, wrong: bool = False) -> str:
+    return render_template("shop/age.html", token=forms.seal(here.customer.id, "age"), wrong=wrong)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flask import Flask, current_app, g, request, url_for
+from werkzeug.security import safe_join
 
 from storefront.config import settings
 from storefront.shop.catalog_file import LANGUAGES
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 
 PAGE = 20  # purchases on one page of the history
 DEFAULT_LANGUAGE = LANGUAGES[0]
@@ -35,7 +37,8 @@ class Links(Protocol):
     `added` names the query parameters that the platform puts on every address by itself.
     """
 
-    added: frozenset[str]
+    @property
+    def added(self) -> frozenset[str]: ...
 
     def in_page(self, address: str) -> str: ...
 
@@ -44,12 +47,19 @@ class Links(Protocol):
 
 @dataclass(frozen=True)
 class Visit:
-    """A verified customer looking at a page."""
+    """A verified customer looking at a page.
+
+    `most` is the most that one purchase may cost on their device, in the channel's unit. `leave` is
+    the endpoint that ends the visit; on a device that cannot end one there is none.
+    """
 
     customer: Customer
     channel: str
+    device: Device
+    most: int
     links: Links
     chosen: str | None
+    leave: str | None = None
 
     @property
     def language(self) -> str:
@@ -95,6 +105,10 @@ class Notice:
     reference: str
 
 
+# The newest so many purchases of a customer, newest first.
+Purchases = Callable[[Customer, int], Sequence[Purchase]]
+
+
 @dataclass(frozen=True)
 class Entrance:
     """What a counter does for the shop: where its door is, who came through it, what they bought.
@@ -108,9 +122,26 @@ class Entrance:
     platform: str
     address: str
     recognise: Callable[[], Visit | None]
-    purchases: Callable[[Customer, int], Sequence[Purchase]]
+    purchases: Purchases
     notices: Callable[[Customer], Sequence[Notice]]
     refresh: Callable[[Customer, bool], None]
+
+
+@dataclass(frozen=True)
+class SideDoor:
+    """A way to pay that is not the platform's own, for who is inside already."""
+
+    channel: str
+    leads_out: Callable[[Visit], bool]
+    purchases: Purchases
+
+
+def add_side_door(app: Flask, door: SideDoor) -> None:
+    app.extensions.setdefault("side_doors", []).append(door)
+
+
+def side_doors() -> Sequence[SideDoor]:
+    return tuple(current_app.extensions.get("side_doors", ()))
 
 
 def add_entrance(app: Flask, entrance: Entrance) -> None:
@@ -139,6 +170,11 @@ def known() -> Visit | None:
     return found
 
 
+def forget() -> None:
+    """The visit has ended with this request."""
+    g.visit = None
+
+
 def keep_language(language: str) -> None:
     """Let the visit go on in a language that its address could not carry."""
     g.visit = replace(current(), chosen=language)
@@ -146,7 +182,10 @@ def keep_language(language: str) -> None:
 
 def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
-    return _entrance().purchases(current().customer, page)
+    end, customer = (page + 1) * PAGE, current().customer
+    sources = (_entrance().purchases, *(door.purchases for door in side_doors()))
+    found = [purchase for newest in sources for purchase in newest(customer, end)]
+    return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * PAGE : end]
 
 
 def refresh(*, thorough: bool = False) -> None:
@@ -174,11 +213,17 @@ def language() -> str:
 
 def static(name: str) -> str:
     """The absolute address of a static file, named after its content so that it may be kept for long."""
-    folder = Path(str(current_app.static_folder))
+    return settings().public_url + url_for("static", filename=name, v=mark(name))
+
+
+def mark(name: str) -> str:
+    """What a static file's content is known by; empty if there is no such file."""
     marks = current_app.extensions.setdefault("static_marks", {})
-    if name not in marks:
-        marks[name] = sha1((folder / name).read_bytes(), usedforsecurity=False).hexdigest()[:8]
-    return settings().public_url + url_for("static", filename=name, v=marks[name])
+    path = Path(safe_join(str(current_app.static_folder), name) or "")
+    if name not in marks and path.is_file():
+        marks[name] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
+    found: str = marks.get(name, "")
+    return found
 
 
 def _entrance() -> Entrance:

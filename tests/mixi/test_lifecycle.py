@@ -45,7 +45,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 
 @pytest.fixture
 def settings(settings: Settings, pair: KeyPair) -> Settings:
-    return settings.model_copy(update={"mixi_lifecycle_certificates": {NAME: pair.certificate}})
+    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
 
 
 class Mixi:
@@ -322,7 +322,7 @@ class TestWithoutCertificate:
     @pytest.fixture
     def app(self, settings: Settings) -> Iterator[Flask]:
         http = requests.Session()
-        yield create_app(settings.model_copy(update={"mixi_lifecycle_certificates": {}}), http)
+        yield create_app(settings.model_copy(update={"mixi_certificates": {}}), http)
         http.close()
 
     def test_refused(self, app: Flask, pair: KeyPair) -> None:
@@ -418,8 +418,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_certificates_by_setting(environment: pytest.MonkeyPatch, pair: KeyPair, stranger: KeyPair) -> None:
     """Each certificate is read from its file at the start, under the name of its key."""
-    environment.setenv(f"{PREFIX}MIXI_LIFECYCLE_CERTIFICATES", f"a={pair.path}, b={stranger.path},")
-    assert config.read().mixi_lifecycle_certificates == {"a": pair.certificate, "b": stranger.certificate}
+    environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", f"a={pair.path}, b={stranger.path},")
+    assert config.read().mixi_certificates == {"a": pair.certificate, "b": stranger.certificate}
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_certificates_by_setting(environment: pytest.MonkeyPatch, pair: KeyPair,
 def test_bad_certificates(environment: pytest.MonkeyPatch, pair: KeyPair, value: str) -> None:
     """What cannot be read, is no certificate or is named twice keeps the shop from starting, by name."""
     filled = value.format(pem=pair.path, key=Path(pair.path).with_suffix(".key"))
-    environment.setenv(f"{PREFIX}MIXI_LIFECYCLE_CERTIFICATES", filled)
-    with pytest.raises(SettingsError, match=f"{PREFIX}MIXI_LIFECYCLE_CERTIFICATES: ") as error:
+    environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", filled)
+    with pytest.raises(SettingsError, match=f"{PREFIX}MIXI_CERTIFICATES: ") as error:
         config.read()
     assert "nowhere" not in str(error.value)

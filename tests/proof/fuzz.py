@@ -677,7 +677,7 @@ class Shop:
             "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
             "mixi_platform_hosts": "platform.test",
             "mixi_taps_per_minute": 1_000_000,
-            "mixi_lifecycle_certificates": {self.pair.name: self.pair.certificate},
+            "mixi_certificates": {self.pair.name: self.pair.certificate},
         }
         return Settings.model_validate(values)
 

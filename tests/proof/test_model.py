@@ -384,7 +384,7 @@ def _shop_settings(database_url: str, pair: keys.KeyPair) -> Settings:
         "mixi_taps_per_minute": 1000,
         "mixi_void_after": VOID_AFTER,
         "mixi_confirms_per_visit": ASKED_AT_ONCE,
-        "mixi_lifecycle_certificates": {pair.name: pair.certificate},
+        "mixi_certificates": {pair.name: pair.certificate},
     }
     return Settings.model_validate(values)
 

@@ -1,0 +1,28 @@
+"""The door out: paying at a provider that is not mixi's, where and while mixi allows it.
+
+`registration` holds the rules, `facts` what the operator recorded, and nobody leaves but past the
+warning page. The provider takes the money, then tells us; `payments.settle` gives the goods once.
+"""
+
+from flask import Flask
+from flask_babel import lazy_gettext as _
+
+from storefront.config import Settings
+from storefront.external import channel, payments, views, wording
+from storefront.shop import catalog, operators, visit
+from storefront.shop.catalog_file import PriceRule
+from storefront.shop.units import Unit, add_unit
+
+# Ours: no source names a limit for what is paid outside.
+PRICES = PriceRule(unit=payments.UNIT, minimum=1, maximum=1_000_000)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.register_blueprint(views.blueprint)
+    channel.init_app(app, settings)
+    wording.init_app(app)
+    add_unit(app, Unit(payments.UNIT, _("yen"), _("%s yen")))
+    catalog.add_channel(app, channel.NAME, PRICES)
+    visit.add_side_door(app, visit.SideDoor(channel.NAME, views.leads_out, payments.purchases))
+    operators.add_page(app, operators.Page("external.checklist", _("Registration")))
+    operators.add_page(app, operators.Page("external.reports", _("Malfunctions")))

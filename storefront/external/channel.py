@@ -1,0 +1,77 @@
+"""The configured door out: where the provider is, and what we share with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, current_app
+
+from storefront.config import Settings
+from storefront.external.signing import BadSeal, sealed, unsealed
+
+NAME = "external"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+WINDOW = 300  # seconds a signed moment may be off; ours, as is the whole protocol
+
+
+@dataclass(frozen=True)
+class Channel:
+    """`provider_url` is the address of its payment page; without one there is no door."""
+
+    provider_url: str
+    merchant: str
+    secret: str
+    on_smartphone: bool
+
+    def __repr__(self) -> str:
+        return f"Channel({self.provider_url!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self.provider_url)
+
+    @property
+    def site(self) -> str:
+        """Scheme, host and port of the provider, as they are registered."""
+        return origin(self.provider_url)
+
+    def way_out(self, fields: Mapping[str, str], now: datetime) -> str:
+        """The address that takes a buyer to the provider's page for one payment."""
+        signed = sealed({"merchant": self.merchant, **fields}, self.secret, int(now.timestamp()))
+        return f"{self.provider_url}?{urlencode(signed)}"
+
+    def heard(self, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
+        """What the provider says of a payment, to be believed; or BadSeal."""
+        said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW)
+        if said.pop("merchant", "") != self.merchant:
+            raise BadSeal("merchant")
+        return said
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an http or https address, in one way of writing; empty if it is none."""
+    try:
+        parts = urlsplit(url.strip().lower())
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        return ""
+    named = port not in (None, DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{parts.hostname}{f':{port}' if named else ''}"
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    secret = settings.external_secret
+    app.extensions[NAME] = Channel(
+        provider_url=settings.external_provider_url,
+        merchant=settings.external_merchant,
+        secret=secret.get_secret_value() if secret else "",
+        on_smartphone=settings.external_on_smartphone,
+    )
+
+
+def channel() -> Channel:
+    """The door out of the running shop."""
+    current: Channel = current_app.extensions[NAME]
+    return current

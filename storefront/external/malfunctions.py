@@ -1,0 +1,162 @@
+"""Reports of billing that went wrong, with the fields mixi asks for; kept, corrected, exported."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, TextIO
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import JSON, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.db import Model, db, transaction
+from storefront.shop.catalog_file import JAPAN
+
+LONGEST = 4000  # characters of a description
+
+
+class Progress(StrEnum):
+    """How far the handling is."""
+
+    INVESTIGATING = "investigating"
+    HANDLING = "handling"
+    RECOVERED = "recovered"
+
+
+class Harm(StrEnum):
+    """What kind of harm it is. Source: triggers of a trouble report; other is billing itself."""
+
+    LEAK = "leak"
+    VULNERABILITY = "vulnerability"
+    DATA_LOSS = "data_loss"
+    MALWARE = "malware"
+    OTHER = "other"
+
+
+def _in_japan(value: object) -> object:
+    """A moment of a form is Japan's."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise PydanticCustomError("moment", "not a moment") from None
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        return moment.replace(tzinfo=JAPAN)
+    return moment
+
+
+def _told(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must be filled in")
+    return text.strip()
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(_told)]
+Moment = Annotated[datetime, BeforeValidator(_in_japan)]
+
+
+class Malfunction(BaseModel):
+    """What happened, since when, and who can be asked. Source of the fields: trouble report."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contact_name: Text
+    contact_mail: Annotated[str, Field(max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")]
+    app_id: Text
+    app_name: Text
+    progress: Progress
+    harm: Harm
+    occurred_at: Moment
+    discovered_at: Moment
+    handled_at: Moment | None = None  # or planned for
+    recovered_at: Moment | None = None
+    inquiries: Annotated[int, Field(ge=0, le=1_000_000)]
+    description: Annotated[str, Field(max_length=LONGEST), AfterValidator(_told)]
+
+    @model_validator(mode="after")
+    def _in_turn(self) -> "Malfunction":
+        if self.discovered_at < self.occurred_at:
+            raise PydanticCustomError("discovered", "discovered before it occurred")
+        if self.recovered_at and self.recovered_at < self.occurred_at:
+            raise PydanticCustomError("recovered", "recovered before it occurred")
+        if self.progress is Progress.RECOVERED and not self.recovered_at:
+            raise PydanticCustomError("unrecovered", "recovered, but not since when")
+        return self
+
+
+class Report(Model):
+    """A malfunction as it was reported last."""
+
+    __tablename__ = "malfunction"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    malfunction: Mapped[dict[str, Any]] = mapped_column(JSON)
+    reported_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A report, read."""
+
+    id: int
+    malfunction: Malfunction
+    reported_at: datetime
+    changed_at: datetime
+
+
+def save(malfunction: Malfunction, report_id: int | None, now: datetime) -> int | None:
+    """Keep a report, or what is new about it; its number, or None if there is no such report."""
+    told = malfunction.model_dump(mode="json")
+    with transaction() as session:
+        report = _report(session, report_id, now)
+        if report is None:
+            return None
+        report.malfunction, report.changed_at = told, now
+        session.flush()
+        return report.id
+
+
+def reports() -> Sequence[Row]:
+    """Every report, the newest first."""
+    newest = db.session.scalars(select(Report).order_by(Report.id.desc()))
+    return [_row(report) for report in newest]
+
+
+def find(report_id: int) -> Row | None:
+    report = db.session.get(Report, report_id)
+    return _row(report) if report else None
+
+
+def export(file: TextIO, rows: Sequence[Row]) -> None:
+    """The reports as CSV: a line each, moments in Japan's time."""
+    names = list(Malfunction.model_fields)
+    writer = csv.writer(file)
+    writer.writerow(["report", *names, "reported_at", "changed_at"])
+    for row in rows:
+        values = [getattr(row.malfunction, name) for name in names]
+        cells = [row.id, *values, row.reported_at, row.changed_at]
+        writer.writerow([_cell(value) for value in cells])
+
+
+def _report(session: Session, report_id: int | None, now: datetime) -> Report | None:
+    if report_id is not None:
+        return session.get(Report, report_id)
+    report = Report(malfunction={}, reported_at=now, changed_at=now)
+    session.add(report)
+    return report
+
+
+def _row(report: Report) -> Row:
+    return Row(
+        report.id, Malfunction.model_validate(report.malfunction), report.reported_at, report.changed_at
+    )
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(JAPAN).isoformat(timespec="minutes")
+    # A spreadsheet would take these for a formula.
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value

@@ -1,0 +1,199 @@
+"""Payments made outside: the provider takes the money, then tells us; the goods come once.
+
+Unlike mixi it does not ask first. So what cannot be delivered any more is answered with a word that
+makes the provider give the money back.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import ForeignKey, String, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from storefront import clock
+from storefront.db import Model, db, insert_once, transaction, words
+from storefront.external.channel import NAME
+from storefront.shop import inventory, ledger, limits
+from storefront.shop.catalog import Item, Offer
+from storefront.shop.customers import Customer
+from storefront.shop.ledger import Kind
+from storefront.shop.limits import NotForSale, Reason
+from storefront.shop.visit import Purchase
+
+UNIT = "yen"
+CODE_LENGTH = 40
+REFERENCE_LENGTH = 64
+UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
+
+log = structlog.get_logger()
+
+
+class Status(StrEnum):
+    """Where a payment stands.
+
+    create -> complete   the provider was paid, and the goods were given out
+    create -> cancel     the buyer thought better of it
+    create -> refund     the provider was paid, but the goods are not to be had: it gives the money back
+    """
+
+    CREATE = "create"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+    REFUND = "refund"
+
+
+OUTCOMES = {"paid": Status.COMPLETE, "cancelled": Status.CANCEL}
+
+
+class ExternalPayment(Model):
+    """One purchase at the provider, with the item's name and price as sold; the code is our form's nonce."""
+
+    __tablename__ = "external_payment"
+
+    code: Mapped[str] = mapped_column(String(CODE_LENGTH), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
+    item_name: Mapped[str] = mapped_column(String(128))
+    yen: Mapped[int]
+    status: Mapped[Status] = mapped_column(words(Status))
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    reference: Mapped[str | None] = mapped_column(String(REFERENCE_LENGTH))  # the provider's own code
+    refusal: Mapped[Reason | None] = mapped_column(words(Reason))
+    item: Mapped[Item] = relationship()
+
+
+class UnknownPayment(Exception):
+    """No payment has this code."""
+
+
+class Contradiction(Exception):
+    """The payment is settled already, in another way; or is over another sum."""
+
+
+class Malformed(Exception):
+    """A verified notice lacks a field, or gives it a value it cannot have."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the provider tells: this payment was paid, or cancelled."""
+
+    code: str
+    reference: str
+    yen: int
+    outcome: Status
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Notice":
+        """Parse the fields of a verified notice, or raise Malformed."""
+        code, reference = fields.get("payment", ""), fields.get("reference", "")
+        yen, outcome = fields.get("yen", ""), fields.get("outcome", "")
+        if not (0 < len(code) <= CODE_LENGTH and 0 < len(reference) <= REFERENCE_LENGTH):
+            raise Malformed("payment or reference is none")
+        if not (yen.isascii() and yen.isdigit() and len(yen) <= 9):
+            raise Malformed("yen is no sum")
+        if outcome not in OUTCOMES:
+            raise Malformed("outcome is neither paid nor cancelled")
+        return cls(code, reference, int(yen), OUTCOMES[outcome])
+
+
+def start(code: str, customer: Customer, offer: Offer, language: str, now: datetime) -> ExternalPayment:
+    """Keep a payment before its buyer leaves; the same code is the same payment, however often it is sent."""
+    values = {
+        "customer_id": customer.id,
+        "item_id": offer.item.id,
+        "item_name": offer.item.name(language),
+        "yen": offer.price.amount,
+        "status": Status.CREATE,
+        "created_at": now,
+    }
+    with transaction() as session:
+        insert_once(session, ExternalPayment, code=code, **values)
+        return session.get_one(ExternalPayment, code)
+
+
+def settle(notice: Notice, now: datetime) -> Status:
+    """Bring one payment to its final state, exactly once, and say which; refund means: give the money back.
+
+    Call it as often as you like, from as many processes as you like.
+    """
+    with transaction() as session:
+        payment = _claim(session, notice, now)
+        if payment is None:
+            return _repeat(session, notice)
+        if payment.status is Status.COMPLETE and not _deliver(session, payment, now):
+            return Status.REFUND
+        return notice.outcome
+
+
+def find(customer_id: int, code: str) -> ExternalPayment | None:
+    """A customer's own payment."""
+    return db.session.scalar(select(ExternalPayment).filter_by(customer_id=customer_id, code=code))
+
+
+def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
+    """The newest of a customer's payments; those long left unfinished are out of the way."""
+    recent = (ExternalPayment.status != Status.CREATE) | (
+        ExternalPayment.created_at > clock.now() - UNFINISHED_FOR
+    )
+    mine = select(ExternalPayment).where(ExternalPayment.customer_id == customer.id, recent)
+    at = func.coalesce(ExternalPayment.settled_at, ExternalPayment.created_at)
+    shown = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
+    return [_purchase(payment) for payment in db.session.scalars(shown)]
+
+
+def _claim(session: Session, notice: Notice, now: datetime) -> Any:
+    """Win the right to settle: of any number of simultaneous notices, one gets the payment."""
+    wanted = update(ExternalPayment).where(
+        ExternalPayment.code == notice.code,
+        ExternalPayment.yen == notice.yen,
+        ExternalPayment.status == Status.CREATE,
+    )
+    values = {"status": notice.outcome, "settled_at": now, "reference": notice.reference}
+    return session.execute(wanted.values(values).returning(*ExternalPayment.__table__.c)).one_or_none()
+
+
+def _repeat(session: Session, notice: Notice) -> Status:
+    """Say again what was said before."""
+    payment = session.get(ExternalPayment, notice.code)
+    if payment is None:
+        raise UnknownPayment
+    same = (payment.yen, payment.reference) == (notice.yen, notice.reference)
+    refunded = payment.status is Status.REFUND and notice.outcome is Status.COMPLETE
+    if not same or not (refunded or payment.status is notice.outcome):
+        raise Contradiction
+    return payment.status
+
+
+def _deliver(session: Session, payment: Any, now: datetime) -> bool:
+    """Goods and book, in the claim's transaction, if the limits still allow it; else the money goes back."""
+    try:
+        limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now)
+    except NotForSale as refusal:
+        mine = update(ExternalPayment).where(ExternalPayment.code == payment.code)
+        session.execute(mine.values(status=Status.REFUND, refusal=refusal.reason))
+        log.warning("external payment refunded", payment=payment.code, reason=refusal.reason.value)
+        return False
+    key = f"{NAME}:{payment.code}"
+    inventory.grant(session, payment.customer_id, payment.item_id, key, now)
+    ledger.record(session, payment.customer_id, Kind.SALE, payment.yen, UNIT, key, now)
+    return True
+
+
+def _purchase(payment: ExternalPayment) -> Purchase:
+    return Purchase(
+        code=payment.code,
+        item_id=payment.item_id,
+        item_name=payment.item_name,
+        amount=payment.yen,
+        unit=UNIT,
+        state=payment.status.value,
+        at=payment.settled_at or payment.created_at,
+        is_test=False,
+        in_doubt=False,
+    )

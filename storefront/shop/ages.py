@@ -1,0 +1,48 @@
+"""How much buyers under age may spend in a month, where the settings say so."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from storefront.db import transaction
+from storefront.shop.catalog_file import JAPAN
+from storefront.shop.customers import Customer
+from storefront.shop.ledger import Entry
+
+OLDEST = 120
+
+
+class NotABirthMonth(Exception):
+    """Nobody who buys here can have been born then."""
+
+
+def declare(customer_id: int, year: int, month: int, now: datetime) -> None:
+    """Keep the month a buyer says they were born in, once and for good; or NotABirthMonth.
+
+    What could be changed by who is limited by it would limit nobody.
+    """
+    today = now.astimezone(JAPAN).date()
+    if not (1 <= month <= 12 and today.year - OLDEST <= year and (year, month) <= (today.year, today.month)):
+        raise NotABirthMonth
+    with transaction() as session:
+        unsaid = update(Customer).where(Customer.id == customer_id, Customer.born.is_(None))
+        session.execute(unsaid.values(born=date(year, month, 1)))
+
+
+def monthly_limit(by_age: Mapping[int, int], born: date, now: datetime) -> int | None:
+    """The most that somebody born in this month may spend in a calendar month; None is no limit.
+
+    A year is counted when the month of birth is over, so that nobody counts as older than they are.
+    """
+    today = now.astimezone(JAPAN).date()
+    age = today.year - born.year - (today.month <= born.month)
+    return next((by_age[until] for until in sorted(by_age) if age <= until), None)
+
+
+def spent(session: Session, customer_id: int, now: datetime) -> int:
+    """What a customer has spent since the month began in Japan, less what came back; in any unit."""
+    month = now.astimezone(JAPAN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    amounts = select(func.coalesce(func.sum(Entry.amount), 0))
+    return session.scalar(amounts.where(Entry.customer_id == customer_id, Entry.entered_at >= month)) or 0

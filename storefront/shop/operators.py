@@ -1,0 +1,94 @@
+"""The operator's own pages: a signed address opens them, once; a cookie carries the visit on."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Flask, current_app, session, url_for
+from flask_babel import LazyString
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import String, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront import clock
+from storefront.config import settings
+from storefront.db import Model, db, insert_once, transaction
+
+LINK_SECONDS = 600
+LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
+COOKIE = "operator"
+
+
+class NotOperator(Exception):
+    """Whoever asks has not come by the operator's address, or their visit is over."""
+
+
+class Login(Model):
+    """An operator's address that was used, and the visit it opened."""
+
+    __tablename__ = "operator_login"
+
+    nonce: Mapped[str] = mapped_column(String(40), primary_key=True)
+    opened_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One of the operator's pages, which any room may add."""
+
+    endpoint: str
+    words: LazyString
+
+
+def add_page(app: Flask, page: Page) -> None:
+    app.extensions.setdefault("operator_pages", []).append(page)
+
+
+def pages() -> Sequence[Page]:
+    return tuple(current_app.extensions.get("operator_pages", ()))
+
+
+def address() -> str:
+    """A fresh address that lets the operator in; good for ten minutes, and once."""
+    token = _serializer().dumps(secrets.token_urlsafe(12))
+    return settings().public_url + url_for("shop.operator", token=token)
+
+
+def enter(token: str, now: datetime) -> None:
+    """Open the visit that an address is for, or NotOperator."""
+    nonce = check(token)
+    with transaction() as written:
+        if not insert_once(written, Login, nonce=nonce, opened_at=now):
+            raise NotOperator
+    session.permanent = True
+    session[COOKIE] = nonce
+
+
+def check(token: str) -> str:
+    """The nonce of a good address, used or not; or NotOperator."""
+    try:
+        return str(_serializer().loads(token, max_age=LINK_SECONDS))
+    except BadData:
+        raise NotOperator from None
+
+
+def required() -> str:
+    """The visit of the operator who is asking, as the holder of forms; or NotOperator."""
+    nonce = session.get(COOKIE)
+    login = db.session.get(Login, nonce) if nonce else None
+    if login is None or login.ended_at or login.opened_at < clock.now() - LONGEST:
+        raise NotOperator
+    return login.nonce
+
+
+def leave(now: datetime) -> None:
+    """End the visit everywhere, whoever still has its cookie."""
+    with transaction() as written:
+        mine = update(Login).where(Login.nonce == session.pop(COOKIE, ""), Login.ended_at.is_(None))
+        written.execute(mine.values(ended_at=now))
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt="storefront.operator")

@@ -16,6 +16,8 @@ from storefront.shop import inventory
 
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
+# What an item may cost, by channel; a catalogue can be held against it without a shop.
+PRICE_RULES = {mixi.channel.NAME: mixi.PRICES, external.channel.NAME: external.PRICES}
 
 
 def create_app(settings: Settings | None = None, http: requests.Session | None = None) -> Flask:
@@ -46,8 +48,8 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     security.init_app(app, settings)
     metrics.init_app(app, settings, _standing)
     shop.init_app(app)
-    mixi.init_app(app, settings, http)
     external.init_app(app, settings)
+    mixi.init_app(app, settings, http)
     Compress(app)  # last, so that what the others write is compressed as well
     return app
 

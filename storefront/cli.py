@@ -9,7 +9,7 @@ import click
 import flask_migrate
 from flask import Flask
 
-from storefront import clock, config, create_app, demo, doctor, external, mixi, reports
+from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, reports
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
@@ -17,11 +17,9 @@ from storefront.db import migrate, transaction
 from storefront.demo import HOST, SERVERS
 from storefront.doctor import Verdict
 from storefront.external import facts
-from storefront.external.channel import NAME as EXTERNAL
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import Facts
 from storefront.mixi import payments
-from storefront.mixi.channel import NAME as MIXI
 from storefront.mixi.channel import channel
 from storefront.shop import catalog, catalog_file, operators
 from storefront.shop.catalog_file import CatalogError
@@ -126,7 +124,7 @@ def catalog_command(file: Path | None, check: bool) -> None:
     try:
         if check:
             default = PACKAGE / "shop" / "catalog.yaml"
-            entries = catalog_file.read(file or default, {MIXI: mixi.PRICES, EXTERNAL: external.PRICES})
+            entries = catalog_file.read(file or default, PRICE_RULES)
             click.echo(f"{len(entries)} items, no problem.")
         else:
             _load(_shop(), file)

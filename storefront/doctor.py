@@ -18,16 +18,19 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
-from storefront import clock, config, create_app, health, mixi
+from storefront import PRICE_RULES, clock, config, create_app, health
 from storefront.config import PACKAGE, PREFIX, Settings, SettingsError
 from storefront.db import db
+from storefront.external import facts
+from storefront.external.channel import channel as door_out
+from storefront.external.registration import forbidden
 from storefront.mixi import payments
 from storefront.mixi.channel import MAX_URL, channel
-from storefront.mixi.channel import NAME as MIXI
 from storefront.mixi.client import DEFAULT_PORTS, session
 from storefront.mixi.payments import LISTENS
 from storefront.shop import catalog_file, inventory
 from storefront.shop.catalog_file import CatalogError
+from storefront.shop.devices import Device
 
 MIB = 1024 * 1024
 SCARCE = 1024 * MIB  # free bytes beside SQLite: time to make room
@@ -381,17 +384,16 @@ def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 
 
 def _catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    rule = mixi.PRICES
     try:
-        entries = catalog_file.read(settings.catalog, {MIXI: rule})
+        entries = catalog_file.read(settings.catalog, PRICE_RULES)
     except CatalogError as error:
         lines = str(error).splitlines()
         more = f" (and {len(lines) - 1} more)" if lines[1:] else ""
         advice = f"mend it; `storefront catalog --check {settings.catalog}` names every line"
         yield _fail("catalogue", lines[0] + more, advice)
         return
-    within = f"priced {rule.minimum} to {rule.maximum} {rule.unit}s"
-    yield _ok("catalogue", f"{len(entries)} items, {within}")
+    rules = (f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in PRICE_RULES.values())
+    yield _ok("catalogue", f"{len(entries)} items, priced within {', '.join(rules)}")
     folder = config.folder("static") / "art"
     missing = sorted({entry.art for entry in entries if not (folder / entry.art).is_file()})
     if missing:
@@ -430,12 +432,25 @@ def _fail(check: str, found: str, advice: str) -> Finding:
     return Finding(Verdict.FAIL, check, found, advice)
 
 
+def _door_out(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    if not settings.external_provider_url:
+        return
+    today = facts.day(clock.now())
+    closed = forbidden(facts.current(), Device.PC, door_out().site, today, on_smartphone=False)
+    if closed:
+        advice = "`storefront operator` prints the list; until then buyers do not see it"
+        yield _warn("door out", f"closed by {closed.value}", advice)
+    else:
+        yield _ok("door out", f"leads to {door_out().site}, and the registration allows it")
+
+
 CHECKS: tuple[Check, ...] = (
     _secrets,
     _translations,
     _catalog,
     _addresses,
     _database,
+    _door_out,
     _platform_clock,
     _public_url,
 )

@@ -25,7 +25,7 @@ DOORS: dict[str, set[str]] = {
     "backup": {"db"},
     "reports": {"external", "mixi", "shop"},
     "demo": {"external.registration", "sandbox.cast", "sandbox.keys"},
-    "doctor": {"__init__", "clock", "config", "db", "health", "mixi", "shop"},
+    "doctor": {"__init__", "clock", "config", "db", "external", "health", "mixi", "shop"},
     "cli": {
         "__init__",
         "backup",

@@ -301,7 +301,7 @@ def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> 
     file.write_text(shipped.replace("{mixi: 10}", "{mixi: 9}"))
     finding = examine(catalog=file)["catalogue"]
     assert finding.verdict is Verdict.FAIL
-    assert "9 is not within 10 to 5000 points" in finding.found
+    assert "9 is not within 10 to 10000 points" in finding.found
     file.write_text(shipped.replace("loaf.svg", "crumbs.svg"))
     assert "crumbs.svg" in examine(catalog=file)["art"].found
 

@@ -1,7 +1,7 @@
 """What mixi and its buyers ask of this counter."""
 
 import structlog
-from flask import Blueprint, redirect, render_template, request, session
+from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
@@ -68,7 +68,7 @@ def start(device: str) -> ResponseReturnValue:
         entered = False
     if not entered:
         raise Stranger(forged=True)
-    return redirect(visit.current().target("shop.index"), 303)
+    return redirect(mixi.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
 
 @blueprint.get("/rules")

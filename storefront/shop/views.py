@@ -78,7 +78,7 @@ def bag() -> str:
         "shop/inventory.html",
         holdings=inventory.holdings(here.customer.id),
         suggestion=catalog.cheapest(here.channel) if settings().selling else None,
-        seal=lambda item: forms.seal(here.customer.id, f"use:{item.id}"),
+        use_token=lambda item: forms.seal(here.customer.id, f"use:{item.id}"),
     )
 
 

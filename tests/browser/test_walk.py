@@ -93,13 +93,13 @@ def test_use(walk: Walk) -> None:
 def test_cancel(walk: Walk) -> None:
     """hanako thinks better of it: nothing held, nothing spent, and the pages say so."""
     walk.open_app("hanako")
-    before = walk.held("telescope")
+    before = walk.held("coat")
     walk.follow("棚")
-    walk.buy("灯台の望遠鏡")
+    walk.buy("船長の上着")
     walk.press("キャンセル|やめる")
     walk.follow("アプリ|もどる|戻る")
     expect(walk.page.locator("h1")).to_contain_text("キャンセルしました")
-    assert walk.held("telescope") == before
+    assert walk.held("coat") == before
     assert walk.newest() == "cancel"
     assert walk.balance("hanako") == 50_000
 

@@ -14,6 +14,7 @@ import ast
 import io
 import itertools
 import logging
+import re
 import signal
 import sys
 import time
@@ -60,7 +61,8 @@ HANG = 20  # seconds after which an input is given up
 LONG = 5.0  # seconds that an input may take
 SECRET_KEY = "a secret of the fuzz, and of nobody else"
 METRICS_TOKEN = "the token of the fuzz, known to nobody"
-SECRETS = (CONSUMER_SECRET, SECRET_KEY, METRICS_TOKEN)
+EXTERNAL_SECRET = "the provider's secret, known to nobody else"
+SECRETS = (CONSUMER_SECRET, SECRET_KEY, METRICS_TOKEN, EXTERNAL_SECRET)
 CALLBACK = "/mixi/callback"
 LIFECYCLE = "/mixi/lifecycle"
 PUBLISHER_KEY = "lc_20991231"
@@ -678,6 +680,9 @@ class Shop:
             "mixi_platform_hosts": "platform.test",
             "mixi_taps_per_minute": 1_000_000,
             "mixi_certificates": {self.pair.name: self.pair.certificate},
+            "external_provider_url": "https://pay.test/pay",
+            "external_merchant": "storefront",
+            "external_secret": EXTERNAL_SECRET,
         }
         return Settings.model_validate(values)
 
@@ -816,6 +821,9 @@ class Pages:
         values = {
             "item_id": ("loaf", "ticket", "excalibur", "nothing"),
             "filename": ("shop.css", "art/loaf.svg", "../../pyproject.toml", "art"),
+            "device": ("pc", "smartphone", "mobile"),
+            "code": ("nothing",),
+            "report_id": ("1", "-1", "99999999999999999999"),
         }
         self.routes = [
             path
@@ -894,9 +902,10 @@ class Pages:
     @staticmethod
     def _paths(template: str, values: Mapping[str, tuple[str, ...]]) -> list[str]:
         for name, choices in values.items():
-            for marked in (f"<{name}>", f"<path:{name}>"):
-                if marked in template:
-                    return [template.replace(marked, choice) for choice in choices]
+            marked = re.compile(rf"<(?:[^<>]+:)?{name}>")
+            if marked.search(template):
+                return [marked.sub(choice, template) for choice in choices]
+        assert "<" not in template
         return [template]
 
 

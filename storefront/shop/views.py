@@ -1,5 +1,9 @@
 """The pages of the shop: shelf, item, bag, history, legal notice."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
@@ -10,9 +14,14 @@ from storefront.config import settings
 from storefront.shop import ages, catalog, forms, inventory, limits, operators, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
+from storefront.shop.devices import Device
 from storefront.shop.visit import Visit
 
+# Rows of shelf and bag on one page of a mobile phone, so that it stays small.
+MOBILE_ROWS = 12
 MAX_PAGE = 10_000  # nobody has bought so much; a larger number would not fit the database's
+
+Row = TypeVar("Row")
 
 blueprint = Blueprint("shop", __name__)
 
@@ -26,9 +35,9 @@ def index() -> str:
         if stranger.forged or request.args.keys() - {"lang"}:
             raise
         return render_template("shop/door.html", entrances=visit.entrances())
-    offers = catalog.listing(here.channel)
-    standings = limits.standings(offers, here.customer.id, here.most, clock.now())
-    return render_template("shop/index.html", offers=offers, standings=standings, notices=visit.notices())
+    part = _part(here, catalog.listing(here.channel))
+    standings = limits.standings(part.rows, here.customer.id, here.most, clock.now())
+    return render_template("shop/index.html", part=part, standings=standings, notices=visit.notices())
 
 
 @blueprint.get("/items/<item_id>")
@@ -76,7 +85,7 @@ def bag() -> str:
     visit.refresh()
     return render_template(
         "shop/inventory.html",
-        holdings=inventory.holdings(here.customer.id),
+        part=_part(here, inventory.holdings(here.customer.id)),
         suggestion=catalog.cheapest(here.channel) if settings().selling else None,
         use_token=lambda item: forms.seal(here.customer.id, f"use:{item.id}"),
     )
@@ -92,7 +101,7 @@ def use(item_id: str) -> Response:
 
 @blueprint.get("/history")
 def history() -> str:
-    page = min(max(0, request.args.get("page", 0, type=int)), MAX_PAGE)
+    page = _asked_page()
     if page == 0:
         visit.refresh(thorough=True)
     purchases = visit.purchases(page)
@@ -137,6 +146,27 @@ def operator_leaves() -> str:
     forms.unseal(request.form.get("token", ""), operators.required(), "operator")
     operators.leave(clock.now())
     return render_template("shop/operator_left.html")
+
+
+@dataclass(frozen=True)
+class Part(Generic[Row]):
+    """A page of a list; pages count from 0."""
+
+    rows: Sequence[Row]
+    page: int
+    pages: int
+
+
+def _part(here: Visit, rows: Sequence[Row]) -> Part[Row]:
+    """The part of a list that was asked for; the whole of it where pages may be long."""
+    size = MOBILE_ROWS if here.device is Device.MOBILE else max(1, len(rows))
+    pages = max(1, -(-len(rows) // size))
+    page = min(_asked_page(), pages - 1)
+    return Part(rows[page * size : (page + 1) * size], page, pages)
+
+
+def _asked_page() -> int:
+    return min(max(0, request.args.get("page", 0, type=int)), MAX_PAGE)
 
 
 def _ways_out(here: Visit, item_id: str) -> list[Offer]:

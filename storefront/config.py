@@ -256,8 +256,8 @@ class Settings(BaseSettings):
     @classmethod
     def _outside(cls, value: str) -> str:
         parts = urlsplit(_http(value)) if value else None
-        if parts and (parts.query or parts.fragment or parts.username):
-            raise ValueError("must be an address without query or name")
+        if parts and (parts.query or parts.fragment or parts.username or "\\" in value):
+            raise ValueError("must be an address without query, name or backslash")
         return value
 
     @model_validator(mode="after")
@@ -293,8 +293,9 @@ def read() -> Settings:
 def is_of_mixi(url: str, known: Settings) -> bool:
     """Whether an address belongs to mixi, whom no external payment may be made to."""
     parts = urlsplit(url)
-    named = {parts.netloc.lower(), parts.hostname} & set(known.mixi_platform_hosts)
-    return bool(named) or f".{parts.hostname}".endswith(MIXI_DOMAINS)
+    host = (parts.hostname or "").rstrip(".")
+    named = {parts.netloc.lower(), host} & set(known.mixi_platform_hosts)
+    return bool(named) or f".{host}".endswith(MIXI_DOMAINS)
 
 
 def settings() -> Settings:

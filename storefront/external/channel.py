@@ -1,5 +1,6 @@
 """The configured door out: where the provider is, and what we share with it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from storefront.config import Settings
 from storefront.external.signing import BadSeal, sealed, unsealed
 
 NAME = "external"
+# Letters that a browser might take for the end of the host are none of its name.
+HOST = re.compile(r"[0-9a-z-]+(\.[0-9a-z-]+)*|[0-9a-f:]+")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 WINDOW = 300  # seconds a signed moment may be off; ours, as is the whole protocol
 
@@ -42,6 +45,8 @@ class Channel:
 
     def heard(self, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
         """What the provider says of a payment, to be believed; or BadSeal."""
+        if not self.secret:
+            raise BadSeal("no secret is configured")
         said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW)
         if said.pop("merchant", "") != self.merchant:
             raise BadSeal("merchant")
@@ -55,10 +60,13 @@ def origin(url: str) -> str:
         port = parts.port
     except ValueError:
         return ""
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+    if parts.scheme not in DEFAULT_PORTS or parts.username is not None:
+        return ""
+    if not HOST.fullmatch(parts.hostname or ""):
         return ""
     named = port not in (None, DEFAULT_PORTS[parts.scheme])
-    return f"{parts.scheme}://{parts.hostname}{f':{port}' if named else ''}"
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    return f"{parts.scheme}://{host}{f':{port}' if named else ''}"
 
 
 def init_app(app: Flask, settings: Settings) -> None:

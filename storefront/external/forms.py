@@ -1,5 +1,6 @@
 """Forms of many fields: from names such as `providers.0.site` to nested values and back. Pure."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,8 @@ from pydantic import ValidationError
 from storefront.shop.catalog_file import JAPAN
 
 Fields = dict[str, str]
+MOST_PARTS = 20  # of a name
+TOO_LONG = re.compile(r"[0-9]{10,}")  # for the number of a row
 # pydantic's kinds of problems, by how they begin.
 WORDS = {"datetime": "moment", "date": "day", "int": "number", "less": "number", "greater": "number"}
 WORDS |= {"string_too_long": "long", "string_pattern": "mail"}
@@ -18,11 +21,10 @@ def nested(fields: Mapping[str, str]) -> dict[str, Any]:
     """The values of a form; a number in a name counts rows, empty fields and empty rows are left out."""
     tree: dict[str, Any] = {}
     for name, value in fields.items():
-        if value.strip():
-            branch, *rest = name.split(".")
-            _plant(tree, branch, rest, value.strip())
-    grown: dict[str, Any] = _rows(tree)
-    return grown
+        parts = name.split(".", MOST_PARTS)
+        if value.strip() and len(parts) <= MOST_PARTS and not any(map(TOO_LONG.fullmatch, parts)):
+            _plant(tree, parts[0], parts[1:], value.strip())
+    return {name: _rows(value) for name, value in tree.items()}
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Fields:
@@ -61,7 +63,9 @@ def _rows(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     grown = {name: _rows(value) for name, value in tree.items()}
-    if grown and all(name.isdecimal() for name in grown):
+    numbered = all(name.isascii() and name.isdigit() for name in grown)
+    # Rows are all of a kind; what is not stays as it was named.
+    if numbered and {type(value) for value in grown.values()} in ({dict}, {str}):
         return [grown[name] for name in sorted(grown, key=int)]
     return grown
 

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storefront.db import Model, db, transaction
 from storefront.shop.catalog_file import JAPAN
 
+MOST = 2**31 - 1  # reports that the database can number
+EARLIEST, LATEST = 2000, 2999  # years; others are slips of the pen
 LONGEST = 4000  # characters of a description
 
 
@@ -42,9 +44,11 @@ def _in_japan(value: object) -> object:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
         raise PydanticCustomError("moment", "not a moment") from None
-    if isinstance(moment, datetime) and moment.tzinfo is None:
-        return moment.replace(tzinfo=JAPAN)
-    return moment
+    if not isinstance(moment, datetime):
+        return moment
+    if not EARLIEST <= moment.year <= LATEST:
+        raise PydanticCustomError("moment", "not a moment of ours")
+    return moment.replace(tzinfo=JAPAN) if moment.tzinfo is None else moment
 
 
 def _told(text: str) -> str:
@@ -126,7 +130,7 @@ def reports() -> Sequence[Row]:
 
 
 def find(report_id: int) -> Row | None:
-    report = db.session.get(Report, report_id)
+    report = db.session.get(Report, report_id) if report_id <= MOST else None
     return _row(report) if report else None
 
 
@@ -143,7 +147,7 @@ def export(file: TextIO, rows: Sequence[Row]) -> None:
 
 def _report(session: Session, report_id: int | None, now: datetime) -> Report | None:
     if report_id is not None:
-        return session.get(Report, report_id)
+        return session.get(Report, report_id) if report_id <= MOST else None
     report = Report(malfunction={}, reported_at=now, changed_at=now)
     session.add(report)
     return report

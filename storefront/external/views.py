@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from flask import Blueprint, redirect, render_template, request
@@ -27,6 +28,10 @@ from storefront.shop.catalog import Offer
 from storefront.shop.visit import Visit
 
 ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
+LONGEST = 1000  # characters of one field
+DAYS = {"launched_on", "stopped_on", "sent_on", "received_on", "approved_on"}
+DAYS |= {"requested_on", "deadline", "submitted_on", "certified_until"}
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MOST_ROWS = 50  # providers or changes on one page
 PLAIN = {"Content-Type": "text/plain"}
 CSV = {
@@ -118,12 +123,13 @@ def checklist() -> ResponseReturnValue:
 @blueprint.post("/registration")
 def record() -> ResponseReturnValue:
     forms.unseal(request.form.get("token", ""), operators.required(), "registration")
-    written = _written()
-    wrong = {name: "site" for name in written if name.endswith(".site") and not _outside(written[name])}
+    values = _filled()
+    written = flat(values)
+    wrong = _wrong(written)
     try:
-        recorded = FACTS.validate_python(_facts(written))
+        recorded = FACTS.validate_python(_facts(values))
     except ValidationError as error:
-        return _checklist(written, wrong | problems(error)), 422
+        return _checklist(written, problems(error) | wrong), 422
     if wrong:
         return _checklist(written, wrong), 422
     facts.record(recorded, clock.now())
@@ -219,14 +225,41 @@ def _written() -> Fields:
     return flat(nested({name: value for name, value in request.form.items() if name != "token"}))
 
 
-def _facts(written: Fields) -> dict[str, object]:
-    values = nested(written)
-    for provider in values.get("providers", ()):
-        provider["services"] = str(provider.get("services", "")).splitlines()
-        provider["site"] = origin(str(provider.get("site", "")))
-    # The last row is there to be filled in; its choice alone says nothing.
-    values["changes"] = [change for change in values.get("changes", ()) if change.keys() - {"kind"}]
+def _filled() -> dict[str, Any]:
+    """The facts as they were filled in. The last change is there to be; its choice alone says nothing."""
+    values = nested(_written())
+    changes = values.get("changes")
+    if isinstance(changes, list):
+        kept = [row for row in changes if not isinstance(row, dict) or row.keys() - {"kind"}]
+        values["changes"] = kept
     return values
+
+
+def _wrong(written: Fields) -> dict[str, str]:
+    """What the types of the facts alone would not find wrong."""
+    wrong = {name: "long" for name, value in written.items() if len(value) > LONGEST}
+    for name, value in written.items():
+        field = name.rpartition(".")[2]
+        if field in DAYS and value and not DAY.fullmatch(value):
+            wrong[name] = "day"
+        elif field == "site" and not _outside(value):
+            wrong[name] = "site"
+    return wrong
+
+
+def _facts(values: dict[str, Any]) -> dict[str, Any]:
+    """The same as values of their types, as far as they can be."""
+    rows = values.get("providers")
+    if not isinstance(rows, list):
+        return values
+    return {**values, "providers": [_provider(row) if isinstance(row, dict) else row for row in rows]}
+
+
+def _provider(row: dict[str, Any]) -> dict[str, Any]:
+    services, site = row.get("services", ""), row.get("site", "")
+    if not (isinstance(services, str) and isinstance(site, str)):
+        return row
+    return {**row, "services": services.splitlines(), "site": origin(site)}
 
 
 def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:

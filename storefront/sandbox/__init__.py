@@ -1,9 +1,10 @@
 """The sandbox: the platform, imitated, across the street from the shop.
 
 It stands in for mixi so that a purchase can be tried and tested without it: the container that
-shows the shop on a phone, the point API, the screen where a buyer confirms, and the callback that
-asks the shop. It really signs, really verifies and really waits, and it acts on the answers.
-Nothing in it is real: the people are a cast, the points are play money.
+shows the shop on a mobile phone, the signed address that opens it on a smartphone or PC, the
+point API, the screen where a buyer confirms, and the callback that asks the shop. It really
+signs, really verifies and really waits, and it acts on the answers. Nothing in it is real: the
+people are a cast, the points are play money.
 
 It shares with the shop the rules of signing and nothing else; the two meet on the wire.
 """
@@ -26,6 +27,8 @@ from storefront.sandbox import (
     store,
 )
 from storefront.sandbox.context import Sandbox
+from storefront.sandbox.keys import START_NAMES
+from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.line import new_session
 from storefront.sandbox.settings import MIB, SandboxSettings
 
@@ -46,11 +49,15 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     for room in (store, language, forms, pages, mixi):
         room.init_app(app)
-    pair = keys.keep(settings.keys or _beside_database(app), settings.lifecycle_key_name)
-    app.extensions["sandbox"] = Sandbox(settings, http or new_session(), pair)
+    key_folder = settings.keys or _beside_database(app)
+    pair = keys.keep(key_folder, settings.lifecycle_key_name)
+    app.extensions["sandbox"] = platform = Sandbox(settings, http or new_session(), pair, key_folder)
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
     _fill(app, settings)
+    with app.app_context():
+        for device in START_NAMES:
+            start.key(platform, device)
     return app
 
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 from sqlalchemy import update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from storefront.sandbox.devices import Device
+from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.store import Base, reading, transaction
 
@@ -28,13 +30,21 @@ class Application(Base):
     approved: Mapped[bool]
     replace_error_pages: Mapped[bool]
     hold_events: Mapped[bool]
+    # The keys under which start addresses are signed now.
+    smartphone_key: Mapped[str]
+    pc_key: Mapped[str]
+
+    def key_name(self, device: Device) -> str:
+        """The name of the key under which the start address of this device is signed now."""
+        return {Device.SMARTPHONE: self.smartphone_key, Device.PC: self.pc_key}[device]
 
 
 def register(session: Session, settings: SandboxSettings) -> None:
     """Enter the app into the store as the settings describe it, unless it is there."""
     if session.get(Application, settings.app_id) is None:
         switches = {switch.value: getattr(settings, switch.value) for switch in Switch}
-        session.add(Application(app_id=settings.app_id, **switches))
+        names = {_column(device): name for device, name in START_NAMES.items()}
+        session.add(Application(app_id=settings.app_id, **switches, **names))
 
 
 def application(app_id: str) -> Application:
@@ -47,3 +57,15 @@ def turn(app_id: str, switch: Switch, on: bool) -> None:
     """Set one switch."""
     with transaction() as session:
         session.execute(update(Application).where(Application.app_id == app_id).values({switch.value: on}))
+
+
+def sign_with(app_id: str, device: Device, new: str, instead_of: str) -> None:
+    """From now on the start address of this device is signed under another key; once, of two at once."""
+    column = _column(device)
+    with transaction() as session:
+        still = (Application.app_id == app_id, getattr(Application, column) == instead_of)
+        session.execute(update(Application).where(*still).values({column: new}))
+
+
+def _column(device: Device) -> str:
+    return f"{device.value}_key"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from storefront.sandbox.devices import Carrier
+
 
 class Text(NamedTuple):
     """The same words in both languages."""
@@ -16,18 +18,15 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Persona:
-    """A simulated user: who it is, and how many points it starts with."""
+    """A simulated user: who it is, who serves its mobile phone, how many points it starts with."""
 
     key: str
     owner_id: str
     name: Text
     story: Text
-    device: Text
+    carrier: Carrier
     points: int
 
-
-SMARTPHONE = Text("スマートフォン", "Smartphone")
-FEATURE_PHONE = Text("携帯電話", "Feature phone")
 
 CAST = (
     Persona(
@@ -35,7 +34,7 @@ CAST = (
         "mo3k7c2hanak0",
         Text("花子", "Hanako"),
         Text("ポイントがたっぷりあります。", "Has more points than she needs."),
-        SMARTPHONE,
+        Carrier.AU,
         50_000,
     ),
     Persona(
@@ -43,7 +42,7 @@ CAST = (
         "mo3w9x4tar0fr",
         Text("太郎", "Taro"),
         Text("100ptの剣をちょうど買えます。", "Has exactly enough for the 100 pt sword."),
-        FEATURE_PHONE,
+        Carrier.DOCOMO,
         100,
     ),
     Persona(
@@ -51,15 +50,18 @@ CAST = (
         "mo3p5d8yuk1fr",
         Text("ゆき", "Yuki"),
         Text("剣を買うには少し足りません。", "Is a little short of the sword."),
-        SMARTPHONE,
+        Carrier.SOFTBANK,
         80,
     ),
     Persona(
         "jiro",
         "mo3z2b6j1r0fr",
         Text("次郎", "Jiro"),
-        Text("ポイントを持っていません。", "Has no points at all."),
-        FEATURE_PHONE,
+        Text(
+            "ポイントがなく、携帯電話では手に入れられません。スマートフォンかパソコンならできます。",
+            "Has no points, and his carrier's phone cannot get any; a smartphone or PC can.",
+        ),
+        Carrier.WILLCOM,
         0,
     ),
     Persona(
@@ -67,7 +69,7 @@ CAST = (
         "mo3q8n1m1kafr",
         Text("美香", "Mika"),
         Text("アプリのテスト係。購入はテスト扱いです。", "Tests the app: her purchases are test purchases."),
-        SMARTPHONE,
+        Carrier.DOCOMO,
         0,
     ),
 )

@@ -1,6 +1,7 @@
 """The configured sandbox: its settings, its line to the shop, its keys."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import requests
 from flask import current_app
@@ -16,7 +17,8 @@ class Sandbox:
 
     settings: SandboxSettings
     http: requests.Session
-    keys: KeyPair
+    keys: KeyPair  # for lifecycle events
+    key_folder: Path  # where that and all others are kept
 
     @property
     def consumer(self) -> signing.Consumer:

@@ -1,12 +1,14 @@
 """The developer's pages: how the app is registered, what the platform assumes, what the wire said."""
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import application, clock, forms, wirelog
+from storefront.sandbox import application, clock, forms, keys, wirelog
 from storefront.sandbox.application import Switch
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.mixi import lifecycle, payments
+from storefront.sandbox.devices import Carrier, Device
+from storefront.sandbox.mixi import lifecycle, payments, start, topups
+from storefront.sandbox.phone import LAST_START
 from storefront.sandbox.settings import assumptions
 from storefront.sandbox.wirelog import Kind
 
@@ -29,6 +31,10 @@ def show() -> ResponseReturnValue:
         settings=settings,
         app=application.application(settings.app_id),
         key_name=platform.keys.name,
+        devices=list(Device),
+        last_start=session.get(LAST_START),
+        carriers=list(Carrier),
+        topups=topups,
         events=lifecycle.untold(),
         rules=rules,
         payments=payments.recent(RECENT),
@@ -47,11 +53,17 @@ def turn(switch: str) -> ResponseReturnValue:
 
 @blueprint.get("/certificates/<name>.pem")
 def certificate(name: str) -> ResponseReturnValue:
-    """The certificate under which the platform signs in its own name."""
-    pair = sandbox().keys
-    if name != pair.name:
-        abort(404)
-    return pair.pem, {"Content-Type": "application/x-pem-file"}
+    """A certificate under which the platform signs, or has signed, in its own name."""
+    pem = keys.published(sandbox().key_folder, name) or abort(404)
+    return pem, {"Content-Type": "application/x-pem-file"}
+
+
+@blueprint.post("/developer/keys/<any(smartphone, pc):word>")
+def rotate(word: str) -> ResponseReturnValue:
+    """Sign the start addresses of one device under a new key."""
+    forms.check()
+    start.rotate(sandbox(), Device(word))
+    return redirect(url_for(".show", _anchor="starts"), 303)
 
 
 @blueprint.post("/developer/events")

@@ -1,9 +1,11 @@
-"""The key pair with which the platform signs in its own name: made once, and kept."""
+"""The key pairs with which the platform signs in its own name: made once, and kept."""
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 from cryptography import x509
@@ -18,9 +20,14 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from storefront.sandbox import clock
+from storefront.sandbox.devices import Device
 
-# The platform's own names carry the date of their making; this one says whose it is.
+# The platform's own names carry the date of their making; these say whose they are.
 NAME = "lc_sandbox"
+# The platform has a certificate for each channel (source: start URL); "touch" is its word for smartphones.
+START_NAMES = {Device.SMARTPHONE: "touch_sandbox", Device.PC: "pc_sandbox"}
+# What may be asked for; no name of a file that is not ours to show.
+PUBLIC_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 BITS = 2048
 VALID_FOR = timedelta(days=3652)  # ten years, as the platform's own
 
@@ -57,6 +64,23 @@ def keep(folder: Path, name: str = NAME) -> KeyPair:
         written = _write(folder, kept.public_bytes(Encoding.PEM))
         written.replace(path)
     return KeyPair(name, private, kept, path)
+
+
+def published(folder: Path, name: str) -> bytes | None:
+    """The certificate of a key that is kept in this folder under this name, as a PEM file."""
+    if not PUBLIC_NAME.fullmatch(name) or not (folder / f"{name}.key").is_file():
+        return None
+    kept = _kept(folder / f"{name}.pem")
+    # Written anew, so that nothing else that the file may hold is shown.
+    return kept.public_bytes(Encoding.PEM) if kept else None
+
+
+def successor(folder: Path, name: str) -> str:
+    """A name for the key that follows this one; no key in this folder has it. pc, pc_2, pc_3, …"""
+    found = re.fullmatch(r"(.+?)(?:_(\d+))?", name)
+    stem, number = (found[1], int(found[2] or 1)) if found else (name, 1)
+    names = (f"{stem}_{next_one}" for next_one in count(number + 1))
+    return next(free for free in names if not (folder / f"{free}.key").exists())
 
 
 def _private(path: Path) -> rsa.RSAPrivateKey:

@@ -1,13 +1,18 @@
 """What every page of the sandbox shares: filters, headers, and well-made error pages."""
 
+from urllib.parse import urlsplit
+
 from flask import Flask, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from storefront.sandbox.context import sandbox
+from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
 
-POLICY = "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'"
+FORMS = "form-action 'self'"
+POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -30,6 +35,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
+    app.add_url_rule("/robots.txt", "robots", _robots)
+
+
+def _robots() -> ResponseReturnValue:
+    return "User-agent: *\nDisallow: /\n", {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _error(error: HTTPException) -> ResponseReturnValue:
@@ -52,11 +62,19 @@ def _crash(error: Exception) -> ResponseReturnValue:
     return _error(InternalServerError())
 
 
+def _policy() -> str:
+    """Ours, with leave for the forms that open the app: browsers count where a form is redirected to."""
+    starts = (urlsplit(sandbox().settings.start_address(device)) for device in Device if device.on_own_domain)
+    leads_to = sorted({f"{start.scheme}://{start.netloc}" for start in starts})
+    return POLICY.replace(FORMS, " ".join([FORMS, *leads_to]))
+
+
 def _headers(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers["X-Robots-Tag"] = "noindex"
     if request.path.startswith(("/ma/", "/mm/", "/static/")):
         return response
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Content-Security-Policy"] = _policy()
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,4 +1,4 @@
-"""The simulated users: what they own, and who of them is holding the phone."""
+"""The simulated users: what they own, and who of them this browser plays, on which device."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,8 @@ from flask import session as browser
 from sqlalchemy import CheckConstraint, String, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.sandbox.cast import BY_KEY, BY_OWNER, CAST, Persona
+from storefront.sandbox.cast import BY_OWNER, CAST, Persona
+from storefront.sandbox.devices import Device
 from storefront.sandbox.store import Base, Moment, reading, transaction
 
 
@@ -22,6 +23,8 @@ class User(Base):
     topped_up: Mapped[int] = mapped_column(default=0)
     added_at: Mapped[datetime | None] = mapped_column(Moment)
     removed_at: Mapped[datetime | None] = mapped_column(Moment)
+    # Where they last opened the app.
+    device: Mapped[Device] = mapped_column(default=Device.MOBILE)
 
     @property
     def persona(self) -> Persona:
@@ -56,17 +59,22 @@ def find(owner_id: str) -> User | None:
         return session.get(User, owner_id)
 
 
-def pick_up_phone(key: str) -> bool:
-    """From now on this browser is the phone of that persona; False if there is no such person."""
-    if key not in BY_KEY:
-        return False
-    browser["owner"] = BY_KEY[key].owner_id
-    return True
+def pick_up(persona: Persona, device: Device) -> None:
+    """From now on this browser is that device of that persona."""
+    browser["owner"], browser["device"] = persona.owner_id, device.value
+    with transaction() as session:
+        session.execute(update(User).where(User.owner_id == persona.owner_id).values(device=device))
 
 
 def visitor() -> User | None:
-    """Whoever holds the phone."""
+    """Whoever this browser plays."""
     return find(browser.get("owner", ""))
+
+
+def hand() -> Device:
+    """The device that this browser plays."""
+    device = browser.get("device")
+    return Device(device) if device in list(Device) else Device.MOBILE
 
 
 def add_app(session: Session, owner_id: str, now: datetime) -> bool:

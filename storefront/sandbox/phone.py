@@ -1,16 +1,18 @@
-"""The phone home: who is holding the phone, what they have, what they bought."""
+"""Home: who opens the app on which device, what they have, what they bought."""
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import forms, people
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.mixi import lifecycle, payments
+from storefront.sandbox.devices import Device
+from storefront.sandbox.mixi import lifecycle, payments, start
 
 RECENT = 8
+LAST_START = "start"  # in the browser's session: the start address it was given last
 
 blueprint = Blueprint("phone", __name__)
 
@@ -27,25 +29,31 @@ def home() -> ResponseReturnValue:
         app_name=settings.app_name,
         people=people.everyone(),
         visitor=people.visitor(),
+        hand=people.hand(),
+        devices=list(Device),
         payments=payments.recent(RECENT),
         hint=request.args.get("hint"),
     )
 
 
 @blueprint.post("/phone")
-def pick_up() -> ResponseReturnValue:
-    """Take somebody's phone and open the app on it; who does not have it adds it by that."""
+@blueprint.post("/phone/<any(mobile, smartphone, pc):word>")
+def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
+    """Take a device of somebody's and open the app on it; who does not have it adds it by that."""
     forms.check()
-    persona = request.form.get("persona", "")
-    if not people.pick_up_phone(persona):
-        abort(400)
-    lifecycle.add(sandbox(), BY_KEY[persona].owner_id)
-    return redirect(url_for("container.page", app_id=sandbox().settings.app_id, guid="ON"), 303)
+    platform, device = sandbox(), Device(word)
+    persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
+    people.pick_up(persona, device)
+    lifecycle.add(platform, persona.owner_id)
+    if not device.on_own_domain:
+        return redirect(url_for("container.page", app_id=platform.settings.app_id, guid="ON"), 303)
+    session[LAST_START] = start.address(platform, device, persona.owner_id)
+    return redirect(session[LAST_START], 303)
 
 
 @blueprint.post("/removals")
 def remove() -> ResponseReturnValue:
-    """Take the app off somebody's phone."""
+    """Take the app away from somebody."""
     forms.check()
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     lifecycle.remove(sandbox(), persona.owner_id)

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from storefront.sandbox.devices import Device
 from storefront.sandbox.keys import NAME as KEY_NAME
 from storefront.sandbox.language import N_
 
@@ -52,6 +53,8 @@ class SandboxSettings(BaseSettings):
         default=KEY_NAME, pattern=r"^[0-9A-Za-z_-]+$", description="The key under which events are signed."
     )
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
+    start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")
+    start_url_pc: str = Field(default="", description="Where the app opens on a PC.")
 
     callback_seconds: int = fact(10, N_("How long a callback may take to be answered."))
     page_seconds: int = fact(10, N_("How long a page of the app may take."))
@@ -60,7 +63,8 @@ class SandboxSettings(BaseSettings):
         5, N_("How long a lifecycle event may take to be answered. Opening the app waits for it.")
     )
     min_point: int = fact(10, N_("The fewest points one purchase may cost."))
-    max_point: int = fact(5000, N_("The most points one purchase may cost on a mobile phone."))
+    max_point: int = fact(5000, N_("The most points one purchase may cost on a mobile phone or smartphone."))
+    max_point_pc: int = fact(10000, N_("The most points one purchase may cost on a PC."))
     name_width: int = ours(
         128, N_("The widest item name, in half-width columns. That a full-width character takes two is ours.")
     )
@@ -92,10 +96,32 @@ class SandboxSettings(BaseSettings):
             raise ValueError("must be scheme, host and port only")
         return f"{parts.scheme}://{parts.netloc}"
 
+    @field_validator("start_url_smartphone", "start_url_pc")
+    @classmethod
+    def _start(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in ("http", "https") and parts.hostname and value.isascii()):
+            raise ValueError("must begin with http:// or https:// and a host, and be ASCII")
+        if parts.fragment or parts.username:
+            raise ValueError("must have neither a fragment nor a user")
+        return value
+
     @property
     def lifecycle_address(self) -> str:
         """Where the app hears of events: as configured, or where this shop listens."""
         return self.lifecycle_url or f"{self.shop_url}/mixi/lifecycle"
+
+    def start_address(self, device: Device) -> str:
+        """Where the app opens on this device: as registered, or where this shop listens."""
+        return {
+            Device.MOBILE: f"{self.shop_url}/",
+            Device.SMARTPHONE: self.start_url_smartphone or f"{self.shop_url}/mixi/start/smartphone",
+            Device.PC: self.start_url_pc or f"{self.shop_url}/mixi/start/pc",
+        }[device]
+
+    def most(self, device: Device) -> int:
+        """The most points one purchase may cost on this device."""
+        return self.max_point_pc if device is Device.PC else self.max_point
 
 
 Source = Literal["fact", "ours"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, DateTime, Dialect, TypeDecorator, event
 from sqlalchemy.orm import DeclarativeBase, Session
 
 # Raise it with every change of a table: the old file is then emptied and filled anew.
-SCHEMA = 2
+SCHEMA = 3
 # A writer waits for another at most this long; each holds the file for a few milliseconds.
 LOCK_SECONDS = 15
 

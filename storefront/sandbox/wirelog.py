@@ -16,6 +16,9 @@ KEEP = 3000
 PAGE = 25
 EXCERPT = 500
 
+# As phones have it, with the signs that JIS left to the makers; all else is read as UTF-8.
+SHIFT_JIS = ("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932")
+
 HIDDEN = "[…]"
 _SECRETS = (
     # A signature in a header, a query or a base string.
@@ -36,6 +39,7 @@ class Kind(StrEnum):
     API = "api"
     CALLBACK = "callback"
     LIFECYCLE = "lifecycle"
+    START = "start"
 
 
 class Exchange(Base):
@@ -83,8 +87,10 @@ def excerpt(content_type: str, body: bytes) -> str:
     """The beginning of a text answer; nothing of an image."""
     if not re.match(r"text/|application/(.*xml|json)", content_type):
         return ""
+    charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
+    codec = "cp932" if charset and charset[1].lower() in SHIFT_JIS else "utf-8"
     # Redact before cutting: half a field would no longer be recognised.
-    return redact(body.decode("utf-8", "replace").replace("\0", ""))[:EXCERPT].strip()
+    return redact(body.decode(codec, "replace").replace("\0", ""))[:EXCERPT].strip()
 
 
 def redact(text: str) -> str:

@@ -105,10 +105,16 @@ class Phone:
         assert token, answer.text
         return self.post(action, data={"form_token": token[1], **values})
 
-    def belongs_to(self, key: str) -> "Phone":
-        """Take this persona's phone."""
-        assert self.press("/", "/phone", persona=key).status_code == 303
+    def belongs_to(self, key: str, device: str = "mobile") -> "Phone":
+        """Open the app as this persona, on this device."""
+        self.opens(key, device)
         return self
+
+    def opens(self, key: str, device: str) -> str:
+        """Open the app as this persona; returns where the browser is sent."""
+        answer = self.press("/", f"/phone/{device}", persona=key)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
 
     def page(self, url: str, **kwargs: Any) -> TestResponse:
         """Open a page of the app through the container."""

@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
+from storefront.sandbox.devices import HANDSETS, Carrier
 from storefront.sandbox.mixi import payments
 from tests.sandbox.conftest import (
     APP,
@@ -72,12 +73,43 @@ def test_without_an_address_the_start_page_opens(phone: Phone, sap: Sap) -> None
     assert sap.last.path == "/"
 
 
+@pytest.mark.parametrize(
+    ("key", "begins"),
+    [
+        ("taro", "DoCoMo/2.0 "),
+        ("hanako", "KDDI-"),
+        ("yuki", "SoftBank/1.0/"),
+        ("jiro", "Mozilla/3.0(WILLCOM;"),
+    ],
+)
+def test_the_phone_says_what_it_is(phone: Phone, sap: Sap, key: str, begins: str) -> None:
+    """A desktop browser that plays a phone passes, to the app, for a phone of its owner's carrier."""
+    sap.says("/a.svg", content_type="image/svg+xml")
+    phone.belongs_to(key).page(f"{SHOP}/", headers={"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"})
+    assert sap.last.headers["User-Agent"].startswith(begins)
+    phone.get(f"/mm/{APP}/?url={quote(SHOP + '/a.svg', safe='')}")
+    assert sap.last.headers["User-Agent"].startswith(begins)
+
+
+@pytest.mark.parametrize("agent", [*HANDSETS.values(), "Mozilla/3.0(DDIPOCKET;KYOCERA/AH-K3001V/1.4)"])
+def test_a_real_phone_is_believed(phone: Phone, sap: Sap, agent: str) -> None:
+    """What says that it is a phone of a known carrier passes as it is, whoever's it is."""
+    phone.page(f"{SHOP}/", headers={"User-Agent": agent})
+    assert sap.last.headers["User-Agent"] == agent
+
+
+@pytest.mark.parametrize("agent", HANDSETS.values())
+def test_handsets_carry_no_id(agent: str) -> None:
+    """No handset is told apart from another of its make: neither by serial number nor by card."""
+    assert not re.search(r"ser\d|icc\d|/SN\d|NTT", agent)
+
+
 def test_only_the_listed_headers_pass(phone: Phone, sap: Sap) -> None:
     """No cookie, no referer, no language and no handset id ever reaches the app."""
     phone.page(
         f"{SHOP}/",
         headers={
-            "User-Agent": "DoCoMo/2.0 P07A3",
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64)",
             "Cookie": "a=b",
             "Referer": "http://x/",
             "Accept-Language": "fr",
@@ -97,7 +129,7 @@ def test_only_the_listed_headers_pass(phone: Phone, sap: Sap) -> None:
         "X-Up-Devcap-Multimedia",
         "X-S-Display-Info",
     }
-    assert sap.last.headers["User-Agent"] == "DoCoMo/2.0 P07A3"
+    assert sap.last.headers["User-Agent"] == HANDSETS[Carrier.AU]
     assert sap.last.headers["X-Forwarded-For"] == "127.0.0.1"
 
 
@@ -177,6 +209,21 @@ def test_a_page_wears_the_platforms_bars(phone: Phone, sap: Sap) -> None:
     assert answer.data.endswith(b"</aside>" + page[end:])
     assert answer.headers["Content-Type"] == "text/html; charset=Shift_JIS"
     assert "Set-Cookie" not in answer.headers or "a=b" not in answer.headers["Set-Cookie"]
+
+
+def test_the_frame_is_in_the_bar(phone: Phone, sap: Sap) -> None:
+    """The phone around a page is drawn by the platform's own bar, in ASCII, and only on a wide window."""
+    page = '<html><body class="a">剣</body></html>'.encode("shift_jis")
+    sap.says("/", page, content_type="text/html; charset=Shift_JIS")
+    dressed = phone.page(f"{SHOP}/").data
+    bar = dressed[dressed.index(b"<aside") : dressed.index(b"</aside>")]
+    assert dressed.count(b"<style") == bar.count(b"<style") == 1
+    style = bar[bar.index(b"<style>") : bar.index(b"</style>")].decode("ascii")
+    assert "&" not in style
+    rules = re.findall(r"@media (.+?)\{.+?\}\}", style.removeprefix("<style>"))
+    assert rules
+    assert all("min-width:640px" in rule for rule in rules)
+    assert re.sub(rb"<aside .*?</aside>", b"", dressed, flags=re.DOTALL) == page
 
 
 def test_images_of_the_app_go_through_the_platform(phone: Phone, sap: Sap) -> None:

@@ -18,7 +18,7 @@ from storefront.mixi import signing
 from storefront.sandbox import keys, people, wirelog
 from storefront.sandbox.keys import NAME, KeyPair
 from storefront.sandbox.mixi import lifecycle
-from tests.sandbox.conftest import APP, EVENTS, SHOP, Phone, Sap, Shop, owner
+from tests.sandbox.conftest import APP, EVENTS, PLATFORM, SHOP, Phone, Sap, Shop, owner
 from tests.wire import Wire
 
 ADD, REMOVE = "event.addapp", "event.removeapp"
@@ -267,7 +267,8 @@ def test_the_developer_page_says_how(phone: Phone) -> None:
     text = phone.get("/developer?lang=en").text
     assert f"{SHOP}/mixi/lifecycle" in text
     assert f"/certificates/{NAME}.pem" in text
-    assert f"STOREFRONT_MIXI_LIFECYCLE_CERTIFICATES={NAME}={NAME}.pem" in text
+    assert f"STOREFRONT_MIXI_CERTIFICATES={NAME}={NAME}.pem" in text
+    assert f"export STOREFRONT_MIXI_CERTIFICATE_URL={PLATFORM}/certificates/{{name}}.pem" in text
     assert "PRIVATE" not in text
 
 

@@ -52,8 +52,54 @@ def test_reset(begin: Begin, phone: Phone, balance: Callable[[str], int]) -> Non
     assert balance("hanako") == 50_000
 
 
+@pytest.mark.parametrize("path", ["/", "/developer", "/point/nothing", "/healthz", "/no-such-page"])
+def test_nothing_is_for_search_engines(phone: Phone, path: str) -> None:
+    """Every answer says that it is not to be indexed, and robots.txt closes the whole place."""
+    assert phone.get(path).headers["X-Robots-Tag"] == "noindex"
+    robots = phone.get("/robots.txt")
+    assert (robots.mimetype, robots.text) == ("text/plain", "User-agent: *\nDisallow: /\n")
+
+
 @pytest.mark.parametrize(
-    "path", ["/phone", "/removals", "/balances", "/developer/switches/approved", "/developer/events"]
+    ("charset", "codec"),
+    [
+        ("; charset=Shift_JIS", "cp932"),
+        (";charset=shift_jis", "cp932"),
+        ('; charset="x-sjis"', "cp932"),
+        ("; CHARSET=Windows-31J", "cp932"),
+        ("; charset=utf-8", "utf-8"),
+        ("", "utf-8"),
+        ("; charset=nonsense", "utf-8"),
+        ("; charset=hex", "utf-8"),
+    ],
+)
+def test_the_log_reads_the_charset(charset: str, codec: str) -> None:
+    """A page is shown in the log as its charset says, with the signs that phones have beyond JIS."""
+    text = "港の①番～剣"
+    assert wirelog.excerpt(f"text/html{charset}", text.encode(codec)) == text
+
+
+def test_a_shift_jis_page_is_legible(
+    phone: Phone, sap: Sap, logged: Callable[[], list[wirelog.Exchange]]
+) -> None:
+    """What the app said in Shift_JIS stands in the log in Japanese."""
+    sap.says("/", "<body>灯台</body>".encode("cp932"), content_type="text/html; charset=Shift_JIS")
+    phone.belongs_to("taro").page(f"{SHOP}/")
+    assert logged()[0].answer == "<body>灯台</body>"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/phone",
+        "/phone/mobile",
+        "/phone/pc",
+        "/developer/keys/pc",
+        "/removals",
+        "/balances",
+        "/developer/switches/approved",
+        "/developer/events",
+    ],
 )
 def test_forms_from_elsewhere(phone: Phone, path: str) -> None:
     """A form without this browser's word is refused."""
@@ -61,8 +107,9 @@ def test_forms_from_elsewhere(phone: Phone, path: str) -> None:
 
 
 def test_someone_who_is_not_in_the_cast(phone: Phone) -> None:
-    """Nobody can be played who is not there."""
-    assert phone.press("/", "/phone", persona="nobody").status_code == 400
+    """Nobody can be played who is not there, on any device."""
+    for path in ("/phone", "/phone/mobile", "/phone/pc"):
+        assert phone.press("/", path, persona="nobody").status_code == 400
 
 
 def test_developer_page_keeps_the_secret(phone: Phone) -> None:

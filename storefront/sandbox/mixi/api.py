@@ -19,6 +19,7 @@ from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import patience
+from storefront.sandbox.people import User
 from storefront.sandbox.store import Base, transaction
 from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
 
@@ -121,31 +122,32 @@ def _answer(act: Act) -> Response:
 def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     signed = _verified(platform, now, seen)
     _check_body_hash(signed, request.get_data())
-    owner_id = _requestor(signed)
+    buyer = _requestor(signed)
     app = _approved(platform)
     if not re.fullmatch(r"application/atom\+xml\s*;\s*type=\"?entry\"?", request.content_type or ""):
         raise Refusal(400, "Content-Type must be application/atom+xml;type=entry")
     settings = platform.settings
+    # The maximum differs by device, and the API has no parameter for the device: that the one counts on
+    # which the buyer opened the app last is ours. The payment screen looks again, at the one in the hand.
+    limits = atom.Limits(settings.min_point, settings.most(buyer.device), settings.name_width)
     try:
-        wanted = atom.read(
-            request.get_data(), atom.Limits(settings.min_point, settings.max_point, settings.name_width)
-        )
+        wanted = atom.read(request.get_data(), limits)
     except atom.Broken as broken:
         raise Refusal(400, str(broken)) from None
     is_test = wanted.is_test or app.in_development
-    payment = payments.create(owner_id, wanted, is_test, now, patience(settings))
+    payment = payments.create(buyer, wanted, is_test, now, patience(settings))
     interface_url = f"{settings.public_url}/point/{payment.token}"
     return _entry(atom.write_created(payment.code, clock.stamp(now), interface_url))
 
 
 def _confirm(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     signed = _verified(platform, now, seen)
-    owner_id = _requestor(signed)
+    asker = _requestor(signed)
     _approved(platform)
     payment = payments.by_code(_parameter(signed, "point_code"))
     if payment is None:
         raise Refusal(404, "no payment has this point_code")
-    if payment.owner_id != owner_id:
+    if payment.owner_id != asker.owner_id:
         raise Refusal(403, "this payment is another user's")
     return _entry(
         atom.write_entry(
@@ -197,14 +199,14 @@ def _check_body_hash(signed: signing.Signed, body: bytes) -> None:
         raise Refusal(401, "oauth_body_hash is not the hash of this body", "parameter_rejected")
 
 
-def _requestor(signed: signing.Signed) -> str:
+def _requestor(signed: signing.Signed) -> User:
     user = people.find(_parameter(signed, "xoauth_requestor_id"))
     if user is None:
         raise Refusal(403, "no access to this user")
     if not user.has_app:
         # That this is 401, and that it never lapses, is ours.
         raise Refusal(401, "this user does not have the app", "permission_denied")
-    return user.owner_id
+    return user
 
 
 def _parameter(signed: signing.Signed, name: str) -> str:

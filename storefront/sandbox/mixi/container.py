@@ -1,4 +1,4 @@
-"""The container: it fetches every page of the app for the phone, server to server, and signs for it."""
+"""The container: it fetches every page of the app for a mobile phone, server to server, and signs for it."""
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -6,6 +6,7 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import clock, people
 from storefront.sandbox.application import application
 from storefront.sandbox.context import Sandbox, sandbox
+from storefront.sandbox.devices import Device, user_agent
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import frame, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
@@ -18,7 +19,7 @@ from storefront.sandbox.wirelog import Kind
 REDIRECTS = (301, 302, 303, 307)
 HTML = ("text/html", "application/xhtml+xml")
 PASSED_BACK = ("Content-Type", "Cache-Control")
-PASSED_ON = ("User-Agent", "X-S-Display-Info")
+PASSED_ON = ("X-S-Display-Info",)
 PASSED_ON_PREFIXES = ("X-Jphone-", "X-Up-")
 # They name the handset itself; the platform keeps them.
 KEPT = ("X-Jphone-Uid", "X-Up-Subno")
@@ -45,8 +46,11 @@ def page(app_id: str) -> ResponseReturnValue:
     if not visitor.has_app:
         # That a page leads home, and not to the app's page, is ours.
         return redirect(url_for("phone.home", hint="removed" if visitor.removed_at else "choose"))
+    if people.hand() is not Device.MOBILE:
+        # Other devices open the app at its own address; that the container leads them home is ours.
+        return redirect(url_for("phone.home", hint="container"))
     url = _asked_for(app)
-    call = _page_call(platform, app.with_owner(url, visitor.owner_id))
+    call = _page_call(platform, visitor, app.with_owner(url, visitor.owner_id))
     try:
         answer = call.send(platform)
         return _shown(platform, app, visitor, call, answer, url)
@@ -73,7 +77,7 @@ def image(app_id: str) -> ResponseReturnValue:
         clock.now(),
         seconds=settings.image_seconds,
         max_bytes=settings.max_page_bytes,
-        headers=_headers(),
+        headers=_headers(visitor),
     )
     try:
         answer = call.send(platform)
@@ -109,9 +113,9 @@ def _asked_for(app: App) -> str:
         raise Screen(400, N_("This address does not belong to the app. The app was not asked.")) from None
 
 
-def _page_call(platform: Sandbox, url: str) -> Call:
+def _page_call(platform: Sandbox, visitor: User, url: str) -> Call:
     settings = platform.settings
-    headers = _headers()
+    headers = _headers(visitor)
     method: Method = "GET"
     body = b""
     if request.method == "POST":
@@ -130,13 +134,14 @@ def _page_call(platform: Sandbox, url: str) -> Call:
     )
 
 
-def _headers() -> dict[str, str]:
+def _headers(visitor: User) -> dict[str, str]:
     passed = {
         name: value
         for name, value in request.headers.items()
         if name in PASSED_ON or (name.startswith(PASSED_ON_PREFIXES) and name not in KEPT)
     }
-    return passed | {"X-Forwarded-For": request.remote_addr or ""}
+    handset = user_agent(request.headers.get("User-Agent", ""), visitor.persona.carrier)
+    return passed | {"User-Agent": handset, "X-Forwarded-For": request.remote_addr or ""}
 
 
 def _shown(

@@ -1,14 +1,16 @@
 """The point interface: here the buyer decides, and sees first what happened to the money."""
 
 from time import monotonic, sleep
+from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, forms, people
 from storefront.sandbox.context import sandbox
+from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi import caller, payments
+from storefront.sandbox.mixi import caller, payments, topups
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.payments import Payment, Question, Status
 from storefront.sandbox.people import User
@@ -32,7 +34,7 @@ class Expired(Exception):
 @blueprint.get("/<token>")
 def show(token: str) -> ResponseReturnValue:
     """The screen this payment is at."""
-    payment, user = _admitted(token)
+    payment, user = _admitted(token, arriving=True)
     screen = _screen(payment, user)
     return render_template(f"sandbox/point/{screen}.html", **_shown(payment, user))
 
@@ -54,8 +56,9 @@ def top_up(token: str) -> ResponseReturnValue:
     """Add points, and go on with the same purchase."""
     payment, user = _admitted(token)
     forms.check()
+    means = topups.offered(people.hand(), user.persona.carrier)
     points = request.form.get("points", 0, type=int)
-    if points not in TOP_UPS:
+    if points not in TOP_UPS or not means or request.form.get("means", means[0]) not in means:
         abort(400)
     if payment.status is Status.CREATE:
         people.top_up(user.owner_id, points)
@@ -69,13 +72,15 @@ def _closed(closed: Closed) -> ResponseReturnValue:
 
 @blueprint.errorhandler(Expired)
 def _expired(_expired: Expired) -> ResponseReturnValue:
-    return render_template("sandbox/point/expired.html", app_url=_app().page(_app().start())), 410
+    return render_template("sandbox/point/expired.html", app_url=_shelf()), 410
 
 
 def _decide(token: str, question: Question) -> ResponseReturnValue:
     payment, _ = _admitted(token)
     forms.check()
     platform = sandbox()
+    if question is Question.BUY and payment.points > _most():
+        return redirect(url_for(".show", token=token), 303)
     if not caller.ask(platform, payment, question):
         _wait(payment, platform.settings.callback_seconds + 1)
     return redirect(url_for(".show", token=token), 303)
@@ -91,14 +96,18 @@ def _wait(payment: Payment, seconds: float) -> None:
         sleep(POLL_SECONDS)
 
 
-def _admitted(token: str) -> tuple[Payment, User]:
+def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
     payment, user, now = payments.by_token(token), people.visitor(), clock.now()
     if payment is None:
         raise Closed(N_("There is no payment at this address."))
     if user is None or user.owner_id != payment.owner_id:
         raise Closed(N_("This payment belongs to someone else's phone."))
     if not payment.entered:
-        raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
+        # The container's redirect enters a mobile phone. Other browsers come straight from the app, and
+        # nobody sees by what; that their first look counts as the redirect is ours.
+        if not (arriving and people.hand().on_own_domain):
+            raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
+        payments.enter(token, user.owner_id, now, _patience())
     if payment.status is Status.CREATE and payment.expires_at <= now:
         raise Expired
     payments.renew(payment.code, now, _patience())
@@ -112,6 +121,8 @@ def _screen(payment: Payment, user: User) -> str:
         ]
     if payments.is_asking(payment, clock.now(), _patience()):
         return "asking"
+    if payment.points > _most():
+        return "too_much"
     if payment.refused is not None and "again" not in request.args:
         return "failed"
     return "shortage" if _missing(payment) > 0 else "confirm"
@@ -119,12 +130,17 @@ def _screen(payment: Payment, user: User) -> str:
 
 def _shown(payment: Payment, user: User) -> dict[str, object]:
     missing = _missing(payment)
+    device, settings = people.hand(), sandbox().settings
     return {
         "payment": payment,
         "user": user,
-        "app_name": sandbox().settings.app_name,
+        "app_name": settings.app_name,
+        "device": device,
+        "most": _most(),
+        "most_on_pc": settings.most(Device.PC),
         "missing": missing,
-        "top_ups": [points for points in TOP_UPS if points >= missing][:CHOICES],
+        "means": topups.offered(device, user.persona.carrier),
+        "top_ups": [points for points in TOP_UPS if points >= missing][:CHOICES] or TOP_UPS[-1:],
         "finish_url": _finish(payment),
     }
 
@@ -137,7 +153,21 @@ def _finish(payment: Payment) -> str:
     bought = payment.status in (Status.COMPLETE, Status.PAY_BACK)
     # Which status a failed purchase carries back is unpublished; that it is the one of a cancel is ours.
     status = Question.BUY if bought else Question.CANCEL
-    return _app().page(f"{payment.finish_url}?point_code={payment.code}&status={int(status)}")
+    url = f"{payment.finish_url}?point_code={payment.code}&status={int(status)}"
+    return url if people.hand().on_own_domain else _app().page(url)
+
+
+def _shelf() -> str:
+    """Where the app begins, on the device in the hand; on its own domain a visit may still be open."""
+    device = people.hand()
+    if not device.on_own_domain:
+        return _app().page(_app().start())
+    start = urlsplit(sandbox().settings.start_address(device))
+    return f"{start.scheme}://{start.netloc}/"
+
+
+def _most() -> int:
+    return sandbox().settings.most(people.hand())
 
 
 def _app() -> App:

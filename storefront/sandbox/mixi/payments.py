@@ -15,6 +15,7 @@ from enum import IntEnum, StrEnum
 from sqlalchemy import ForeignKey, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi.atom import PointRequest
 from storefront.sandbox.people import User
 from storefront.sandbox.store import Base, Moment, reading, transaction
@@ -66,10 +67,12 @@ class Payment(Base):
     callback_url: Mapped[str]
     finish_url: Mapped[str]
     is_test: Mapped[bool]
+    # The one its buyer had opened the app on last; the API names none. Ours.
+    device: Mapped[Device]
     status: Mapped[Status] = mapped_column(default=Status.CREATE)
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
-    # The payment screen: reached by the container's redirect or not, open until, question under way since.
+    # The payment screen: reached by the app's redirect or not, open until, question under way since.
     entered: Mapped[bool] = mapped_column(default=False)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     asking_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -89,12 +92,13 @@ class Payment(Base):
         )
 
 
-def create(owner_id: str, request: PointRequest, is_test: bool, now: datetime, patience: Patience) -> Payment:
+def create(user: User, request: PointRequest, is_test: bool, now: datetime, patience: Patience) -> Payment:
     """Keep a new payment. Nothing is taken yet."""
     payment = Payment(
         code="".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)),
         token=secrets.token_urlsafe(24),
-        owner_id=owner_id,
+        owner_id=user.owner_id,
+        device=user.device,
         item_id=request.item_id,
         item_name=request.item_name,
         points=request.points,
@@ -130,7 +134,7 @@ def recent(number: int) -> Sequence[Payment]:
 
 
 def enter(token: str, owner_id: str, now: datetime, patience: Patience) -> None:
-    """The container has just redirected this user to the interface."""
+    """The app has just redirected this user to the interface: in the container, or straight."""
     mine = (Payment.token == token, Payment.owner_id == owner_id, Payment.expires_at > now)
     with transaction() as session:
         session.execute(

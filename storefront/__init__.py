@@ -16,6 +16,7 @@ from storefront.shop import inventory
 
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
+CODINGS = ["br", "gzip"]
 # What an item may cost, by channel; a catalogue can be held against it without a shop.
 PRICE_RULES = {mixi.channel.NAME: mixi.PRICES, external.channel.NAME: external.PRICES}
 
@@ -38,11 +39,14 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         SESSION_COOKIE_NAME="visit",
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        SESSION_REFRESH_EACH_REQUEST=False,  # a file that everybody may keep carries nobody's cookie
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.visit_seconds),
-        COMPRESS_ALGORITHM=["br", "gzip"],
+        COMPRESS_ALGORITHM=CODINGS,
+        COMPRESS_ALGORITHM_STREAMING=CODINGS,
         COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],
     )
     _log()
+    Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
     health.init_app(app)
     security.init_app(app, settings)
@@ -50,7 +54,6 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     shop.init_app(app)
     external.init_app(app, settings)
     mixi.init_app(app, settings, http)
-    Compress(app)  # last, so that what the others write is compressed as well
     return app
 
 

@@ -107,7 +107,8 @@ def operator_command(of_demo: bool, data: Path) -> None:
     app = _shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
         click.echo(f"{operators.address()}\n")
-        reports.registration(sys.stdout, facts.current(), facts.day(clock.now()))
+        site = door_out().site if door_out() else ""
+        reports.registration(sys.stdout, facts.current(), site, facts.day(clock.now()))
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
@@ -35,6 +35,13 @@ def _http(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an http or https address")
     return url
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> str:
@@ -256,8 +263,10 @@ class Settings(BaseSettings):
     @classmethod
     def _outside(cls, value: str) -> str:
         parts = urlsplit(_http(value)) if value else None
-        if parts and (parts.query or parts.fragment or parts.username or "\\" in value):
+        if parts and (parts.query or parts.fragment or "@" in parts.netloc or "\\" in value):
             raise ValueError("must be an address without query, name or backslash")
+        if parts and not _has_port(parts):
+            raise ValueError("must have a port from 1 to 65535, or none")
         return value
 
     @model_validator(mode="after")

@@ -7,10 +7,11 @@ from typing import TextIO
 
 from storefront.external import malfunctions as reported
 from storefront.external import wording
-from storefront.external.registration import Facts, State, Step, assess
+from storefront.external.registration import Facts, State, Step, assess, forbidden
 from storefront.mixi import payments
 from storefront.shop import inventory, ledger
 from storefront.shop.catalog_file import JAPAN
+from storefront.shop.devices import Device
 from storefront.shop.ledger import Total
 
 Row = Sequence[object]
@@ -34,11 +35,13 @@ TOTALS = ("kind", "entries", "amount", "unit")
 WIDTHS = (20, 6, 8, 24, 7, 6)  # of the book's columns on a terminal, but the last
 
 
-def registration(out: TextIO, facts: Facts, today: date) -> None:
+def registration(out: TextIO, facts: Facts, site: str, today: date) -> None:
     """Step by step how external payment stands, what is next and by when; as on the operator's page."""
     assessment = assess(facts, today)
-    verdict = "may" if assessment.allowed else "may not"
-    print(f"On {today} buyers on a PC {verdict} pay outside mixi.\n", file=out)
+    closed = not site or forbidden(facts, Device.PC, site, today, on_smartphone=False)
+    print(f"On {today} buyers on a PC {'may not' if closed else 'may'} pay outside mixi.\n", file=out)
+    if closed and assessment.allowed:
+        print(f"  The configured provider is not among those that may be used: {site or 'none'}\n", file=out)
     for step in assessment.steps:
         print(f"  {wording.STATES[step.state]!s:<8} {_step(step)}", file=out)
     if assessment.next:

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
-from storefront.mixi.signing import QueryClient
+from storefront.mixi.signing import QueryClient, signed_address
+from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
 
@@ -31,8 +33,9 @@ TARO = "mo3w9x4tar0fr"
 class Container:
     """Asks the shop for pages as the container would: signed, in somebody's name."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, origin: str = SHOP) -> None:
         self.app = app
+        self.origin = origin
 
     def get(self, path: str, owner: str = HANAKO, **query: str) -> TestResponse:
         return self.send("GET", path, owner, query)
@@ -42,7 +45,8 @@ class Container:
 
     def send(self, method: str, path: str, owner: str, query: Mapping[str, str], **more: Any) -> TestResponse:
         target = f"{path}?{urlencode({**query, **claims(owner)})}"
-        return self.app.test_client().open(target, method=method, headers=sign(method, target), **more)
+        headers = sign(method, target, origin=self.origin)
+        return self.app.test_client().open(target, method=method, headers=headers, **more)
 
     def buy(self, item: str = "excalibur", owner: str = HANAKO) -> TestResponse:
         """Open the item's page and press its button."""
@@ -60,7 +64,25 @@ class Container:
     def callback(self, code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> TestResponse:
         """What mixi's servers send when the buyer has decided."""
         target = callback_target(code, owner, status, **changes)
-        return self.app.test_client().get(target, headers=sign("GET", target))
+        return self.app.test_client().get(target, headers=sign("GET", target, origin=self.origin))
+
+
+class Browser:
+    """A browser on PC or smartphone: opens start addresses, keeps its cookie, follows plain links."""
+
+    def __init__(self, app: Flask, origin: str = SHOP) -> None:
+        self.client = app.test_client()
+        self.origin = origin
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.client.get(path.removeprefix(self.origin), base_url=self.origin, **more)
+
+    def post(self, path: str, form: Mapping[str, str]) -> TestResponse:
+        return self.client.post(path, data=form, base_url=self.origin)
+
+    def press(self, path: str, action: str, **changes: str) -> TestResponse:
+        """Send the form of this page that leads to `action`."""
+        return self.post(action, {**form_to(self.get(path).text, action), **changes})
 
 
 class Books:
@@ -91,10 +113,15 @@ def claims(owner: str) -> dict[str, str]:
 
 
 def sign(
-    method: str, target: str, key: str = CONSUMER_KEY, secret: str = CONSUMER_SECRET, **more: str
+    method: str,
+    target: str,
+    key: str = CONSUMER_KEY,
+    secret: str = CONSUMER_SECRET,
+    origin: str = SHOP,
+    **more: str,
 ) -> dict[str, str]:
     """The headers under which the shop believes a request for `target`."""
-    return dict(QueryClient(key, secret, **more).sign(SHOP + target, method)[1])  # type: ignore[arg-type]
+    return dict(QueryClient(key, secret, **more).sign(origin + target, method)[1])  # type: ignore[arg-type]
 
 
 def callback_target(code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> str:
@@ -107,6 +134,23 @@ def callback_target(code: str, owner: str = HANAKO, status: str = "10", **change
         **changes,
     }
     return f"/mixi/callback?{urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)}"
+
+
+def start_address(
+    pair: KeyPair, device: str = "pc", viewer: str = HANAKO, *, at: int = 0, origin: str = SHOP, **more: Any
+) -> str:
+    """Where mixi opens the app on our own domain, signed `at` seconds from now; None leaves one out."""
+    nonce = more.pop("nonce", None) or secrets.token_hex(10)
+    params = {**claims(viewer), "opensocial_viewer_id": viewer, **more}
+    query = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
+    address = f"{origin}/mixi/start/{device}?{query}"
+    return signed_address(address, pair.name, pair.private, timestamp=int(time.time()) + at, nonce=nonce)
+
+
+def form_to(text: str, action: str) -> dict[str, str]:
+    """What the page's form that leads to `action` would send."""
+    form = next(form for form in html.fromstring(text).forms if form.action == action)
+    return {str(name): str(value) for name, value in form.form_values()}
 
 
 def only_form(text: str) -> tuple[str, dict[str, str]]:

@@ -64,8 +64,7 @@ def _rows(tree: Any) -> Any:
         return tree
     grown = {name: _rows(value) for name, value in tree.items()}
     numbered = all(name.isascii() and name.isdigit() for name in grown)
-    # Rows are all of a kind; what is not stays as it was named.
-    if numbered and {type(value) for value in grown.values()} in ({dict}, {str}):
+    if numbered and all(isinstance(value, dict) for value in grown.values()):
         return [grown[name] for name in sorted(grown, key=int)]
     return grown
 

@@ -4,6 +4,7 @@ Unlike mixi it does not ask first. So what cannot be delivered any more is answe
 makes the provider give the money back.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,8 +26,9 @@ from storefront.shop.limits import NotForSale, Reason
 from storefront.shop.visit import Purchase
 
 UNIT = "yen"
-CODE_LENGTH = 40
-REFERENCE_LENGTH = 64
+CODE_LENGTH, REFERENCE_LENGTH = 40, 64
+CODE = re.compile(rf"[0-9A-Za-z_-]{{1,{CODE_LENGTH}}}")
+REFERENCE = re.compile(rf"[!-~]{{1,{REFERENCE_LENGTH}}}")
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
 log = structlog.get_logger()
@@ -93,7 +95,7 @@ class Notice:
         """Parse the fields of a verified notice, or raise Malformed."""
         code, reference = fields.get("payment", ""), fields.get("reference", "")
         yen, outcome = fields.get("yen", ""), fields.get("outcome", "")
-        if not (0 < len(code) <= CODE_LENGTH and 0 < len(reference) <= REFERENCE_LENGTH):
+        if not (CODE.fullmatch(code) and REFERENCE.fullmatch(reference)):
             raise Malformed("payment or reference is none")
         if not (yen.isascii() and yen.isdigit() and len(yen) <= 9):
             raise Malformed("yen is no sum")
@@ -133,6 +135,8 @@ def settle(notice: Notice, now: datetime) -> Status:
 
 def find(customer_id: int, code: str) -> ExternalPayment | None:
     """A customer's own payment."""
+    if not CODE.fullmatch(code):
+        return None
     return db.session.scalar(select(ExternalPayment).filter_by(customer_id=customer_id, code=code))
 
 

@@ -25,6 +25,7 @@ from storefront.external.registration import ChangeKind, Rule
 from storefront.external.signing import BadSeal
 from storefront.shop import catalog, forms, limits, operators, visit
 from storefront.shop.catalog import Offer
+from storefront.shop.devices import Device
 from storefront.shop.visit import Visit
 
 ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
@@ -43,7 +44,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSeal: (401, "not signed by our provider"),
     Malformed: (400, "not a notice"),
     UnknownPayment: (404, "no such payment"),
-    Contradiction: (409, "REFUND settled already, in another way"),
+    Contradiction: (409, "REFUND this is not how the payment stands here"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
 
@@ -198,7 +199,7 @@ def forbidding(here: Visit) -> Rule | None:
 
 
 def _check_open(here: Visit) -> None:
-    rule = forbidding(here)
+    rule = forbidding(here) if channel() else None
     if rule or not channel():
         raise Closed(rule)
 
@@ -244,6 +245,9 @@ def _wrong(written: Fields) -> dict[str, str]:
             wrong[name] = "day"
         elif field == "site" and not _outside(value):
             wrong[name] = "site"
+    for number in range(_rows(written, "providers")):
+        if not written.get(name := f"providers.{number}.name"):
+            wrong[name] = "blank"  # the warning page names whom the buyer pays
     return wrong
 
 
@@ -269,6 +273,9 @@ def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
         today=today,
         assessment=registration.assess(facts.current(), today),
         door=channel(),
+        closed_by=registration.forbidden(
+            facts.current(), Device.PC, channel().site, today, on_smartphone=False
+        ),
         written=written,
         wrong=wrong or {},
         kinds=list(ChangeKind),

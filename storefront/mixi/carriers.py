@@ -24,16 +24,16 @@ class Carrier(StrEnum):
         return self not in (Carrier.WILLCOM, Carrier.EMOBILE)
 
 
-# WILLCOM and EMOBILE phones name a browser as well, so they are asked for first.
+# Phones of all carriers may name a browser that others use as well, so the browser's name comes last.
 MARKS = (
     (Carrier.WILLCOM, re.compile(r"WILLCOM|DDIPOCKET")),
     (Carrier.EMOBILE, re.compile(r"emobile/|\bHuawei/1\.0|IAC/1\.0 \(H")),
     (Carrier.DOCOMO, re.compile(r"^DoCoMo/")),
-    (Carrier.AU, re.compile(r"^KDDI-|UP\.Browser/")),
     (
         Carrier.SOFTBANK,
         re.compile(r"^(SoftBank|Semulator|Vodafone|Vemulator|J-PHONE|J-EMULATOR|MOT-|MOTEMULATOR)"),
     ),
+    (Carrier.AU, re.compile(r"^KDDI-|UP\.Browser/")),
 )
 
 

@@ -4,6 +4,7 @@ Older handsets read nothing else. What Shift_JIS cannot say goes out as a numeri
 phone that knows the character still shows.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -27,11 +28,16 @@ class MobileRequest(Request):
     def form(self) -> ImmutableMultiDict[str, str]:
         if not (is_from_container(self) and self.mimetype == "application/x-www-form-urlencoded"):
             return super().form
-        return ImmutableMultiDict(_pairs(self.get_data()))
+        # A form comes in the charset of its page.
+        return ImmutableMultiDict(_pairs(self.get_data(), lambda text: text.decode(CODEC, "replace")))
 
     @cached_property
     def args(self) -> MultiDict[str, str]:
-        return ImmutableMultiDict(_pairs(self.query_string)) if is_from_container(self) else super().args
+        return (
+            ImmutableMultiDict(_pairs(self.query_string, _decoded))
+            if is_from_container(self)
+            else super().args
+        )
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -54,14 +60,13 @@ def encoded(text: str) -> bytes:
     return text.translate(TWINS).encode(CODEC, "xmlcharrefreplace")
 
 
-def _pairs(query: bytes) -> Any:
-    """Names and values: addresses are written in UTF-8, forms come in the charset of their page."""
+def _pairs(query: bytes, decoded: Callable[[bytes], str]) -> Any:
     raw = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
-    return [(_decoded(name), _decoded(value)) for name, value in raw]
+    return [tuple(decoded(part.encode("latin-1", "replace")) for part in pair) for pair in raw]
 
 
-def _decoded(text: str) -> str:
-    raw = text.encode("latin-1", "replace")
+def _decoded(raw: bytes) -> str:
+    """Our own addresses are written in UTF-8; whatever else comes is taken for the phone's charset."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

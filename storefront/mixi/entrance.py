@@ -16,6 +16,7 @@ from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visit import Entrance, Notice, Stranger, Visit
 
+START = f"{NAME}.start"
 COOKIE = "start"  # the key of the visit, in the session
 CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
 
@@ -59,7 +60,9 @@ def recognise() -> Visit | None:
 
 
 def is_from_container(asked: Request) -> bool:
-    """Whether a request claims to come through the mobile container."""
+    """Whether a request claims to come through the mobile container; a start address makes like claims."""
+    if asked.endpoint == START:
+        return False
     names = {name for name, _ in parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)}
     return "Authorization" in asked.headers or not names.isdisjoint(CLAIMS)
 
@@ -83,6 +86,7 @@ def _going_on() -> Visit | None:
     opened = starts.find(key, clock.now()) if key else None
     if opened is None:
         return None
+    session.modified = True  # the cookie lasts from the last page, not from the first
     most = MAXIMUM[opened.device]
     return Visit(
         opened.customer, NAME, opened.device, most, PlainLinks(), visit.asked_language(), "mixi.leave"

@@ -63,14 +63,19 @@ class KeyRing:
 
     def _ask(self, name: str, old: _Kept | None) -> _Kept:
         now = monotonic()
-        if len(self._fetched) == FETCHES and now - self._fetched[0] < MINUTE:
-            return old or _Kept(None, now)
-        self._fetched.append(now)
-        for forgotten in [known for known, kept in self._kept.items() if kept.until < now - KEEP_SECONDS]:
-            del self._kept[forgotten]
+        if old is None or old.certificate is None:  # else mixi has published it, and nobody made it up
+            if len(self._fetched) == FETCHES and now - self._fetched[0] < MINUTE:
+                return _Kept(None, now)
+            self._fetched.append(now)
+            self._forget(now)
         certificate, seconds = self._fetch(name, old)
         self._kept[name] = _Kept(certificate, now + seconds)
         return self._kept[name]
+
+    def _forget(self, now: float) -> None:
+        """Names that turned out to be none are not kept for ever."""
+        for name in [name for name, kept in self._kept.items() if not kept.certificate and kept.until < now]:
+            del self._kept[name]
 
     def _fetch(self, name: str, old: _Kept | None) -> tuple[Certificate | None, float]:
         """The certificate as it is published, and for how long to believe so."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storefront.db import transaction
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer
-from storefront.shop.ledger import Entry
+from storefront.shop.ledger import Entry, Kind
 
 OLDEST = 120
 
@@ -42,7 +42,15 @@ def monthly_limit(by_age: Mapping[int, int], born: date, now: datetime) -> int |
 
 
 def spent(session: Session, customer_id: int, now: datetime) -> int:
-    """What a customer has spent since the month began in Japan, less what came back; in any unit."""
+    """What a customer has bought since the month began in Japan, in any unit, less what of it was undone."""
     month = now.astimezone(JAPAN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    amounts = select(func.coalesce(func.sum(Entry.amount), 0))
-    return session.scalar(amounts.where(Entry.customer_id == customer_id, Entry.entered_at >= month)) or 0
+    mine = select(Entry.kind, Entry.key, Entry.amount)
+    entries = session.execute(mine.where(Entry.customer_id == customer_id, Entry.entered_at >= month)).all()
+    bought = {_code(key): amount for kind, key, amount in entries if kind is Kind.SALE}
+    undone = sum(amount for kind, key, amount in entries if kind is not Kind.SALE and _code(key) in bought)
+    return sum(bought.values()) + undone
+
+
+def _code(key: str) -> str:
+    """The payment that an entry is about: its key is what happened, a colon, and the payment's code."""
+    return key.partition(":")[2]

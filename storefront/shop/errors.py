@@ -34,16 +34,16 @@ NOT_OPERATOR = Explanation(
 )
 STALE = Explanation(
     _("This form is out of date."),
-    _("No points were used. Go back to the shelf and choose again."),
+    _("Nothing was paid. Go back to the shelf and choose again."),
 )
 BUSY = Explanation(
     _("The shop cannot answer right now."),
-    _("No points were used by this page. Please try again in a little while."),
+    _("Nothing was paid by this page. Please try again in a little while."),
 )
 BY_STATUS = {
     404: Explanation(_("There is no such page here."), _("It may have been withdrawn.")),
     405: Explanation(_("This page cannot be opened that way."), _("Go to the shelf and follow the links.")),
-    413: Explanation(_("The form was too large."), _("No points were used. Go back and send less.")),
+    413: Explanation(_("The form was too large."), _("Nothing was paid. Go back and send less.")),
     500: Explanation(
         _("Something went wrong on our side."),
         _("Your points and your bag are safe: a purchase counts completely or not at all. Please try again."),

@@ -80,6 +80,7 @@ def required() -> str:
     login = db.session.get(Login, nonce) if nonce else None
     if login is None or login.ended_at or login.opened_at < clock.now() - LONGEST:
         raise NotOperator
+    session.modified = True  # the cookie lasts from the last page, not from the first
     return login.nonce
 
 

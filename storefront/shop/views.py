@@ -109,7 +109,7 @@ def history() -> str:
         "shop/history.html",
         purchases=purchases,
         page=page,
-        page_size=visit.PAGE,
+        page_size=visit.page_size(),
         notices=visit.notices() if page == 0 else (),
     )
 

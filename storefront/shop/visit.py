@@ -19,7 +19,7 @@ from storefront.shop.catalog_file import LANGUAGES
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
-PAGE = 20  # purchases on one page of the history
+PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
 DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
@@ -182,10 +182,16 @@ def keep_language(language: str) -> None:
 
 def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
-    end, customer = (page + 1) * PAGE, current().customer
+    size, customer = page_size(), current().customer
+    end = (page + 1) * size
     sources = (_entrance().purchases, *(door.purchases for door in side_doors()))
     found = [purchase for newest in sources for purchase in newest(customer, end)]
-    return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * PAGE : end]
+    return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
+
+
+def page_size() -> int:
+    """How many purchases a page of the history has on the current device."""
+    return MOBILE_PAGE if current().device is Device.MOBILE else PAGE
 
 
 def refresh(*, thorough: bool = False) -> None:

@@ -1,0 +1,793 @@
+"""The provider takes the money, then tells us: the goods come once, or the money goes back."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from lxml import html
+from sqlalchemy import Connection, event, insert, select, text
+from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
+
+from storefront import clock, reports
+from storefront import db as database
+from storefront.db import db, transaction
+from storefront.external import payments
+from storefront.external.channel import WINDOW
+from storefront.external.payments import Contradiction, ExternalPayment, Notice, Status
+from storefront.external.signing import sealed
+from storefront.mixi.payments import Payment
+from storefront.mixi.payments import Status as MixiStatus
+from storefront.shop import customers, inventory, ledger
+from storefront.shop.ledger import Kind
+from storefront.shop.visit import PAGE
+from tests.external.conftest import (
+    MERCHANT,
+    REFERENCE,
+    SECRET,
+    YEN,
+    Browser,
+    Enter,
+    Outside,
+    answered,
+    limit,
+    notice,
+    tell,
+)
+from tests.street import (
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    HANAKO,
+    TARO,
+    Books,
+    Container,
+    at_once,
+    callback_target,
+    claims,
+    sign,
+    words,
+)
+
+OK = (200, "text/plain", "OK")
+REFUND = (409, "text/plain", "REFUND")
+PAYMENTS = 10
+NOTICES = 8
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def code(hanako: Browser) -> str:
+    """hanako has gone on to pay for an excalibur."""
+    return hanako.leave()
+
+
+@pytest.fixture
+def codes(hanako: Browser) -> list[str]:
+    return [hanako.leave() for _ in range(PAYMENTS)]
+
+
+def untouched(outside: Outside, code: str) -> bool:
+    """Whether nothing has come of a payment yet."""
+    payment = outside.payment(code)
+    kept = (payment.status, payment.settled_at, payment.reference)
+    return kept == (Status.CREATE, None, None) and not outside.grants() and not outside.entries()
+
+
+# Paid
+
+
+def test_a_paid_notice(shop: Flask, code: str, outside: Outside) -> None:
+    """One grant, one entry in yen, both under the payment's key; and OK, as plain text."""
+    answer = tell(shop, notice(code))
+    assert (answered(answer), answer.text) == (OK, "OK")
+    assert outside.grants() == [(f"external:{code}", "excalibur", 1)]
+    assert outside.entries() == [(f"external:{code}", "sale", YEN, "yen")]
+    payment = outside.payment(code)
+    assert (payment.status, payment.reference) == (Status.COMPLETE, REFERENCE)
+    assert payment.settled_at is not None
+
+
+def test_the_goods_are_in_the_bag(shop: Flask, hanako: Browser, code: str) -> None:
+    """What was paid outside lies in the same bag as what was paid in points."""
+    assert 'data-item="excalibur"' not in hanako.get("/inventory").text
+    tell(shop, notice(code))
+    (row,) = html.fromstring(hanako.get("/inventory").text).cssselect('[data-item="excalibur"]')
+    assert row.get("data-quantity") == "1"
+
+
+def test_a_repeated_notice(shop: Flask, code: str, outside: Outside) -> None:
+    """However often the provider says it, it hears OK and the books stay as they were."""
+    tell(shop, notice(code))
+    before = outside.payment(code).settled_at
+    assert {answered(tell(shop, notice(code, off=off))) for off in range(5)} == {OK}
+    assert outside.payment(code).settled_at == before
+    assert (len(outside.grants()), len(outside.entries())) == (1, 1)
+
+
+def test_two_payments_are_two(shop: Flask, hanako: Browser, outside: Outside) -> None:
+    """Each payment is settled by its own notice, for its own buyer."""
+    first, second = hanako.leave(), hanako.leave("lantern")
+    assert tell(shop, notice(second, yen="330")).text == "OK"
+    assert outside.grants() == [(f"external:{second}", "lantern", 1)]
+    assert untouched_but(outside, first, 1)
+    assert tell(shop, notice(first)).text == "OK"
+    assert len(outside.grants()) == 2
+
+
+def untouched_but(outside: Outside, code: str, others: int) -> bool:
+    return outside.status(code) is Status.CREATE and len(outside.grants()) == len(outside.entries()) == others
+
+
+# Exactly once
+
+
+def storm(app: Flask, codes: list[str], settle: Callable[[str], object]) -> int:
+    """Eight notices of each payment, let go at the same moment; how many were answered."""
+    answered: list[str] = []
+
+    def deliver(code: str) -> None:
+        with app.app_context():
+            settle(code)
+            answered.append(code)
+
+    for code in codes:
+        at_once(*[partial(deliver, code)] * NOTICES)
+    return len(answered)
+
+
+def test_one_grant_for_eight_notices(shop: Flask, codes: list[str], outside: Outside) -> None:
+    """10 payments, 8 notices each, over the wire: 80 times OK, 10 grants, 10 entries."""
+
+    def settle(code: str) -> None:
+        assert answered(tell(shop, notice(code))) == OK
+
+    assert storm(shop, codes, settle) == PAYMENTS * NOTICES
+    keys = sorted(f"external:{code}" for code in codes)
+    assert [key for key, _, _ in outside.grants()] == keys
+    assert outside.entries() == [(key, "sale", YEN, "yen") for key in keys]
+
+
+def test_the_naive_version_is_caught(shop: Flask, codes: list[str], outside: Outside) -> None:
+    """Read, decide, then write, with a fresh key each time: the same storm grants too much."""
+    slow = threading.Barrier(NOTICES, timeout=2)
+
+    def naive(code: str) -> None:
+        with Session(db.engine) as session:
+            payment = session.get_one(ExternalPayment, code)
+            due = payment.status is Status.CREATE
+            customer_id, item_id = payment.customer_id, payment.item_id
+        slow.wait()
+        if due:
+            with transaction() as session:
+                session.get_one(ExternalPayment, code).status = Status.COMPLETE
+                key = f"naive:{code}:{threading.get_ident()}"
+                inventory.grant(session, customer_id, item_id, key, datetime.now(UTC))
+
+    storm(shop, codes, naive)
+    assert len(outside.grants()) > PAYMENTS
+
+
+def test_paid_against_cancelled(shop: Flask, codes: list[str], outside: Outside) -> None:
+    """Paid and cancelled at the same moment: one of them, wholly; the other is contradicted."""
+    refused: dict[str, Status] = {}
+
+    def deliver(code: str, outcome: Status) -> None:
+        with shop.app_context():
+            try:
+                payments.settle(Notice(code, REFERENCE, YEN, outcome), clock.now())
+            except Contradiction:
+                refused[code] = outcome
+
+    sides = {Status.COMPLETE, Status.CANCEL}
+    for code in codes:
+        at_once(*[partial(deliver, code, side) for side in sides])
+        assert outside.status(code) is (sides - {refused[code]}).pop()
+    bought = list(refused.values()).count(Status.CANCEL)
+    assert (len(outside.grants()), len(outside.entries())) == (bought, bought)
+
+
+def test_the_last_one_is_sold_once(shop: Flask, enter: Enter, hanako: Browser, outside: Outside) -> None:
+    """Eight buyers have paid for three bundles: three get theirs, five their money."""
+    limit(shop, "fireworks", stock=3)
+    codes = [hanako.leave("fireworks") for _ in range(8)]
+    heard: list[tuple[int, str, str]] = []
+    at_once(
+        *[
+            partial(lambda code: heard.append(answered(tell(shop, notice(code, yen="550")))), code)
+            for code in codes
+        ]
+    )
+    assert (heard.count(OK), heard.count(REFUND)) == (3, 5)
+    assert len(outside.grants()) == len(outside.entries()) == 3
+    assert [outside.status(code) for code in codes].count(Status.REFUND) == 5
+
+
+# Not to be believed
+
+
+def without(name: str) -> Callable[[str], dict[str, str]]:
+    """A signature over all of it, and then a field taken away."""
+
+    def made(code: str) -> dict[str, str]:
+        return {field: value for field, value in notice(code).items() if field != name}
+
+    return made
+
+
+UNBELIEVED: dict[str, Callable[[str], dict[str, str]]] = {
+    "forged": lambda code: notice(code, secret="guessed"),
+    "signed with nothing": lambda code: notice(code, secret=""),
+    "signed with our own key of forms": lambda code: notice(
+        code, secret="a secret of the tests, and of nobody else"
+    ),
+    "signed with mixi's secret": lambda code: notice(code, secret=CONSUMER_SECRET),
+    "signed by another merchant's": lambda code: notice(code, merchant="somebody"),
+    "without merchant": lambda code: notice(code, merchant=None),
+    "another sum": lambda code: {**notice(code), "yen": "1"},
+    "another outcome": lambda code: {**notice(code, outcome="cancelled"), "outcome": "paid"},
+    "another reference": lambda code: {**notice(code), "reference": "X"},
+    "a field more": lambda code: {**notice(code), "note": "x"},
+    "too old": lambda code: notice(code, off=-WINDOW - 2),
+    "of the future": lambda code: notice(code, off=WINDOW + 2),
+    "another moment": lambda code: {**notice(code, off=-WINDOW - 2), "at": notice(code)["at"]},
+    "no moment": without("at"),
+    "no signature": without("signature"),
+    "no sum": without("yen"),
+    "an empty signature": lambda code: {**notice(code), "signature": ""},
+    "a signature in another script": lambda code: {**notice(code), "signature": "灯"},
+    "upper case": lambda code: {**notice(code), "signature": notice(code)["signature"].upper()},
+    "a moment that is none": lambda code: resigned(code, "now"),
+    "a moment in other digits": lambda code: resigned(code, "１２３"),
+    "a moment of many digits": lambda code: resigned(code, "9" * 5000),
+    "nothing at all": lambda code: {},
+}
+
+
+def resigned(code: str, at: str) -> dict[str, str]:
+    """Rightly signed at a moment that is none."""
+    fields = notice(code)
+    said = {name: value for name, value in fields.items() if name not in ("at", "signature")}
+    return sealed(said, SECRET, at)  # type: ignore[arg-type]  # what a careless provider writes
+
+
+@pytest.mark.parametrize("made", UNBELIEVED.values(), ids=UNBELIEVED)
+def test_what_is_not_believed(
+    shop: Flask, code: str, outside: Outside, made: Callable[[str], dict[str, str]]
+) -> None:
+    """Forged, altered, stale or of somebody else: 401, nothing done, and no word that returns money."""
+    answer = tell(shop, made(code))
+    assert (answer.status_code, answer.mimetype) == (401, "text/plain")
+    assert answer.text.split()[0] not in ("OK", "REFUND")
+    assert untouched(outside, code)
+
+
+@pytest.mark.parametrize("off", [-WINDOW + 5, WINDOW - 5])
+def test_within_the_window(shop: Flask, code: str, off: int) -> None:
+    """A clock that is a few minutes off is forgiven."""
+    assert answered(tell(shop, notice(code, off=off))) == OK
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "no payment": {"payment": None},
+    "an empty payment": {"payment": ""},
+    "a long payment": {"payment": "p" * 41},
+    "no reference": {"reference": None},
+    "an empty reference": {"reference": ""},
+    "a long reference": {"reference": "R" * 65},
+    "no sum": {"yen": None},
+    "an empty sum": {"yen": ""},
+    "a negative sum": {"yen": "-110"},
+    "half a yen": {"yen": "110.5"},
+    "a sum in other digits": {"yen": "１１０"},
+    "a sum beyond all sums": {"yen": "1" + "0" * 9},
+    "no outcome": {"outcome": None},
+    "an outcome of mixi's": {"outcome": "10"},
+    "a state of ours": {"outcome": "complete"},
+}
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+def test_a_signature_does_not_make_sense_of_it(
+    shop: Flask, code: str, outside: Outside, changes: dict[str, Any]
+) -> None:
+    """Rightly signed, and yet no notice: 400, nothing done."""
+    answer = tell(shop, notice(code, **changes))
+    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    assert untouched(outside, code)
+
+
+@pytest.mark.parametrize("name", ["payment", "yen", "outcome", "at", "signature", "merchant"])
+@pytest.mark.parametrize("second", ["the same", "another"])
+def test_a_field_twice(shop: Flask, code: str, outside: Outside, name: str, second: str) -> None:
+    """Each field once, so that no two readers read different ones."""
+    fields = notice(code)
+    body = urlencode([*fields.items(), (name, fields[name] if second == "the same" else "1")])
+    answer = tell(
+        shop, {}, input_stream=io.BytesIO(body.encode()), content_type=FORM, content_length=len(body)
+    )
+    assert answer.status_code == 400
+    assert untouched(outside, code)
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def test_only_the_form_is_read(shop: Flask, code: str, outside: Outside) -> None:
+    """A notice in the query, or asked for with GET, is none."""
+    query = urlencode(notice(code))
+    assert shop.test_client().post(f"/external/notices?{query}").status_code == 401
+    assert shop.test_client().get(f"/external/notices?{query}").status_code == 405
+    assert untouched(outside, code)
+
+
+@pytest.mark.parametrize(
+    "unknown", ["nowhere", "external:1", "a b", "灯台", "%00", pytest.param("a\0b", id="with NUL")]
+)
+def test_an_unknown_payment(shop: Flask, code: str, outside: Outside, unknown: str) -> None:
+    """A code that we never made: 404, and no word that returns money or asks to be told again."""
+    answer = tell(shop, notice(unknown))
+    assert (answer.status_code, answer.mimetype) == (404, "text/plain")
+    assert untouched(outside, code)
+
+
+@pytest.mark.parametrize("first", ["nothing", "paid", "cancelled"])
+@pytest.mark.parametrize("yen", ["1", "109", "111", "0", "000000111"])
+def test_another_sum(shop: Flask, code: str, outside: Outside, first: str, yen: str) -> None:
+    """A notice over another sum than ours gives out nothing and changes nothing."""
+    if first != "nothing":
+        assert tell(shop, notice(code, outcome=first)).text == "OK"
+    before = (outside.status(code), outside.grants(), outside.entries())
+    answer = tell(shop, notice(code, yen=yen))
+    assert answer.status_code == 409
+    assert (outside.status(code), outside.grants(), outside.entries()) == before
+
+
+def test_a_wrong_sum_spoils_nothing(shop: Flask, code: str) -> None:
+    """After a notice over a wrong sum the right one is heard as if it were the first."""
+    assert tell(shop, notice(code, yen="1")).status_code == 409
+    assert answered(tell(shop, notice(code))) == OK
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"outcome": "cancelled"}, {"outcome": "paid"}),
+        ({"outcome": "paid"}, {"outcome": "cancelled"}),
+        ({"outcome": "paid"}, {"outcome": "paid", "reference": "ANOTHER"}),
+        ({"outcome": "cancelled"}, {"outcome": "cancelled", "reference": "ANOTHER"}),
+        ({"outcome": "cancelled"}, {"outcome": "paid", "reference": "ANOTHER"}),
+    ],
+)
+def test_contradictions(
+    shop: Flask, code: str, outside: Outside, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    """What was settled stays so; money that is said to have come as well goes back."""
+    assert answered(tell(shop, notice(code, **first))) == OK
+    before = (outside.payment(code).reference, outside.status(code), outside.grants(), outside.entries())
+    for _ in range(2):
+        assert answered(tell(shop, notice(code, **then))) == REFUND
+    after = (outside.payment(code).reference, outside.status(code), outside.grants(), outside.entries())
+    assert after == before
+    assert answered(tell(shop, notice(code, **first))) == OK
+
+
+def test_a_cancelled_notice(shop: Flask, code: str, outside: Outside) -> None:
+    """Nothing is given out and nothing is entered; said again, it is heard again."""
+    for _ in range(3):
+        assert answered(tell(shop, notice(code, outcome="cancelled"))) == OK
+    assert outside.status(code) is Status.CANCEL
+    assert (outside.grants(), outside.entries()) == ([], [])
+
+
+# Sold out in between
+
+
+def test_sold_out_meanwhile(shop: Flask, hanako: Browser, outside: Outside) -> None:
+    """What is not to be had any more is paid back: REFUND is the first word, now and for ever."""
+    code = hanako.leave("fireworks")
+    limit(shop, "fireworks", stock=0)
+    answer = tell(shop, notice(code, yen="550"))
+    assert answered(answer) == REFUND
+    assert answer.text.startswith("REFUND ")
+    assert (outside.grants(), outside.entries()) == ([], [])
+    payment = outside.payment(code)
+    assert (payment.status, payment.refusal, payment.reference) == (Status.REFUND, "sold_out", REFERENCE)
+    limit(shop, "fireworks", stock=5)
+    for _ in range(3):
+        assert answered(tell(shop, notice(code, yen="550"))) == REFUND
+    assert (outside.grants(), outside.status(code)) == ([], Status.REFUND)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"on_sale_until": clock.now() - timedelta(days=1)}, "over"),
+        ({"per_customer": 1}, "limit_reached"),
+    ],
+)
+def test_no_longer_for_sale(
+    shop: Flask, hanako: Browser, outside: Outside, values: dict[str, object], reason: str
+) -> None:
+    """Whatever forbids the sale at the notice, the money goes back and the reason is kept."""
+    first, second = hanako.leave("fireworks"), hanako.leave("fireworks")
+    assert tell(shop, notice(first, yen="550")).text == "OK"
+    limit(shop, "fireworks", **values)
+    assert answered(tell(shop, notice(second, yen="550"))) == REFUND
+    assert outside.payment(second).refusal == reason
+    assert len(outside.grants()) == 1
+
+
+@on_sqlite
+def test_withdrawn_items_and_stopped_shops_keep_their_word(
+    shop: Flask, hanako: Browser, outside: Outside
+) -> None:
+    """What was begun is settled, even if the item has left the shelf meanwhile."""
+    code = hanako.leave()
+    limit(shop, "excalibur", withdrawn=True)
+    assert answered(tell(shop, notice(code))) == OK
+    assert "エクスカリバー" in words(hanako.finish(code).text)
+
+
+# The database does not answer
+
+
+@contextmanager
+def renamed(app: Flask, table: str) -> Iterator[None]:
+    """A table that is not there for a while."""
+    with app.app_context():
+        name = db.engine.dialect.identifier_preparer.quote(table)
+        with db.engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE {name} RENAME TO lost"))
+        try:
+            yield
+        finally:
+            with db.engine.begin() as connection:
+                connection.execute(text(f"ALTER TABLE lost RENAME TO {name}"))
+
+
+@pytest.mark.parametrize("table", ["external_payment", "item", "grant", "entry"])
+def test_a_broken_database(shop: Flask, code: str, outside: Outside, table: str) -> None:
+    """Whichever step of the sale fails: 503, nothing of it stays, and told again it is done wholly."""
+    with renamed(shop, table):
+        answer = tell(shop, notice(code))
+        assert (answer.status_code, answer.mimetype) == (503, "text/plain")
+        assert answer.text.split()[0] not in ("OK", "REFUND")
+    assert untouched(outside, code)
+    assert answered(tell(shop, notice(code))) == OK
+    assert len(outside.grants()) == len(outside.entries()) == 1
+
+
+@contextmanager
+def held(app: Flask, code: str) -> Iterator[None]:
+    """Somebody else holds the payment, and nobody waits long."""
+    with app.app_context():
+        db.engine.dispose()
+
+        @event.listens_for(db.engine, "connect")
+        def hurry(driver: object, record: object) -> None:
+            if db.engine.dialect.name == "postgresql":
+                driver.execute("SET lock_timeout = '100ms'")  # type: ignore[attr-defined]  # psycopg's
+                driver.commit()  # type: ignore[attr-defined]
+
+        with db.engine.connect() as connection, connection.begin():
+            hold(connection, code)
+            yield
+
+
+def hold(connection: Connection, code: str) -> None:
+    mine = ExternalPayment.__table__.c.code == code
+    connection.execute(ExternalPayment.__table__.update().where(mine).values(item_name="held"))  # type: ignore[attr-defined]
+
+
+def test_a_locked_database(shop: Flask, code: str, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the payment is held by somebody else: 503; afterwards the notice is heard."""
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.1)
+    with held(shop, code):
+        assert tell(shop, notice(code)).status_code == 503
+    assert answered(tell(shop, notice(code))) == OK
+    assert len(outside.grants()) == len(outside.entries()) == 1
+
+
+# Two secrets, two doors
+
+
+def test_mixis_signature_opens_nothing_here(shop: Flask, code: str, outside: Outside) -> None:
+    """What mixi signs for the application is no notice of the provider's."""
+    query = urlencode({**claims(HANAKO), "payment": code, "status": "10"})
+    target = f"/external/notices?{query}"
+    unsigned = {name: value for name, value in notice(code).items() if name != "signature"}
+    for fields in (unsigned, {}, notice(code, secret=CONSUMER_SECRET)):
+        answer = shop.test_client().post(target, data=fields, headers=sign("POST", target))
+        assert answer.status_code == 401
+    assert untouched(outside, code)
+
+
+def test_the_providers_secret_opens_nothing_at_mixis(shop: Flask, container: Container, books: Books) -> None:
+    """What the provider could sign is no callback of mixi's."""
+    code = container.start()
+    target = callback_target(code)
+    for key in (CONSUMER_KEY, MERCHANT):
+        headers = sign("GET", target, key=key, secret=SECRET)
+        assert shop.test_client().get(target, headers=headers).status_code == 401
+    assert shop.test_client().get(f"/mixi/callback?{urlencode(notice(code))}").status_code == 401
+    assert (books.grants(), books.status(code)) == (0, MixiStatus.CREATE)
+
+
+@pytest.mark.changed(external_provider_url="", external_merchant="", external_secret=None)
+@pytest.mark.parametrize("merchant", ["", MERCHANT, None])
+@pytest.mark.parametrize("secret", ["", "None"])
+def test_without_a_secret_nobody_is_believed(
+    app: Flask, outside: Outside, merchant: str | None, secret: str
+) -> None:
+    """A shop whose provider was taken out of the settings believes no notice, not even one under ''."""
+    code = begun(app)
+    answer = tell(app, notice(code, secret=secret, merchant=merchant))
+    assert answer.status_code == 401
+    assert untouched(outside, code)
+
+
+def begun(app: Flask, **changed: object) -> str:
+    """A payment of hanako's, made while there was a provider."""
+    with app.app_context():
+        who = customers.identify("mixi", HANAKO, clock.now())
+        with transaction() as session:
+            session.execute(insert(ExternalPayment).values(row(who.id, 0, clock.now()) | changed))
+    return "e00"
+
+
+def row(customer_id: int, number: int, at: datetime) -> dict[str, object]:
+    return {
+        "code": f"e{number:02}",
+        "customer_id": customer_id,
+        "item_id": "excalibur",
+        "item_name": "excalibur",
+        "yen": YEN,
+        "status": Status.CREATE,
+        "created_at": at,
+    }
+
+
+# The buyer returns
+
+
+def finished(shop: Flask, hanako: Browser, state: str) -> str:
+    """A payment in one of its four states."""
+    code = hanako.leave("fireworks")
+    if state == "refund":
+        limit(shop, "fireworks", stock=0)
+    if state != "create":
+        tell(shop, notice(code, yen="550", outcome="cancelled" if state == "cancel" else "paid"))
+    return code
+
+
+SAID = {
+    "create": ("The provider has told us nothing yet.", "決済会社からの連絡がまだ届いていません"),
+    "complete": ("is in your bag.", "かばんに入りました"),
+    "cancel": ("You cancelled the purchase.", "キャンセルしました"),
+    "refund": ("The provider pays your money back. Sold out.", "返金"),
+}
+
+
+@pytest.mark.parametrize("state", SAID)
+def test_the_finish_page_says_how_it_stands(
+    shop: Flask, hanako: Browser, outside: Outside, state: str
+) -> None:
+    """Our state of the payment, in both languages; opening the page changes nothing."""
+    code = finished(shop, hanako, state)
+    before = (outside.status(code), outside.grants(), outside.entries())
+    english, japanese = (hanako.finish(code, lang=lang, outcome="paid") for lang in ("en", "ja"))
+    assert (english.status_code, f'data-state="{state}"' in english.text) == (200, True)
+    assert SAID[state][0] in words(english.text)
+    assert SAID[state][1] in words(japanese.text)
+    assert code in words(english.text)
+    assert "points" not in words(english.text).lower()
+    assert "ポイント" not in words(japanese.text)
+    assert (outside.status(code), outside.grants(), outside.entries()) == before
+
+
+@pytest.mark.parametrize("state", SAID)
+def test_the_finish_page_is_its_owners(shop: Flask, hanako: Browser, enter: Enter, state: str) -> None:
+    """taro learns nothing of hanako's payment, not even that there is one."""
+    code = finished(shop, hanako, state)
+    taro = enter(who=TARO)
+    there, nowhere = taro.finish(code), taro.finish("nowhere")
+    assert (there.status_code, nowhere.status_code) == (404, 404)
+    assert words(there.text) == words(nowhere.text)
+    assert shop.test_client().get(f"/external/payments/{code}").status_code == 401
+
+
+@pytest.mark.parametrize("code", ["nowhere", "%00", "a%00b", "x" * 2000, "%F0%9F%97%BC"])
+def test_codes_that_are_none(hanako: Browser, code: str) -> None:
+    """An address with no payment's code in it is no page."""
+    assert hanako.finish(code).status_code == 404
+
+
+def test_looking_again(shop: Flask, hanako: Browser, code: str) -> None:
+    """Who is back before the notice finds a way to look again, in the language of the visit."""
+    page = hanako.finish(code, lang="en")
+    (again,) = [
+        link for link in html.fromstring(page.text).cssselect("main a") if "external" in str(link.get("href"))
+    ]
+    assert again.get("href") == f"/external/payments/{code}?lang=en"
+    tell(shop, notice(code))
+    assert "is in your bag" in words(hanako.get(str(again.get("href"))).text)
+
+
+# The history
+
+
+NOON = datetime(2027, 1, 31, 3, tzinfo=UTC)
+MIXED = 45
+
+
+@pytest.fixture
+def mixed(shop: Flask) -> list[str]:
+    """45 purchases, some for points and some for yen, several in one moment; the codes, newest first."""
+    at = {number: NOON - timedelta(minutes=number // 3) for number in range(MIXED)}
+    yen = {number for number in at if number % 2 or number in (2, 8, 20, 40)}
+    with shop.app_context():
+        who = customers.identify("mixi", HANAKO, NOON)
+        other = customers.identify("mixi", TARO, NOON)
+        with transaction() as session:
+            done = {"status": Status.COMPLETE, "reference": REFERENCE}
+            rows = [
+                row(who.id, number, at[number] - timedelta(hours=1)) | done | {"settled_at": at[number]}
+                for number in yen
+            ]
+            session.execute(insert(ExternalPayment), rows)
+            begun_by_taro = row(other.id, 99, NOON)
+            session.execute(insert(ExternalPayment), [begun_by_taro])
+            cancelled = {"status": MixiStatus.CANCEL, "is_test": False, "language": "ja"}
+            points = [
+                {
+                    "point_code": f"m{number:02}",
+                    "customer_id": who.id,
+                    "owner_id": HANAKO,
+                    "item_id": "excalibur",
+                    "item_name": "excalibur",
+                    "points": 100,
+                    "created_at": at[number] - timedelta(hours=2),
+                    "settled_at": at[number],
+                    **cancelled,
+                }
+                for number in sorted(at.keys() - yen)
+            ]
+            session.execute(insert(Payment), points)
+    return [f"{'e' if number in yen else 'm'}{number:02}" for number in at]
+
+
+def shown(page: TestResponse) -> list[str]:
+    assert page.status_code == 200
+    rows = html.fromstring(page.text).cssselect("[data-payment]")
+    return [str(row.get("data-payment")) for row in rows]
+
+
+@pytest.mark.usefixtures("api")
+def test_the_history_is_one(hanako: Browser, mixed: list[str]) -> None:
+    """45 purchases at two counters, twenty on a page: the newest first, none twice, none missing."""
+    pages = [shown(hanako.get("/history", page=str(number))) for number in range(4)]
+    assert [len(page) for page in pages] == [PAGE, PAGE, 5, 0]
+    listed = [code for page in pages for code in page]
+    assert sorted(listed) == sorted(mixed)
+    minutes = [int(code[1:]) // 3 for code in listed]
+    assert minutes == sorted(minutes)
+    assert [shown(hanako.get("/history", page=str(number))) for number in range(4)] == pages
+
+
+@pytest.mark.usefixtures("api")
+def test_the_history_goes_on_by_its_own_links(hanako: Browser, mixed: list[str]) -> None:
+    """Older, older, and no further; every purchase is met on the way."""
+    met, path = [], "/history"
+    for _ in range(10):
+        page = hanako.get(path)
+        met += shown(page)
+        links = html.fromstring(page.text).cssselect(".pages a")
+        older = [str(link.get("href")) for link in links]
+        later = [address for address in older if number_of(address) > number_of(path)]
+        if not later:
+            break
+        (path,) = later
+    assert sorted(met) == sorted(mixed)
+
+
+def number_of(address: str) -> int:
+    return int(address.partition("page=")[2].partition("&")[0] or 0)
+
+
+STATES = {
+    "create": ("Not confirmed", "Nothing was paid yet."),
+    "complete": ("Bought", ""),
+    "cancel": ("Cancelled", ""),
+    "refund": ("Not delivered, paid back", ""),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_history_speaks_of_yen(shop: Flask, hanako: Browser, state: str) -> None:
+    """A purchase for yen is told in yen, and never in words about points."""
+    code = finished(shop, hanako, state)
+    (row,) = html.fromstring(hanako.get("/history", lang="en").text).cssselect("[data-payment]")
+    told = " ".join(row.text_content().split())
+    assert (row.get("data-payment"), row.get("data-state")) == (code, state)
+    assert "550 yen" in told
+    assert all(fact in told for fact in STATES[state])
+    assert "point" not in told.lower()
+    (japanese,) = html.fromstring(hanako.get("/history", lang="ja").text).cssselect("[data-payment]")
+    assert "550円" in japanese.text_content()
+    assert "ポイント" not in japanese.text_content()
+    assert "pt" not in japanese.text_content()
+
+
+@pytest.mark.usefixtures("api")
+def test_what_was_left_leaves_the_history(app: Flask, enter: Enter, shop: Flask) -> None:
+    """A payment that nobody finished is out of the way after a day, and still settled if it is paid."""
+    code = begun(app, created_at=clock.now() - timedelta(days=1, minutes=1))
+    hanako = enter()
+    assert shown(hanako.get("/history")) == []
+    assert answered(tell(app, notice(code))) == OK
+    assert shown(hanako.get("/history")) == [code]
+
+
+# The book
+
+
+def test_units_are_not_added_up(shop: Flask, hanako: Browser, container: Container) -> None:
+    """Points and yen are sums of their own, on the list as in the totals."""
+    for _ in range(2):
+        assert tell(shop, notice(hanako.leave())).text == "OK"
+    assert container.callback(container.start()).text == "OK"
+    with shop.app_context():
+        totals = {(total.kind, total.unit): (total.count, total.amount) for total in ledger.totals()}
+        printed, listed = io.StringIO(), io.StringIO()
+        reports.totals(printed, True, None, None)
+        reports.book(listed, True, None, None)
+    assert totals[Kind.SALE, "yen"] == (2, 2 * YEN)
+    assert totals[Kind.SALE, "point"] == (1, 100)
+    assert {unit for _, unit in totals} == {"yen", "point"}
+    lines = printed.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("all,")] == ["all,1,100,point", "all,2,220,yen"]
+    assert sum(line.count(",yen,external:") for line in listed.getvalue().splitlines()) == 2
+
+
+# Secrets
+
+
+def test_secrets_stay_secret(
+    capfd: pytest.CaptureFixture[str], shop: Flask, hanako: Browser, outside: Outside
+) -> None:
+    """No log line, page or answer carries the shared secret or a signature, whatever happens to a notice."""
+    code, spent = hanako.leave(), hanako.leave("fireworks")
+    limit(shop, "fireworks", stock=0)
+    notices = [
+        *(made(code) for made in UNBELIEVED.values()),
+        notice(code, yen="1"),
+        notice("nowhere"),
+        notice(code, outcome="?"),
+        notice(spent, yen="550"),
+        notice(code),
+        notice(code, outcome="cancelled"),
+    ]
+    with capture_logs() as logged:
+        told = [tell(shop, fields).text for fields in notices]
+        with renamed(shop, "external_payment"):
+            told.append(tell(shop, notice(code)).text)
+    pages = [hanako.finish(code), hanako.get("/history"), hanako.warning(), hanako.get("/legal")]
+    written = [str(logged), *told, *(page.text for page in pages), *capfd.readouterr(), repr(shop.extensions)]
+    assert len(logged) >= 10
+    for fields in notices:
+        signature = fields.get("signature", "")
+        assert len(signature) < 64 or not any(signature in text for text in written)
+    assert not any(SECRET in text for text in written)
+    with shop.app_context():
+        stored = [str(tuple(found)) for found in db.session.execute(select(ExternalPayment.__table__))]
+    assert stored
+    assert not any(notice(code)["signature"] in text for text in stored)

@@ -1,0 +1,383 @@
+"""The certificates of mixi itself: held by the operator, or fetched by name and kept for a while."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from flask import Flask
+from structlog.testing import capture_logs
+
+from storefront.config import Settings
+from storefront.mixi import client
+from storefront.mixi import keys as keyring
+from storefront.mixi.atom import MAX_BYTES
+from storefront.mixi.keys import FETCHES, KEEP_SECONDS, MISS_SECONDS, KeyRing
+from storefront.sandbox import keys
+from storefront.sandbox.keys import KeyPair
+from tests.street import Browser, at_once, start_address
+from tests.wire import Wire
+
+MIXI = "https://keys.mixi.test"
+ADDRESS = f"{MIXI}/certificates/{{name}}.pem"
+
+
+@dataclass
+class Publisher:
+    """Where mixi publishes its certificates."""
+
+    shown: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    status: str = ""  # says something else than it has
+    pause: Callable[[], object] = lambda: None
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        name = environ["PATH_INFO"].removeprefix("/certificates/").removesuffix(".pem")
+        self.asked.append(name)
+        self.pause()
+        found = self.shown.get(name)
+        status = self.status or ("200 OK" if found is not None else "404 NOT FOUND")
+        location = [("Location", f"{MIXI}/certificates/pc.pem")] if status.startswith("3") else []
+        start_response(status, [("Content-Type", "application/x-pem-file"), *location])
+        return [found or b"no such certificate"]
+
+
+class Clock:
+    """The seconds that the ring of keys counts."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KeyPair]:
+    folder = tmp_path_factory.mktemp("keys")
+    return {name: keys.keep(folder, name) for name in ("pc", "pc_2")}
+
+
+@pytest.fixture
+def publisher(pairs: dict[str, KeyPair]) -> Publisher:
+    return Publisher({"pc": pairs["pc"].pem})
+
+
+@pytest.fixture
+def wire(publisher: Publisher) -> Wire:
+    return Wire(publisher)
+
+
+@pytest.fixture
+def ring(wire: Wire) -> KeyRing:
+    http = client.session()
+    http.mount(MIXI, wire)
+    return KeyRing({}, ADDRESS, http)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(keyring, "monotonic", clock)
+    return clock
+
+
+def test_fetched_once_and_kept(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """A certificate is asked for when its name is first seen, and not again for an hour."""
+    for _ in range(5):
+        assert ring.get("pc") == pairs["pc"].certificate
+        clock.now += KEEP_SECONDS / 5 - 1
+    assert publisher.asked == ["pc"]
+    clock.now += KEEP_SECONDS
+    assert ring.get("pc") == pairs["pc"].certificate
+    assert publisher.asked == ["pc", "pc"]
+
+
+def test_a_new_key_needs_no_restart(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """mixi signs with another key from today: its certificate is there at its first use."""
+    assert ring.get("pc")
+    publisher.shown["pc_2"] = pairs["pc_2"].pem
+    assert ring.get("pc_2") == pairs["pc_2"].certificate
+    assert publisher.asked == ["pc", "pc_2"]
+
+
+@pytest.mark.parametrize("later", ["withdrawn", "replaced"])
+def test_an_old_key_is_forgotten(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
+) -> None:
+    """An hour after mixi has withdrawn a certificate, or put another in its place, it vouches for nothing."""
+    assert ring.get("pc")
+    other = pairs["pc_2"]
+    publisher.shown = {"pc": other.pem} if later == "replaced" else {}
+    clock.now += KEEP_SECONDS - 1
+    assert ring.get("pc") == pairs["pc"].certificate
+    clock.now += 2
+    assert ring.get("pc") == (other.certificate if later == "replaced" else None)
+
+
+def test_what_nobody_asks_for_takes_no_room(ring: KeyRing, publisher: Publisher, clock: Clock) -> None:
+    """Names that were made up are gone from memory some time after."""
+    for number in range(50):
+        ring.get(f"made-up-{number}")
+        clock.now += 60
+    clock.now += 2 * KEEP_SECONDS
+    ring.get("pc")
+    assert len(ring._kept) == 1
+
+
+def test_a_miss_is_remembered(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """A name that mixi does not know is asked for once a minute at most, and found when it is known."""
+    for _ in range(3):
+        assert ring.get("pc_2") is None
+    publisher.shown["pc_2"] = pairs["pc_2"].pem
+    clock.now += MISS_SECONDS - 1
+    assert ring.get("pc_2") is None
+    assert publisher.asked == ["pc_2"]
+    clock.now += 2
+    assert ring.get("pc_2") == pairs["pc_2"].certificate
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "../pc", "pc/..", "a b", "pc\n", "pc%2F", "pc?x", "pc#x", "{name}", "灯台", "pc\0", "x" * 65, "a@b"],
+)
+def test_odd_names_are_never_asked_for(ring: KeyRing, publisher: Publisher, name: str) -> None:
+    """What cannot be the name of a key leads to no request."""
+    assert ring.get(name) is None
+    assert publisher.asked == []
+
+
+def test_made_up_names_cost_little(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """Ten questions a minute, however many names are made up; what is known goes on, the rest later."""
+    publisher.shown["pc_2"] = pairs["pc_2"].pem
+    assert ring.get("pc")
+    for number in range(100):
+        assert ring.get(f"made-up-{number}") is None
+    assert len(publisher.asked) == FETCHES
+    assert ring.get("pc") == pairs["pc"].certificate
+    assert ring.get("pc_2") is None
+    assert len(publisher.asked) == FETCHES
+    clock.now += 61
+    assert ring.get("pc_2") == pairs["pc_2"].certificate
+
+
+def test_a_flood_does_not_push_out_what_is_known(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """However long names are made up, the certificate mixi published last goes on."""
+    assert ring.get("pc")
+    for minute in range(3 * 60):
+        clock.now += 60
+        for number in range(FETCHES):
+            ring.get(f"made-up-{minute}-{number}")
+        assert ring.get("pc") == pairs["pc"].certificate, f"after {minute} minutes"
+
+
+@pytest.mark.parametrize(
+    "failure", [requests.ConnectTimeout(), requests.ReadTimeout(), requests.ConnectionError(), OSError(), 503]
+)
+def test_mixi_does_not_answer(
+    ring: KeyRing,
+    wire: Wire,
+    publisher: Publisher,
+    clock: Clock,
+    pairs: dict[str, KeyPair],
+    failure: Exception | int,
+) -> None:
+    """What was known stays known while mixi is away; what was not is asked for again a minute later."""
+    assert ring.get("pc")
+    clock.now += KEEP_SECONDS + 1
+    if isinstance(failure, Exception):
+        wire.broken = failure
+    else:
+        publisher.status = f"{failure} UNAVAILABLE"
+    with capture_logs() as lines:
+        for _ in range(3):
+            assert ring.get("pc") == pairs["pc"].certificate
+            assert ring.get("pc_2") is None
+    assert [(line["event"], line["key"]) for line in lines] == [
+        ("certificate not fetched", "pc"),
+        ("certificate not fetched", "pc_2"),
+    ]
+    wire.broken, publisher.status = None, ""
+    publisher.shown = {"pc": pairs["pc_2"].pem, "pc_2": pairs["pc_2"].pem}
+    clock.now += MISS_SECONDS + 1
+    assert ring.get("pc_2") == ring.get("pc") == pairs["pc_2"].certificate
+
+
+def curve() -> bytes:
+    """A certificate of a key that is not RSA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pc")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    dated = made.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    return dated.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda pem: b"",
+        lambda pem: b"<html>mixi</html>",
+        lambda pem: bytes(range(256)),
+        lambda pem: pem[: len(pem) // 2],
+        lambda pem: pem.replace(b"CERTIFICATE", b"PUBLIC KEY"),
+        lambda pem: curve(),
+        lambda pem: b"\n" * MAX_BYTES + pem,
+    ],
+    ids=["empty", "page", "bytes", "half", "label", "curve", "huge"],
+)
+def test_what_is_no_certificate(
+    ring: KeyRing,
+    publisher: Publisher,
+    clock: Clock,
+    pairs: dict[str, KeyPair],
+    spoil: Callable[[bytes], bytes],
+) -> None:
+    """An answer that is no certificate of an RSA key, or too long for one, vouches for nobody."""
+    publisher.shown["pc"] = spoil(pairs["pc"].pem)
+    assert ring.get("pc") is None
+    assert ring.get("pc") is None
+    assert publisher.asked == ["pc"]
+    publisher.shown["pc"] = pairs["pc"].pem
+    clock.now += MISS_SECONDS + 1
+    assert ring.get("pc") == pairs["pc"].certificate
+
+
+@pytest.mark.parametrize("status", ["301 MOVED", "302 FOUND", "307 TEMPORARY", "404 NOT FOUND", "500 ERROR"])
+def test_only_a_plain_answer_counts(ring: KeyRing, publisher: Publisher, status: str) -> None:
+    """A redirect is not followed, and a certificate under an error is none."""
+    publisher.shown["pc_2"] = publisher.shown["pc"]
+    publisher.status = status
+    assert ring.get("pc_2") is None
+    assert publisher.asked == ["pc_2"]
+
+
+def test_eight_at_once_ask_once(ring: KeyRing, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
+    """Whoever comes while the certificate is on its way waits for it."""
+    first, others = threading.Event(), threading.Event()
+
+    def pause() -> None:
+        first.set()
+        others.wait(5)
+
+    def late() -> None:
+        first.wait(5)
+        others.set()
+        ring.get("pc")
+
+    publisher.pause = pause
+    found: list[object] = []
+    at_once(*[lambda: found.append(ring.get("pc"))] * 7, late)
+    assert publisher.asked == ["pc"]
+    assert found == [pairs["pc"].certificate] * 7
+
+
+def test_what_the_operator_holds_comes_first(
+    publisher: Publisher, ring: KeyRing, pairs: dict[str, KeyPair]
+) -> None:
+    """A certificate in the settings is never asked for, whatever mixi publishes by its name."""
+    pinned = KeyRing({"pc": pairs["pc_2"].certificate}, ADDRESS, ring.http)
+    assert pinned.get("pc") == pairs["pc_2"].certificate
+    assert publisher.asked == []
+
+
+@pytest.mark.parametrize(
+    ("pinned", "address", "able"), [(False, "", False), (True, "", True), (False, ADDRESS, True)]
+)
+def test_whether_anybody_can_be_believed(
+    pairs: dict[str, KeyPair], pinned: bool, address: str, able: bool
+) -> None:
+    """Without a certificate and without an address there is nobody to believe, and nobody to ask."""
+    held = {"pc": pairs["pc"].certificate} if pinned else {}
+    ring = KeyRing(held, address, requests.Session())
+    assert bool(ring) is able
+    if not address:
+        assert ring.get("pc_2") is None
+
+
+@pytest.mark.changed(mixi_certificate_url=ADDRESS)
+def test_a_start_address_under_a_published_key(
+    app: Flask, publisher: Publisher, pairs: dict[str, KeyPair]
+) -> None:
+    """The shop fetches the key of a start address by itself, and the next one, without a restart."""
+    app.extensions["http"].mount(MIXI, Wire(publisher))
+    browser = Browser(app)
+    assert browser.get(start_address(pairs["pc"])).status_code == 303
+    assert browser.get(start_address(pairs["pc_2"])).status_code == 401
+    publisher.shown["pc_3"] = pairs["pc_2"].pem
+    renamed = KeyPair("pc_3", pairs["pc_2"].private, pairs["pc_2"].certificate, Path())
+    assert browser.get(start_address(renamed)).status_code == 303
+    assert publisher.asked == ["pc", "pc_2", "pc_3"]
+
+
+@pytest.mark.changed(mixi_certificate_url=ADDRESS)
+def test_only_what_names_mixi_asks_mixi(app: Flask, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
+    """An address that is stale, or not in mixi's name, is refused before its key is fetched."""
+    app.extensions["http"].mount(MIXI, Wire(publisher))
+    stale = start_address(pairs["pc"], at=-700)
+    for address in (stale, start_address(pairs["pc"]).replace("=mixi.jp", "=another")):
+        assert Browser(app).get(address).status_code == 401
+    assert publisher.asked == []
+
+
+BARE = {
+    "secret_key": "thirty-two characters, or rather more",
+    "public_url": "http://shop.test",
+    "mixi_app_id": "1",
+    "mixi_consumer_key": "k",
+    "mixi_consumer_secret": "s",
+    "mixi_container_url": "http://ma.mixi.net/1/",
+    "mixi_platform_hosts": "mixi.net",
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("", ""),
+        ("https://mixi.test/certificates/{name}.pem", ""),
+        ("https://mixi.test/{name}/certificate", ""),
+        ("http://127.0.0.1:8001/{name}", ""),
+        ("http://[::1]:8001/{name}", ""),
+        ("http://localhost/{name}", ""),
+        ("http://mixi.test/{name}", "must be https"),
+        ("http://127.0.0.1.mixi.test/{name}", "must be https"),
+        ("http://localhost@mixi.test/{name}", "must be https"),
+        ("https://mixi.test/certificate", "{name} once"),
+        ("https://mixi.test/{name}/{name}", "{name} once"),
+        ("https://mixi.test/?key={name}", "{name} once"),
+        ("https://mixi.test/{name}?v=1", "{name} once"),
+        ("https://mixi.test/{name}#x", "{name} once"),
+        ("https://{name}.mixi.test/", "{name} once"),
+        ("ftp://mixi.test/{name}", "http or https"),
+        ("mixi.test/{name}", "http or https"),
+    ],
+)
+def test_where_certificates_may_come_from(address: str, reason: str) -> None:
+    """Over TLS, unless it is this very machine; with the key's name in one place of the path."""
+    values = {**BARE, "mixi_certificate_url": address}
+    if not reason:
+        assert Settings.model_validate(values).mixi_certificate_url == address
+        return
+    with pytest.raises(ValueError, match="mixi_certificate_url") as error:
+        Settings.model_validate(values)
+    assert reason in str(error.value)

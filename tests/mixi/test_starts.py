@@ -1,0 +1,523 @@
+"""Visits from PC and smartphone: a signed address opens one, once, and a cookie carries it on."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from flask import Flask
+from itsdangerous import TimestampSigner
+from lxml import html
+from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
+
+from storefront import clock, create_app
+from storefront.config import Settings
+from storefront.db import db, transaction
+from storefront.mixi.signing import PublisherClient
+from storefront.mixi.starts import Start
+from storefront.sandbox import keys
+from storefront.sandbox.keys import KeyPair
+from tests.street import (
+    APP_ID,
+    HANAKO,
+    PLATFORM,
+    SHOP,
+    TARO,
+    Books,
+    Browser,
+    Container,
+    ScriptedApi,
+    at_once,
+    claims,
+    form_to,
+    sign,
+    start_address,
+    words,
+)
+
+NAME = "pc_20991231"
+SAFE = "https://shop.test"
+DEVICES = ["pc", "smartphone"]
+PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]
+VISIT = 1800  # seconds, as the settings have it unless told otherwise
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    """Another key, by the same name."""
+    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
+
+
+@pytest.fixture
+def settings(settings: Settings, pair: KeyPair) -> Settings:
+    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
+
+
+@pytest.fixture
+def browser(app: Flask, api: ScriptedApi) -> Browser:
+    return Browser(app)
+
+
+def opened(app: Flask) -> int:
+    """How many visits were ever opened."""
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(Start)) or 0
+
+
+def copied(app: Flask, browser: Browser) -> Browser:
+    """Another browser with the first one's cookie."""
+    other = Browser(app)
+    cookie = browser.client.get_cookie("visit", "shop.test")
+    assert cookie
+    other.client.set_cookie("visit", cookie.value, domain="shop.test")
+    return other
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_start_address_opens_a_visit(browser: Browser, pair: KeyPair, device: str) -> None:
+    """mixi says who looks and on what, and the shelf is theirs."""
+    answer = browser.get(start_address(pair, device))
+    assert (answer.status_code, answer.location) == (303, f"{SHOP}/")
+    page = browser.get("/")
+    assert page.status_code == 200
+    assert f'<body class="{device}">' in page.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "secure"),
+    [
+        pytest.param(SHOP, "", id="http"),
+        pytest.param(SAFE, True, id="https", marks=pytest.mark.changed(public_url=SAFE, visit_seconds=600)),
+    ],
+)
+def test_the_cookie(app: Flask, settings: Settings, pair: KeyPair, origin: str, secure: object) -> None:
+    """Out of reach of scripts and of other sites' forms, over TLS only where there is TLS, and soon over."""
+    answer = Browser(app, origin).get(start_address(pair, origin=origin))
+    cookie = SimpleCookie(answer.headers["Set-Cookie"])["visit"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Lax", secure)
+    assert (cookie["domain"], cookie["path"]) == ("", "/")
+    left = parsedate_to_datetime(cookie["expires"]) - datetime.now(UTC)
+    assert abs(left.total_seconds() - settings.visit_seconds) < 10
+    assert HANAKO not in cookie.value
+
+
+def test_links_are_plain(browser: Browser, pair: KeyPair) -> None:
+    """On our own domain every link and form is a path, and every link leads to a page."""
+    browser.get(start_address(pair))
+    for path in PAGES:
+        page = html.fromstring(browser.get(path).text)
+        for form in page.forms:
+            assert str(form.action).startswith("/"), form.action
+        for link in page.iter("a"):
+            assert str(link.get("href")).startswith("/"), link.get("href")
+            assert browser.get(str(link.get("href"))).status_code == 200
+
+
+def test_the_language_goes_on(browser: Browser, pair: KeyPair) -> None:
+    """A start address may ask for a language, which every link then carries."""
+    answer = browser.get(start_address(pair, lang="en"))
+    assert answer.location == f"{SHOP}/?lang=en"
+    assert 'href="/items/loaf?lang=en"' in browser.get(answer.location).text
+
+
+@pytest.mark.parametrize("device", ["mobile", *DEVICES])
+def test_what_a_device_may_pay(
+    container: Container, browser: Browser, books: Books, pair: KeyPair, device: str
+) -> None:
+    """9,800 points are paid on a PC and nowhere else; 4,800 everywhere."""
+    here: Container | Browser = container
+    if device != "mobile":
+        here = browser
+        browser.get(start_address(pair, device))
+    page = words(here.get("/items/telescope").text)
+    assert ("購入する 9,800pt" in page) == (device == "pc")
+    assert ("パソコンで購入できます" in page) == (device != "pc")
+    assert "購入する 4,800pt" in words(here.get("/items/coat").text)
+    # The form is hanako's own, and good: it was made on her PC.
+    desk = Browser(browser.client.application)
+    desk.get(start_address(pair, "pc"))
+    form = form_to(desk.get("/items/telescope").text, "/mixi/payments")
+    answer = here.post("/mixi/payments", form)
+    assert answer.status_code == (302 if device == "pc" else 409)
+    assert books.payments() == (1 if device == "pc" else 0)
+    if device != "pc":
+        assert "お支払いは発生していません" in words(answer.text)
+
+
+def test_the_viewer_visits(browser: Browser, container: Container, pair: KeyPair) -> None:
+    """Whose page the app stands on and who looks at it may be two: the bag is the one's who looks."""
+    container.callback(container.start("loaf"))
+    browser.get(start_address(pair, viewer=HANAKO, opensocial_owner_id=TARO))
+    assert 'data-item="loaf"' in browser.get("/inventory").text
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_address_is_good_once(app: Flask, browser: Browser, pair: KeyPair, device: str) -> None:
+    """Whoever has seen an address that was used has nothing; its own browser may reload it."""
+    address = start_address(pair, device)
+    assert browser.get(address).status_code == 303
+    other = Browser(app)
+    answer = other.get(address)
+    assert answer.status_code == 401
+    assert "確認できませんでした" in answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert other.get("/inventory").status_code == 401
+    again = browser.get(address)
+    assert (again.status_code, again.location) == (303, f"{SHOP}/")
+    assert browser.get("/inventory").status_code == 200
+    assert opened(app) == 1
+
+
+def test_an_address_in_somebody_elses_browser(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """hanako's used address does not make taro's browser hers, nor end his visit."""
+    address = start_address(pair)
+    browser.get(address)
+    other = Browser(app)
+    other.get(start_address(pair, "smartphone", TARO))
+    assert other.get(address).status_code == 401
+    assert 'class="smartphone"' in other.get("/inventory").text
+
+
+def test_two_at_one_screen(browser: Browser, container: Container, pair: KeyPair) -> None:
+    """Whoever opened the app last is who looks."""
+    container.callback(container.start("loaf"))
+    browser.get(start_address(pair))
+    assert 'data-item="loaf"' in browser.get("/inventory").text
+    browser.get(start_address(pair, viewer=TARO))
+    assert 'data-item="loaf"' not in browser.get("/inventory").text
+
+
+def test_logging_out(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """After it neither the cookie, copied before, nor the address leads back in."""
+    address = start_address(pair)
+    browser.get(address)
+    other = copied(app, browser)
+    assert other.get("/inventory").status_code == 200
+    left = browser.press("/", "/mixi/leave")
+    assert left.status_code == 200
+    assert f'href="{PLATFORM}/ma/{APP_ID}/"' in left.text
+    assert "data-item" not in left.text
+    for who in (browser, other):
+        assert who.get("/inventory").status_code == 401
+        assert who.get(address).status_code == 401
+        assert who.get("/inventory").status_code == 401
+    assert browser.get(start_address(pair)).status_code == 303
+    assert browser.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "x", "taro's", "for buying"])
+def test_logging_out_needs_our_form(app: Flask, browser: Browser, pair: KeyPair, token: str) -> None:
+    """Nobody is logged out by a form that is not their own."""
+    browser.get(start_address(pair))
+    other = Browser(app)
+    other.get(start_address(pair, viewer=TARO))
+    if token == "taro's":
+        token = form_to(other.get("/").text, "/mixi/leave")["token"]
+    elif token == "for buying":
+        token = form_to(browser.get("/items/loaf").text, "/mixi/payments")["token"]
+    assert browser.post("/mixi/leave", {"token": token}).status_code == 400
+    assert browser.get("/mixi/leave").status_code == 405
+    assert browser.get("/inventory").status_code == 200
+
+
+def test_the_container_has_no_log_out(container: Container) -> None:
+    """There is no visit to end where every request says who asks."""
+    assert "/mixi/leave" not in container.get("/").text
+    assert "mixi%2Fleave" not in container.get("/").text
+
+
+Forge = Callable[[KeyPair, KeyPair], str]  # from the key and another by the same name to an address
+
+OAUTH = [
+    "oauth_consumer_key",
+    "oauth_nonce",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_timestamp",
+    "xoauth_signature_publickey",
+]
+SIGNED = [*OAUTH, "oauth_version", "opensocial_app_id", "opensocial_owner_id", "opensocial_viewer_id"]
+
+
+def made(at: int = 0, **changes: Any) -> Forge:
+    """Rightly signed, for what it says."""
+    return lambda pair, other: start_address(pair, at=at, **changes)
+
+
+def changed(name: str, value: str = "another") -> Forge:
+    """Another value for one of its parameters."""
+
+    def forge(pair: KeyPair, other: KeyPair) -> str:
+        path, _, query = start_address(pair).partition("?")
+        assert f"{name}=" in query
+        return f"{path}?{urlencode({**dict(parse_qsl(query)), name: value})}"
+
+    return forge
+
+
+def without(name: str) -> Forge:
+    def forge(pair: KeyPair, other: KeyPair) -> str:
+        path, _, query = start_address(pair).partition("?")
+        return f"{path}?{urlencode([one for one in parse_qsl(query) if one[0] != name])}"
+
+    return forge
+
+
+def twice(name: str) -> Forge:
+    def forge(pair: KeyPair, other: KeyPair) -> str:
+        address = start_address(pair)
+        return f"{address}&{urlencode({name: dict(parse_qsl(urlsplit(address).query))[name]})}"
+
+    return forge
+
+
+FORGERIES: dict[str, Forge] = {
+    "bare": lambda pair, other: f"{SHOP}/mixi/start/pc",
+    "unsigned": lambda pair, other: f"{SHOP}/mixi/start/pc?{urlencode(claims(HANAKO))}",
+    "wrong key": lambda pair, other: start_address(other),
+    "of another device": lambda pair, other: start_address(pair).replace("/pc?", "/smartphone?"),
+    "added": lambda pair, other: start_address(pair) + "&more=1",
+    "many": lambda pair, other: start_address(pair) + "&a=1" * 200,
+    "stale": made(at=-700),
+    "future": made(at=700),
+    "no viewer": made(opensocial_viewer_id=None),
+    "nobody": made(opensocial_viewer_id=None, opensocial_owner_id=None),
+    "empty viewer": made(opensocial_viewer_id=""),
+    "two viewers": made(opensocial_viewer_id=[HANAKO, TARO]),
+    "long viewer": made(opensocial_viewer_id="x" * 65),
+    "strange viewer": made(opensocial_viewer_id="a\0b"),
+    "viewer of bytes": made(opensocial_viewer_id=b"\xff\xfe"),
+    "other app": made(opensocial_app_id="54321"),
+    "no app": made(opensocial_app_id=None),
+    "two apps": made(opensocial_app_id=[APP_ID, APP_ID]),
+    "other method": changed("oauth_signature_method", "HMAC-SHA1"),
+    "no base64": changed("oauth_signature", "%%%"),
+    "wide digits": changed("oauth_timestamp", "１８００００００００"),
+    **{f"changed {name}": changed(name) for name in SIGNED},
+    **{f"without {name}": without(name) for name in OAUTH},
+    **{f"twice {name}": twice(name) for name in OAUTH},
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+def test_what_opens_nothing(
+    app: Flask, browser: Browser, pair: KeyPair, stranger: KeyPair, forge: Forge
+) -> None:
+    """What mixi did not sign so, for somebody here, now, opens nothing; the log has the reason alone."""
+    address = forge(pair, stranger)
+    with capture_logs() as lines:
+        answer = browser.get(address)
+    assert answer.status_code == 401
+    assert "確認できませんでした" in answer.text
+    assert "Set-Cookie" not in answer.headers
+    assert browser.get("/inventory").status_code == 401
+    assert opened(app) == 0
+    assert [line["event"] for line in lines] == ["start refused"]
+    assert set(lines[0]) == {"event", "log_level", "reason"}
+    given = {value for _, value in parse_qsl(urlsplit(address).query, errors="replace")} - {"1", "1.0", ""}
+    assert not [value for value in given if value in lines[0]["reason"]]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE"])
+def test_only_opening_it_opens_it(app: Flask, browser: Browser, pair: KeyPair, method: str) -> None:
+    """An address is opened by GET; whatever else is done with it neither enters nor uses it up."""
+    address = start_address(pair)
+    answer = browser.client.open(address.removeprefix(SHOP), method=method, base_url=SHOP)
+    assert answer.status_code in (401, 405)
+    assert "Set-Cookie" not in answer.headers
+    assert opened(app) == 0
+    assert browser.get(address).status_code == 303
+
+
+@pytest.mark.parametrize("device", ["mobile", "tablet", "", "pc/x"])
+def test_no_such_device(app: Flask, browser: Browser, pair: KeyPair, device: str) -> None:
+    """Only PC and smartphone have start addresses, however well they are signed."""
+    assert browser.get(start_address(pair, device)).status_code in (401, 404)
+    assert opened(app) == 0
+
+
+def test_an_unknown_key_name(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """A certificate that nobody gave us vouches for nobody."""
+    unknown = KeyPair("pc_another", pair.private, pair.certificate, pair.path)
+    with capture_logs() as lines:
+        assert browser.get(start_address(unknown)).status_code == 401
+    assert [line["reason"] for line in lines] == ["consumer_key_unknown"]
+
+
+def test_without_a_certificate(app: Flask, settings: Settings, pair: KeyPair) -> None:
+    """A shop that holds no certificate opens no visit, and says so in its log."""
+    shop = create_app(settings.model_copy(update={"mixi_certificates": {}}))
+    with capture_logs() as lines:
+        assert Browser(shop).get(start_address(pair)).status_code == 401
+    assert [line["reason"] for line in lines] == ["NoCertificate"]
+
+
+def test_eight_at_once(app: Flask, api: ScriptedApi, pair: KeyPair) -> None:
+    """One address in eight browsers at the same moment: one of them is in."""
+    address = start_address(pair)
+    browsers = [Browser(app) for _ in range(8)]
+    answers: list[int] = []
+    at_once(*[lambda one=one: answers.append(one.get(address).status_code) for one in browsers])
+    assert sorted(answers) == [303] + [401] * 7
+    assert sorted(one.get("/inventory").status_code for one in browsers) == [200] + [401] * 7
+    assert opened(app) == 1
+
+
+@pytest.mark.parametrize(("rested", "status"), [(VISIT - 60, 200), (VISIT + 60, 401)])
+def test_a_visit_that_rests_ends(
+    browser: Browser, pair: KeyPair, monkeypatch: pytest.MonkeyPatch, rested: int, status: int
+) -> None:
+    """The cookie says when it was signed, and is believed for as long as the settings say."""
+    with monkeypatch.context() as past:
+        past.setattr(TimestampSigner, "get_timestamp", lambda self: int(time.time()) - rested)
+        browser.get(start_address(pair))
+    assert browser.get("/inventory").status_code == status
+
+
+def test_every_step_prolongs_a_visit(
+    browser: Browser, pair: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three pages, each most of a visit's time after the one before: all of one visit."""
+    for ago in (3, 2, 1):
+        with monkeypatch.context() as past:
+            past.setattr(
+                TimestampSigner, "get_timestamp", lambda self, ago=ago: int(time.time()) - ago * (VISIT - 60)
+            )
+            assert browser.get(start_address(pair) if ago == 3 else "/inventory").status_code in (303, 200)
+    assert browser.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize(("age", "status"), [(timedelta(hours=23), 200), (timedelta(hours=25), 401)])
+def test_no_visit_outlives_a_day(
+    app: Flask, browser: Browser, pair: KeyPair, age: timedelta, status: int
+) -> None:
+    """Even one that never rested, and its address does not open it again."""
+    address = start_address(pair)
+    browser.get(address)
+    with app.app_context(), transaction() as session:
+        session.execute(update(Start).values(opened_at=clock.now() - age))
+    assert browser.get("/inventory").status_code == status
+    assert browser.get(address).status_code == (303 if status == 200 else 401)
+
+
+def test_used_addresses_are_forgotten_in_time(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """A used address is kept until its timestamp alone refuses it and its visit is over, and no longer."""
+    for age in (timedelta(days=1), timedelta(days=1, seconds=1300)):
+        browser.get(start_address(pair))
+        with app.app_context(), transaction() as session:
+            newest = select(func.max(Start.opened_at)).scalar_subquery()
+            moved = update(Start).where(Start.opened_at == newest)
+            session.execute(moved.values(opened_at=clock.now() - age))
+    Browser(app).get(start_address(pair))
+    assert opened(app) == 2
+
+
+def tell(app: Flask, pair: KeyPair, kind: str) -> None:
+    """mixi's word that hanako has added or removed the app."""
+    target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': HANAKO})}"
+    signer = PublisherClient(NAME, pair.private, timestamp=str(int(time.time())), nonce="a nonce")
+    headers = signer.sign(SHOP + target, "GET")[1]
+    assert app.test_client().get(target, headers=headers).status_code == 200
+
+
+def test_who_removes_the_app_is_out(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """A visit ends everywhere when mixi says that its customer has left, and a new start begins a new one."""
+    address = start_address(pair)
+    browser.get(address)
+    other = Browser(app)
+    other.get(start_address(pair, viewer=TARO))
+    tell(app, pair, "event.removeapp")
+    for path in PAGES[1:4]:
+        assert browser.get(path).status_code == 401
+    assert browser.get(address).status_code == 401
+    assert other.get("/inventory").status_code == 200
+    assert browser.get(start_address(pair)).status_code == 303
+    assert browser.get("/inventory").status_code == 200
+
+
+def test_buying_on_a_pc(
+    container: Container, browser: Browser, books: Books, api: ScriptedApi, pair: KeyPair
+) -> None:
+    """hanako buys the telescope at her desk: button, mixi, callback, and back by a plain address."""
+    browser.get(start_address(pair))
+    answer = browser.press("/items/telescope", "/mixi/payments")
+    assert (answer.status_code, answer.location) == (302, api.href)
+    assert b'point="9800"' in api.requests[0]["body"]
+    assert f"xoauth_requestor_id={HANAKO}" in api.requests[0]["QUERY_STRING"]
+    code = html.fromstring(browser.get("/history").text).cssselect("[data-payment]")[0].get("data-payment")
+    assert "購入は完了していません" in browser.get(f"/mixi/finish?point_code={code}&status=10").text
+    assert books.grants() == 0
+    assert container.callback(str(code)).text == "OK"
+    page = browser.get(f"/mixi/finish?point_code={code}&status=10")
+    assert "「灯台の望遠鏡」がかばんに入りました" in words(page.text)
+    assert 'data-item="telescope"' in browser.get("/inventory").text
+    assert (books.grants(), books.earned()) == (1, 9800)
+    assert Browser(container.app).get(f"/mixi/finish?point_code={code}&status=10").status_code == 401
+
+
+def test_using_on_a_pc(container: Container, browser: Browser, pair: KeyPair) -> None:
+    """What was bought on the phone is in the bag on the PC, and is used there."""
+    container.callback(container.start("loaf"))
+    browser.get(start_address(pair))
+    used = browser.press("/inventory", "/inventory/loaf/use")
+    assert (used.status_code, used.location) == (302, f"{SHOP}/inventory")
+    assert 'data-item="loaf"' not in container.get("/inventory").text
+
+
+def test_the_container_beside_a_cookie(browser: Browser, container: Container, pair: KeyPair) -> None:
+    """A request that the container signed is the container's person, whatever the cookie says."""
+    container.callback(container.start("loaf", TARO), TARO)
+    browser.get(start_address(pair, viewer=HANAKO))
+    target = f"/inventory?{urlencode(claims(TARO))}"
+    page = browser.get(target, headers=sign("GET", target))
+    assert 'class="mobile"' in page.text
+    assert 'data-item="loaf"' in page.text
+    assert 'data-item="loaf"' not in browser.get("/inventory").text
+
+
+@pytest.mark.parametrize("claimed", [f"?opensocial_owner_id={TARO}", f"?opensocial_app_id={APP_ID}"])
+def test_a_false_claim_beside_a_cookie(browser: Browser, pair: KeyPair, claimed: str) -> None:
+    """Who claims to come through the container is held to it, cookie or not."""
+    browser.get(start_address(pair))
+    assert browser.get(f"/inventory{claimed}").status_code == 401
+    assert browser.get("/inventory", headers={"Authorization": "OAuth x"}).status_code == 401
+    assert browser.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "eyJzdGFydCI6IngifQ.x.y", "\0", "a" * 5000])
+def test_a_cookie_that_is_none_of_ours(browser: Browser, cookie: str) -> None:
+    """A made-up cookie is no visit and breaks nothing."""
+    for path, status in (("/inventory", 401), ("/", 200), ("/legal", 200)):
+        assert browser.get(path, headers={"Cookie": f"visit={cookie}"}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("page", "action"),
+    [("/items/loaf", "/mixi/payments"), ("/inventory", "/inventory/loaf/use"), ("/", "/mixi/leave")],
+)
+def test_forms_are_their_customers_own(
+    app: Flask, browser: Browser, container: Container, books: Books, pair: KeyPair, page: str, action: str
+) -> None:
+    """hanako's form does nothing in taro's hands, on a page as on the phone."""
+    for owner in (HANAKO, TARO):
+        container.callback(container.start("loaf", owner), owner)
+    browser.get(start_address(pair))
+    form = form_to(browser.get(page).text, action)
+    taro = Browser(app)
+    taro.get(start_address(pair, viewer=TARO))
+    before = (books.payments(), books.grants())
+    assert taro.post(action, form).status_code == 400
+    assert container.post(action, form, TARO).status_code == 400
+    assert (books.payments(), books.grants()) == before
+    assert taro.get("/inventory").status_code == 200
+    assert browser.post(action, form).status_code in (200, 302)

@@ -1,0 +1,216 @@
+"""What is said around a page: to robots, to caches, and to whoever can unpack."""
+
+import gzip
+import re
+from urllib.parse import urlencode
+
+import brotli  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from storefront.config import Settings
+from storefront.sandbox import keys
+from storefront.sandbox.keys import KeyPair
+from tests.street import HANAKO, Browser, Container, ScriptedApi, claims, only_form, sign, start_address
+
+NAME = "pc_20991231"
+PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere"]
+UNPACK = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
+
+
+@pytest.fixture
+def settings(settings: Settings, pair: KeyPair) -> Settings:
+    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
+
+
+@pytest.fixture
+def browser(app: Flask, api: ScriptedApi, pair: KeyPair) -> Browser:
+    """hanako at her desk, the app opened."""
+    browser = Browser(app)
+    browser.get(start_address(pair))
+    return browser
+
+
+def asked(container: Container, target: str, **headers: str) -> TestResponse:
+    """A signed request that carries more headers than a container's."""
+    return container.app.test_client().get(target, headers={**sign("GET", target), **headers})
+
+
+def files(page: str) -> set[str]:
+    """The static files that a page names."""
+    return set(re.findall(r"/static/[^\"]+", page))
+
+
+def test_robots_are_kept_out(container: Container) -> None:
+    """No robot has anything to read here; it is told so once for all, and on each page."""
+    answer = container.app.test_client().get("/robots.txt")
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+    assert answer.text == "User-agent: *\nDisallow: /\n"
+    for path in [*PAGES, "/mixi/callback", "/mixi/start/pc", "/healthz", "/robots.txt"]:
+        for answer in (container.get(path), container.app.test_client().get(path)):
+            assert answer.headers["X-Robots-Tag"] == "noindex, nofollow", path
+            if answer.mimetype == "text/html":
+                assert '<meta name="robots" content="noindex">' in answer.text
+
+
+def test_files_are_not_hidden_from_robots(container: Container, browser: Browser) -> None:
+    """A style or a drawing is nobody's own."""
+    for file in files(container.get("/").text) | files(browser.get("/").text):
+        answer = browser.get(file)
+        assert answer.status_code == 200
+        assert "X-Robots-Tag" not in answer.headers
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_a_file_that_anybody_may_keep_has_no_cookie(container: Container, browser: Browser) -> None:
+    """A cache that keeps a file for everybody must not keep somebody's visit with it."""
+    for file in files(browser.get("/").text):
+        assert "Set-Cookie" not in browser.get(file).headers
+        assert "Set-Cookie" not in browser.get(file.partition("?")[0]).headers
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/mixi/finish", "/age", "/mixi/leave"])
+def test_pages_are_not_kept(container: Container, browser: Browser, path: str) -> None:
+    """A page is somebody's own, whatever its status: no cache keeps it."""
+    for answer in (container.get(path), browser.get(path), container.app.test_client().get(path)):
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_redirects_are_not_kept(container: Container, app: Flask, pair: KeyPair) -> None:
+    """Nor are the ways to payment and visit."""
+    bought = container.buy("loaf")
+    opened = Browser(app).get(start_address(pair))
+    assert (bought.status_code, opened.status_code) == (302, 303)
+    assert {answer.headers["Cache-Control"] for answer in (bought, opened)} == {"no-store"}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("identity", None),
+        ("deflate", None),
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("gzip, deflate, br", "br"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("zstd", None),
+        ("br;q=0.5, gzip", "gzip"),
+        ("*", "br"),
+        ("GZIP", "gzip"),
+        ("nonsense;;q=x", None),
+    ],
+)
+def test_packed_only_when_asked_for(browser: Browser, accepted: str | None, coding: str | None) -> None:
+    """Pages, styles and drawings are packed as the browser says it can unpack, and are then the same."""
+    headers = {} if accepted is None else {"Accept-Encoding": accepted}
+    for path in ("/", "/static/shop.css", "/static/art/lighthouse.svg"):
+        plain, packed = browser.get(path), browser.get(path, headers=headers)
+        assert packed.status_code == 200
+        assert packed.headers.get("Content-Encoding") == coding, path
+        assert packed.headers.get("Content-Length") in (None, str(len(packed.data)))
+        assert "accept-encoding" in packed.headers["Vary"].lower()
+        unpacked = UNPACK[coding](packed.data)
+        if path.startswith("/static/"):
+            assert unpacked == plain.data
+        assert b"</html>" in unpacked or path.startswith("/static/")
+        assert coding is None or len(packed.data) < len(plain.data)
+
+
+def test_a_container_gets_pages_as_they_are(container: Container) -> None:
+    """A container asks for no packing and gets none."""
+    for path in PAGES:
+        answer = container.get(path)
+        assert "Content-Encoding" not in answer.headers
+        assert "accept-encoding" in answer.headers.get("Vary", "").lower()
+        assert "</html>" in answer.text
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br", "gzip, deflate, br"])
+def test_callbacks_are_never_packed(container: Container, accepted: str) -> None:
+    """mixi reads two letters as they are, and a refusal as well."""
+    code = container.start("loaf")
+    target = f"/mixi/callback?{urlencode(claims(HANAKO) | {'point_code': code})}"
+    whole = f"{target}&status=10&updated=2026-01-01T00%3A00%3A00Z"
+    answer = asked(container, whole, **{"Accept-Encoding": accepted})
+    assert (answer.status_code, answer.data) == (200, b"OK")
+    assert "Content-Encoding" not in answer.headers
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    refused = asked(container, target, **{"Accept-Encoding": accepted})
+    assert refused.data.startswith(b"REFUSED")
+    assert "Content-Encoding" not in refused.headers
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt", "/static/art/loaf.gif"])
+def test_what_is_short_or_packed_already(browser: Browser, path: str) -> None:
+    """A word and a GIF gain nothing."""
+    answer = browser.get(path, headers={"Accept-Encoding": "gzip, br"})
+    assert answer.status_code == 200
+    assert "Content-Encoding" not in answer.headers
+
+
+def test_files_packed_and_kept(browser: Browser) -> None:
+    """A packed file is known again by its mark, and is not sent twice."""
+    headers = {"Accept-Encoding": "br"}
+    first = browser.get("/static/shop.css", headers=headers)
+    again = browser.get("/static/shop.css", headers=headers | {"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    plain = browser.get("/static/shop.css")
+    assert plain.headers["ETag"] != first.headers["ETag"]
+    assert "Content-Encoding" not in plain.headers
+
+
+def test_no_cookie_for_a_container(container: Container) -> None:
+    """It passes none on, so no page, no redirect and no callback sets one."""
+    answers = [container.get(path) for path in [*PAGES, "/mixi/finish", "/age"]]
+    answers += [container.post(*only_form(container.get("/items/loaf").text))]
+    code = container.start("loaf")
+    answers += [container.callback(code), container.callback(code), container.callback("none")]
+    answers += [container.post(*only_form(container.get("/inventory").text))]
+    answers += [container.post("/mixi/payments", {"item": "loaf"})]
+    answers += [container.app.test_client().get(f"/inventory?{urlencode(claims(HANAKO))}")]
+    assert {answer.status_code for answer in answers} >= {200, 302, 400, 401, 404}
+    assert not [answer.request.path for answer in answers if "Set-Cookie" in answer.headers]
+
+
+def test_no_cookie_for_who_only_looks(app: Flask, container: Container) -> None:
+    """A stranger at the door gets none either."""
+    for path in [*PAGES, "/mixi/start/pc", "/mixi/callback", "/operator?token=x", "/mixi/rules"]:
+        assert "Set-Cookie" not in app.test_client().get(path).headers
+
+
+def test_a_visit_is_told_apart(browser: Browser) -> None:
+    """What depends on a cookie says so."""
+    answer = browser.get("/inventory")
+    assert "cookie" in answer.headers["Vary"].lower()
+    assert "Set-Cookie" in answer.headers
+
+
+@pytest.mark.changed(public_url="https://shop.test")
+def test_over_tls_for_good(app: Flask) -> None:
+    """A shop that is served over TLS is not asked for without."""
+    assert (
+        Browser(app, "https://shop.test").get("/").headers["Strict-Transport-Security"] == "max-age=31536000"
+    )
+
+
+def test_without_tls_nothing_is_promised(app: Flask) -> None:
+    """A shop on plain http says nothing of TLS."""
+    assert "Strict-Transport-Security" not in Browser(app).get("/").headers
+
+
+@pytest.mark.parametrize("path", ["/", "/items/loaf", "/nowhere", "/static/shop.css", "/robots.txt"])
+def test_what_a_page_keeps_to_itself(browser: Browser, path: str) -> None:
+    """No address of ours goes on to another site, nobody opens a window onto us, no sensor is asked for."""
+    headers = browser.get(path).headers
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "geolocation=()" in headers["Permissions-Policy"]

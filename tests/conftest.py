@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
@@ -10,16 +11,15 @@ import flask_migrate
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy import create_engine, text
+from jinja2 import FileSystemBytecodeCache
 
 from storefront import create_app
 from storefront.config import Settings
 from storefront.db import db, migrate, transaction
 from storefront.shop import catalog
+from tests.databases import ENGINES, new_database
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SHOP, Books, Container, ScriptedApi
 from tests.wire import Wire
-
-ENGINES = ("sqlite", "postgresql")
 
 
 def lacking(reason: str) -> NoReturn:
@@ -27,6 +27,13 @@ def lacking(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every test makes its apps anew; each template is compiled only once."""
+    folder = tmp_path_factory.mktemp("templates")
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(folder))}
 
 
 @pytest.fixture(scope="session")
@@ -38,56 +45,79 @@ def postgresql() -> Iterator[str]:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as folder:
         server = get_server(folder, cleanup_mode="delete")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        yield url
         server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def full_shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database with the catalog in it, to copy."""
+    path = tmp_path_factory.mktemp("template") / "shop.db"
+    fill(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def full_shelf_on_postgresql(postgresql: str) -> str:
+    """The same on PostgreSQL: the name of the database."""
+    fill(new_database(postgresql, "full_shelf"))
+    return "full_shelf"
+
+
 @pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database, on each engine in turn."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the test's own on each engine in turn: a full shelf, or @pytest.mark.empty_database."""
+    empty = request.node.get_closest_marker("empty_database")
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/shop.db"
-        return
-    server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS shop WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE shop"))
-    yield server.url.set(database="shop").render_as_string(hide_password=False)
-    server.dispose()
+        if not empty:
+            copyfile(request.getfixturevalue("full_shelf"), tmp_path / "shop.db")
+        return f"sqlite:///{tmp_path}/shop.db"
+    server = request.getfixturevalue("postgresql")
+    if empty:
+        return new_database(server, "shop")
+    return new_database(server, "shop", request.getfixturevalue("full_shelf_on_postgresql"))
+
+
+def fill(url: str) -> None:
+    """Migrate a database and put the shipped catalog on its shelf."""
+    app = create_app(Settings.model_validate({**SETTINGS, "database_url": url}))
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+        with transaction() as session:
+            catalog.load(session, app.config["SETTINGS"].catalog)
+        db.engine.dispose()
+
+
+SETTINGS = {
+    "secret_key": "a secret of the tests, and of nobody else",
+    "public_url": SHOP,
+    "mixi_app_id": APP_ID,
+    "mixi_consumer_key": CONSUMER_KEY,
+    "mixi_consumer_secret": CONSUMER_SECRET,
+    "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
+    "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
+    "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
+    "mixi_platform_hosts": "platform.test",
+    "mixi_test_owners": "mo3testmika00",
+    "mixi_taps_per_minute": 1000,
+}
 
 
 @pytest.fixture
 def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
     """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
     changed = request.node.get_closest_marker("changed")
-    values: dict[str, object] = {
-        "secret_key": "a secret of the tests, and of nobody else",
-        "public_url": SHOP,
-        "database_url": database_url,
-        "mixi_app_id": APP_ID,
-        "mixi_consumer_key": CONSUMER_KEY,
-        "mixi_consumer_secret": CONSUMER_SECRET,
-        "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
-        "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
-        "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
-        "mixi_platform_hosts": "platform.test",
-        "mixi_test_owners": "mo3testmika00",
-        "mixi_taps_per_minute": 1000,
-        **(changed.kwargs if changed else {}),
-    }
+    values = {**SETTINGS, "database_url": database_url, **(changed.kwargs if changed else {})}
     return Settings.model_validate(values)
 
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    """The shop, migrated, its shelf full; its HTTP session is `app.extensions["http"]`."""
+    """The shop; its HTTP session is `app.extensions["http"]`."""
     http = requests.Session()
     app = create_app(settings, http)
     app.extensions["http"] = http
-    with app.app_context():
-        flask_migrate.upgrade(directory=migrate.directory)
-        with transaction() as session:
-            catalog.load(session, settings.catalog)
     yield app
     with app.app_context():
         db.session.remove()

@@ -15,7 +15,7 @@ import pytest
 import requests
 from flask import Flask
 from pydantic import SecretStr
-from sqlalchemy import create_engine, text, update
+from sqlalchemy import text, update
 from werkzeug import Response
 
 from storefront import create_app, doctor
@@ -24,14 +24,12 @@ from storefront.db import db, transaction
 from storefront.doctor import MIB, Finding, Verdict
 from storefront.mixi.payments import Payment
 from storefront.shop import customers, inventory
-from tests.conftest import ENGINES
+from tests.databases import ENGINES, ask, new_database, on_postgresql, on_sqlite
 from tests.demo import COMMAND, Demo, demo
 from tests.street import HANAKO, PLATFORM, SHOP, Container
 from tests.wire import Wire
 
 Examine = Callable[..., dict[str, Finding]]
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def clock_of(**off: float) -> Response:
@@ -63,12 +61,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """Both sides as processes of their own, the shop on each engine in turn."""
     url = None
     if request.param == "postgresql":
-        server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
-        with server.connect() as connection:
-            connection.execute(text("DROP DATABASE IF EXISTS doctor WITH (FORCE)"))
-            connection.execute(text("CREATE DATABASE doctor"))
-        url = server.url.set(database="doctor").render_as_string(hide_password=False)
-        server.dispose()
+        url = new_database(request.getfixturevalue("postgresql"), "doctor")
     with demo(tmp_path_factory.mktemp("demo"), url) as running:
         yield running
 
@@ -128,14 +121,14 @@ def test_missing_settings() -> None:
         assert f"FAIL  settings       {PREFIX}{name.upper()}: is missing" in done.stdout
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize("key", ["x" * 40, "abcdefghijkl" * 3, "01234567" * 5, "1112223334445556" * 2 + "1"])
 def test_a_weak_key(examine: Examine, key: str) -> None:
     """A key that repeats itself fails."""
     assert examine(secret_key=SecretStr(key))["secrets"].verdict is Verdict.FAIL
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_consumer_secret(examine: Examine) -> None:
     """It is not blank, and not the shop's own key."""
     assert "blank" in examine(mixi_consumer_secret=SecretStr(" "))["secrets"].found
@@ -152,7 +145,7 @@ def test_a_consumer_secret(examine: Examine) -> None:
         ("postgresql+psycopg://x@127.0.0.1:9/x", "does not answer: OperationalError"),
     ],
 )
-@ON_SQLITE
+@on_sqlite
 def test_no_database(examine: Examine, url: str, found: str) -> None:
     """A database that is not there fails, and the doctor makes none."""
     finding = examine(database_url=url)["database"]
@@ -171,7 +164,7 @@ def test_not_migrated(app: Flask, examine: Examine) -> None:
     assert "storefront upgrade" in finding.advice
 
 
-@ON_SQLITE
+@on_sqlite
 def test_sqlite_without_its_log(settings: Settings, examine: Examine, tmp_path: Path) -> None:
     """Where SQLite cannot keep a write-ahead log, the doctor fails."""
     shutil.copy(tmp_path / "shop.db", tmp_path / "other.db")
@@ -184,27 +177,19 @@ def test_sqlite_without_its_log(settings: Settings, examine: Examine, tmp_path: 
     assert "journal_mode delete" in finding.found
 
 
-@ON_POSTGRESQL
+@on_postgresql
 def test_postgresql_that_forgets(app: Flask, settings: Settings, examine: Examine) -> None:
     """synchronous_commit off fails; local is a warning."""
     verdicts = {"off": Verdict.FAIL, "local": Verdict.WARN, "on": Verdict.OK}
-    server = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        for value, verdict in verdicts.items():
-            connection.execute(text(f"ALTER DATABASE shop SET synchronous_commit = {value}"))
-            assert examine()["durability"].verdict is verdict
-    server.dispose()
+    for value, verdict in verdicts.items():
+        ask(settings.database_url, f"ALTER DATABASE shop SET synchronous_commit = {value}")
+        assert examine()["durability"].verdict is verdict
 
 
-@ON_POSTGRESQL
+@on_postgresql
 def test_another_encoding(settings: Settings, examine: Examine) -> None:
     """A database that cannot hold Japanese fails."""
-    server = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text("DROP DATABASE IF EXISTS latin WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
-    url = server.url.set(database="latin").render_as_string(hide_password=False)
-    server.dispose()
+    url = new_database(settings.database_url, "latin", "template0 ENCODING 'LATIN1' LOCALE 'C'")
     findings = examine(database_url=url)
     assert findings["encoding"].verdict is Verdict.FAIL
     assert "at none" in findings["migrations"].found
@@ -233,7 +218,7 @@ def test_file_system() -> None:
     assert doctor.file_system(Path("/srv"), "") == ""
 
 
-@ON_SQLITE
+@on_sqlite
 @pytest.mark.parametrize(
     ("off", "verdict"),
     [(0, Verdict.OK), (-5, Verdict.WARN), (5, Verdict.WARN), (-12, Verdict.FAIL), (12, Verdict.FAIL)],
@@ -244,7 +229,7 @@ def test_the_platforms_clock(examine: Examine, http: requests.Session, off: floa
     assert examine()["platform"].verdict is verdict
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_platform_without_a_clock(examine: Examine, http: requests.Session) -> None:
     """No Date is a warning, nonsense as well, no answer a failure."""
     for date in ("", "yesterday"):
@@ -258,7 +243,7 @@ def test_a_platform_without_a_clock(examine: Examine, http: requests.Session) ->
     assert "ConnectTimeout" in finding.found
 
 
-@ON_SQLITE
+@on_sqlite
 def test_another_shop_at_our_address(examine: Examine, http: requests.Session, settings: Settings) -> None:
     """A storefront with another key is not this one, and a redirect is no answer."""
     other = create_app(
@@ -281,7 +266,7 @@ def test_the_mark_gives_nothing_away(app: Flask, settings: Settings) -> None:
     assert mark not in settings.secret_key.get_secret_value().encode().hex()
 
 
-@ON_SQLITE
+@on_sqlite
 def test_addresses(examine: Examine) -> None:
     """Callback and finish fit into 255 characters; the container belongs to the platform."""
     long = f"http://{'a' * 231}.test"
@@ -293,7 +278,7 @@ def test_addresses(examine: Examine) -> None:
     assert examine(mixi_container_url="http://platform.test:8080/ma/1/")["container"].verdict is Verdict.WARN
 
 
-@ON_SQLITE
+@on_sqlite
 def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> None:
     """A price outside the platform's range fails with its line, a missing drawing with its name."""
     file = tmp_path / "catalog.yaml"
@@ -340,7 +325,7 @@ def test_translations(tmp_path: Path) -> None:
     assert doctor.uncompiled(copy) == ["ja"]
 
 
-@ON_SQLITE
+@on_sqlite
 def test_it_does_not_wait_for_ever(examine: Examine, http: requests.Session) -> None:
     """A platform that listens and says nothing costs five seconds at most."""
     http.trust_env = False

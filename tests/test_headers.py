@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from storefront.config import Settings
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
+from tests.databases import on_sqlite
 from tests.street import HANAKO, Browser, Container, ScriptedApi, claims, only_form, sign, start_address
 
 NAME = "pc_20991231"
@@ -108,6 +109,7 @@ def test_redirects_are_not_kept(container: Container, app: Flask, pair: KeyPair)
         ("nonsense;;q=x", None),
     ],
 )
+@on_sqlite
 def test_packed_only_when_asked_for(browser: Browser, accepted: str | None, coding: str | None) -> None:
     """Pages, styles and drawings are packed as the browser says it can unpack, and are then the same."""
     headers = {} if accepted is None else {"Accept-Encoding": accepted}

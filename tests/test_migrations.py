@@ -22,6 +22,8 @@ from tests.demo import COMMAND
 from tests.proof.served import without_settings
 from tests.street import HANAKO, Books, Container
 
+pytestmark = pytest.mark.empty_database
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # One row of each table, as the first version knew it.
 ROWS = {

@@ -32,6 +32,7 @@ from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
+from tests.databases import on_postgresql, on_sqlite
 from tests.demo import COMMAND
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
 from tests.wire import Wire
@@ -101,10 +102,6 @@ def press(phone: Any, page: str, action: str, **values: str) -> TestResponse:
 
 def container(path: str) -> str:
     return f"/ma/{APP_ID}/?guid=ON&url={quote(SHOP + path, safe='')}"
-
-
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -293,7 +290,7 @@ def test_a_backup_restores_the_shop(town: Town, settings: Settings, tmp_path: Pa
             db.engine.dispose()
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
     app: Flask, settings: Settings, tmp_path: Path
 ) -> None:
@@ -330,7 +327,7 @@ def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
     assert sales
 
 
-@ON_POSTGRESQL
+@on_postgresql
 def test_postgresql_has_its_own_tool(app: Flask, settings: Settings, tmp_path: Path) -> None:
     """`storefront backup` makes no copy of a PostgreSQL database, and names what does."""
     refused = run(settings, "backup", str(tmp_path / "copy"))
@@ -339,7 +336,7 @@ def test_postgresql_has_its_own_tool(app: Flask, settings: Settings, tmp_path: P
     assert not (tmp_path / "copy").exists()
 
 
-@ON_SQLITE
+@on_sqlite
 def test_a_backup_overwrites_nothing(town: Town, settings: Settings, tmp_path: Path) -> None:
     """A file that exists stays as it is, and the new copy is its owner's alone."""
     file = tmp_path / "copy"

@@ -92,15 +92,17 @@ class Notice:
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Notice":
-        """Parse the fields of a verified notice, or raise Malformed."""
+        """Parse the fields of a verified notice, or raise Malformed; UnknownPayment for a code not ours."""
         code, reference = fields.get("payment", ""), fields.get("reference", "")
         yen, outcome = fields.get("yen", ""), fields.get("outcome", "")
-        if not (CODE.fullmatch(code) and REFERENCE.fullmatch(reference)):
+        if not (code and REFERENCE.fullmatch(reference)):
             raise Malformed("payment or reference is none")
         if not (yen.isascii() and yen.isdigit() and len(yen) <= 9):
             raise Malformed("yen is no sum")
         if outcome not in OUTCOMES:
             raise Malformed("outcome is neither paid nor cancelled")
+        if not CODE.fullmatch(code):
+            raise UnknownPayment
         return cls(code, reference, int(yen), OUTCOMES[outcome])
 
 

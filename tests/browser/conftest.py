@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from sqlalchemy import create_engine, text
 
-from tests.conftest import ENGINES, lacking
+from tests.conftest import lacking
+from tests.databases import ENGINES, new_database
 from tests.demo import Demo, demo
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -39,10 +39,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The demo, its shop on each engine in turn."""
     url = None
     if request.param == "postgresql":
-        server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
-        with server.connect() as connection:
-            connection.execute(text("CREATE DATABASE walk"))
-        url = server.url.set(database="walk").render_as_string(hide_password=False)
+        url = new_database(request.getfixturevalue("postgresql"), "walk")
     folder: Path = tmp_path_factory.mktemp("demo")
     with demo(folder, url) as running:
         yield running

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_walk import follow, look
+from tests.browser.test_walk import follow, look, one_shop_is_enough
 from tests.demo import COMMAND, Demo
 
 WIDTHS = {"mobile": 240, "smartphone": 360, "pc": 1280}
@@ -109,6 +109,7 @@ def test_the_warning_page(hand: Hand) -> None:
     assert hand.held("lantern") == before + 1
 
 
+@one_shop_is_enough
 def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     """The telescope costs more than a phone may pay at once; there its page says where it is sold."""
     hand.open("/items/telescope")
@@ -116,11 +117,11 @@ def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     assert hand.page.locator("main .notice").count() == (0 if hand.device == "pc" else 1)
 
 
-@pytest.mark.parametrize("width", [240, 360, 1280])
+@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
-def test_pages_on_our_own_domain(browser: Browser, running: Demo, width: int, spoken: str) -> None:
+def test_pages_on_our_own_domain(browser: Browser, running: Demo, spoken: str) -> None:
     """They fit and are accessible: what a visitor sees on a PC, and what the provider shows."""
-    context = browser.new_context(viewport={"width": width, "height": 800}, locale=spoken)
+    context = browser.new_context(locale=spoken)
     page = context.new_page()
     page.goto(f"{running.platform}/?lang={spoken}")
     follow(page, '[data-persona="yuki"] [data-device="pc"]')
@@ -147,22 +148,21 @@ def test_pages_on_our_own_domain(browser: Browser, running: Demo, width: int, sp
     context.close()
 
 
+@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """The printed address leads in; stopping the app on paper closes the door, taking it back opens it."""
     command = [COMMAND, "operator", "--demo", "--data", str(running.output.parent)]
     address = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
-    context = browser.new_context(viewport={"width": 240, "height": 800}, locale=spoken)
+    context = browser.new_context(locale=spoken)
     page = context.new_page()
     page.goto(address)
     look(page)
     follow(page, "main button")
     pages = [link.get_attribute("href") for link in page.locator(".places a").all()]
-    for width in (240, 360, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        for path in (*pages, "/external/malfunctions/new"):
-            page.goto(f"{running.shop}{path}")
-            look(page)
+    for path in (*pages, "/external/malfunctions/new"):
+        page.goto(f"{running.shop}{path}")
+        look(page)
     page.goto(f"{running.shop}/external/registration")
     for allowed in ("no", "yes"):
         page.fill('[name="stopped_on"]', "2026-01-01" if allowed == "no" else "")

@@ -27,6 +27,7 @@ from storefront.external.malfunctions import Report
 from storefront.external.registration import Change, ChangeKind, Facts, Rule, State
 from storefront.shop import customers, forms
 from storefront.shop.operators import Login
+from tests.databases import on_sqlite
 from tests.demo import COMMAND
 from tests.external.conftest import (
     DAY,
@@ -62,7 +63,6 @@ PAGES = [
     ("POST", "/operator/leave"),
 ]
 LANGUAGES = ("ja", "en")
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def count(app: Flask, model: type[Model]) -> int:
@@ -450,6 +450,7 @@ WRONG: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "value", "kind"), WRONG)
 @on_sqlite
+@on_sqlite
 def test_wrong_facts(app: Flask, operator: Operator, language: str, name: str, value: str, kind: str) -> None:
     """Nothing is saved, all that was typed is still there, and the wrong field is marked, with words."""
     typed = value.replace("long", "long" * 5000) if kind == "long" else value
@@ -713,6 +714,7 @@ MISTAKES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "value", "kind"), MISTAKES)
 @pytest.mark.parametrize("path", [NEW, f"{MALFUNCTIONS}/1"])
+@on_sqlite
 @on_sqlite
 def test_mistakes(
     app: Flask, operator: Operator, language: str, name: str, value: str, kind: str, path: str

@@ -23,6 +23,7 @@ from storefront.external.registration import Change, ChangeKind, Facts, Form, Pr
 from storefront.external.signing import unsealed
 from storefront.shop import customers, forms
 from storefront.shop.catalog import Price
+from tests.databases import on_sqlite
 from tests.external.conftest import (
     DAY,
     ISMS,
@@ -51,7 +52,6 @@ from tests.street import HANAKO, SHOP, TARO, Container, ScriptedApi, at_once, cl
 WAY = "/external/items/"
 LANGUAGES = ("ja", "en")
 changed = pytest.mark.changed
-sqlite_is_enough = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def ways(page: TestResponse) -> list[str]:
@@ -136,7 +136,7 @@ def test_the_warning_says_everything(hanako: Browser) -> None:
         assert fact in japanese
 
 
-@sqlite_is_enough
+@on_sqlite
 @pytest.mark.parametrize(
     ("provider", "shown", "hidden"),
     [
@@ -154,7 +154,7 @@ def test_only_the_certificates_it_holds(
     assert not any(fact in text for fact in hidden)
 
 
-@sqlite_is_enough
+@on_sqlite
 def test_the_warning_names_the_provider_of_the_door(app: Flask, enter: Enter) -> None:
     """Of several registered providers the one that is named is the one that the button leads to."""
     other = Provider("Rival Pay", "https://rival.example", (), privacy_mark="99999999", listed=True)
@@ -341,7 +341,7 @@ def test_mixi_still_sells(shop: Flask, enter: Enter, api: ScriptedApi, rule: Rul
     assert (answer.status_code, answer.location) == (302, api.href)
 
 
-@sqlite_is_enough
+@on_sqlite
 @pytest.mark.parametrize(
     "change",
     [
@@ -538,7 +538,7 @@ def test_a_token_is_good_for_half_an_hour(hanako: Browser) -> None:
     assert hanako.post("/external/payments", fields).status_code == 303
 
 
-@sqlite_is_enough
+@on_sqlite
 @pytest.mark.parametrize(("token", "status"), [("a stale one", 400), ("", 409)])
 def test_whoever_pays_yen_is_not_told_of_points(hanako: Browser, token: str, status: int) -> None:
     """A refused form says that nothing was paid, not that no points were used."""

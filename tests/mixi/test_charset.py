@@ -23,6 +23,7 @@ from storefront.mixi.taps import Intent
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import catalog
+from tests.databases import on_sqlite
 from tests.street import (
     HANAKO,
     Books,
@@ -119,6 +120,7 @@ def bought(container: Container, status: str = "10") -> str:
         ("/mixi/payments", 405),
     ],
 )
+@on_sqlite
 def test_every_page_says_the_same(
     container: Container, plain: Container, language: str, path: str, status: int
 ) -> None:

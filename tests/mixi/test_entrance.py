@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
+from tests.databases import on_sqlite
 from tests.street import APP_ID, HANAKO, PLATFORM, SHOP, TARO, Books, Container, claims, links, sign, words
 
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]
@@ -62,6 +63,7 @@ def ask(container: Container, target: str, **headers: str) -> TestResponse:
     ],
     ids=["unsigned", "nonsense", "key", "secret", "method", "added", "owner", "old", "early", "elsewhere"],
 )
+@on_sqlite
 def test_forgeries(container: Container, path: str, forge: object) -> None:
     """A claim that is not signed so, here, now, opens nothing and changes nothing."""
     target, headers = forge(f"{path}?{urlencode(claims(HANAKO))}")  # type: ignore[operator]

@@ -109,7 +109,7 @@ def test_what_is_not_for_sale(
     answer = container.post(*form)
     assert answer.status_code == 409
     assert reason in words(answer.text)
-    assert "ポイントは使われていません" in words(answer.text)
+    assert "お支払いは発生していません" in words(answer.text)
     assert books.payments() == 0
 
 

@@ -25,6 +25,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.customers import identify
 from storefront.shop.limits import Reason
 from storefront.shop.visit import MOBILE_PAGE
+from tests.databases import on_sqlite
 from tests.street import HANAKO, Container, ScriptedApi, claims, links, only_form, words
 
 ORIGIN = "https://shop.harbour-tools.example.co.jp"
@@ -33,7 +34,7 @@ MOST = 10 * 1024  # bytes of a page that old handsets still take
 STATIC = Path(__file__).parents[2] / "static"
 SENTENCE = "灯台の町の港のとなりにある道具屋の、長くて、ていねいな説明です。"
 TAPS = 25
-pytestmark = pytest.mark.changed(
+AT_A_LONG_ADDRESS = pytest.mark.changed(
     public_url=ORIGIN,
     mixi_container_url=CONTAINER,
     mixi_taps_per_minute=TAPS,
@@ -45,12 +46,7 @@ pytestmark = pytest.mark.changed(
     legal_devices=SENTENCE,
     legal_privacy=SENTENCE * 3,
 )
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """One engine: what is written on a page does not depend on it."""
-    return f"sqlite:///{tmp_path}/shop.db"
+pytestmark = [AT_A_LONG_ADDRESS, on_sqlite]
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_forged_tokens(container: Container, books: Books, spoil: str) -> None:
     action, fields = only_form(container.get("/items/loaf").text)
     answer = container.post(action, {**fields, "token": spoil.format(fields["token"])})
     assert answer.status_code == 400
-    assert "ポイントは使われていません" in words(answer.text)
+    assert "お支払いは発生していません" in words(answer.text)
     assert books.payments() == 0
 
 

@@ -22,6 +22,7 @@ from storefront.mixi.signing import PublisherClient
 from storefront.mixi.starts import Start
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
+from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
     HANAKO,
@@ -310,6 +311,7 @@ FORGERIES: dict[str, Forge] = {
 
 
 @pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+@on_sqlite
 def test_what_opens_nothing(
     app: Flask, browser: Browser, pair: KeyPair, stranger: KeyPair, forge: Forge
 ) -> None:

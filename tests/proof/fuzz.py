@@ -37,7 +37,7 @@ import requests
 import structlog
 from flask import Flask
 from lxml import html
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import func, select
 
 from storefront import clock, create_app
 from storefront.config import Settings
@@ -51,6 +51,7 @@ from storefront.sandbox.keys import KeyPair
 from storefront.shop import catalog, forms
 from storefront.shop.inventory import USE, Grant
 from storefront.shop.ledger import Entry
+from tests.databases import new_database
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP, TARO, ScriptedApi
 from tests.wire import Wire
 
@@ -993,17 +994,6 @@ def postgresql() -> Iterator[str | None]:
         server = get_server(folder, cleanup_mode="delete")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         server.cleanup()
-
-
-def new_database(server_url: str, name: str) -> str:
-    """An empty database on that server."""
-    server = create_engine(server_url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    address = server.url.set(database=name).render_as_string(hide_password=False)
-    server.dispose()
-    return address
 
 
 def runs(parts: Sequence[str], inputs: int, seed: int) -> Iterator[Tally]:

@@ -8,7 +8,7 @@ import pytest
 from storefront.mixi import signing
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.signing import BadSignature
-from tests.conftest import ENGINES
+from tests.databases import ENGINES, new_database
 from tests.proof import fuzz
 from tests.proof.fuzz import PURE, SERVED, Shop, Tally
 
@@ -21,7 +21,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """The real application, on each engine in turn."""
     address = fuzz.SQLITE
     if request.param == "postgresql":
-        address = fuzz.new_database(request.getfixturevalue("postgresql"), "fuzz")
+        address = new_database(request.getfixturevalue("postgresql"), "fuzz")
     with fuzz.shop_on(address) as shop:
         yield shop
 

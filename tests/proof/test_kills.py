@@ -6,7 +6,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.conftest import ENGINES, lacking
+from tests.conftest import lacking
+from tests.databases import ENGINES
 from tests.demo import wait_for
 from tests.proof import served
 from tests.proof.kills import POINTS, Street, street

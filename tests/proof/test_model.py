@@ -37,7 +37,7 @@ from hypothesis.stateful import (
 from lxml import html
 from oauthlib.oauth1 import rfc5849
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, delete, event, select, text, update
+from sqlalchemy import Engine, delete, event, select, text, update
 from werkzeug.test import TestResponse
 
 from storefront import clock, create_app
@@ -62,7 +62,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
-from tests.conftest import ENGINES
+from tests.databases import ENGINES, ask, new_database
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SHOP
 from tests.wire import Wire
 
@@ -679,13 +679,8 @@ def street(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def _street(request: pytest.FixtureRequest, folder: Any, patch: pytest.MonkeyPatch) -> Iterator[Street]:
     address = f"sqlite:///{folder}/shop.db"
     if request.param == "postgresql":
-        server = create_engine(request.getfixturevalue("postgresql"), isolation_level="AUTOCOMMIT")
-        with server.connect() as connection:
-            connection.execute(text("DROP DATABASE IF EXISTS model WITH (FORCE)"))
-            connection.execute(text("CREATE DATABASE model"))
-            connection.execute(text("ALTER DATABASE model SET synchronous_commit TO off"))
-        address = server.url.set(database="model").render_as_string(hide_password=False)
-        server.dispose()
+        address = new_database(request.getfixturevalue("postgresql"), "model")
+        ask(address, "ALTER DATABASE model SET synchronous_commit TO off")
     street = Street(address, folder)
     patch.setattr(clock, "now", street.time.now)
     patch.setattr(clock, "monotonic", street.time.monotonic)

@@ -33,7 +33,8 @@ from storefront.mixi.payments import LISTENS, Payment, Status
 from storefront.shop import catalog
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
-from tests.conftest import ENGINES, lacking
+from tests.conftest import lacking
+from tests.databases import ENGINES
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.hostile import ENTRY, STOP_FILE
@@ -446,7 +447,7 @@ def assert_down(shop: Shop, code: str) -> None:
         for path in ("/", "/items/loaf", "/inventory", "/history", "/mixi/finish"):
             page = shop.page(path)
             assert page.status == 503
-            assert "ポイントは使われていません" in words(page.body)
+            assert "お支払いは発生していません" in words(page.body)
         assert shop.ask("/readyz").status == 503
         assert shop.ask("/healthz").status == 200
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from tests.conftest import ENGINES, lacking
+from tests.conftest import lacking
+from tests.databases import ENGINES
 from tests.proof import served
 from tests.proof.served import Broken
 from tests.proof.storm import LATE_OKS, MIXED_OKS, REFUSED_OKS, Report, Sort, make_plan, storm

@@ -15,6 +15,7 @@ from storefront.shop import ages, forms, ledger
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
+from tests.databases import on_sqlite
 from tests.street import HANAKO, TARO, Books, Container, ScriptedApi, at_once, only_form, words
 
 MIKA = "mo3testmika00"  # her purchases are tests
@@ -151,6 +152,7 @@ def test_the_age_is_asked_for_in_the_callback(container: Container, before: Cont
         ("2010\0", "1"),
     ],
 )
+@on_sqlite
 def test_no_month_of_birth(container: Container, books: Books, year: object, month: object) -> None:
     """What nobody can have been born in is refused in words, and nothing is kept."""
     status, said = say(container, (year, month))

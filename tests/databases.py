@@ -1,0 +1,25 @@
+"""Databases for the tests: on which engines, and new ones on a PostgreSQL server."""
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+ENGINES = ("sqlite", "postgresql")
+
+# One engine is enough where what is tested does not depend on it.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+def ask(server: str, *statements: str) -> None:
+    """Have a PostgreSQL server do what no transaction may hold."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def new_database(server: str, name: str, like: str = "template1") -> str:
+    """The address of a new database, in the place of one of that name: an empty one, or a copy."""
+    ask(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {like}")
+    return make_url(server).set(database=name).render_as_string(hide_password=False)

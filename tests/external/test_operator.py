@@ -450,7 +450,6 @@ WRONG: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "value", "kind"), WRONG)
 @on_sqlite
-@on_sqlite
 def test_wrong_facts(app: Flask, operator: Operator, language: str, name: str, value: str, kind: str) -> None:
     """Nothing is saved, all that was typed is still there, and the wrong field is marked, with words."""
     typed = value.replace("long", "long" * 5000) if kind == "long" else value
@@ -714,7 +713,6 @@ MISTAKES: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "value", "kind"), MISTAKES)
 @pytest.mark.parametrize("path", [NEW, f"{MALFUNCTIONS}/1"])
-@on_sqlite
 @on_sqlite
 def test_mistakes(
     app: Flask, operator: Operator, language: str, name: str, value: str, kind: str, path: str

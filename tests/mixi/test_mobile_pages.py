@@ -25,7 +25,6 @@ from storefront.shop.catalog import Item
 from storefront.shop.customers import identify
 from storefront.shop.limits import Reason
 from storefront.shop.visit import MOBILE_PAGE
-from tests.databases import on_sqlite
 from tests.street import HANAKO, Container, ScriptedApi, claims, links, only_form, words
 
 ORIGIN = "https://shop.harbour-tools.example.co.jp"
@@ -46,7 +45,7 @@ AT_A_LONG_ADDRESS = pytest.mark.changed(
     legal_devices=SENTENCE,
     legal_privacy=SENTENCE * 3,
 )
-pytestmark = [AT_A_LONG_ADDRESS, on_sqlite]
+pytestmark = AT_A_LONG_ADDRESS
 
 
 @pytest.fixture

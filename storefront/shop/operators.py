@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storefront import clock
 from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction
+from storefront.shop import visit
 
 LINK_SECONDS = 600
 LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
@@ -81,6 +82,7 @@ def required() -> str:
     if login is None or login.ended_at or login.opened_at < clock.now() - LONGEST:
         raise NotOperator
     session.modified = True  # the cookie lasts from the last page, not from the first
+    visit.keep_browsers_language()
     return login.nonce
 
 

@@ -11,7 +11,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, current_app, g, request, session, url_for
 from werkzeug.security import safe_join
 
 from storefront.config import settings
@@ -209,12 +209,20 @@ def asked_language() -> str | None:
     return asked if asked in LANGUAGES else None
 
 
+def keep_browsers_language() -> None:
+    """Let a browser whose pages carry no visit stay with the language it has just asked for."""
+    asked = asked_language()
+    if asked:
+        session["language"] = asked
+
+
 def language() -> str:
-    """The language of this answer: the visit's; a stranger's browser may say its own."""
+    """The language of this answer: the visit's; else what the browser chose, or says by itself."""
     visit = known()
     if visit:
         return visit.language
-    return asked_language() or request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
+    chosen = asked_language() or session.get("language")
+    return chosen or request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
 
 
 def static(name: str) -> str:

@@ -187,6 +187,20 @@ def test_an_operator_is_no_buyer(operator: Operator) -> None:
     assert operator.get("/inventory").status_code == 401
 
 
+def test_the_switch_of_languages(operator: Operator) -> None:
+    """The footer changes the language; pages, errors and what comes after a form stay in it."""
+    assert 'href="?lang=ja"' in operator.get(REGISTRATION).text
+    assert '<html lang="ja">' in operator.get(f"{REGISTRATION}?lang=ja").text
+    for path in (REGISTRATION, MALFUNCTIONS, f"{MALFUNCTIONS}/new", "/mixi/rules"):
+        page = operator.get(path).text
+        assert '<html lang="ja">' in page
+        assert 'href="?lang=en"' in page
+    refused = operator.fill(REGISTRATION, {"launched_on": "some day"})
+    assert (refused.status_code, '<html lang="ja">' in refused.text) == (422, True)
+    assert "?lang=" not in refused.text, "what was typed would be lost"
+    assert '<html lang="ja">' in leave(operator).text
+
+
 # Getting out
 
 

@@ -16,9 +16,21 @@ from jinja2 import FileSystemBytecodeCache
 from storefront import create_app
 from storefront.config import Settings
 from storefront.db import db, migrate, transaction
+from storefront.sandbox import keys
+from storefront.sandbox.keys import KeyPair
 from storefront.shop import catalog
 from tests.databases import ENGINES, new_database
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SHOP, Books, Container, ScriptedApi
+from tests.street import (
+    APP_ID,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    KEY_NAME,
+    PLATFORM,
+    SHOP,
+    Books,
+    Container,
+    ScriptedApi,
+)
 from tests.wire import Wire
 
 
@@ -104,12 +116,24 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    """The key that mixi signs starts and life cycle events with."""
+    return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    """Another key, by the same name."""
+    return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
+
+
 @pytest.fixture
-def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
     """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
     changed = request.node.get_closest_marker("changed")
-    values = {**SETTINGS, "database_url": database_url, **(changed.kwargs if changed else {})}
-    return Settings.model_validate(values)
+    own = {"database_url": database_url, "mixi_certificates": {pair.name: pair.certificate}}
+    return Settings.model_validate({**SETTINGS, **own, **(changed.kwargs if changed else {})})
 
 
 @pytest.fixture

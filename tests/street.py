@@ -23,6 +23,7 @@ from storefront.shop.ledger import Entry
 
 SHOP = "http://shop.test:8000"
 PLATFORM = "http://platform.test"
+KEY_NAME = "pc_20991231"  # of mixi's key
 APP_ID = "12345"
 CONSUMER_KEY = "a consumer key"
 CONSUMER_SECRET = "a consumer secret & more"

@@ -9,25 +9,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from storefront.config import Settings
-from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
 from tests.street import HANAKO, Browser, Container, ScriptedApi, claims, only_form, sign, start_address
 
-NAME = "pc_20991231"
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere"]
 UNPACK = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture
-def settings(settings: Settings, pair: KeyPair) -> Settings:
-    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
 
 
 @pytest.fixture

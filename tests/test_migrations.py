@@ -1,6 +1,5 @@
 """Migrations: from nothing, from the version before, by two processes at once, to the models exactly."""
 
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -14,12 +13,11 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from storefront import create_app
-from storefront.config import PREFIX, Settings
+from storefront.config import Settings
 from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog
-from tests.demo import COMMAND
-from tests.proof.served import without_settings
+from tests.command import run
 from tests.street import HANAKO, Books, Container
 
 pytestmark = pytest.mark.empty_database
@@ -99,19 +97,6 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.dispose()
 
 
-def upgrade(settings: Settings) -> "subprocess.CompletedProcess[str]":
-    """`storefront upgrade`, as an operator runs it."""
-    own = {PREFIX + name.upper(): _plain(getattr(settings, name)) for name in settings.model_fields_set}
-    environment = without_settings(own)
-    return subprocess.run([COMMAND, "upgrade"], env=environment, capture_output=True, text=True, timeout=120)
-
-
-def _plain(value: object) -> str:
-    if hasattr(value, "get_secret_value"):
-        return str(value.get_secret_value())
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
 def differences(engine: Engine) -> list[object]:
     """What the models have and the database has not, or the other way round."""
     with engine.connect() as connection:
@@ -133,14 +118,14 @@ def checks(connection: Connection) -> dict[str, set[str]]:
 def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -> None:
     """Two upgrades of an empty database at the same moment both succeed, and leave one schema."""
     with ThreadPoolExecutor(2) as operators:
-        runs = list(operators.map(upgrade, [settings] * 2))
+        runs = list(operators.map(run, [settings] * 2, ["upgrade"] * 2))
     assert [run.returncode for run in runs] == [0, 0], [run.stderr[-500:] for run in runs]
     assert differences(engine) == []
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM alembic_version")).scalar() == 1
         items = connection.execute(text("SELECT count(*) FROM item")).scalar()
     assert app.test_client().get("/readyz").status_code == 200
-    assert upgrade(settings).returncode == 0
+    assert run(settings, "upgrade").returncode == 0
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM item")).scalar() == items
 

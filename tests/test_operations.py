@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from storefront import create_app
-from storefront.config import PREFIX, Settings
+from storefront.config import Settings
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.sandbox import clock as platform_clock
@@ -32,8 +32,8 @@ from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
+from tests.command import run
 from tests.databases import on_postgresql, on_sqlite
-from tests.demo import COMMAND
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
 from tests.wire import Wire
 
@@ -127,23 +127,6 @@ def town(app: Flask, tmp_path: Path) -> Town:
     platform = create_sandbox(settings, http)
     app.extensions["http"].mount(PLATFORM, Wire(platform))
     return Town(app, platform)
-
-
-def run(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command, in a process of its own, with these settings in its environment."""
-    return subprocess.run(
-        [COMMAND, *words], env=environment(settings), capture_output=True, text=True, timeout=60
-    )
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    return {PREFIX + name.upper(): plain(getattr(settings, name)) for name in settings.model_fields_set}
-
-
-def plain(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def table(printed: str) -> list[dict[str, str]]:

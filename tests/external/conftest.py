@@ -23,7 +23,6 @@ from storefront.external.payments import ExternalPayment, Status
 from storefront.external.registration import Facts, Form, Provider, Rule, Sheet
 from storefront.external.signing import sealed
 from storefront.mixi.signing import signed_address
-from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import operators
 from storefront.shop.catalog import Item
@@ -224,22 +223,16 @@ def limit(app: Flask, item: str, **values: object) -> None:
         session.execute(update(Item).filter_by(id=item).values(values))
 
 
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    """mixi's own key pair; it takes long to make."""
-    return keys.keep(tmp_path_factory.mktemp("keys"), "lc_tests")
-
-
 @pytest.fixture
-def settings(settings: Settings, pair: KeyPair) -> Settings:
-    """As everywhere, with mixi's certificate and a provider, unless the test says otherwise."""
+def settings(settings: Settings) -> Settings:
+    """As everywhere, with a provider, unless the test says otherwise."""
     door = {
         "external_provider_url": PAY_PAGE,
         "external_merchant": MERCHANT,
         "external_secret": SecretStr(SECRET),
     }
     left = {name: value for name, value in door.items() if name not in settings.model_fields_set}
-    return settings.model_copy(update={"mixi_certificates": {pair.name: pair.certificate}, **left})
+    return settings.model_copy(update=left)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import subprocess
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,7 +13,6 @@ from flask import Flask
 from flask_babel import force_locale
 from itsdangerous import TimestampSigner
 from lxml import html
-from pydantic import SecretStr
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
@@ -27,8 +25,8 @@ from storefront.external.malfunctions import Report
 from storefront.external.registration import Change, ChangeKind, Facts, Rule, State
 from storefront.shop import customers, forms
 from storefront.shop.operators import Login
+from tests.command import run
 from tests.databases import on_sqlite
-from tests.demo import COMMAND
 from tests.external.conftest import (
     DAY,
     ISMS,
@@ -579,20 +577,11 @@ def test_strange_fields(operator: Operator, fields: dict[str, str]) -> None:
 # The command
 
 
-def run(settings: Settings, *arguments: str) -> str:
-    """What the command prints, in a process of its own, with these settings in its environment."""
-    named = settings.model_fields_set - {"mixi_certificates"}
-    environment = {PREFIX + name.upper(): plain(getattr(settings, name)) for name in named}
-    done = subprocess.run([COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+def printed(settings: Settings, *words: str) -> str:
+    done = run(settings, *words)
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout + done.stderr
     return done.stdout
-
-
-def plain(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 @pytest.mark.parametrize("state", ["nothing", "in order", "late"])
@@ -602,19 +591,19 @@ def test_the_command(app: Flask, settings: Settings, state: str) -> None:
     if state != "nothing":
         late = {"sheet.requested_on": str(today() - 20 * DAY), "sheet.submitted_on": ""}
         operator.fill(REGISTRATION, {**lawful_fields(), **(late if state == "late" else {})})
-    address, _, printed = run(settings, "operator").partition("\n")
+    address, _, steps = printed(settings, "operator").partition("\n")
     assert address.startswith(f"{SHOP}/operator?token=")
     client = app.test_client()
     assert client.get(address.removeprefix(SHOP)).status_code == 200
     entered = client.post("/operator", data={"token": token_in(address.removeprefix(SHOP))})
     assert entered.status_code == 303
     page = operator.get(REGISTRATION)
-    lines = [" ".join(line.split()) for line in printed.splitlines() if line.startswith("  ")]
+    lines = [" ".join(line.split()) for line in steps.splitlines() if line.startswith("  ")]
     assert [line.replace("(", "").replace(")", "") for line in lines] == step_words(page)
     verdict = "may not" if state == "nothing" else "may"
-    assert f"On {today()} buyers on a PC {verdict} pay outside mixi." in printed
-    assert ("Risk: mixi may stop or delete the app." in printed) is (state == "late")
-    (following,) = re.findall(r"^Next: (.*)$", printed, re.MULTILINE) or [""]
+    assert f"On {today()} buyers on a PC {verdict} pay outside mixi." in steps
+    assert ("Risk: mixi may stop or delete the app." in steps) is (state == "late")
+    (following,) = re.findall(r"^Next: (.*)$", steps, re.MULTILINE) or [""]
     assert following.replace("(", "").replace(")", "") in words(page.text)
     assert bool(following) is (state != "in order")
 
@@ -839,7 +828,7 @@ def test_the_command_exports_the_same(settings: Settings, operator: Operator) ->
     """`storefront malfunctions` prints what the page lets one download."""
     report(operator)
     report(operator, {"description": "Another one."})
-    assert table(run(settings, "malfunctions")) == table(
+    assert table(printed(settings, "malfunctions")) == table(
         operator.get(f"{MALFUNCTIONS}.csv").data.decode("utf-8-sig")
     )
 

@@ -20,7 +20,6 @@ from storefront.db import transaction
 from storefront.mixi import taps
 from storefront.mixi.charset import TWINS
 from storefront.mixi.taps import Intent
-from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import catalog
 from tests.databases import on_sqlite
@@ -37,19 +36,8 @@ from tests.street import (
     words,
 )
 
-NAME = "pc_20991231"
 TAPS = 10
 pytestmark = pytest.mark.changed(mixi_mobile_charset="shift_jis", mixi_taps_per_minute=TAPS)
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture
-def settings(settings: Settings, pair: KeyPair) -> Settings:
-    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
 
 
 @pytest.fixture

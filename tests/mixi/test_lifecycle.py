@@ -21,31 +21,13 @@ from storefront.db import db, transaction
 from storefront.mixi import signing
 from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher, PublisherClient
-from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.customers import Customer
-from tests.street import APP_ID, HANAKO, SHOP, TARO, Container, at_once, sign
+from tests.street import APP_ID, HANAKO, KEY_NAME, SHOP, TARO, Container, at_once, sign
 
-NAME = "lc_20991231"
 NOW = 1_800_000_000
 ADDRESS = f"{SHOP}/mixi/lifecycle"
 ADD, REMOVE = "event.addapp", "event.removeapp"
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture(scope="session")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    """Another key, by the same name."""
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture
-def settings(settings: Settings, pair: KeyPair) -> Settings:
-    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
 
 
 class Mixi:
@@ -68,7 +50,7 @@ class Mixi:
 
     def sign(self, target: str, *, at: int = 0, method: str = "GET", **other: Any) -> dict[str, str]:
         client = PublisherClient(
-            other.get("name", NAME),
+            other.get("name", KEY_NAME),
             other.get("key", self.key),
             timestamp=str(self.began + at),
             nonce="a nonce",
@@ -334,12 +316,12 @@ class TestWithoutCertificate:
 
 
 def authorization(pair: KeyPair, query: str = "id=1", *, nonce: str = "n", timestamp: int = NOW) -> str:
-    client = PublisherClient(NAME, pair.private, timestamp=str(timestamp), nonce=nonce)
+    client = PublisherClient(KEY_NAME, pair.private, timestamp=str(timestamp), nonce=nonce)
     return client.sign(f"{ADDRESS}?{query}")[1]["Authorization"]
 
 
 def verify(pair: KeyPair, header: str, query: bytes = b"id=1") -> signing.Signed:
-    publisher = Publisher({NAME: pair.certificate})
+    publisher = Publisher({KEY_NAME: pair.certificate})
     return publisher.verify("GET", ADDRESS, query, header, now=NOW, window=600)
 
 
@@ -348,17 +330,17 @@ def test_the_name_of_the_key_is_signed(pair: KeyPair) -> None:
     signed = verify(pair, authorization(pair))
     assert "oauth_consumer_key%3Dmixi.jp%26" in signed.base_string
     assert "oauth_signature_method%3DRSA-SHA1%26" in signed.base_string
-    assert signed.base_string.endswith(f"%26xoauth_signature_publickey%3D{NAME}")
+    assert signed.base_string.endswith(f"%26xoauth_signature_publickey%3D{KEY_NAME}")
     assert signed.each("id") == ["1"]
 
 
 def test_the_key_is_the_one_named(pair: KeyPair, stranger: KeyPair) -> None:
     """Of several certificates the one that the request names must fit."""
-    both = Publisher({NAME: pair.certificate, "lc_other": stranger.certificate})
+    both = Publisher({KEY_NAME: pair.certificate, "lc_other": stranger.certificate})
     assert both.verify("GET", ADDRESS, b"id=1", authorization(pair), now=NOW, window=600)
     with pytest.raises(BadSignature, match="signature_invalid"):
         both.verify(
-            "GET", ADDRESS, b"id=1", authorization(pair).replace(NAME, "lc_other"), now=NOW, window=600
+            "GET", ADDRESS, b"id=1", authorization(pair).replace(KEY_NAME, "lc_other"), now=NOW, window=600
         )
 
 
@@ -367,7 +349,7 @@ def test_the_key_is_the_one_named(pair: KeyPair, stranger: KeyPair) -> None:
     [
         ("parameter_absent", "xoauth_signature_publickey", "xoauth_signature_other"),
         ("parameter_absent", "oauth_nonce", "oauth_other"),
-        ("consumer_key_unknown", NAME, "lc_unknown"),
+        ("consumer_key_unknown", KEY_NAME, "lc_unknown"),
         ("consumer_key_unknown", "mixi.jp", "mixi.example"),
         ("signature_method_rejected", "RSA-SHA1", "HMAC-SHA1"),
         ("version_rejected", 'version="1.0"', 'version="2.0"'),
@@ -396,7 +378,7 @@ def test_too_long_to_look_at(pair: KeyPair) -> None:
 
 def test_no_key_in_sight(pair: KeyPair) -> None:
     """A printed client or key pair shows no key."""
-    client = PublisherClient(NAME, pair.private, timestamp="1", nonce="n")
+    client = PublisherClient(KEY_NAME, pair.private, timestamp="1", nonce="n")
     assert "PRIVATE" not in repr(client) + repr(pair)
 
 

@@ -20,12 +20,12 @@ from storefront.config import Settings
 from storefront.db import db, transaction
 from storefront.mixi.signing import PublisherClient
 from storefront.mixi.starts import Start
-from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
     HANAKO,
+    KEY_NAME,
     PLATFORM,
     SHOP,
     TARO,
@@ -41,27 +41,10 @@ from tests.street import (
     words,
 )
 
-NAME = "pc_20991231"
 SAFE = "https://shop.test"
 DEVICES = ["pc", "smartphone"]
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]
 VISIT = 1800  # seconds, as the settings have it unless told otherwise
-
-
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture(scope="session")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    """Another key, by the same name."""
-    return keys.keep(tmp_path_factory.mktemp("keys"), NAME)
-
-
-@pytest.fixture
-def settings(settings: Settings, pair: KeyPair) -> Settings:
-    return settings.model_copy(update={"mixi_certificates": {NAME: pair.certificate}})
 
 
 @pytest.fixture
@@ -427,7 +410,7 @@ def test_used_addresses_are_forgotten_in_time(app: Flask, browser: Browser, pair
 def tell(app: Flask, pair: KeyPair, kind: str) -> None:
     """mixi's word that hanako has added or removed the app."""
     target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': HANAKO})}"
-    signer = PublisherClient(NAME, pair.private, timestamp=str(int(time.time())), nonce="a nonce")
+    signer = PublisherClient(KEY_NAME, pair.private, timestamp=str(int(time.time())), nonce="a nonce")
     headers = signer.sign(SHOP + target, "GET")[1]
     assert app.test_client().get(target, headers=headers).status_code == 200
 

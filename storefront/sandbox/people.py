@@ -9,7 +9,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.cast import BY_OWNER, CAST, Persona
 from storefront.sandbox.devices import Device
-from storefront.sandbox.store import Base, Moment, reading, transaction
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
 
 
 class User(Base):

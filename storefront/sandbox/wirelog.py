@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.sandbox.store import Base, Moment, reading, transaction
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
 
 # Enough for a long afternoon; a page shows a handful of rows.
 KEEP = 3000

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi.atom import PointRequest
 from storefront.sandbox.people import User
-from storefront.sandbox.store import Base, Moment, reading, transaction
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
 
 # As long as the codes in the source document; 40 would be allowed.
 CODE_LENGTH = 20

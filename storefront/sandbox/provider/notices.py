@@ -25,7 +25,7 @@ from storefront.sandbox.provider import payments
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
 from storefront.sandbox.provider.store import Base, reading, transaction
-from storefront.sandbox.store import Moment
+from storefront.sandbox.storefile import Moment
 from storefront.sandbox.wirelog import HIDDEN, excerpt
 
 # A buyer who reloads does not make us knock more often than this.

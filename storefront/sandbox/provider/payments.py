@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.provider.arrivals import Arrival
 from storefront.sandbox.provider.store import Base, reading, transaction
-from storefront.sandbox.store import Moment
+from storefront.sandbox.storefile import Moment
 
 # No letters that are taken for one another when they are read out.
 REFERENCE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

@@ -133,7 +133,7 @@ def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_por
 
 
 def _start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> None:
-    engine = create_engine(url)
+    engine = reference.durable(url)  # two workers that turned on SQLite's log at once would meet
     reference.metadata.create_all(engine)
     engine.dispose()
     environment = {"BENCH_DATABASE_URL": url, "BENCH_KEY": CONSUMER_KEY, "BENCH_SECRET": CONSUMER_SECRET}

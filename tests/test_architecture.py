@@ -52,7 +52,7 @@ ORDER: dict[str, list[str]] = {
     ],
     "external": [
         "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",
-        "views", "__init__",
+        "views", "desk", "__init__",
     ],
 }  # fmt: skip
 

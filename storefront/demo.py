@@ -42,10 +42,10 @@ def registration(today: date, site: str) -> Facts:
     """The door out as a shop has it that mixi let open it a while ago; its provider is the sandbox's."""
     sent, received = today - timedelta(days=40), today - timedelta(days=35)
     provider = Provider(
-        name="港まちペイ(シミュレーション)",
+        name="港まちペイ（シミュレーション）",
         site=site,
-        services=("クレジットカード(シミュレーション)",),
-        privacy_mark="00000000(シミュレーション)",
+        services=("クレジットカード（シミュレーション）",),
+        privacy_mark="00000000（シミュレーション）",
         listed=True,
     )
     return Facts(

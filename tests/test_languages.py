@@ -1,6 +1,9 @@
 """Two languages, complete: no text without its Japanese, none left over, nothing uncompiled."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,10 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
+from storefront import doctor
+
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
 # Each side of the street has its own catalogue: where its texts stand, and where their Japanese is.
@@ -66,6 +72,20 @@ def test_compiled(side: str) -> None:
     compiled = {message.id: message.string for message in kept if message.id}
     source = {message.id: message.string for message in japanese(side) if message.id}
     assert compiled == source, "compile the catalogue: see the README"
+
+
+def test_the_readmes_command(side: str, tmp_path: Path) -> None:
+    """Whoever changes a word and compiles as the README says, sees it."""
+    folder = shutil.copytree(ROOT / SIDES[side][2], tmp_path / "translations")
+    source, compiled = (folder / "ja" / "LC_MESSAGES" / f"messages.{kind}" for kind in ("po", "mo"))
+    source.write_text(source.read_text().replace("日本", "ニッポン").replace("mixi", "ミクシィ"))
+    assert doctor.uncompiled(folder) == ["ja"]
+    (command,) = re.findall(r"`\.venv/bin/(pybabel compile -d) storefront/translations`", README.read_text())
+    subprocess.run(
+        [Path(sys.executable).parent / command.split()[0], *command.split()[1:], folder], check=True
+    )
+    assert doctor.uncompiled(folder) == []
+    assert "ミクシィ".encode() in compiled.read_bytes()
 
 
 def values(text: str) -> set[str]:

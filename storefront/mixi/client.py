@@ -163,10 +163,19 @@ def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    """Keeps living connections only: to its reader, one that was cut off looks like one that is done."""
+
+    ConnectionCls: type[HTTPConnection] = _Connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn and not conn.is_connected:
+            conn.close()
+        super()._put_conn(conn)
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    """The same, over TLS."""
+
     ConnectionCls = _SecureConnection
 
 
@@ -209,11 +218,12 @@ def _cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if was_cut.is_set():
-            raise TimeoutError from None  # not a connection that broke: nobody is asked again
-        raise
+        if not was_cut.is_set():
+            raise
     finally:
         timer.cancel()
+    if was_cut.is_set():
+        raise TimeoutError  # not a connection that broke: nobody is asked again
 
 
 def _read(response: requests.Response, deadline: Deadline) -> bytes:

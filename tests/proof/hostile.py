@@ -39,8 +39,8 @@ from tests.street import PLATFORM
 HOST = "127.0.0.1"
 POINTS = "/atom/mobile/point/@me"
 THREAD = "point api"
-LASTS = 5.0  # seconds until any behaviour is over
-PAUSE = 0.1  # between two bytes of a slow answer: a third of the read time-out of the tests
+LASTS = 20.0  # seconds until any behaviour is over
+PAUSE = 0.2  # between two bytes of a slow answer: a third of the read time-out of the tests
 STOP_FILE = "PROOF_STOP_FILE"
 
 ENTRY = (
@@ -86,6 +86,7 @@ class HostileApi:
         self.behaviour: Behaviour = good
         self.asked: list[Asked] = []
         self.open = 0
+        self.outlasted: list[Asked] = []  # the client was still there when the behaviour was over
         self._count = threading.Lock()
         self._listener = socket.create_server((HOST, 0))
         self.port = self._listener.getsockname()[1]
@@ -113,11 +114,18 @@ class HostileApi:
             with connection, suppress(OSError), self._secured(connection) as line:
                 while asked := _read(line, number):
                     self.asked.append(asked)
-                    if not _play(line, self.behaviour(asked)):
+                    if not self._plays(line, asked):
                         break
         finally:
             with self._count:
                 self.open -= 1
+
+    def _plays(self, line: socket.socket, asked: Asked) -> bool:
+        try:
+            return _play(line, self.behaviour(asked))
+        except TimeoutError:
+            self.outlasted.append(asked)
+            return False
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
@@ -130,6 +138,17 @@ def point_api(certificate: Path | None = None) -> Iterator[HostileApi]:
         yield api
     finally:
         api.close()
+
+
+@contextmanager
+def hangs_up_later(listener: socket.socket) -> Iterator[None]:
+    """Who talks to this listener has to give up before it does."""
+    end = threading.Timer(LASTS, listener.close)
+    end.daemon = True
+    end.start()
+    yield
+    assert end.is_alive()
+    end.cancel()
 
 
 def write_certificate(file: Path) -> None:
@@ -172,11 +191,12 @@ def _read(connection: socket.socket, number: int) -> Asked | None:
 
 
 def _play(connection: socket.socket, steps: Iterator[Step]) -> bool:
-    """Take these steps as long as the client is there; says whether the connection stays open."""
+    """Take these steps as long as the client is there; says whether the connection stays open.
+
+    Raises TimeoutError if the client is there to the end.
+    """
     until = time.monotonic() + LASTS
     for step in steps:
-        if time.monotonic() > until:
-            return False
         if isinstance(step, bytes):
             connection.sendall(step)
         elif isinstance(step, float):
@@ -187,6 +207,8 @@ def _play(connection: socket.socket, steps: Iterator[Step]) -> bool:
             return False
         else:
             return True
+        if time.monotonic() > until:
+            raise TimeoutError
     return False
 
 

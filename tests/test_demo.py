@@ -15,9 +15,9 @@ from tests.demo import COMMAND, demo, free_ports
 def test_starts_and_stops(tmp_path: Path, number: int) -> None:
     """Both sides answer when it says so, and both are gone when it ends."""
     with demo(tmp_path) as running:
-        assert requests.get(running.shop + "/readyz", timeout=5).text == "ready\n"
-        assert "mixiの中で開きます" in requests.get(running.shop, timeout=5).text
-        assert "花子" in requests.get(running.platform, headers={"Accept-Language": "ja"}, timeout=5).text
+        assert requests.get(running.shop + "/readyz", timeout=30).text == "ready\n"
+        assert "mixiの中で開きます" in requests.get(running.shop, timeout=30).text
+        assert "花子" in requests.get(running.platform, headers={"Accept-Language": "ja"}, timeout=30).text
         assert running.stop(number) == 0
         for address in (running.shop, running.platform):
             with pytest.raises(requests.ConnectionError):

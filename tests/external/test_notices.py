@@ -157,7 +157,7 @@ def test_one_grant_for_eight_notices(shop: Flask, codes: list[str], outside: Out
 
 def test_the_naive_version_is_caught(shop: Flask, codes: list[str], outside: Outside) -> None:
     """Read, decide, then write, with a fresh key each time: the same storm grants too much."""
-    slow = threading.Barrier(NOTICES, timeout=2)
+    slow = threading.Barrier(NOTICES, timeout=30)
 
     def naive(code: str) -> None:
         with Session(db.engine) as session:

@@ -277,10 +277,10 @@ def test_eight_at_once_ask_once(ring: KeyRing, publisher: Publisher, pairs: dict
 
     def pause() -> None:
         first.set()
-        others.wait(5)
+        others.wait(30)
 
     def late() -> None:
-        first.wait(5)
+        first.wait(30)
         others.set()
         ring.get("pc")
 

@@ -53,7 +53,7 @@ def test_one_grant_for_eight_callbacks(app: Flask, codes: list[str], books: Book
 
 def test_the_naive_version_is_caught(app: Flask, codes: list[str], books: Books) -> None:
     """Read, decide, then write, with a fresh key each time: the same storm grants too much."""
-    slow = threading.Barrier(CALLBACKS, timeout=2)
+    slow = threading.Barrier(CALLBACKS, timeout=30)
 
     def naive(callback: Callback) -> None:
         with Session(db.engine) as session:

@@ -369,16 +369,14 @@ def test_slowness(make: Callable[..., Flask], sap: Sap) -> None:
     let_go = threading.Event()
 
     def slow(_request: Request) -> Response:
-        let_go.wait(5)
+        let_go.wait(30)
         return Response("late")
 
     sap.scripts["/slow"] = slow
     phone = Phone(make(page_seconds=1).test_client()).belongs_to("hanako")
-    started = time.monotonic()
     answer = phone.page(f"{SHOP}/slow")
     let_go.set()
-    assert answer.status_code == 502
-    assert time.monotonic() - started < 3
+    assert answer.status_code == 502  # who waits to the end reads "late"
 
 
 def test_size(make: Callable[..., Flask], sap: Sap) -> None:

@@ -264,7 +264,7 @@ def test_a_late_ok_takes_nothing(
     let_go = threading.Event()
 
     def slow(request: Request) -> Response:
-        let_go.wait(5)
+        let_go.wait(30)
         return ok(request)
 
     _, purchase = begin()
@@ -351,13 +351,13 @@ def test_points_are_promised_once(begin: Begin, app: Flask, sap: Sap, balance: C
 
     def slow(request: Request) -> Response:
         started.set()
-        let_go.wait(5)
+        let_go.wait(30)
         return ok(request)
 
     sap.scripts["/callback"] = slow
     press = threading.Thread(target=phone.buy, args=(first.url,))
     press.start()
-    assert started.wait(5)
+    assert started.wait(30)
     other = Phone(app.test_client()).belongs_to("taro")
     assert other.buy(second.url) == "shortage"
     let_go.set()

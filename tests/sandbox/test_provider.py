@@ -372,7 +372,7 @@ def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
 
     def slow(request: Request) -> Response:
         begun.set()
-        assert go_on.wait(5)
+        assert go_on.wait(30)
         return plain("OK")(request)
 
     monkeypatch.setattr(payments, "pay", counted)
@@ -382,7 +382,7 @@ def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
             pool.submit(twin.post, f"{page}/pay", data={"form_token": word})
             for twin, word in zip(twins, words, strict=True)
         ]
-        assert begun.wait(5)
+        assert begun.wait(30)
         assert "told at this moment" in stage.browser.get(page).text
         time.sleep(0.3)
         assert not any(press.done() for press in presses)
@@ -467,18 +467,19 @@ def test_an_answer_lost_after_the_shop_acted(stage: Stage, later: Callable[[floa
 def test_a_shop_that_takes_too_long(make: Callable[..., Stage]) -> None:
     """After the time limit we stop listening; what the shop says then changes nothing."""
     stage = make(notice_seconds=1)
+    let_go, said = threading.Event(), threading.Event()
 
     def slow(request: Request) -> Response:
-        time.sleep(1.5)
+        let_go.wait(30)
+        said.set()
         return plain("OK")(request)
 
     stage.shop.answer = slow
     page = stage.browser.arrive()
-    word = stage.browser.word(page)
-    began = time.monotonic()
-    stage.browser.post(f"{page}/pay", data={"form_token": word})
-    assert 1 <= time.monotonic() - began < 1.4
-    time.sleep(0.7)
+    stage.browser.press(page, f"{page}/pay")
+    assert not said.is_set()
+    let_go.set()
+    assert said.wait(30)
     assert stage.state() == ("paid", False)
     last = stage.notices().last
     assert last
@@ -651,10 +652,8 @@ def test_no_transaction_while_the_shop_is_asked(stage: Stage) -> None:
         return plain("OK")(request)
 
     stage.shop.answer = looks
-    began = time.monotonic()
     stage.browser.press(page, f"{page}/pay")
     assert seen == [303]
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("path", ["/payments/{token}/pay", "/payments/{token}/cancel"])

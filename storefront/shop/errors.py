@@ -30,7 +30,7 @@ class Explanation:
 
 NOT_OPERATOR = Explanation(
     _("This page is the operator's."),
-    _("`storefront operator` prints a fresh address for it. Each is good for ten minutes, and once."),
+    _("“storefront operator” prints a fresh address for it. Each is good for ten minutes, and once."),
 )
 STALE = Explanation(
     _("This form is out of date."),

@@ -52,7 +52,7 @@ ORDER: dict[str, list[str]] = {
     ],
     "external": [
         "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",
-        "views", "desk", "__init__",
+        "views", "operator_pages", "__init__",
     ],
 }  # fmt: skip
 

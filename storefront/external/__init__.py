@@ -8,7 +8,7 @@ from flask import Flask
 from flask_babel import lazy_gettext as _
 
 from storefront.config import Settings
-from storefront.external import channel, desk, payments, views, wording
+from storefront.external import channel, operator_pages, payments, views, wording
 from storefront.shop import catalog, operators, visit
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.units import Unit, add_unit
@@ -19,11 +19,11 @@ PRICES = PriceRule(unit=payments.UNIT, minimum=1, maximum=1_000_000)
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.register_blueprint(views.blueprint)
-    app.register_blueprint(desk.blueprint)
+    app.register_blueprint(operator_pages.blueprint)
     channel.init_app(app, settings)
     wording.init_app(app)
     add_unit(app, Unit(payments.UNIT, _("yen"), _("%s yen")))
     catalog.add_channel(app, channel.NAME, PRICES)
     visit.add_side_door(app, visit.SideDoor(channel.NAME, views.leads_out, payments.purchases))
-    operators.add_page(app, operators.Page("desk.checklist", _("Registration")))
-    operators.add_page(app, operators.Page("desk.reports", _("Malfunctions")))
+    operators.add_page(app, operators.Page("operator_pages.checklist", _("Registration")))
+    operators.add_page(app, operators.Page("operator_pages.reports", _("Malfunctions")))

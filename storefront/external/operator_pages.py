@@ -1,4 +1,4 @@
-"""The operator's desk: the registration with its facts, and reports of malfunctions."""
+"""The operator's pages: the registration with its facts, and reports of malfunctions."""
 
 import io
 import re
@@ -31,7 +31,7 @@ CSV = {
     "Content-Disposition": "attachment; filename=malfunctions.csv",
 }
 
-blueprint = Blueprint("desk", __name__, url_prefix="/external")
+blueprint = Blueprint("operator_pages", __name__, url_prefix="/external")
 
 
 @blueprint.get("/registration")
@@ -96,7 +96,7 @@ def save_report(report_id: int | None) -> ResponseReturnValue:
         return _report_form(written, report_id, problems(error)), 422
     if saved is None:
         raise NotFound
-    return redirect(settings().public_url + url_for("desk.reports"), 303)
+    return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
 
 
 def _written() -> Fields:

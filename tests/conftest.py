@@ -7,7 +7,6 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-import flask_migrate
 import pytest
 import requests
 from flask import Flask
@@ -15,22 +14,11 @@ from jinja2 import FileSystemBytecodeCache
 
 from storefront import create_app
 from storefront.config import Settings
-from storefront.db import db, migrate, transaction
+from storefront.db import db
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import catalog
-from tests.databases import ENGINES, new_database
-from tests.street import (
-    APP_ID,
-    CONSUMER_KEY,
-    CONSUMER_SECRET,
-    KEY_NAME,
-    PLATFORM,
-    SHOP,
-    Books,
-    Container,
-    ScriptedApi,
-)
+from tests.databases import ENGINES, fill, new_database
+from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi
 from tests.wire import Wire
 
 
@@ -66,15 +54,22 @@ def postgresql() -> Iterator[str]:
 def full_shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite database with the catalog in it, to copy."""
     path = tmp_path_factory.mktemp("template") / "shop.db"
-    fill(f"sqlite:///{path}")
+    prepare(f"sqlite:///{path}")
     return path
 
 
 @pytest.fixture(scope="session")
 def full_shelf_on_postgresql(postgresql: str) -> str:
     """The same on PostgreSQL: the name of the database."""
-    fill(new_database(postgresql, "full_shelf"))
+    prepare(new_database(postgresql, "full_shelf"))
     return "full_shelf"
+
+
+def prepare(url: str) -> None:
+    app = create_app(Settings.model_validate({**SETTINGS, "database_url": url}))
+    fill(app)
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture(params=ENGINES)
@@ -89,31 +84,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if empty:
         return new_database(server, "shop")
     return new_database(server, "shop", request.getfixturevalue("full_shelf_on_postgresql"))
-
-
-def fill(url: str) -> None:
-    """Migrate a database and put the shipped catalog on its shelf."""
-    app = create_app(Settings.model_validate({**SETTINGS, "database_url": url}))
-    with app.app_context():
-        flask_migrate.upgrade(directory=migrate.directory)
-        with transaction() as session:
-            catalog.load(session, app.config["SETTINGS"].catalog)
-        db.engine.dispose()
-
-
-SETTINGS = {
-    "secret_key": "a secret of the tests, and of nobody else",
-    "public_url": SHOP,
-    "mixi_app_id": APP_ID,
-    "mixi_consumer_key": CONSUMER_KEY,
-    "mixi_consumer_secret": CONSUMER_SECRET,
-    "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
-    "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
-    "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
-    "mixi_platform_hosts": "platform.test",
-    "mixi_test_owners": "mo3testmika00",
-    "mixi_taps_per_minute": 1000,
-}
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,12 @@
-"""Databases for the tests: on which engines, and new ones on a PostgreSQL server."""
+"""Databases for the tests: on which engines, new ones on a PostgreSQL server, a full shelf."""
 
+import flask_migrate
 import pytest
+from flask import Flask
 from sqlalchemy import create_engine, make_url, text
+
+from storefront.db import migrate, transaction
+from storefront.shop import catalog
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -23,3 +28,11 @@ def new_database(server: str, name: str, like: str = "template1") -> str:
     """The address of a new database, in the place of one of that name: an empty one, or a copy."""
     ask(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {like}")
     return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+
+def fill(app: Flask) -> None:
+    """Migrate a shop's database and put its catalog on the shelf."""
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+        with transaction() as session:
+            catalog.load(session, app.config["SETTINGS"].catalog)

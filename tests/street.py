@@ -29,6 +29,19 @@ CONSUMER_KEY = "a consumer key"
 CONSUMER_SECRET = "a consumer secret & more"
 HANAKO = "mo3k7c2hanak0"
 TARO = "mo3w9x4tar0fr"
+SETTINGS = {
+    "secret_key": "a secret of the tests, and of nobody else",
+    "public_url": SHOP,
+    "mixi_app_id": APP_ID,
+    "mixi_consumer_key": CONSUMER_KEY,
+    "mixi_consumer_secret": CONSUMER_SECRET,
+    "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
+    "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
+    "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
+    "mixi_platform_hosts": "platform.test",
+    "mixi_test_owners": "mo3testmika00",
+    "mixi_taps_per_minute": "1000",
+}
 
 
 class Container:

@@ -47,7 +47,7 @@ from tests.external.conftest import (
     tell,
     today,
 )
-from tests.street import HANAKO, SHOP, TARO, Container, ScriptedApi, at_once, claims, sign, words
+from tests.street import HANAKO, SETTINGS, SHOP, TARO, Container, ScriptedApi, at_once, claims, sign, words
 
 WAY = "/external/items/"
 LANGUAGES = ("ja", "en")
@@ -405,12 +405,7 @@ def test_a_provider_that_is_not_the_registered_one(
 def configured(url: str) -> Settings:
     return Settings.model_validate(
         {
-            "secret_key": "a secret of the tests, and of nobody else",
-            "public_url": SHOP,
-            "mixi_app_id": "1",
-            "mixi_consumer_key": "key",
-            "mixi_consumer_secret": "secret",
-            "mixi_container_url": "http://platform.test/ma/1/",
+            **SETTINGS,
             "mixi_platform_hosts": "platform.test,127.0.0.1:8001",
             "external_provider_url": url,
             "external_merchant": MERCHANT,

@@ -24,7 +24,7 @@ from storefront.mixi.atom import MAX_BYTES
 from storefront.mixi.keys import FETCHES, KEEP_SECONDS, MISS_SECONDS, KeyRing
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
-from tests.street import Browser, at_once, start_address
+from tests.street import SETTINGS, Browser, at_once, start_address
 from tests.wire import Wire
 
 MIXI = "https://keys.mixi.test"
@@ -339,17 +339,6 @@ def test_only_what_names_mixi_asks_mixi(app: Flask, publisher: Publisher, pairs:
     assert publisher.asked == []
 
 
-BARE = {
-    "secret_key": "thirty-two characters, or rather more",
-    "public_url": "http://shop.test",
-    "mixi_app_id": "1",
-    "mixi_consumer_key": "k",
-    "mixi_consumer_secret": "s",
-    "mixi_container_url": "http://ma.mixi.net/1/",
-    "mixi_platform_hosts": "mixi.net",
-}
-
-
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
@@ -374,7 +363,7 @@ BARE = {
 )
 def test_where_certificates_may_come_from(address: str, reason: str) -> None:
     """Over TLS, unless it is this very machine; with the key's name in one place of the path."""
-    values = {**BARE, "mixi_certificate_url": address}
+    values = {**SETTINGS, "mixi_certificate_url": address}
     if not reason:
         assert Settings.model_validate(values).mixi_certificate_url == address
         return

@@ -25,6 +25,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.customers import identify
 from storefront.shop.limits import Reason
 from storefront.shop.visit import MOBILE_PAGE
+from tests.databases import on_sqlite
 from tests.street import HANAKO, Container, ScriptedApi, claims, links, only_form, words
 
 ORIGIN = "https://shop.harbour-tools.example.co.jp"
@@ -33,7 +34,7 @@ MOST = 10 * 1024  # bytes of a page that old handsets still take
 STATIC = Path(__file__).parents[2] / "static"
 SENTENCE = "灯台の町の港のとなりにある道具屋の、長くて、ていねいな説明です。"
 TAPS = 25
-AT_A_LONG_ADDRESS = pytest.mark.changed(
+pytestmark = pytest.mark.changed(
     public_url=ORIGIN,
     mixi_container_url=CONTAINER,
     mixi_taps_per_minute=TAPS,
@@ -45,7 +46,6 @@ AT_A_LONG_ADDRESS = pytest.mark.changed(
     legal_devices=SENTENCE,
     legal_privacy=SENTENCE * 3,
 )
-pytestmark = AT_A_LONG_ADDRESS
 
 
 @pytest.fixture
@@ -175,6 +175,7 @@ def read(page: str) -> HtmlElement:
     return html.fromstring(page)
 
 
+@on_sqlite
 @EVERYWHERE
 def test_they_are_small(walk: Walk, visit: Visit) -> None:
     """Every page is at most ten kilobytes of markup, however long the shop's own address is."""
@@ -182,6 +183,7 @@ def test_they_are_small(walk: Walk, visit: Visit) -> None:
     assert not {name: size for name, size in sizes.items() if size > MOST}, f"of {MOST}: {sizes}"
 
 
+@on_sqlite
 @EVERYWHERE
 def test_all_a_phone_finds_on_them(walk: Walk, visit: Visit) -> None:
     """No script, no inline style; links stay in the container, keys are said, pictures are GIFs we have."""
@@ -205,6 +207,7 @@ def test_all_a_phone_finds_on_them(walk: Walk, visit: Visit) -> None:
             assert image.get("width"), name
 
 
+@on_sqlite
 @EVERYWHERE
 def test_they_speak_without_pictures_and_styles(walk: Walk, visit: Visit) -> None:
     """Every link and button has words of its own, every field a label; each page says where it is."""
@@ -219,6 +222,7 @@ def test_they_speak_without_pictures_and_styles(walk: Walk, visit: Visit) -> Non
         assert page.get("lang") == walk.language, name
 
 
+@on_sqlite
 @EVERYWHERE
 def test_amounts(walk: Walk, visit: Visit) -> None:
     """An amount is mixi's icon, 16 by 16, then the number and pt; no number of points stands without it."""
@@ -245,6 +249,7 @@ def test_every_drawing_has_a_twin(twin: str) -> None:
     assert 0 < (STATIC / f"art/{twin}.gif").stat().st_size <= 4096
 
 
+@on_sqlite
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_a_picture_without_a_twin(container: Container, tmp_path: Path, language: str) -> None:
     """Where there is no GIF the phone gets the words in place of the picture, and no broken image."""
@@ -268,6 +273,7 @@ def test_a_picture_without_a_twin(container: Container, tmp_path: Path, language
     assert stage.text_content() == item["name"][language]  # type: ignore[index]  # as written above
 
 
+@on_sqlite
 @EVERYWHERE
 def test_words_stand_apart_without_styles(walk: Walk, visit: Visit) -> None:
     """No two texts run into each other on a phone that knows no styles."""
@@ -279,6 +285,7 @@ def test_words_stand_apart_without_styles(walk: Walk, visit: Visit) -> None:
                 assert both.startswith("|") or both.endswith("|"), f"{name}: {both}"
 
 
+@on_sqlite
 def test_what_the_text_alone_says(walk: Walk) -> None:
     """Prices, what is left, how many one may buy, and how a purchase stands: in words."""
     said = {name: words(page) for name, page in {**shelf(walk), **history(walk)}.items()}
@@ -293,6 +300,7 @@ def test_what_the_text_alone_says(walk: Walk) -> None:
         assert said[f"history of twenty: {status}"].count(word) >= MOBILE_PAGE, status
 
 
+@on_sqlite
 def test_the_door_leads_to_the_container(container: Container) -> None:
     """Whose request was not signed gets one link, and it stays inside the platform."""
     answer = container.app.test_client().get(f"/inventory?{urlencode(claims(HANAKO))}")

@@ -31,7 +31,6 @@ from typing import Any, NamedTuple
 from unittest import mock
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-import flask_migrate
 import itsdangerous.timed
 import requests
 import structlog
@@ -41,18 +40,28 @@ from sqlalchemy import func, select
 
 from storefront import clock, create_app
 from storefront.config import Settings
-from storefront.db import db, migrate, transaction
+from storefront.db import db
 from storefront.mixi import signing
 from storefront.mixi.atom import CODE_LENGTH, PointEntry, Unreadable
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.signing import BadSignature, Consumer, is_opaque
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import catalog, forms
+from storefront.shop import forms
 from storefront.shop.inventory import USE, Grant
 from storefront.shop.ledger import Entry
-from tests.databases import new_database
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP, TARO, ScriptedApi
+from tests.databases import fill, new_database
+from tests.street import (
+    APP_ID,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    HANAKO,
+    PLATFORM,
+    SETTINGS,
+    SHOP,
+    TARO,
+    ScriptedApi,
+)
 from tests.wire import Wire
 
 NOW = 1_800_000_000
@@ -531,10 +540,7 @@ class Shop:
         http.mount(PLATFORM, Wire(Api()))
         self.app: Flask = create_app(self._settings(database_url, folder), http)
         self._listen(stack)
-        with self.app.app_context():
-            flask_migrate.upgrade(directory=migrate.directory)
-            with transaction() as session:
-                catalog.load(session, self.app.config["SETTINGS"].catalog)
+        fill(self.app)
         stack.callback(self._dispose)
         self.codes = [self._start("loaf") for _ in range(PAYMENTS)]
 
@@ -667,18 +673,11 @@ class Shop:
 
     def _settings(self, database_url: str, folder: Path) -> Settings:
         values = {
+            **SETTINGS,
             "secret_key": SECRET_KEY,
-            "public_url": SHOP,
             "database_url": database_url,
             "metrics_token": METRICS_TOKEN,
             "metrics_folder": str(folder / "metrics"),
-            "mixi_app_id": APP_ID,
-            "mixi_consumer_key": CONSUMER_KEY,
-            "mixi_consumer_secret": CONSUMER_SECRET,
-            "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
-            "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
-            "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
-            "mixi_platform_hosts": "platform.test",
             "mixi_taps_per_minute": 1_000_000,
             "mixi_certificates": {self.pair.name: self.pair.certificate},
             "external_provider_url": "https://pay.test/pay",

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import flask_migrate
 import pytest
 import requests
 from flask import Flask
@@ -17,20 +16,19 @@ from urllib3.connection import HTTPConnection
 from storefront import create_app
 from storefront.clock import Deadline
 from storefront.config import Settings
-from storefront.db import db, migrate, transaction
+from storefront.db import db, transaction
 from storefront.mixi.atom import PointRequest
 from storefront.mixi.client import Patience, PointClient, Refused, Unavailable, session
 from storefront.mixi.payments import Payment, Status
-from storefront.shop import catalog
+from tests.databases import fill
 from tests.demo import wait_for
 from tests.proof import hostile
 from tests.proof.hostile import POINTS, THREAD, Asked, Behaviour, Ending, HostileApi, Step, point_api
 from tests.street import (
-    APP_ID,
     CONSUMER_KEY,
     CONSUMER_SECRET,
     HANAKO,
-    PLATFORM,
+    SETTINGS,
     SHOP,
     TARO,
     Books,
@@ -106,10 +104,7 @@ def good_again(api: HostileApi) -> Iterator[None]:
 def app(api: HostileApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """One shop for all, on SQLite: what the API does is the same to either database."""
     app = create_app(settings(api, f"sqlite:///{tmp_path_factory.mktemp('shop')}/shop.db"))
-    with app.app_context():
-        flask_migrate.upgrade(directory=migrate.directory)
-        with transaction() as kept:
-            catalog.load(kept, app.config["SETTINGS"].catalog)
+    fill(app)
     yield app
     with app.app_context():
         db.session.remove()
@@ -118,17 +113,10 @@ def app(api: HostileApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
 
 def settings(api: HostileApi, database_url: str) -> Settings:
     values = {
-        "secret_key": "a secret of the tests, and of nobody else",
-        "public_url": SHOP,
+        **SETTINGS,
         "database_url": database_url,
-        "mixi_app_id": APP_ID,
-        "mixi_consumer_key": CONSUMER_KEY,
-        "mixi_consumer_secret": CONSUMER_SECRET,
-        "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
         "mixi_point_url": api.address,
         "mixi_confirm_url": api.address,
-        "mixi_platform_hosts": "platform.test",
-        "mixi_taps_per_minute": 1000,
         "mixi_connect_seconds": PATIENCE.connect,
         "mixi_read_seconds": PATIENCE.read,
         "mixi_total_seconds": PATIENCE.total,

@@ -16,7 +16,6 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import flask_migrate
 import pytest
 import requests
 from flask import Flask
@@ -42,7 +41,7 @@ from werkzeug.test import TestResponse
 
 from storefront import clock, create_app
 from storefront.config import Settings
-from storefront.db import db, migrate, transaction
+from storefront.db import db
 from storefront.mixi import payments as ours
 from storefront.mixi.channel import Channel
 from storefront.mixi.payments import Doubt
@@ -57,13 +56,12 @@ from storefront.sandbox.mixi.interface import TOP_UPS
 from storefront.sandbox.mixi.payments import Status as Their
 from storefront.sandbox.people import User
 from storefront.sandbox.settings import SandboxSettings
-from storefront.shop import catalog
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
-from tests.databases import ENGINES, ask, new_database
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SHOP
+from tests.databases import ENGINES, ask, fill, new_database
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP
 from tests.wire import Wire
 
 PEOPLE = ("hanako", "taro", "mika")  # enough for everything; exactly one sword; the tester
@@ -285,9 +283,7 @@ class Street:
         to_platform.mount(PLATFORM, ToPlatform(self.sandbox, self))
         with self.shop.app_context():
             self.our_engine = _fast(db.engine)
-            flask_migrate.upgrade(directory=migrate.directory)
-            with transaction() as session:
-                catalog.load(session, self.shop.config["SETTINGS"].catalog)
+        fill(self.shop)
         with self.sandbox.app_context():
             self.their_engine = _fast(store.db.engine)
         self.phones = {who: Phone(self.sandbox, who, self.wrong) for who in PEOPLE}
@@ -370,18 +366,9 @@ class Street:
 
 def _shop_settings(database_url: str, pair: keys.KeyPair) -> Settings:
     values = {
-        "secret_key": "a secret of the tests, and of nobody else",
-        "public_url": SHOP,
+        **SETTINGS,
         "database_url": database_url,
-        "mixi_app_id": APP_ID,
-        "mixi_consumer_key": CONSUMER_KEY,
-        "mixi_consumer_secret": CONSUMER_SECRET,
-        "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
-        "mixi_point_url": f"{PLATFORM}/atom/mobile/point/@me",
-        "mixi_confirm_url": f"{PLATFORM}/atom/mobile/point/@me",
-        "mixi_platform_hosts": "platform.test",
         "mixi_test_owners": BY_KEY["mika"].owner_id,
-        "mixi_taps_per_minute": 1000,
         "mixi_void_after": VOID_AFTER,
         "mixi_confirms_per_visit": ASKED_AT_ONCE,
         "mixi_certificates": {pair.name: pair.certificate},

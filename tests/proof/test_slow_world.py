@@ -20,7 +20,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import flask_migrate
 import pytest
 import requests
 from flask import Flask
@@ -28,24 +27,20 @@ from sqlalchemy import create_engine, func, insert, select, text, update
 
 from storefront import clock, create_app
 from storefront.config import Settings
-from storefront.db import RESTED_SECONDS, db, migrate, transaction
+from storefront.db import RESTED_SECONDS, db, transaction
 from storefront.mixi.payments import LISTENS, Payment, Status
-from storefront.shop import catalog
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
 from tests.conftest import lacking
-from tests.databases import ENGINES
+from tests.databases import ENGINES, fill
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.hostile import ENTRY, STOP_FILE
 from tests.proof.served import HOST, ROOT, Database
 from tests.street import (
-    APP_ID,
-    CONSUMER_KEY,
-    CONSUMER_SECRET,
     HANAKO,
     PLATFORM,
-    SHOP,
+    SETTINGS,
     TARO,
     Container,
     ScriptedApi,
@@ -92,26 +87,7 @@ class Shop:
         self.container = Container(self.app)
 
     def settings(self) -> dict[str, str]:
-        points = f"{PLATFORM}/atom/mobile/point/@me"
-        return {
-            "secret_key": "a secret of the tests, and of nobody else",
-            "public_url": SHOP,
-            "database_url": self.database.url,
-            "mixi_app_id": APP_ID,
-            "mixi_consumer_key": CONSUMER_KEY,
-            "mixi_consumer_secret": CONSUMER_SECRET,
-            "mixi_container_url": f"{PLATFORM}/ma/{APP_ID}/",
-            "mixi_point_url": points,
-            "mixi_confirm_url": points,
-            "mixi_platform_hosts": "platform.test",
-            "mixi_taps_per_minute": "1000",
-        }
-
-    def migrate(self) -> None:
-        with self.app.app_context():
-            flask_migrate.upgrade(directory=migrate.directory)
-            with transaction() as session:
-                catalog.load(session, self.app.config["SETTINGS"].catalog)
+        return {**SETTINGS, "database_url": self.database.url}
 
     @contextmanager
     def open(self) -> Iterator["Shop"]:
@@ -217,7 +193,7 @@ def shop_on(kind: str) -> Iterator[Shop]:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as name, served.database(kind, Path(name)) as database:
         shop = Shop(database, Path(name), *free_ports(1))
-        shop.migrate()
+        fill(shop.app)
         with shop.open():
             yield shop
         assert "Traceback" not in (Path(name) / "shop.log").read_text()
@@ -492,7 +468,7 @@ def test_no_database_at_all() -> None:
             assert_down(shop, "any")
             (folder / "later").mkdir()
             assert shop.ask("/readyz").status == 503  # not migrated
-            shop.migrate()
+            fill(shop.app)
             assert shop.ask("/readyz").status == 200
             code = shop.start("loaf")
             assert shop.callback(code).is_ok
@@ -546,18 +522,18 @@ def test_a_full_disk(kind: str, size: str) -> None:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as name, small_disk(size) as disk, served.database(kind, disk) as database:
         shop = Shop(database, Path(name), *free_ports(1))
-        shop.migrate()
+        fill(shop.app)
         with shop.open():
-            fill = disk / "fill"
+            ballast = disk / "ballast"
 
             def make_room() -> None:
-                fill.unlink()
+                ballast.unlink()
                 if database.server:
                     database.server.ensure_postgres_running()
 
             codes = begun(shop)
             assert shop.callback(codes.pop()).is_ok
-            full(fill)
+            full(ballast)
             assert_full_then_not(shop, codes, make_room)
 
 

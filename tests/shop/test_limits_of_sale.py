@@ -16,7 +16,7 @@ from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
-from tests.street import HANAKO, TARO, Books, Container, ScriptedApi, at_once, only_form, words
+from tests.street import HANAKO, SETTINGS, TARO, Books, Container, ScriptedApi, at_once, only_form, words
 
 MIKA = "mo3testmika00"  # her purchases are tests
 LIMITS = {15: 5000, 19: 10000}
@@ -381,24 +381,13 @@ def test_by_default_nobody_is_asked(container: Container) -> None:
     assert born(container) is None
 
 
-BARE = {
-    "secret_key": "thirty-two characters, or rather more",
-    "public_url": "http://shop.test",
-    "mixi_app_id": "1",
-    "mixi_consumer_key": "k",
-    "mixi_consumer_secret": "s",
-    "mixi_container_url": "http://ma.mixi.net/1/",
-    "mixi_platform_hosts": "mixi.net",
-}
-
-
 @pytest.mark.parametrize(
     ("written", "meant"),
     [("", {}), ("15:5000,19:10000", LIMITS), (" 19 : 10000 , 15:5000, ", LIMITS), ("17:0", {17: 0})],
 )
 def test_limits_as_they_are_written(written: str, meant: dict[int, int]) -> None:
     """age:amount, with commas between."""
-    assert Settings.model_validate({**BARE, "under_age_limits": written}).under_age_limits == meant
+    assert Settings.model_validate({**SETTINGS, "under_age_limits": written}).under_age_limits == meant
 
 
 @pytest.mark.parametrize(
@@ -407,5 +396,5 @@ def test_limits_as_they_are_written(written: str, meant: dict[int, int]) -> None
 def test_limits_that_are_none(written: str) -> None:
     """What cannot be read stops the shop from starting, by the setting's name."""
     with pytest.raises(ValueError, match="under_age_limits") as error:
-        Settings.model_validate({**BARE, "under_age_limits": written})
+        Settings.model_validate({**SETTINGS, "under_age_limits": written})
     assert "15:5000,19:10000" in str(error.value)

@@ -19,8 +19,10 @@ from storefront.doctor import Verdict
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import Facts
-from storefront.mixi import payments
+from storefront.mixi import payments, questions
 from storefront.mixi.channel import channel
+from storefront.mixi.client import Unavailable
+from storefront.mixi.questions import NotVoid
 from storefront.shop import catalog, catalog_file, operators
 from storefront.shop.catalog_file import CatalogError
 
@@ -184,17 +186,39 @@ def backup_command(file: Path) -> None:
 
 @main.command()
 @click.argument("code")
-def check(code: str) -> None:
+@click.option("--void", is_flag=True, help="Take it back, unless mixi says that it took the points.")
+@click.option("--reason", help="Why; kept with the payment. --void needs one.")
+def check(code: str, void: bool, reason: str | None) -> None:
     """Ask mixi about one payment, put ours in line with its answer, and print both sides."""
+    if void and not 0 < len((reason or "").strip()) <= payments.REASON_LENGTH:
+        raise click.UsageError(
+            "--void needs --reason: say, in 200 characters at most, how you know that no points were taken"
+        )
     with _shop().app_context():
-        doubt = payments.doubt_about(code)
-        if doubt is None:
-            raise click.ClickException(f"no payment has the code {code}")
         before = payments.word_for(code)
-        answer = payments.ask(channel(), doubt, Deadline.after(CHECK_SECONDS))
+        if before is None:
+            raise click.ClickException(f"no payment has the code {code}")
         click.echo(f"ours    {before}")
-        click.echo(f"mixi's  {answer or 'no answer; the reason is in the log above'}")
+        answer = _void(code, str(reason).strip()) if void else _ask(code)
+        click.echo(f"mixi's  {answer}")
         click.echo(f"now     {payments.word_for(code)}")
+
+
+def _ask(code: str) -> str:
+    try:
+        answer = questions.ask(channel(), code, Deadline.after(CHECK_SECONDS))
+    except Unavailable as failure:
+        return f"no answer: {failure}"
+    return str(answer)
+
+
+def _void(code: str, reason: str) -> str:
+    try:
+        return str(questions.void(channel(), code, reason, Deadline.after(CHECK_SECONDS)))
+    except NotVoid as why:
+        raise click.ClickException(f"not made void: {why}") from None
+    except Unavailable as failure:
+        raise click.ClickException(f"not made void: mixi did not answer ({failure})") from None
 
 
 def _shop() -> Flask:

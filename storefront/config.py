@@ -184,14 +184,29 @@ class Settings(BaseSettings):
         description="Seconds a repeated tap gets the same interface address. Ours: mixi says 'very short'.",
     )
 
-    mixi_taps_per_minute: int = Field(20, ge=10, description="Payments a customer may start in a minute.")
+    mixi_taps_per_minute: int = Field(
+        20, ge=10, description="Calls of the API that a customer's taps may cause in a minute."
+    )
     mixi_void_after: int = Field(
         60, ge=11, description="Seconds after our last OK before a payment that mixi did not commit is void."
     )
     mixi_confirm_seconds: float = Field(
         2.0, gt=0, le=5, description="How long a page may wait for mixi to confirm payments."
     )
-    mixi_confirms_per_visit: int = Field(5, ge=1, description="Questions to mixi for one page at most.")
+    mixi_confirms_per_visit: int = Field(
+        5, ge=1, description="Questions to mixi that one buyer causes within the pause at most."
+    )
+    mixi_confirm_pause: int = Field(
+        60,
+        ge=1,
+        description="Seconds before mixi is asked about the same payment again, unless it has heard an OK "
+        "since. Ours: the source forbids continuous calls, and names no number.",
+    )
+    mixi_payment_seconds: int = Field(
+        1800,
+        ge=60,
+        description="Seconds for which a payment that was started may be completed. Ours.",
+    )
     mixi_pay_back_days: int = Field(
         90, ge=0, description="Days after which a confirmed payment is not looked at again. Ours."
     )
@@ -220,6 +235,15 @@ class Settings(BaseSettings):
     )
     external_merchant: str = Field("", description="The name under which the provider knows the shop.")
     external_secret: SecretStr | None = Field(None, description="What the shop and the provider sign with.")
+    external_taps_per_minute: int = Field(
+        20, ge=1, description="Payments outside that a customer may start in a minute."
+    )
+    external_payment_seconds: int = Field(
+        1800,
+        ge=60,
+        description="Seconds for which a payment that was started outside is delivered; later ones are "
+        "refunded. Ours.",
+    )
     external_on_smartphone: bool = Field(
         False, description="Whether the door stands open on smartphones. Ours: mixi's guide is silent."
     )

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, text
+from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+from storefront import clock
 from storefront.clock import Deadline, TooLate, monotonic
 from storefront.config import PACKAGE, Settings
 
@@ -39,6 +43,29 @@ class Moment(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class this_moment(FunctionElement[datetime]):  # noqa: N801  # a function of SQL
+    """The moment at which the statement is carried out, less some seconds, by the database's own clock.
+
+    Two hosts that write such moments agree on their order. SQLite has no clock but the host's.
+    """
+
+    inherit_cache = True
+    type = Moment()
+
+    def __init__(self, seconds_ago: float = 0) -> None:
+        super().__init__(literal(float(seconds_ago)))
+
+
+@compiles(this_moment, "sqlite")
+def _by_the_hosts_clock(element: this_moment, compiler: SQLCompiler, **more: Any) -> str:
+    return f"this_moment({compiler.process(element.clauses, **more)})"
+
+
+@compiles(this_moment, "postgresql")
+def _by_the_servers_clock(element: this_moment, compiler: SQLCompiler, **more: Any) -> str:
+    return f"clock_timestamp() - make_interval(secs => {compiler.process(element.clauses, **more)})"
 
 
 def words(kind: type[StrEnum]) -> Enum:
@@ -80,9 +107,10 @@ def init_app(app: Flask) -> None:
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """How the engine keeps its connections."""
+    silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
     if settings.database_url.startswith("sqlite"):
-        return {}
-    return {
+        return silent
+    return silent | {
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
@@ -182,6 +210,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # so that BEGIN is ours to say
+        connection.create_function("this_moment", 1, _hosts_moment)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # NORMAL forgets sales when the power fails
         connection.execute("PRAGMA foreign_keys=ON")
@@ -194,3 +223,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         driver.execute(f"PRAGMA busy_timeout={patience or _patience(None)}")
         # A deferred writer fails at its first write if another came between.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if patience else "BEGIN")
+
+
+def _hosts_moment(seconds_ago: float) -> str:
+    """As SQLAlchemy writes moments into SQLite."""
+    return (clock.now() - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -9,6 +9,7 @@ from storefront.external import malfunctions as reported
 from storefront.external import wording
 from storefront.external.registration import Facts, State, Step, assess, forbidden
 from storefront.mixi import payments
+from storefront.mixi.payments import Unconfirmed
 from storefront.shop import inventory, ledger
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
@@ -27,8 +28,10 @@ OUTSTANDING = (
     "last_asked",
     "removed",
     "test",
+    "unknown",
 )
-UNCONFIRMED = ("code", "owner", "item", "points", "last_ok", "last_asked", "removed", "test")
+UNCONFIRMED = ("code", "owner", "item", "points", "last_ok", "last_asked", "removed", "test", "unknown")
+USED_UP = ("code", "owner", "item", "points", "state")
 BELOW_ZERO = ("channel", "customer", "item", "quantity")
 BOOK = ("entered_at", "kind", "channel", "customer", "amount", "unit", "key")
 TOTALS = ("kind", "entries", "amount", "unit")
@@ -56,29 +59,22 @@ def malfunctions(out: TextIO) -> None:
 
 
 def outstanding(out: TextIO, as_csv: bool) -> None:
-    """Payments that mixi has not confirmed, and holdings below zero."""
-    waiting = [
-        (
-            payment.point_code,
-            payment.owner_id,
-            payment.item_id,
-            payment.points,
-            _stamp(payment.ok_at),
-            _stamp(payment.asked_at),
-            _stamp(payment.removed_at),
-            "test" if payment.is_test else "",
-        )
-        for payment in payments.unconfirmed()
+    """Payments that mixi has not confirmed or does not know, those undone in vain, holdings below zero."""
+    waiting = [_waiting(one) for one in payments.unconfirmed()]
+    undone = [
+        (payment.point_code, payment.owner_id, payment.item_id, payment.points, payment.status.value)
+        for payment in payments.used_up()
     ]
     below = [(one.channel, one.external_id, one.item_id, one.quantity) for one in inventory.negatives()]
     if as_csv:
         unconfirmed = (("unconfirmed", *row[:4], "", *row[4:]) for row in waiting)
-        negative = (
-            ("negative", "", who, item, "", quantity, "", "", "", "") for _, who, item, quantity in below
-        )
-        _csv(out, OUTSTANDING, [*unconfirmed, *negative])
+        used_up = ((row[4], *row[:4], *[""] * 6) for row in undone)
+        negative = (("negative", "", who, item, "", quantity, *[""] * 5) for _, who, item, quantity in below)
+        _csv(out, OUTSTANDING, [*unconfirmed, *used_up, *negative])
         return
     _table(out, "completed here, not confirmed by mixi", UNCONFIRMED, waiting)
+    out.write("\n")
+    _table(out, "paid back or void, and the goods were used up", USED_UP, undone)
     out.write("\n")
     _table(out, "holdings below zero: used up, then taken back", BELOW_ZERO, below)
 
@@ -116,6 +112,21 @@ def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> 
         _csv(out, TOTALS, rows)
     else:
         _table(out, None, TOTALS, rows)
+
+
+def _waiting(one: Unconfirmed) -> Row:
+    payment = one.payment
+    return (
+        payment.point_code,
+        payment.owner_id,
+        payment.item_id,
+        payment.points,
+        _stamp(payment.ok_at),
+        _stamp(payment.asked_at),
+        _stamp(one.removed_at),
+        "test" if payment.is_test else "",
+        _stamp(payment.unknown_at),
+    )
 
 
 def _step(step: Step) -> str:

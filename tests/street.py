@@ -29,6 +29,8 @@ CONSUMER_KEY = "a consumer key"
 CONSUMER_SECRET = "a consumer secret & more"
 HANAKO = "mo3k7c2hanak0"
 TARO = "mo3w9x4tar0fr"
+CALLBACK = "/mixi/callback"
+NO_WORD = "the-word-of-no-payment"
 SETTINGS = {
     "secret_key": "a secret of the tests, and of nobody else",
     "public_url": SHOP,
@@ -75,9 +77,19 @@ class Container:
             newest = select(Payment.point_code).order_by(Payment.created_at.desc()).limit(1)
             return db.session.scalars(newest).one()
 
+    def word(self, code: str) -> str:
+        """What only mixi's payment server knows of this payment; of one we never made, something else."""
+        with self.app.app_context():
+            payment = db.session.get(Payment, code)
+            return str(payment.word) if payment else NO_WORD
+
+    def callback_target(self, code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> str:
+        """Path and query of a callback about this payment."""
+        return callback_target(code, owner, status, word=self.word(code), **changes)
+
     def callback(self, code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> TestResponse:
         """What mixi's servers send when the buyer has decided."""
-        target = callback_target(code, owner, status, **changes)
+        target = self.callback_target(code, owner, status, **changes)
         return self.app.test_client().get(target, headers=sign("GET", target, origin=self.origin))
 
 
@@ -138,7 +150,9 @@ def sign(
     return dict(QueryClient(key, secret, **more).sign(origin + target, method)[1])  # type: ignore[arg-type]
 
 
-def callback_target(code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> str:
+def callback_target(
+    code: str, owner: str = HANAKO, status: str = "10", *, word: str = NO_WORD, **changes: Any
+) -> str:
     """Path and query of a callback; a change to None leaves a parameter out."""
     params = {
         **claims(owner),
@@ -147,7 +161,7 @@ def callback_target(code: str, owner: str = HANAKO, status: str = "10", **change
         "updated": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **changes,
     }
-    return f"/mixi/callback?{urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)}"
+    return f"{CALLBACK}/{word}?{urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)}"
 
 
 def start_address(

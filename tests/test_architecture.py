@@ -43,12 +43,12 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "devices", "units", "catalog_file", "catalog", "customers", "inventory", "ledger", "ages", "limits",
-        "visit", "forms", "operators", "pages", "errors", "views", "__init__",
+        "devices", "units", "catalog_file", "catalog", "customers", "turns", "inventory", "ledger", "ages",
+        "limits", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
-        "signing", "atom", "carriers", "client", "keys", "channel", "payments", "lifecycle", "taps", "starts",
-        "entrance", "charset", "rules", "views", "__init__",
+        "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",
+        "lifecycle", "taps", "starts", "entrance", "charset", "rules", "views", "__init__",
     ],
     "external": [
         "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",

@@ -11,7 +11,17 @@ from werkzeug.test import TestResponse
 
 from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
-from tests.street import HANAKO, Browser, Container, ScriptedApi, claims, only_form, sign, start_address
+from tests.street import (
+    CALLBACK,
+    HANAKO,
+    Browser,
+    Container,
+    ScriptedApi,
+    claims,
+    only_form,
+    sign,
+    start_address,
+)
 
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere"]
 UNPACK = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
@@ -126,7 +136,7 @@ def test_a_container_gets_pages_as_they_are(container: Container) -> None:
 def test_callbacks_are_never_packed(container: Container, accepted: str) -> None:
     """mixi reads two letters as they are, and a refusal as well."""
     code = container.start("loaf")
-    target = f"/mixi/callback?{urlencode(claims(HANAKO) | {'point_code': code})}"
+    target = f"{CALLBACK}/{container.word(code)}?{urlencode(claims(HANAKO) | {'point_code': code})}"
     whole = f"{target}&status=10&updated=2026-01-01T00%3A00%3A00Z"
     answer = asked(container, whole, **{"Accept-Encoding": accepted})
     assert (answer.status_code, answer.data) == (200, b"OK")

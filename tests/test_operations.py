@@ -218,16 +218,18 @@ def test_outstanding(town: Town, settings: Settings) -> None:
         assert inventory.use(hanako.id, "loaf", "eaten", NOON)
     town.pay_back(code)
     town.visit("/history")
-    below, unconfirmed = sorted(
+    below, undone, unconfirmed = sorted(
         table(run(settings, "outstanding", "--csv").stdout), key=lambda row: row["what"]
     )
     assert (below["owner"], below["item"], below["quantity"]) == (HANAKO, "loaf", "-1")
+    assert (undone["what"], undone["code"], undone["owner"]) == ("pay_back", code, HANAKO)
     assert (unconfirmed["code"], unconfirmed["owner"]) == (waiting, BY_KEY["taro"].owner_id)
     assert (unconfirmed["item"], unconfirmed["points"]) == ("excalibur", "100")
     assert datetime.fromisoformat(unconfirmed["last_ok"]) <= datetime.now(UTC)
-    assert unconfirmed["removed"] == unconfirmed["test"] == ""
+    assert unconfirmed["removed"] == unconfirmed["test"] == unconfirmed["unknown"] == ""
     printed = run(settings, "outstanding").stdout
     assert "1 completed here, not confirmed by mixi\n" in printed
+    assert "1 paid back or void, and the goods were used up" in printed
     assert "1 holdings below zero" in printed
     assert waiting in printed
     town.visit("/history", "taro")

@@ -16,9 +16,10 @@ from sqlalchemy import ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
+from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction, words
 from storefront.external.channel import NAME
-from storefront.shop import inventory, ledger, limits
+from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Kind
@@ -29,6 +30,7 @@ UNIT = "yen"
 CODE_LENGTH, REFERENCE_LENGTH = 40, 64
 CODE = re.compile(rf"[0-9A-Za-z_-]{{1,{CODE_LENGTH}}}")
 REFERENCE = re.compile(rf"[!-~]{{1,{REFERENCE_LENGTH}}}")
+PAY, MINUTE = f"{NAME}.pay", timedelta(minutes=1)
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
 log = structlog.get_logger()
@@ -107,7 +109,10 @@ class Notice:
 
 
 def start(code: str, customer: Customer, offer: Offer, language: str, now: datetime) -> ExternalPayment:
-    """Keep a payment before its buyer leaves; the same code is the same payment, however often it is sent."""
+    """Keep a payment before its buyer leaves; the same code is the same payment, however often it is sent.
+
+    Raises turns.TooMany.
+    """
     values = {
         "customer_id": customer.id,
         "item_id": offer.item.id,
@@ -117,7 +122,8 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         "created_at": now,
     }
     with transaction() as session:
-        insert_once(session, ExternalPayment, code=code, **values)
+        if insert_once(session, ExternalPayment, code=code, **values):
+            turns.take(session, customer.id, PAY, settings().external_taps_per_minute, MINUTE, now)
         return session.get_one(ExternalPayment, code)
 
 
@@ -177,8 +183,10 @@ def _repeat(session: Session, notice: Notice) -> Status:
 
 
 def _deliver(session: Session, payment: Any, now: datetime) -> bool:
-    """Goods and book, in the claim's transaction, if the limits still allow it; else the money goes back."""
+    """Goods and book, in the claim's transaction, if age and limits allow it; else the money goes back."""
     try:
+        if now - payment.created_at > timedelta(seconds=settings().external_payment_seconds):
+            raise NotForSale(Reason.EXPIRED)
         limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now)
     except NotForSale as refusal:
         mine = update(ExternalPayment).where(ExternalPayment.code == payment.code)

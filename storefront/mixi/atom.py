@@ -3,7 +3,7 @@
 Source: seed, ポイント決済情報の作成 and の確認.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
@@ -46,7 +46,7 @@ class PointRequest:
     item_id: str
     item_name: str
     points: int
-    callback_url: str
+    callback_url: str = field(repr=False)  # who knows it can settle the payment
     finish_url: str
     is_test: bool = False
 
@@ -64,11 +64,15 @@ class PointRequest:
 
 @dataclass(frozen=True)
 class PointEntry:
-    """What the API says of a payment: its code, where the buyer goes, how it stands."""
+    """What the API says of a payment: its code, where the buyer goes, how it stands.
+
+    `is_test`: it takes no points. That the confirmation says so, too, is ours.
+    """
 
     code: str
     interface_url: str | None
     status: str | None
+    is_test: bool = False
 
     @classmethod
     def read(cls, document: bytes) -> "PointEntry":
@@ -79,7 +83,9 @@ class PointEntry:
         code = (root.findtext(f"{ATOM}id") or "").strip()
         if not is_opaque(code, CODE_LENGTH):
             raise Unreadable("no payment code")
-        return cls(code, _related(root), _status(root))
+        status = root.find(f"{ATOM}content/{POINT}status")
+        word = (status.text or "").strip() if status is not None else None
+        return cls(code, _related(root), word, status is not None and status.get("is_test") == "true")
 
 
 def _parse(document: bytes) -> etree._Element:
@@ -98,8 +104,3 @@ def _parse(document: bytes) -> etree._Element:
 def _related(root: etree._Element) -> str | None:
     links = [link.get("href") for link in root.findall(f"{ATOM}link") if link.get("rel") == "related"]
     return links[0] if links else None
-
-
-def _status(root: etree._Element) -> str | None:
-    text = root.findtext(f"{ATOM}content/{POINT}status")
-    return text.strip() if text else None

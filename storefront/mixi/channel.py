@@ -6,10 +6,11 @@ from datetime import datetime
 import requests
 from flask import Flask, Request, current_app
 
-from storefront.config import Settings
+from storefront.config import PREFIX, Settings, SettingsError
+from storefront.mixi import callback_word
 from storefront.mixi.client import Patience, PointClient
 from storefront.mixi.keys import KeyRing
-from storefront.mixi.signing import Consumer, Publisher, Signed
+from storefront.mixi.signing import Consumer, Publisher, Signed, is_opaque
 from storefront.shop.devices import Device
 
 NAME = "mixi"
@@ -40,6 +41,7 @@ class Channel:
     void_after: int
     confirm_seconds: float
     confirms_per_visit: int
+    confirm_pause: int
     pay_back_days: int
     consumer: Consumer
     keys: KeyRing
@@ -49,18 +51,26 @@ class Channel:
         """Whether this buyer's purchases use no points."""
         return owner_id in self.test_owners or EVERYBODY in self.test_owners
 
+    def callback_address(self, word: str) -> str:
+        """Where mixi asks about the payment of this word."""
+        return f"{self.callback_url}/{word}" if word else self.callback_url
+
     def verify(self, request: Request, now: datetime) -> Signed:
         """What a request says under our consumer's signature, or BadSignature.
 
         The address is the public one we were configured with, whatever the Host header says.
         """
-        return self._verified(self.consumer, request, now)
+        return self._verified(self.consumer, request, self.public_url + request.path, now)
+
+    def verify_callback(self, request: Request, word: str, now: datetime) -> Signed:
+        """The same of a callback that came with this word."""
+        return self._verified(self.consumer, request, self.callback_address(word), now)
 
     def verify_event(self, request: Request, now: datetime) -> Signed:
         """What a request says under mixi's own signature, or BadSignature, or NoCertificate."""
         if not self.keys:
             raise NoCertificate
-        return self._verified(Publisher(self.keys), request, now)
+        return self._verified(Publisher(self.keys), request, self.public_url + request.path, now)
 
     def verify_start(self, request: Request, now: datetime) -> Signed:
         """What a start address says, signed by mixi in its query; or BadSignature, or NoCertificate."""
@@ -74,10 +84,10 @@ class Channel:
             window=self.window,
         )
 
-    def _verified(self, signer: Consumer | Publisher, request: Request, now: datetime) -> Signed:
+    def _verified(self, signer: Consumer | Publisher, request: Request, url: str, now: datetime) -> Signed:
         return signer.verify(
             request.method,
-            self.public_url + request.path,
+            url,
             request.query_string,
             request.headers.get("Authorization"),
             now=int(now.timestamp()),
@@ -88,7 +98,9 @@ class Channel:
 def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
     with app.test_request_context():
         paths = app.url_for("mixi.callback"), app.url_for("mixi.finish")
+    app.wsgi_app = callback_word.taken_off(app.wsgi_app, paths[0])  # type: ignore[method-assign]  # as Flask's manual has it
     callback_url, finish_url = (settings.public_url + path for path in paths)
+    _check_length(f"{callback_url}/{callback_word.new()}", finish_url)
     secret = settings.mixi_consumer_secret.get_secret_value()
     app.extensions[NAME] = Channel(
         app_id=settings.mixi_app_id,
@@ -105,6 +117,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         void_after=settings.mixi_void_after,
         confirm_seconds=settings.mixi_confirm_seconds,
         confirms_per_visit=settings.mixi_confirms_per_visit,
+        confirm_pause=settings.mixi_confirm_pause,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
         keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, http),
@@ -120,6 +133,17 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
             ),
         ),
     )
+
+
+def _check_length(*addresses: str) -> None:
+    """mixi would refuse every payment with a longer address, or one of other characters."""
+    if not all(is_opaque(address, MAX_URL) for address in addresses):
+        longest = max(map(len, addresses))
+        raise SettingsError(
+            "The shop cannot start. Set these in the environment:\n"
+            f"  {PREFIX}PUBLIC_URL: with it an address for mixi has {longest} characters; at most"
+            f" {MAX_URL} half-width ones are allowed"
+        )
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

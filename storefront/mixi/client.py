@@ -20,6 +20,7 @@ from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest
 from storefront.mixi.signing import ApiClient
 
 CHUNK = 8 * 1024
+LATER = (408, 425, 429)  # these say "not now", and nothing about what was asked
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -59,13 +60,12 @@ class PointClient:
     def __repr__(self) -> str:
         return f"PointClient({self.point_url!r})"
 
-    def create(self, owner_id: str, request: PointRequest) -> PointEntry:
+    def create(self, owner_id: str, request: PointRequest, deadline: Deadline) -> PointEntry:
         """Create a payment. Its `interface_url` is on a host of the platform.
 
         Raises Refused or Unavailable; then nothing was charged, and nothing will be.
         """
         query = {"xoauth_requestor_id": owner_id}
-        deadline = Deadline.after(self.patience.total)
         entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
@@ -108,7 +108,7 @@ class PointClient:
             allow_redirects=False,
             stream=True,
         ) as response:
-            if 400 <= response.status_code < 500:
+            if 400 <= response.status_code < 500 and response.status_code not in LATER:
                 raise Refused(response.status_code)
             if not 200 <= response.status_code < 300:
                 raise Unavailable(f"the API answered {response.status_code}")

@@ -8,7 +8,7 @@ import structlog
 from flask import Request, request, session
 
 from storefront import clock
-from storefront.mixi import payments, starts, taps
+from storefront.mixi import payments, questions, starts, taps
 from storefront.mixi.channel import MAXIMUM, NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
 from storefront.shop import customers, visit
@@ -118,5 +118,5 @@ def _notices(customer: Customer) -> Sequence[Notice]:
     return taps.notices(customer, clock.now())
 
 
-def _refresh(customer: Customer, thorough: bool) -> None:
-    payments.refresh(channel(), customer.id, clock.now(), confirmed_too=thorough)
+def _refresh(customer: Customer) -> None:
+    questions.refresh(channel(), customer.id, clock.now())

@@ -4,18 +4,15 @@ mixi tells of them late, several at once, perhaps twice and perhaps out of seque
 word about a person counts, so that an event may be applied as often as it comes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from storefront.db import transaction
 from storefront.mixi.channel import NAME
-from storefront.mixi.payments import OWNER_LENGTH, Payment, Status
+from storefront.mixi.payments import OWNER_LENGTH
 from storefront.mixi.signing import MAX_EVENT_IDS, Malformed, Signed, is_opaque
 from storefront.shop import customers
 
@@ -59,24 +56,9 @@ class Event:
 
 
 def apply(event: Event, now: datetime) -> None:
-    """Remember who has the app, and mark the payments that nobody can ask about any more.
-
-    People who have never visited are ignored: a customer is made at the first visit.
-    """
+    """Remember who has the app. Who has never visited is ignored: a customer is made at the first visit."""
     with transaction() as session:
         known = customers.lock(session, NAME, event.ids)
-        if event.type is Type.REMOVE:
-            _mark(session, customers.leave(session, known, event.at), now)
-        else:
-            _mark(session, customers.rejoin(session, known, event.at), None)
+        move = customers.leave if event.type is Type.REMOVE else customers.rejoin
+        move(session, known, event.at)
     log.info("lifecycle applied", eventtype=event.type.value, count=len(event.ids), known=len(known))
-
-
-def _mark(session: Session, customer_ids: Sequence[int], removed_at: datetime | None) -> None:
-    """mixi answers no question about the payments of someone who removed the app (seed: confirming)."""
-    unconfirmed = (
-        Payment.customer_id.in_(customer_ids),
-        Payment.status == Status.COMPLETE,
-        Payment.confirmed_at.is_(None),
-    )
-    session.execute(update(Payment).where(*unconfirmed).values(removed_at=removed_at))

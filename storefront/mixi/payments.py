@@ -1,19 +1,17 @@
-"""Payments: settled exactly once, and checked until mixi has confirmed them.
+"""Payments: settled exactly once, when mixi asks.
 
-`settle` brings a payment to its final state when mixi asks; call it as often as you like. `refresh`
-asks mixi, on the buyer's own visit, whether it took the points after our OK, and takes the goods back
-if it did not. There is no other way to change a status.
+`settle` brings a payment to its final state; call it as often as you like. What becomes of it after
+our OK is the business of `questions`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
 import structlog
 from sqlalchemy import (
-    ColumnElement,
     ForeignKey,
     Index,
     Row,
@@ -27,22 +25,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from storefront import clock, metrics
+from storefront import clock
 from storefront.clock import Deadline
-from storefront.db import Model, db, fresh, insert_once, transaction, words
+from storefront.config import settings
+from storefront.db import Model, db, fresh, insert_once, this_moment, transaction, words
+from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH
-from storefront.mixi.channel import Channel
-from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
+from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 from storefront.shop.visit import Purchase
 
 UNIT = "point"
 OWNER_LENGTH = 64
+REASON_LENGTH = 200
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
@@ -89,14 +89,16 @@ class Payment(Model):
     points: Mapped[int]
     is_test: Mapped[bool]
     language: Mapped[str] = mapped_column(String(8))
+    word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))  # without one nobody can settle it
     status: Mapped[Status] = mapped_column(words(Status))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     ok_at: Mapped[datetime | None]  # our last OK; mixi stops listening ten seconds later
     asked_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
-    removed_at: Mapped[datetime | None]  # the buyer removed the app before mixi had confirmed
+    unknown_at: Mapped[datetime | None]  # when mixi said that it does not know it
     refusal: Mapped[Reason | None] = mapped_column(words(Reason))
+    reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))  # the operator's, for making it void
     item: Mapped[Item] = relationship()
 
 
@@ -109,7 +111,7 @@ CLAIM = (
         _table.c.owner_id == bindparam("owner"),
         _table.c.status == Status.CREATE,
     )
-    .values(status=bindparam("outcome"), settled_at=bindparam("now"), ok_at=bindparam("now"), refusal=None)
+    .values(status=bindparam("outcome"), settled_at=bindparam("now"), ok_at=this_moment(), refusal=None)
     .returning(*_table.c)
 )
 
@@ -124,14 +126,18 @@ class Contradiction(Exception):
 
 @dataclass(frozen=True)
 class Callback:
-    """What mixi asks for: this payment of this owner is to be completed, or cancelled."""
+    """What mixi asks for: this payment of this owner is to be completed, or cancelled.
+
+    `word` is the end of the address it was sent to.
+    """
 
     point_code: str
     owner_id: str
     outcome: Status
+    word: str = field(repr=False)
 
     @classmethod
-    def read(cls, signed: Signed, app_id: str) -> "Callback":
+    def read(cls, signed: Signed, app_id: str, word: str) -> "Callback":
         """Parse the five parameters of a verified callback, or raise Malformed."""
         if signed.one("opensocial_app_id") != app_id:
             raise Malformed("opensocial_app_id is another application's")
@@ -142,17 +148,15 @@ class Callback:
         code, owner_id = signed.one("point_code"), signed.one("opensocial_owner_id")
         if not (is_opaque(code, CODE_LENGTH) and is_opaque(owner_id, OWNER_LENGTH)):
             raise Malformed("point_code or opensocial_owner_id is none")
-        return cls(code, owner_id, OUTCOMES[status])
+        return cls(code, owner_id, OUTCOMES[status], word)
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """A payment that mixi is to be asked about, as it stood before the question."""
+class Unconfirmed:
+    """A payment whose points mixi has not said it took, and when its buyer removed the app, if they did."""
 
-    point_code: str
-    owner_id: str
-    ok_at: datetime | None
-    confirmed: bool
+    payment: Payment
+    removed_at: datetime | None
 
 
 def keep(session: Session, **values: Any) -> bool:
@@ -170,7 +174,7 @@ def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:
         with transaction(deadline) as session:
             claimed = _claim(session, callback, now)
             if claimed is None:
-                _repeat(session, callback, now)
+                _repeat(session, callback)
             elif claimed.status is Status.COMPLETE:
                 _deliver(session, claimed, now)
     except NotForSale as refusal:
@@ -187,36 +191,6 @@ def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew
     return Deadline(arrival.ends - max(0.0, under_way - clock_skew))
 
 
-def refresh(mixi: Channel, customer_id: int, now: datetime, *, confirmed_too: bool = False) -> None:
-    """Ask mixi about this customer's payments that it has not confirmed; on their own visit, and only then.
-
-    `confirmed_too` looks again at those it has, so that points given back later are found. A few
-    questions for each visit, within a short time; at the first that stays without an answer the
-    rest wait for another visit.
-    """
-    patience = Deadline.after(mixi.confirm_seconds)
-    doubts = _doubts(mixi, customer_id, now, confirmed_too)
-    for doubt in doubts:
-        if patience.left() <= 0 or ask(mixi, doubt, patience) is None:
-            return
-
-
-def ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> str | None:
-    """Ask mixi about one payment and act on the answer: mixi's word for its state, or None."""
-    fresh()  # no snapshot stays open while mixi thinks
-    asked_at = clock.now()
-    try:
-        answer = mixi.client.get(doubt.owner_id, doubt.point_code, patience)
-    except (Refused, Unavailable) as failure:
-        metrics.count_call("confirm", type(failure).__name__.lower())
-        log.warning("payment not confirmed", point_code=doubt.point_code, reason=str(failure))
-        _asked(doubt, asked_at)
-        return None
-    metrics.count_call("confirm", "answered")
-    _judge(mixi, doubt, answer.status or "", asked_at)
-    return answer.status
-
-
 def find(customer_id: int, point_code: str) -> Payment | None:
     """A customer's own payment."""
     if not is_opaque(point_code, CODE_LENGTH):
@@ -224,16 +198,22 @@ def find(customer_id: int, point_code: str) -> Payment | None:
     return db.session.scalar(select(Payment).filter_by(customer_id=customer_id, point_code=point_code))
 
 
-def doubt_about(point_code: str) -> Doubt | None:
-    """Any payment, as the operator asks about it."""
-    payment = db.session.get(Payment, point_code)
-    return _doubt(payment) if payment else None
-
-
-def unconfirmed() -> Sequence[Payment]:
+def unconfirmed() -> Sequence[Unconfirmed]:
     """Every payment we said OK to without mixi's word since that it took the points; the oldest OK first."""
-    waiting = select(Payment).where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
-    return db.session.scalars(waiting.order_by(Payment.ok_at, Payment.point_code)).all()
+    waiting = select(Payment, Customer.removed_at).join(Customer, Payment.customer_id == Customer.id)
+    open_ones = waiting.where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
+    rows = db.session.execute(open_ones.order_by(Payment.ok_at, Payment.point_code))
+    return [Unconfirmed(payment, removed_at) for payment, removed_at in rows]
+
+
+def used_up() -> Sequence[Payment]:
+    """Every payment that was undone although its goods were used: what was taken back is missing."""
+    held = select(func.sum(Grant.quantity)).where(
+        Grant.customer_id == Payment.customer_id, Grant.item_id == Payment.item_id
+    )
+    gone = (Payment.status.in_((Status.PAY_BACK, Status.VOID)), held.scalar_subquery() < 0)
+    undone = select(Payment).where(*gone)
+    return db.session.scalars(undone.order_by(Payment.ok_at, Payment.point_code)).all()
 
 
 def count_unconfirmed() -> int:
@@ -242,9 +222,11 @@ def count_unconfirmed() -> int:
     return db.session.scalar(waiting) or 0
 
 
-def word_for(point_code: str) -> str:
-    """How a payment stands with us, in words for the operator."""
-    payment = fresh().get_one(Payment, point_code)
+def word_for(point_code: str) -> str | None:
+    """How a payment stands with us, in words for the operator; None if we have none of this code."""
+    payment = fresh().get(Payment, point_code)
+    if payment is None:
+        return None
     if payment.status is not Status.COMPLETE:
         return payment.status.value
     return f"{payment.status.value}, {'confirmed' if payment.confirmed_at else 'not confirmed'} by mixi"
@@ -262,22 +244,34 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
 def _claim(session: Session, callback: Callback, now: datetime) -> Row[Any] | None:
     """Win the right to settle: of any number of simultaneous callbacks, one gets the payment."""
     wanted = {"code": callback.point_code, "owner": callback.owner_id}
-    return session.execute(CLAIM, {**wanted, "outcome": callback.outcome, "now": now}).one_or_none()
+    claimed = session.execute(CLAIM, {**wanted, "outcome": callback.outcome, "now": now}).one_or_none()
+    if claimed:
+        _check_word(callback, claimed.word)
+    return claimed
 
 
-def _repeat(session: Session, callback: Callback, now: datetime) -> None:
+def _repeat(session: Session, callback: Callback) -> None:
     """Say again what was said before: only the moment of our last OK moves."""
     named = {"point_code": callback.point_code, "owner_id": callback.owner_id}
-    said = update(Payment).filter_by(**named, status=callback.outcome).values(ok_at=now)
-    if session.scalar(said.returning(Payment.point_code)):
-        return
-    if session.scalar(select(Payment.point_code).filter_by(**named)):
+    said = update(Payment).filter_by(**named, status=callback.outcome).values(ok_at=this_moment())
+    repeated = session.execute(said.returning(Payment.word)).one_or_none()
+    known = repeated or session.execute(select(Payment.word).filter_by(**named)).one_or_none()
+    if known is None:
+        raise UnknownPayment
+    _check_word(callback, known.word)
+    if repeated is None:
         raise Contradiction
-    raise UnknownPayment
+
+
+def _check_word(callback: Callback, word: str | None) -> None:
+    if not callback_word.fits(callback.word, word):
+        raise UnknownPayment
 
 
 def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
-    """Goods and book, in the claim's transaction, if the limits still allow it."""
+    """Goods and book, in the claim's transaction, if its age and the limits still allow it."""
+    if now - payment.created_at > timedelta(seconds=settings().mixi_payment_seconds):
+        raise NotForSale(Reason.EXPIRED)
     kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
     limits.enforce(session, payment.item_id, payment.customer_id, points, now)
     key = f"mixi:{payment.point_code}"
@@ -290,73 +284,6 @@ def _note(callback: Callback, reason: Reason) -> None:
     named = {"point_code": callback.point_code, "owner_id": callback.owner_id, "status": Status.CREATE}
     with transaction() as session:
         session.execute(update(Payment).filter_by(**named).values(refusal=reason))
-
-
-def _doubts(mixi: Channel, customer_id: int, now: datetime, confirmed_too: bool) -> list[Doubt]:
-    """What to ask about: first what was never confirmed, then what has waited longest."""
-    wanted: ColumnElement[bool] = Payment.confirmed_at.is_(None)
-    if confirmed_too:
-        wanted |= Payment.settled_at > now - timedelta(days=mixi.pay_back_days)
-    query = (
-        select(Payment)
-        .where(Payment.customer_id == customer_id, Payment.status == Status.COMPLETE, wanted)
-        .order_by(Payment.confirmed_at.is_not(None), Payment.asked_at.is_not(None), Payment.asked_at)
-        .limit(mixi.confirms_per_visit)
-    )
-    return [_doubt(payment) for payment in db.session.scalars(query)]
-
-
-def _doubt(payment: Payment) -> Doubt:
-    return Doubt(payment.point_code, payment.owner_id, payment.ok_at, payment.confirmed_at is not None)
-
-
-def _judge(mixi: Channel, doubt: Doubt, answer: str, asked_at: datetime) -> None:
-    """From mixi's word to ours."""
-    if answer == Status.COMPLETE:
-        _confirm(doubt, asked_at)
-    elif answer == Status.PAY_BACK:
-        _undo(doubt, asked_at, Status.PAY_BACK, Kind.REFUND)
-    elif answer in (Status.CREATE, Status.CANCEL) and _is_forgotten(mixi, doubt, asked_at):
-        # An OK said since the question was asked may have been heard: then this changes nothing.
-        _undo(doubt, asked_at, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at)
-    else:
-        _asked(doubt, asked_at)
-
-
-def _is_forgotten(mixi: Channel, doubt: Doubt, asked_at: datetime) -> bool:
-    """Whether mixi never took the points and cannot still be acting on our last OK, so long ago it was."""
-    said_long_ago = doubt.ok_at is not None and asked_at - doubt.ok_at > timedelta(seconds=mixi.void_after)
-    return said_long_ago and not doubt.confirmed
-
-
-def _confirm(doubt: Doubt, asked_at: datetime) -> None:
-    values = {"asked_at": asked_at, "confirmed_at": asked_at, "removed_at": None}
-    with transaction() as session:
-        session.execute(_complete(doubt).values(values))
-    log.info("payment confirmed", point_code=doubt.point_code)
-
-
-def _asked(doubt: Doubt, asked_at: datetime) -> None:
-    with transaction() as session:
-        session.execute(_complete(doubt).values(asked_at=asked_at))
-
-
-def _undo(doubt: Doubt, asked_at: datetime, status: Status, kind: Kind, *still: ColumnElement[bool]) -> None:
-    """Take the goods and the entry back, once, if the payment is still as it was."""
-    key = f"{status.value}:{doubt.point_code}"
-    statement = _complete(doubt).where(*still).values(status=status, asked_at=asked_at, removed_at=None)
-    with transaction() as session:
-        payment = session.scalar(statement.returning(Payment))
-        if payment is None:
-            return
-        inventory.take_back(session, payment.customer_id, payment.item_id, key, asked_at)
-        points = 0 if payment.is_test else -payment.points
-        ledger.record(session, payment.customer_id, kind, points, UNIT, key, asked_at)
-    log.warning("payment undone", point_code=doubt.point_code, status=status.value)
-
-
-def _complete(doubt: Doubt) -> Any:
-    return update(Payment).filter_by(point_code=doubt.point_code, status=Status.COMPLETE)
 
 
 def _purchase(payment: Payment) -> Purchase:

@@ -10,7 +10,7 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
 from storefront.config import PACKAGE, settings
-from storefront.mixi import atom, client, entrance, payments
+from storefront.mixi import atom, client, entrance, payments, questions
 from storefront.mixi.channel import MAXIMUM, MINIMUM
 from storefront.shop import catalog_file, limits
 from storefront.shop.devices import Device
@@ -86,7 +86,7 @@ def rules() -> list[Rule]:
         Rule(
             _("mixi is asked about a payment only on its buyer's own visit, never in a batch."),
             PROTOCOL,
-            payments.refresh,
+            questions.refresh,
         ),
         Rule(
             _("Who looks is believed only under mixi's signature."),

@@ -11,17 +11,18 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
-from sqlalchemy import ForeignKey, Index, String, func, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ForeignKey, String, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront import clock, metrics
 from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, transaction, upsert
-from storefront.mixi import payments
+from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
 from storefront.mixi.channel import Channel
 from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
+from storefront.shop import turns
 from storefront.shop.customers import Customer
 from storefront.shop.visit import Notice
 
@@ -30,6 +31,7 @@ ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer
 PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
 GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
+CALL = "mixi.create"
 
 log = structlog.get_logger()
 
@@ -38,7 +40,6 @@ class Intent(Model):
     """One tap: the form's token is spent here, and a second tap finds the first one's redirect."""
 
     __tablename__ = "intent"
-    __table_args__ = (Index("ix_intent_started_at", "customer_id", "started_at"),)
 
     token: Mapped[str] = mapped_column(String(40), primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
@@ -46,6 +47,7 @@ class Intent(Model):
     started_at: Mapped[datetime]
     failed_at: Mapped[datetime | None]
     reference: Mapped[str] = mapped_column(String(16))
+    word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))
     point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
     redirect: Mapped[str | None] = mapped_column(String(2048))
 
@@ -60,10 +62,6 @@ class NotStarted(Exception):
 
 class BeingPrepared(Exception):
     """The first tap of this form is still being worked on."""
-
-
-class TooMany(Exception):
-    """This customer taps more often than a person shops."""
 
 
 class Spent(Exception):
@@ -87,21 +85,22 @@ class Tap:
     token: str
 
 
-def start(mixi: Channel, tap: Tap, now: datetime) -> str:
+def start(mixi: Channel, tap: Tap, deadline: Deadline, now: datetime) -> str:
     """Make one payment for one tap, and return where its buyer goes.
 
-    Raises NotStarted, BeingPrepared, Spent or TooMany; none of them has charged anything.
+    Raises NotStarted, BeingPrepared, Spent or turns.TooMany; none of them has charged anything. `deadline`
+    is when the buyer must have an answer.
     """
-    reference = secrets.token_hex(4).upper()
-    if not _begin(mixi, tap, reference, now):
+    reference, word = secrets.token_hex(4).upper(), callback_word.new()
+    if not _begin(mixi, tap, reference, word, now):
         return _same_tap(mixi, tap, now)
     try:
-        entry = mixi.client.create(tap.owner_id, _request(mixi, tap))
+        entry = mixi.client.create(tap.owner_id, _request(mixi, tap, word), deadline)
     except (Refused, Unavailable) as failure:
         metrics.count_call("create", type(failure).__name__.lower())
         _fail(tap, reference, failure)
     metrics.count_call("create", "answered")
-    if not _keep(mixi, tap, entry):
+    if not _keep(mixi, tap, entry, word):
         _fail(tap, reference, Unavailable("the answer names a payment we have already"))
     log.info("payment started", point_code=entry.code, item=tap.item_id, points=tap.points)
     return str(entry.interface_url)
@@ -120,9 +119,9 @@ def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
     return [Notice(reference) for reference in db.session.scalars(failed)]
 
 
-def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
+def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:
     """Spend the form's token, or take up a failed or abandoned try; false if another request has it."""
-    values = {"started_at": now, "failed_at": None, "reference": reference}
+    values = {"started_at": now, "failed_at": None, "reference": reference, "word": word}
     with transaction() as session:
         spend = upsert(session, Intent).values(
             token=tap.token, customer_id=tap.customer_id, item_id=tap.item_id, **values
@@ -131,14 +130,9 @@ def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
         again = Intent.redirect.is_(None) & (Intent.failed_at.is_not(None) | lost)
         statement = spend.on_conflict_do_update(index_elements=["token"], set_=values, where=again)
         begun = session.scalar(statement.returning(Intent.token)) is not None
-        if begun and _lately(session, tap.customer_id, now) > mixi.taps_per_minute:
-            raise TooMany
+        if begun:  # the API will be called
+            turns.take(session, tap.customer_id, CALL, mixi.taps_per_minute, MINUTE, now)
         return begun
-
-
-def _lately(session: Session, customer_id: int, now: datetime) -> int:
-    taps = select(func.count()).where(Intent.customer_id == customer_id, Intent.started_at > now - MINUTE)
-    return session.scalar(taps) or 0
 
 
 def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
@@ -157,12 +151,12 @@ def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
     raise BeingPrepared
 
 
-def _request(mixi: Channel, tap: Tap) -> PointRequest:
+def _request(mixi: Channel, tap: Tap, word: str) -> PointRequest:
     return PointRequest(
         item_id=tap.item_id,
         item_name=tap.item_name,
         points=tap.points,
-        callback_url=mixi.callback_url,
+        callback_url=mixi.callback_address(word),
         finish_url=mixi.finish_url,
         is_test=mixi.is_test(tap.owner_id),
     )
@@ -176,7 +170,7 @@ def _fail(tap: Tap, reference: str, failure: Exception) -> NoReturn:
     raise NotStarted(reference) from failure
 
 
-def _keep(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:
+def _keep(mixi: Channel, tap: Tap, entry: PointEntry, word: str) -> bool:
     """Keep the payment and the redirect together; false if the code is not new."""
     with transaction() as session:
         new = payments.keep(
@@ -189,6 +183,7 @@ def _keep(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:
             points=tap.points,
             is_test=mixi.is_test(tap.owner_id),
             language=tap.language,
+            word=word,
             status=Status.CREATE,
             created_at=clock.now(),
         )

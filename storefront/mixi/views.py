@@ -8,14 +8,14 @@ from werkzeug.exceptions import NotFound
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
-from storefront.mixi import entrance, lifecycle, payments, starts, taps
+from storefront.mixi import callback_word, entrance, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
 from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
-from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap, TooMany
+from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.shop import catalog, forms, limits, operators, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -31,7 +31,7 @@ PLAIN = {"Content-Type": "text/plain"}
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSignature: (401, "not signed by mixi for this application"),
     Malformed: (400, "not a callback of this application"),
-    UnknownPayment: (404, "no such payment of this owner"),
+    UnknownPayment: (404, "no such payment of this owner at this address"),
     Contradiction: (409, "settled already, in another way"),
     NotForSale: (409, "sold out, or not for this buyer now"),
     TooLate: (503, "too late to commit"),
@@ -47,7 +47,6 @@ EVENT_REFUSALS: dict[type[Exception], tuple[int, str]] = {
 # A tap that leads to no payment of its own, and the page that says why.
 HALTS: dict[type[Exception], tuple[str, int]] = {
     NotStarted: ("mixi/not_started.html", 503),
-    TooMany: ("mixi/too_many.html", 429),
     BeingPrepared: ("mixi/being_prepared.html", 202),
     Spent: ("mixi/spent.html", 200),
 }
@@ -91,9 +90,11 @@ def leave() -> ResponseReturnValue:
 @blueprint.post("/payments")
 def checkout() -> ResponseReturnValue:
     """The buyer has chosen; make a payment and send them to it."""
-    here = visit.current()
+    mixi, here = channel(), visit.current()
+    deadline = Deadline.after(mixi.client.patience.total)
     offer = _offer(request.form.get("item", ""), here.channel)
     token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
+    visit.refresh()  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.most, clock.now())
     tap = Tap(
         customer_id=here.customer.id,
@@ -105,7 +106,7 @@ def checkout() -> ResponseReturnValue:
         token=token,
     )
     try:
-        return redirect(taps.start(channel(), tap, clock.now()))
+        return redirect(taps.start(mixi, tap, deadline, clock.now()))
     except tuple(HALTS) as halt:
         template, status = HALTS[type(halt)]
         return _again(template, tap.item_id, halt=halt), status
@@ -113,7 +114,7 @@ def checkout() -> ResponseReturnValue:
 
 @blueprint.get("/callback")
 def callback() -> ResponseReturnValue:
-    """mixi asks: the buyer has decided; may it be so?"""
+    """mixi asks, at the address of this payment alone: the buyer has decided; may it be so?"""
     deadline = Deadline.after(payments.LISTENS)
     status, answer = 200, "OK"
     try:
@@ -148,9 +149,9 @@ def finish() -> str:
 
 def _settle(arrival: Deadline) -> Deadline:
     """Do what mixi asks, and return with time left to say so."""
-    arrived, mixi = clock.now(), channel()
-    signed = mixi.verify(request, arrived)
-    wanted = Callback.read(signed, mixi.app_id)
+    arrived, mixi, word = clock.now(), channel(), callback_word.of(request)
+    signed = mixi.verify_callback(request, word, arrived)
+    wanted = Callback.read(signed, mixi.app_id, word)
     deadline = payments.deadline_of(signed, arrival, arrived, mixi.clock_skew)
     payments.settle(wanted, deadline, arrived)
     deadline.check()  # a pause may have come between commit and answer

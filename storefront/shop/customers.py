@@ -47,7 +47,7 @@ def lock(session: Session, channel: str, external_ids: Collection[str]) -> Seque
     """Those of these people who are customers, held until the end of the transaction."""
     known = select(Customer.id).where(Customer.channel == channel, Customer.external_id.in_(external_ids))
     # Always in the same sequence, so that two who hold some of them never wait for each other.
-    return session.scalars(known.order_by(Customer.id).with_for_update()).all()
+    return session.scalars(known.order_by(Customer.id).with_for_update(key_share=True)).all()
 
 
 def leave(session: Session, customer_ids: Collection[int], at: datetime) -> Sequence[int]:

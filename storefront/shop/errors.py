@@ -15,6 +15,7 @@ from storefront.shop import visit
 from storefront.shop.forms import StaleForm
 from storefront.shop.limits import NotForSale
 from storefront.shop.operators import NotOperator
+from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger
 
 log = structlog.get_logger()
@@ -31,6 +32,10 @@ class Explanation:
 NOT_OPERATOR = Explanation(
     _("This page is the operator's."),
     _("“storefront operator” prints a fresh address for it. Each is good for ten minutes, and once."),
+)
+TOO_MANY = Explanation(
+    _("One moment, please"),
+    _("Nothing was paid. You have started many purchases within a minute; please wait before the next one."),
 )
 STALE = Explanation(
     _("This form is out of date."),
@@ -56,6 +61,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Stranger, _door)
     app.register_error_handler(NotOperator, lambda error: _page(NOT_OPERATOR, 401))
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
+    app.register_error_handler(TooMany, lambda error: _page(TOO_MANY, 429))
     app.register_error_handler(NotForSale, _not_for_sale)
     app.register_error_handler(SQLAlchemyError, _busy)
     app.register_error_handler(HTTPException, _http)

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     ELSEWHERE = "elsewhere"  # too dear for this device
     AGE_UNKNOWN = "age_unknown"
     AGE_LIMIT = "age_limit"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"  # its payment was started too long ago
 
 
 class NotForSale(Exception):

@@ -95,6 +95,7 @@ def bag() -> str:
 def use(item_id: str) -> Response:
     here = visit.current()
     nonce = forms.unseal(request.form.get("token", ""), here.customer.id, f"use:{item_id}")
+    visit.refresh()  # what was paid back meanwhile is not there to be used
     inventory.use(here.customer.id, item_id, nonce, clock.now())
     return redirect(here.target("shop.bag"))
 
@@ -103,7 +104,7 @@ def use(item_id: str) -> Response:
 def history() -> str:
     page = _asked_page()
     if page == 0:
-        visit.refresh(thorough=True)
+        visit.refresh()
     purchases = visit.purchases(page)
     return render_template(
         "shop/history.html",

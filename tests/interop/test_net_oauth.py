@@ -15,7 +15,6 @@ from tests.street import (
     Books,
     Container,
     ScriptedApi,
-    callback_target,
 )
 
 Perl = Callable[..., str]
@@ -38,7 +37,7 @@ def perl() -> Perl:
 
 def test_its_callback_is_accepted(perl: Perl, container: Container, books: Books) -> None:
     """A callback that Net::OAuth signed completes the sale; altered afterwards it does not."""
-    target = callback_target(container.start())
+    target = container.callback_target(container.start())
     path, query = target.split("?", 1)
     headers = {"Authorization": perl("sign", SHOP + path, query, CONSUMER_KEY, CONSUMER_SECRET)}
     browser = container.app.test_client()

@@ -2,12 +2,31 @@
 
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from werkzeug.test import TestResponse
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
+from werkzeug.test import EnvironBuilder, TestResponse
 
-from storefront.mixi.payments import Status
-from tests.street import APP_ID, HANAKO, TARO, Books, Container, callback_target, sign
+from storefront.db import db, fresh, transaction
+from storefront.mixi.payments import Payment, Status
+from storefront.mixi.taps import Intent
+from tests.street import (
+    APP_ID,
+    CALLBACK,
+    HANAKO,
+    NO_WORD,
+    SHOP,
+    TARO,
+    Books,
+    Container,
+    ScriptedApi,
+    callback_target,
+    claims,
+    only_form,
+    sign,
+)
 
 
 def is_refused(answer: TestResponse, status: int) -> bool:
@@ -85,11 +104,12 @@ def test_somebody_elses_code(container: Container, books: Books) -> None:
 def test_malformed(container: Container, books: Books, changes: dict[str, Any]) -> None:
     """A signed callback that says nothing sensible is refused as such."""
     code = container.start()
-    target = callback_target(**{"code": code, **{k: v for k, v in changes.items() if k != "point_code"}})
+    others = {name: value for name, value in changes.items() if name != "point_code"}
+    target = container.callback_target(code, **others)
     if "point_code" in changes:
-        target = callback_target(code).replace(f"point_code={code}", "point_code_was=here")
+        target = container.callback_target(code).replace(f"point_code={code}", "point_code_was=here")
         if changes["point_code"] is not None:
-            target = callback_target(changes["point_code"])
+            target = callback_target(changes["point_code"], word=container.word(code))
     answer = container.app.test_client().get(target, headers=sign("GET", target))
     assert is_refused(answer, 400)
     assert (books.status(code), books.grants()) == (Status.CREATE, 0)
@@ -98,14 +118,14 @@ def test_malformed(container: Container, books: Books, changes: dict[str, Any]) 
 def test_not_signed(container: Container, books: Books) -> None:
     """Without a signature, under another key, by another secret, or altered: nobody asked."""
     code = container.start()
-    target = callback_target(code)
+    target = container.callback_target(code)
     browser = container.app.test_client()
     assert is_refused(browser.get(target), 401)
     assert is_refused(browser.get(target, headers={"Authorization": "OAuth x"}), 401)
     assert is_refused(browser.get(target, headers=sign("GET", target, key="k")), 401)
     assert is_refused(browser.get(target, headers=sign("GET", target, secret="s")), 401)
     assert is_refused(browser.get(target + "&more=1", headers=sign("GET", target)), 401)
-    cancel = callback_target(code, status="20")
+    cancel = container.callback_target(code, status="20")
     assert is_refused(browser.get(target, headers=sign("GET", cancel)), 401)
     assert (books.status(code), books.grants()) == (Status.CREATE, 0)
 
@@ -113,7 +133,7 @@ def test_not_signed(container: Container, books: Books) -> None:
 def test_stale(container: Container, books: Books) -> None:
     """A timestamp outside the window is no signature; one that mixi no longer waits for is too late."""
     code = container.start()
-    target = callback_target(code)
+    target = container.callback_target(code)
     browser = container.app.test_client()
     for age, status in ((700, 401), (-700, 401), (60, 503), (13, 503)):
         headers = sign("GET", target, timestamp=str(int(time.time()) - age))
@@ -123,7 +143,7 @@ def test_stale(container: Container, books: Books) -> None:
 
 def test_host_header_is_not_believed(container: Container, books: Books) -> None:
     """Signatures are checked against the configured address, whatever Host says."""
-    target = callback_target(container.start())
+    target = container.callback_target(container.start())
     browser = container.app.test_client()
     answer = browser.get(target, headers=sign("GET", target), base_url="http://elsewhere.test")
     assert answer.text == "OK"
@@ -131,23 +151,26 @@ def test_host_header_is_not_believed(container: Container, books: Books) -> None
 
 def test_post_is_no_callback(container: Container) -> None:
     """mixi asks by GET."""
-    target = callback_target(container.start())
+    target = container.callback_target(container.start())
     answer = container.app.test_client().post(target, headers=sign("POST", target))
     assert answer.status_code == 405
 
 
 def test_database_down(container: Container, books: Books) -> None:
     """When the tables are out of reach the answer is 503, and a later one completes the sale."""
-    from storefront.db import db, transaction
-
     code = container.start()
+    target = container.callback_target(code)
+
+    def ask() -> TestResponse:
+        return container.app.test_client().get(target, headers=sign("GET", target))
+
     rename = "ALTER TABLE {} RENAME TO {}"
     with container.app.app_context(), transaction() as session:
         session.execute(db.text(rename.format("payment", "away")))
-    assert is_refused(container.callback(code), 503)
+    assert is_refused(ask(), 503)
     with container.app.app_context(), transaction() as session:
         session.execute(db.text(rename.format("away", "payment")))
-    assert container.callback(code).text == "OK"
+    assert ask().text == "OK"
     assert books.grants() == 1
 
 
@@ -162,3 +185,95 @@ def test_claims_of_another_application(container: Container) -> None:
     """Even the right secret does not make another app's callback ours."""
     assert APP_ID != "54321"
     assert is_refused(container.callback(container.start(), opensocial_app_id="54321"), 400)
+
+
+def signed_by_the_container(container: Container, path: str, code: str, owner: str = HANAKO) -> TestResponse:
+    """A buyer who knows their code names an address of the app; the container signs it as any page."""
+    query = {"point_code": code, "status": "10", "updated": "2026-01-01T00:00:00Z"}
+    return container.get(path, owner, **query)
+
+
+def test_an_item_for_nothing(container: Container, books: Books) -> None:
+    """The container signs the callback's address for a buyer; without the word nothing is settled."""
+    code, another = container.start(), container.start()
+    word = container.word(code)
+    ends = ("", "/", f"/{code}", f"/{word[:-1]}", f"/{word}x", f"/{word.swapcase()}", f"/{word}/")
+    for end in (*ends, f"/{container.word(another)}"):
+        for status in ("10", "20"):
+            target = f"{CALLBACK}{end}?{urlencode({**claims(HANAKO), 'point_code': code, 'status': status})}"
+            target += "&updated=2026-01-01T00:00:00Z"
+            answer = container.app.test_client().get(target, headers=sign("GET", target))
+            assert answer.status_code == 404, end
+    assert signed_by_the_container(container, CALLBACK, code).status_code == 404
+    assert (books.status(code), books.grants(), books.earned()) == (Status.CREATE, 0, 0)
+
+
+def test_not_even_once_more(container: Container, books: Books) -> None:
+    """A completed payment without a charge stays as old as its last true OK: a guess renews nothing."""
+    code = container.start()
+    container.callback(code)
+    with container.app.app_context():
+        said = db.session.get_one(Payment, code).ok_at
+    assert signed_by_the_container(container, CALLBACK, code).status_code == 404
+    with container.app.app_context():
+        assert db.session.get_one(Payment, code).ok_at == said
+
+
+def test_begun_before_there_were_words(container: Container, books: Books) -> None:
+    """A payment without a word has no address that works."""
+    code = container.start()
+    with container.app.app_context(), transaction() as session:
+        session.execute(update(Payment).values(word=None))
+    for end in ("", "/", "/None", f"/{NO_WORD}"):
+        assert signed_by_the_container(container, f"{CALLBACK}{end}", code).status_code == 404
+    assert (books.status(code), books.grants()) == (Status.CREATE, 0)
+
+
+def test_the_word_is_new_with_each_try(container: Container, api: ScriptedApi) -> None:
+    """Each call of the API carries a word of its own, kept with the tap before the call is made."""
+    api.status = "500 ERROR"
+    action, fields = only_form(container.get("/items/loaf").text)
+    kept: list[str] = []
+    for _ in range(2):
+        assert container.post(action, fields).status_code == 503
+        sent = api.requests[-1]["body"].decode().split('callback_url="')[1].split('"')[0]
+        with container.app.app_context():
+            kept.append(str(fresh().scalars(select(Intent.word)).one()))
+        assert sent == f"{SHOP}{CALLBACK}/{kept[-1]}"
+        assert len(kept[-1]) == 32
+    assert kept[0] != kept[1]
+
+
+def test_nobody_reads_the_word(caplog: pytest.LogCaptureFixture, container: Container) -> None:
+    """No page, redirect, header, log line or error shows it, whatever becomes of the callback."""
+    code = container.start()
+    word, target = container.word(code), container.callback_target(code)
+    browser, signature = container.app.test_client(), sign("GET", target)
+    with capture_logs() as lines:
+        answers = [container.callback(code), container.callback(code), container.callback(code, status="20")]
+        answers += [container.callback(code, owner=TARO)]
+        answers += [container.get(f"{CALLBACK}/{word}", point_code=code)]
+        answers += [browser.open(target, method=each) for each in ("GET", "HEAD", "POST", "PUT", "OPTIONS")]
+        for path in ("/", "/history", "/inventory", "/mixi/finish"):
+            answers += [container.get(path, point_code=code)]
+        answers += [container.buy()]
+        with container.app.app_context(), transaction() as session:
+            session.execute(db.text("ALTER TABLE payment RENAME TO away"))
+        answers += [browser.get(target, headers=signature)]
+    for answer in answers:
+        assert word not in answer.text
+        assert word not in str(answer.headers)
+    assert "callback answered" in str(lines)
+    assert word not in str(lines) + caplog.text
+
+
+def test_a_server_logs_no_word(container: Container, books: Books) -> None:
+    """What a server keeps of a request for its log has lost the word when it is answered."""
+    code = container.start()
+    target = container.callback_target(code)
+    headers = list(sign("GET", target).items())
+    environ = EnvironBuilder(target, headers=headers, base_url=SHOP).get_environ()
+    environ |= {"RAW_URI": target, "REQUEST_URI": target}
+    assert b"".join(container.app(environ, lambda *_: lambda _: None)) == b"OK"
+    kept = {name: value for name, value in environ.items() if name.isupper()}
+    assert container.word(code) not in str(kept)

@@ -133,7 +133,7 @@ def test_the_finish_page(container: Container, plain: Container, status: str) ->
 @pytest.mark.parametrize(
     ("tap", "status", "says"),
     [
-        (tapped_too_often, 429, "ポイントは使われていません"),
+        (tapped_too_often, 429, "お支払いは発生していません"),
         (tapped_while_it_is_down, 503, "ポイントは使われていません"),
         (tapped_again_late, 200, "使用済み"),
         (tapped_again_at_once, 202, "準備をしています"),

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from storefront import config, create_app
 from storefront.config import PREFIX, Settings, SettingsError
 from storefront.db import db, transaction
-from storefront.mixi import signing
+from storefront.mixi import payments, signing
 from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher, PublisherClient
 from storefront.sandbox.keys import KeyPair
@@ -76,17 +76,6 @@ def removed(app: Flask) -> Callable[[str], bool]:
             return db.session.scalars(left).one() is not None
 
     return removed
-
-
-@pytest.fixture
-def marked(app: Flask) -> Callable[[str], bool]:
-    """Whether a payment is marked as one nobody can ask about."""
-
-    def marked(code: str) -> bool:
-        with app.app_context():
-            return db.session.get_one(Payment, code).removed_at is not None
-
-    return marked
 
 
 @pytest.fixture
@@ -255,12 +244,15 @@ def test_a_visit_is_a_return(mixi: Mixi, container: Container, removed: Callable
     assert not removed(HANAKO), "even where mixi's clock is ahead of ours"
 
 
-def test_unconfirmed_payments_are_marked(
-    app: Flask, mixi: Mixi, container: Container, marked: Callable[[str], bool]
-) -> None:
-    """After a removal bought but unconfirmed payments are marked, no others; adding clears the mark."""
-    bought, confirmed, begun, cancelled = (container.start() for _ in range(4))
+def test_unconfirmed_payments_say_that_the_buyer_left(app: Flask, mixi: Mixi, container: Container) -> None:
+    """After a removal what is outstanding of that buyer says so, until they add the app again."""
+    bought, confirmed, _, cancelled = (container.start() for _ in range(4))
     other = container.start(owner=TARO)
+
+    def left() -> set[tuple[str, bool]]:
+        with app.app_context():
+            return {(one.payment.point_code, one.removed_at is not None) for one in payments.unconfirmed()}
+
     for code, owner, status in (
         (bought, HANAKO, "10"),
         (confirmed, HANAKO, "10"),
@@ -271,11 +263,20 @@ def test_unconfirmed_payments_are_marked(
     with app.app_context(), transaction() as session:
         session.get_one(Payment, confirmed).confirmed_at = datetime.now(UTC)
     mixi.tells(REMOVE, HANAKO, at=1)
-    assert [code for code in (bought, confirmed, begun, cancelled, other) if marked(code)] == [bought]
+    assert left() == {(bought, True), (other, False)}
     mixi.tells(ADD, HANAKO, at=0)
-    assert marked(bought), "an older event clears nothing"
+    assert left() == {(bought, True), (other, False)}, "an older event clears nothing"
     mixi.tells(ADD, HANAKO, at=2)
-    assert not marked(bought)
+    assert left() == {(bought, False), (other, False)}
+
+
+def test_removed_first_then_asked(app: Flask, mixi: Mixi, container: Container) -> None:
+    """A callback that comes after the removal is as outstanding as one that came before it."""
+    code = container.start()
+    mixi.tells(REMOVE, HANAKO, at=1)
+    assert container.callback(code).text == "OK"
+    with app.app_context():
+        assert [one.removed_at is not None for one in payments.unconfirmed()] == [True]
 
 
 @pytest.mark.usefixtures("visited")
@@ -283,10 +284,10 @@ def test_database_down(app: Flask, mixi: Mixi, removed: Callable[[str], bool]) -
     """While the tables are out of reach the answer is 503, all is undone, and a repetition succeeds."""
     rename = "ALTER TABLE {} RENAME TO {}"
     with app.app_context(), transaction() as session:
-        session.execute(db.text(rename.format("payment", "away")))
+        session.execute(db.text(rename.format("customer", "away")))
     assert is_refused(mixi.tells(REMOVE, HANAKO), 503)
     with app.app_context(), transaction() as session:
-        session.execute(db.text(rename.format("away", "payment")))
+        session.execute(db.text(rename.format("away", "customer")))
     assert not removed(HANAKO)
     assert mixi.tells(REMOVE, HANAKO).status_code == 200
     assert removed(HANAKO)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from storefront import clock
 from storefront.db import transaction
-from storefront.mixi.payments import Status
+from storefront.mixi.payments import Payment, Status
 from storefront.shop.catalog import Item
 from tests.street import HANAKO, TARO, Books, Container, at_once, only_form, words
 
@@ -119,3 +119,17 @@ def test_the_sale_ends_while_the_screen_is_open(app: Flask, container: Container
     limit(app, "coat", on_sale_until=clock.now() - timedelta(seconds=1))
     assert container.callback(code).status_code == 409
     assert books.grants() == 0
+
+
+def test_a_payment_has_an_age(app: Flask, container: Container, books: Books) -> None:
+    """A payment parked for longer than half an hour is refused, and the finish page says why."""
+    code, fresh_one = container.start("loaf"), container.start("loaf")
+    ago = {code: timedelta(seconds=1801), fresh_one: timedelta(seconds=1790)}
+    for each, age in ago.items():
+        with app.app_context(), transaction() as session:
+            at = clock.now() - age
+            session.execute(update(Payment).filter_by(point_code=each).values(created_at=at))
+    assert container.callback(code).status_code == 409
+    assert container.callback(fresh_one).text == "OK"
+    assert (books.status(code), books.grants()) == (Status.CREATE, 1)
+    assert "時間がたちすぎています" in container.get("/mixi/finish", point_code=code).text

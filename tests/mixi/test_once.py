@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from storefront.clock import Deadline, TooLate
-from storefront.db import db, transaction
+from storefront.db import db, fresh, transaction
 from storefront.mixi import payments
 from storefront.mixi.payments import Callback, Contradiction, Payment, Status
 from storefront.mixi.signing import Signed
@@ -27,13 +27,17 @@ def codes(container: Container) -> list[str]:
     return [container.start("loaf") for _ in range(PAYMENTS)]
 
 
+def asked_for(code: str, outcome: Status) -> Callback:
+    return Callback(code, HANAKO, outcome, str(fresh().get_one(Payment, code).word))
+
+
 def storm(app: Flask, codes: list[str], settle: Callable[[Callback], None]) -> int:
     """Eight callbacks for each payment, let go at the same moment; how many were answered OK."""
     answered: list[str] = []
 
     def deliver(code: str) -> None:
         with app.app_context():
-            settle(Callback(code, HANAKO, Status.COMPLETE))
+            settle(asked_for(code, Status.COMPLETE))
             answered.append(code)
 
     for code in codes:
@@ -78,7 +82,7 @@ def test_complete_against_cancel(app: Flask, codes: list[str], books: Books) -> 
     def deliver(code: str, outcome: Status) -> None:
         with app.app_context():
             try:
-                payments.settle(Callback(code, HANAKO, outcome), Deadline.after(10), datetime.now(UTC))
+                payments.settle(asked_for(code, outcome), Deadline.after(10), datetime.now(UTC))
             except Contradiction:
                 refused[code] = outcome
 
@@ -99,9 +103,10 @@ def test_one_customer_for_many_first_visits(app: Flask, container: Container) ->
 def test_too_late_changes_nothing(app: Flask, container: Container, books: Books) -> None:
     """Past the deadline the transaction is taken back as a whole."""
     code = container.start()
-    wanted, late = Callback(code, HANAKO, Status.COMPLETE), Deadline.after(-0.001)
-    with app.app_context(), pytest.raises(TooLate):
-        payments.settle(wanted, late, datetime.now(UTC))
+    with app.app_context():
+        wanted, late = asked_for(code, Status.COMPLETE), Deadline.after(-0.001)
+        with pytest.raises(TooLate):
+            payments.settle(wanted, late, datetime.now(UTC))
     assert (books.status(code), books.grants(), books.earned()) == (Status.CREATE, 0, 0)
 
 

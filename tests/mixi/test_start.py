@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import requests
@@ -304,3 +305,22 @@ def test_no_such_item(container: Container, item: str) -> None:
 def test_a_form_too_large(container: Container) -> None:
     """A form of a megabyte is none of ours."""
     assert container.post("/mixi/payments", {"item": "x" * 1_000_000}).status_code == 413
+
+
+@pytest.mark.changed(mixi_taps_per_minute=10)
+def test_one_form_pressed_again_and_again(container: Container, api: ScriptedApi) -> None:
+    """What a minute allows is calls of the API, not forms: one form that fails is tried ten times."""
+    api.status = "500 ERROR"
+    action, fields = only_form(container.get("/items/loaf").text)
+    answers = [container.post(action, fields).status_code for _ in range(120)]
+    assert answers == [503] * 10 + [429] * 110
+    assert len(api.requests) == 10
+
+
+@pytest.mark.changed(mixi_taps_per_minute=10)
+def test_many_forms_at_once(container: Container, api: ScriptedApi) -> None:
+    """Thirty forms sent at the same moment cause no more calls than a minute allows; others still buy."""
+    forms = [only_form(container.get("/items/loaf").text) for _ in range(30)]
+    at_once(*[partial(container.post, *form) for form in forms])
+    assert len(api.requests) == 10
+    assert container.buy("loaf", TARO).status_code == 302

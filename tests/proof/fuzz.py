@@ -542,6 +542,7 @@ class Shop:
         self._listen(stack)
         fill(self.app)
         stack.callback(self._dispose)
+        self.words: dict[str, str] = {}
         self.codes = [self._start("loaf") for _ in range(PAYMENTS)]
 
     def ask(self, asked: Request) -> tuple[int, dict[str, str], str]:
@@ -651,9 +652,16 @@ class Shop:
         return self.ask(Request("POST", path, query, headers, query_of(list(fields))))[0]
 
     def call_back(self, code: str) -> int:
-        query = query_of(callback_pairs(code))
-        headers = (("Authorization", self.signed(seeded(""), "GET", CALLBACK, query)),)
-        return self.ask(Request("GET", CALLBACK, query, headers, b""))[0]
+        query, path = query_of(callback_pairs(code)), self.callback_path(code)
+        headers = (("Authorization", self.signed(seeded(""), "GET", path, query)),)
+        return self.ask(Request("GET", path, query, headers, b""))[0]
+
+    def callback_path(self, code: str) -> str:
+        """Where mixi's payment server asks about this payment."""
+        if code not in self.words:
+            with self.app.app_context():
+                self.words[code] = str(db.session.get_one(Payment, code).word)
+        return f"{CALLBACK}/{self.words[code]}"
 
     def _start(self, item: str) -> str:
         before = self._codes()
@@ -739,8 +747,8 @@ class Callbacks:
         self.inputs = 0
 
     def draw(self, random: Random) -> Request:
-        pairs = callback_pairs(random.choice(self.shop.codes))
-        method, path = "GET", CALLBACK
+        code = random.choice(self.shop.codes)
+        pairs, method, path = callback_pairs(code), "GET", self._path(random, code)
         query = query_of(pairs)
         changes: dict[str, str] = {}
         signed = random.random() < 0.7
@@ -770,9 +778,19 @@ class Callbacks:
         body = noise(random, 3000) if random.random() < 0.05 else b""
         return Request(method, path, query, _fit(headers), body)
 
+    def _path(self, random: Random, code: str) -> str:
+        """Mostly the payment's own; else what a buyer may have the container sign: anything but that."""
+        own = self.shop.callback_path(code)
+        if random.random() < 0.7:
+            return own
+        others = (CALLBACK, f"{CALLBACK}/", own[:-1], f"{own}=", own.swapcase(), f"{own}/", f"{CALLBACK}/%00")
+        return random.choice((*others, self.shop.callback_path(random.choice(self.shop.codes))))
+
     def act(self, asked: Request) -> str:
         status, body = self.shop.checked(asked)
         code = self._meant(asked)
+        if code and asked.path != self.shop.callback_path(code):
+            code = None
         if status == 200 and asked.method.upper() in ("GET", "HEAD"):
             if body != ("OK" if asked.method.upper() == "GET" else "") or code is None:
                 raise Violation(f"answered {body!r}")

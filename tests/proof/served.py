@@ -279,7 +279,7 @@ class _Callback(threading.local):
 
     def around(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         def application(environ: dict[str, Any], start_response: Any) -> Any:
-            self.is_on = environ["PATH_INFO"] == CALLBACK
+            self.is_on = environ["PATH_INFO"].startswith(f"{CALLBACK}/")
             self.arrived = self.checked = 0.0
 
             def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -301,7 +301,7 @@ def _read_then_write(callback: Callback, deadline: Deadline, now: datetime) -> N
     time.sleep(0.01)
     with transaction(deadline) as session:
         if not due:
-            payments._repeat(session, callback, now)
+            payments._repeat(session, callback)
             return
         payment = session.get_one(Payment, callback.point_code)
         payment.status, payment.settled_at, payment.ok_at = callback.outcome, now, now

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.sharedctypes import Synchronized
 from operator import itemgetter
@@ -40,6 +41,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from storefront.config import Settings
 from storefront.db import db
+from storefront.mixi import callback_word
 from storefront.mixi.payments import LISTENS, Payment, Status
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
@@ -95,11 +97,15 @@ class Sort(StrEnum):
     FORGED = "wrong secret"
     FOREIGN = "another user's code"
     UNKNOWN = "unknown code"
+    CONTAINER = "signed by the container"
     MALFORMED = "malformed"
 
 
 REFUSED = {Sort.LATE, Sort.STALE, Sort.ALTERED, Sort.FORGED, Sort.FOREIGN, Sort.UNKNOWN, Sort.MALFORMED}
+REFUSED |= {Sort.CONTAINER}
 ALTERATIONS = ("code", "owner", "status", "added", "signature", "moment")
+# What a buyer may name as the address that the container signs: they know their code, and no word.
+ADDRESSES = ("bare", "guess", "another's", "part", "code")
 MALFORMATIONS = ("status", "no code", "two codes", "two owners", "updated", "long", "bytes", "app", "header")
 
 
@@ -326,6 +332,7 @@ STORIES = (
     Story(3, _refused(Sort.FORGED, 0.3, lambda rng, one: replace(one, secret=WRONG))),
     Story(5, _refused(Sort.FOREIGN, 0.5, lambda rng, one: replace(one, owner=_neighbour(one.owner)))),
     Story(3, _refused(Sort.UNKNOWN, 0.5, lambda rng, one: replace(one, code=f"{rng.getrandbits(80):020x}"))),
+    Story(6, _refused(Sort.CONTAINER, 0.3, lambda rng, one: replace(one, twist=rng.choice(ADDRESSES)))),
     Story(5, _refused(Sort.MALFORMED, 0.3, lambda rng, one: replace(one, twist=rng.choice(MALFORMATIONS)))),
     Story(5, _refused(Sort.LATE, 0.3, lambda rng, one: replace(one, age=rng.randint(LISTENS + SKEW, 500)))),
     Story(2, _refused(Sort.STALE, 0.3, lambda rng, one: replace(one, age=rng.randint(700, 10**6)))),
@@ -362,6 +369,7 @@ def _prepare(engine: Engine, plan: Plan) -> None:
             "points": POINTS,
             "is_test": False,
             "language": "en",
+            "word": word_of(code),
             "status": Status.CREATE,
             "created_at": now,
         }
@@ -524,7 +532,8 @@ def _write(delivery: Delivery, port: int, signed: int) -> tuple[str, dict[str, s
     if delivery.sort is Sort.ALTERED and delivery.twist == "added":
         pairs = [*sealed, ("opensocial_viewer_id", delivery.owner)]
     moment = signed - 1 if delivery.twist == "moment" else signed
-    oauth = _oauth(f"http://{HOST}:{port}{CALLBACK}", sealed, SECRETS[delivery.secret], moment)
+    path = _path(delivery)
+    oauth = _oauth(f"http://{HOST}:{port}{path}", sealed, SECRETS[delivery.secret], moment)
     if delivery.twist == "moment":
         oauth["oauth_timestamp"] = str(signed)
     if delivery.twist == "signature":
@@ -532,7 +541,27 @@ def _write(delivery: Delivery, port: int, signed: int) -> tuple[str, dict[str, s
     header = ", ".join(f'{name}="{_quote(value)}"' for name, value in oauth.items())
     query = "&".join(f"{name}={_quote(value)}" for name, value in pairs)
     words = "OAuth what is this" if delivery.twist == "header" else f"OAuth {header}"
-    return f"{CALLBACK}?{query}", {"Authorization": words}
+    return f"{path}?{query}", {"Authorization": words}
+
+
+def _path(delivery: Delivery) -> str:
+    """Where it is sent: to the payment's own address, or where somebody hopes that it counts, too."""
+    word = word_of(delivery.code)
+    if delivery.sort is not Sort.CONTAINER:
+        return f"{CALLBACK}/{word}"
+    ends = {
+        "bare": "",
+        "guess": f"/{random.getrandbits(128):032x}",  # as above
+        "another's": f"/{word_of(delivery.code[::-1])}",
+        "part": f"/{word[:-1]}",
+        "code": f"/{delivery.code}",
+    }
+    return CALLBACK + ends[delivery.twist]
+
+
+def word_of(code: str) -> str:
+    """The word of a payment of the storm."""
+    return sha256(code.encode()).hexdigest()[: callback_word.LENGTH]
 
 
 def _pairs(delivery: Delivery, signed: int) -> Pairs:

@@ -324,8 +324,9 @@ def test_nobody_accepts() -> None:
             caller.setblocking(False)
             caller.connect_ex(listener.getsockname())
         stack.enter_context(hostile.hangs_up_later(listener))
+        address, deadline = f"http://{hostile.HOST}:{listener.getsockname()[1]}/", Deadline.after(6)
         with pytest.raises(Unavailable):
-            client(f"http://{hostile.HOST}:{listener.getsockname()[1]}/").create(HANAKO, PURCHASE)
+            client(address).create(HANAKO, PURCHASE, deadline)
 
 
 def test_nobody_listens() -> None:
@@ -333,7 +334,7 @@ def test_nobody_listens() -> None:
     with socket.create_server((hostile.HOST, 0)) as listener:
         nobody = client(f"http://{hostile.HOST}:{listener.getsockname()[1]}/")
     with pytest.raises(Unavailable):
-        nobody.create(HANAKO, PURCHASE)
+        nobody.create(HANAKO, PURCHASE, Deadline.after(6))
     with pytest.raises(Unavailable):
         nobody.get(HANAKO, "code", Deadline.after(1))
 
@@ -367,12 +368,10 @@ def test_the_same_over_tls(secure: tuple[HostileApi, PointClient], behaviour: Be
 
 def test_a_handshake_that_never_ends() -> None:
     """A host that takes the connection and never says who it is, is given the time to connect."""
-    with (
-        socket.create_server((hostile.HOST, 0)) as listener,
-        hostile.hangs_up_later(listener),
-        pytest.raises(Unavailable),
-    ):
-        client(f"https://{hostile.HOST}:{listener.getsockname()[1]}/").create(HANAKO, PURCHASE)
+    with socket.create_server((hostile.HOST, 0)) as listener, hostile.hangs_up_later(listener):
+        address, deadline = f"https://{hostile.HOST}:{listener.getsockname()[1]}/", Deadline.after(6)
+        with pytest.raises(Unavailable):
+            client(address).create(HANAKO, PURCHASE, deadline)
 
 
 PURCHASE = PointRequest("loaf", "loaf", 10, f"{SHOP}/mixi/callback", f"{SHOP}/mixi/finish")

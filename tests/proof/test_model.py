@@ -43,9 +43,10 @@ from storefront import clock, create_app
 from storefront.config import Settings
 from storefront.db import db
 from storefront.mixi import payments as ours
+from storefront.mixi import questions
 from storefront.mixi.channel import Channel
-from storefront.mixi.payments import Doubt
 from storefront.mixi.payments import Status as Our
+from storefront.mixi.questions import Doubt
 from storefront.mixi.taps import Intent
 from storefront.sandbox import clock as their_clock
 from storefront.sandbox import create_sandbox, keys, store
@@ -60,6 +61,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
+from storefront.shop.turns import Turn
 from tests.databases import ENGINES, ask, fill, new_database
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP
 from tests.wire import Wire
@@ -141,7 +143,7 @@ class ToShop(Wire):
         self.street = street
 
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> requests.Response:
-        if urlsplit(str(request.url)).path != CALLBACK:
+        if not urlsplit(str(request.url)).path.startswith(f"{CALLBACK}/"):
             return self.deliver(request)
         street, weather = self.street, self.street.weather
         street.weather = Weather(down=weather.down, mute=weather.mute)
@@ -296,7 +298,7 @@ class Street:
         self.heard.clear()
         self.wrong.clear()
         with self.our_engine.begin() as connection:
-            for table in (Entry, Grant, Intent, ours.Payment, Customer):
+            for table in (Entry, Grant, Intent, ours.Payment, Turn, Customer):
                 connection.execute(delete(table))
             connection.execute(update(Item).where(Item.id == "fireworks").values(stock=stock))
         with self.their_engine.begin() as connection:
@@ -709,9 +711,9 @@ ENOUGH = ("starts_buying", "decides", "looks")
 def test_a_planted_mistake_is_found(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     """Void while our OK may still be on its way: the model objects."""
 
-    def hasty(mixi: Channel, doubt: Doubt, asked_at: datetime) -> bool:
+    def hasty(mixi: Channel, doubt: Doubt) -> bool:
         return not doubt.confirmed
 
-    monkeypatch.setattr(ours, "_is_forgotten", hasty)
+    monkeypatch.setattr(questions, "_is_forgotten", hasty)
     with pytest.raises(AssertionError, match="complete there, void here"):
         run_state_machine_as_test(_on(street, only=ENOUGH), settings=PLANTED)

@@ -44,7 +44,6 @@ from tests.street import (
     TARO,
     Container,
     ScriptedApi,
-    callback_target,
     claims,
     sign,
     words,
@@ -114,7 +113,7 @@ class Shop:
 
     def callback(self, code: str, ago: float = 0, owner: str = HANAKO) -> Answer:
         """What mixi's servers send, signed that many seconds ago."""
-        target = callback_target(code, owner)
+        target = self.container.callback_target(code, owner)
         return self.ask(target, sign("GET", target, timestamp=str(int(time.time() - ago))))
 
     def page(self, path: str, owner: str = HANAKO) -> Answer:
@@ -323,7 +322,7 @@ def test_a_worker_stops(shop: Shop, moment: str) -> None:
 def test_an_answer_is_lost(shop: Shop) -> None:
     """Delivered here, not charged there, because mixi hung up: the next visit takes the goods back."""
     code = shop.start("loaf", TARO)
-    target = callback_target(code, TARO)
+    target = shop.container.callback_target(code, TARO)
     shop.stop_at("after_commit")
     with socket.create_connection((HOST, shop.port)) as line:
         headers = "".join(f"{name}: {value}\r\n" for name, value in sign("GET", target).items())

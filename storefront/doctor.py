@@ -24,8 +24,8 @@ from storefront.db import db
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import forbidden
-from storefront.mixi import payments
-from storefront.mixi.channel import channel
+from storefront.mixi import payments, questions
+from storefront.mixi.channel import EVERYBODY, channel
 from storefront.mixi.client import DEFAULT_PORTS, session
 from storefront.mixi.payments import LISTENS
 from storefront.shop import catalog_file, inventory
@@ -273,6 +273,7 @@ def _migrated(connection: Connection) -> Iterator[Finding]:
         return
     yield _ok("migrations", f"at {head}, the newest")
     yield from _outstanding()
+    yield from _tests()
 
 
 def _outstanding() -> Iterator[Finding]:
@@ -286,6 +287,21 @@ def _outstanding() -> Iterator[Finding]:
     )
     yield _count("removed", len(removed), "unconfirmed payments of buyers who removed the app", show)
     yield _count("negative", len(below), "holdings below zero", show)
+
+
+def _tests() -> Iterator[Finding]:
+    """Whether shop and mixi agree on which purchases are tests, as far as the shop can know."""
+    name = f"{PREFIX}MIXI_TEST_OWNERS"
+    found = questions.tests_found(clock.now() - OVERDUE)
+    if EVERYBODY in channel().test_owners:
+        yield _warn(
+            "tests", "every purchase is one", f"take {EVERYBODY} out of {name} when the app is public"
+        )
+    elif found:
+        what = f"{found} purchases of the last day were booked as sales and were tests at mixi"
+        yield _warn("tests", what, f"while the app is in development there, set {name}={EVERYBODY}")
+    else:
+        yield _ok("tests", "no sale of the last day was a test at mixi")
 
 
 def _count(check: str, number: int, what: str, show: str) -> Finding:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storefront import config
+from storefront import config, create_app
 from storefront.config import PREFIX, Settings, SettingsError
 
 ROOT = Path(__file__).parent.parent
@@ -74,6 +74,16 @@ def test_wrong(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
         config.read()
     assert "short" not in str(error.value)
+
+
+def test_an_address_that_is_too_long(environment: pytest.MonkeyPatch) -> None:
+    """The shop does not start where mixi would refuse the callback's or the finish page's address."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", "sqlite://")
+    environment.setenv(f"{PREFIX}PUBLIC_URL", f"https://{'a' * 195}.test")
+    create_app()
+    environment.setenv(f"{PREFIX}PUBLIC_URL", f"https://{'a' * 196}.test")
+    with pytest.raises(SettingsError, match="at most 255"):
+        create_app()
 
 
 def test_the_server_refuses_to_start() -> None:

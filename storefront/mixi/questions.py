@@ -11,23 +11,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storefront import clock, metrics
 from storefront.clock import Deadline
-from storefront.db import fresh, this_moment, transaction
+from storefront.db import db, fresh, this_moment, transaction
 from storefront.mixi import payments
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.channel import Channel
 from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.payments import UNIT, Payment, Status
 from storefront.shop import inventory, ledger, turns
-from storefront.shop.ledger import Kind
+from storefront.shop.ledger import Entry, Kind
 from storefront.shop.turns import TooMany
 
 ASK = "mixi.confirm"
 NOT_KNOWN = 404
+TEST = "test:"  # how the keys of entries begin that make a sale a test
 
 log = structlog.get_logger()
 
@@ -98,6 +99,12 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
     if not undone and payments.word_for(point_code) != Status.VOID:  # mixi's answer may have done it
         raise NotVoid("it has changed meanwhile; look at it again")
     return answer
+
+
+def tests_found(since: datetime) -> int:
+    """How many purchases were booked as sales and then found to be tests at mixi."""
+    found = (Entry.kind == Kind.VOID, Entry.key.startswith(TEST), Entry.entered_at >= since)
+    return db.session.scalar(select(func.count()).where(*found)) or 0
 
 
 def _due(mixi: Channel, customer_id: int, now: datetime) -> Sequence[str]:
@@ -213,7 +220,7 @@ def _note_unknown(doubt: Doubt) -> None:
 
 def _count_as_test(doubt: Doubt) -> None:
     """mixi took no points for what we booked as a sale: the entry is put right, once; the goods stay."""
-    key = f"test:{doubt.point_code}"
+    key = f"{TEST}{doubt.point_code}"
     statement = _complete(doubt.point_code).where(Payment.is_test.is_(False)).values(is_test=True)
     with transaction() as session:
         payment = session.scalar(statement.returning(Payment))

@@ -729,11 +729,11 @@ def test_the_history_speaks_of_yen(shop: Flask, hanako: Browser, state: str) -> 
 
 @pytest.mark.usefixtures("api")
 def test_what_was_left_leaves_the_history(app: Flask, enter: Enter, shop: Flask) -> None:
-    """A payment that nobody finished is out of the way after a day, and still settled if it is paid."""
+    """A payment that nobody finished is out of the way after a day; if it is paid, its money goes back."""
     code = begun(app, created_at=clock.now() - timedelta(days=1, minutes=1))
     hanako = enter()
     assert shown(hanako.get("/history")) == []
-    assert answered(tell(app, notice(code))) == OK
+    assert answered(tell(app, notice(code))) == REFUND
     assert shown(hanako.get("/history")) == [code]
 
 

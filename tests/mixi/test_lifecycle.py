@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -23,7 +24,8 @@ from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher, PublisherClient
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.customers import Customer
-from tests.street import APP_ID, HANAKO, KEY_NAME, SHOP, TARO, Container, at_once, sign
+from tests.databases import on_postgresql
+from tests.street import APP_ID, HANAKO, KEY_NAME, SHOP, TARO, Container, ScriptedApi, at_once, sign
 
 NOW = 1_800_000_000
 ADDRESS = f"{SHOP}/mixi/lifecycle"
@@ -268,6 +270,26 @@ def test_unconfirmed_payments_say_that_the_buyer_left(app: Flask, mixi: Mixi, co
     assert left() == {(bought, True), (other, False)}, "an older event clears nothing"
     mixi.tells(ADD, HANAKO, at=2)
     assert left() == {(bought, False), (other, False)}
+
+
+@on_postgresql
+@pytest.mark.changed(mixi_confirms_per_visit=100)
+def test_beside_bags_and_histories(app: Flask, mixi: Mixi, container: Container, api: ScriptedApi) -> None:
+    """Pages that settle doubts and events about the same buyers never wait for each other in a circle."""
+    codes = [container.start("loaf") for _ in range(20)]
+    answers: list[int] = []
+    for number, code in enumerate(codes):
+        container.callback(code)
+        api.body = (
+            '<entry xmlns="http://www.w3.org/2005/Atom" xmlns:point="http://mixi.jp/atom/ns#point">'
+            f'<id>{code}</id><content type="text/xml"><point:status>pay_back</point:status></content></entry>'
+        ).encode()
+        at_once(
+            *[lambda: answers.append(container.get("/inventory").status_code)] * 2,
+            lambda: answers.append(container.get("/history").status_code),
+            *[partial(lambda at: answers.append(mixi.tells(REMOVE, HANAKO, at=at).status_code), number)] * 2,
+        )
+    assert set(answers) == {200}
 
 
 def test_removed_first_then_asked(app: Flask, mixi: Mixi, container: Container) -> None:

@@ -79,12 +79,18 @@ def rules() -> list[Rule]:
         ),
         Rule(_("A payment is for exactly one item."), PROTOCOL, atom.PointRequest),
         Rule(
-            _("Goods are given out only for mixi's signed callback, once, and before it stops listening."),
+            _(
+                "Goods are given out only for mixi's signed callback at the payment's own address, once, and "
+                "before it stops listening."
+            ),
             PROTOCOL,
             payments.settle,
         ),
         Rule(
-            _("mixi is asked about a payment only on its buyer's own visit, never in a batch."),
+            _(
+                "mixi is asked about a payment only on its buyer's own visit, never in a batch, and not again "
+                "within a pause."
+            ),
             PROTOCOL,
             questions.refresh,
         ),

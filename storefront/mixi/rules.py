@@ -88,8 +88,8 @@ def rules() -> list[Rule]:
         ),
         Rule(
             _(
-                "mixi is asked about a payment only on its buyer's own visit, never in a batch, and not again "
-                "within a pause."
+                "mixi is asked about a payment only on its buyer's own visit, never in a batch, and not "
+                "again within a pause."
             ),
             PROTOCOL,
             questions.refresh,

@@ -179,7 +179,7 @@ def _repeat(session: Session, notice: Notice) -> Status:
 def _deliver(session: Session, payment: Any, now: datetime) -> bool:
     """Goods and book, in the claim's transaction, if the limits still allow it; else the money goes back."""
     try:
-        limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now)
+        limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now, channel=NAME)
     except NotForSale as refusal:
         mine = update(ExternalPayment).where(ExternalPayment.code == payment.code)
         session.execute(mine.values(status=Status.REFUND, refusal=refusal.reason))

@@ -31,7 +31,7 @@ from storefront import clock, metrics
 from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, insert_once, transaction, words
 from storefront.mixi.atom import CODE_LENGTH
-from storefront.mixi.channel import Channel
+from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Refused, Unavailable
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
@@ -65,6 +65,8 @@ class Status(StrEnum):
     VOID = "void"
 
 
+# Written out, so that a database that plans without knowing the values still takes the index of the few.
+UNCONFIRMED = text("status = 'complete' AND confirmed_at IS NULL")
 OUTCOMES = {"10": Status.COMPLETE, "20": Status.CANCEL}  # seed: callback parameters, status
 
 
@@ -76,8 +78,8 @@ class Payment(Model):
         Index(
             "ix_payment_unconfirmed",
             "customer_id",
-            sqlite_where=text("status = 'complete' AND confirmed_at IS NULL"),
-            postgresql_where=text("status = 'complete' AND confirmed_at IS NULL"),
+            sqlite_where=UNCONFIRMED,
+            postgresql_where=UNCONFIRMED,
         ),
     )
 
@@ -232,14 +234,13 @@ def doubt_about(point_code: str) -> Doubt | None:
 
 def unconfirmed() -> Sequence[Payment]:
     """Every payment we said OK to without mixi's word since that it took the points; the oldest OK first."""
-    waiting = select(Payment).where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
+    waiting = select(Payment).where(UNCONFIRMED)
     return db.session.scalars(waiting.order_by(Payment.ok_at, Payment.point_code)).all()
 
 
 def count_unconfirmed() -> int:
     """How many payments mixi has not confirmed."""
-    waiting = select(func.count()).where(Payment.status == Status.COMPLETE, Payment.confirmed_at.is_(None))
-    return db.session.scalar(waiting) or 0
+    return db.session.scalar(select(func.count()).select_from(Payment).where(UNCONFIRMED)) or 0
 
 
 def word_for(point_code: str) -> str:
@@ -279,10 +280,11 @@ def _repeat(session: Session, callback: Callback, now: datetime) -> None:
 def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     """Goods and book, in the claim's transaction, if the limits still allow it."""
     kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
-    limits.enforce(session, payment.item_id, payment.customer_id, points, now)
+    buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
+    limits.enforce(session, item, buyer, payment.points, now, channel=NAME, is_test=is_test)
     key = f"mixi:{payment.point_code}"
-    inventory.grant(session, payment.customer_id, payment.item_id, key, now)
-    ledger.record(session, payment.customer_id, kind, points, UNIT, key, now)
+    inventory.grant(session, buyer, item, key, now, is_test=is_test)
+    ledger.record(session, buyer, kind, points, UNIT, key, now)
 
 
 def _note(callback: Callback, reason: Reason) -> None:
@@ -349,9 +351,9 @@ def _undo(doubt: Doubt, asked_at: datetime, status: Status, kind: Kind, *still: 
         payment = session.scalar(statement.returning(Payment))
         if payment is None:
             return
-        inventory.take_back(session, payment.customer_id, payment.item_id, key, asked_at)
-        points = 0 if payment.is_test else -payment.points
-        ledger.record(session, payment.customer_id, kind, points, UNIT, key, asked_at)
+        buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
+        inventory.take_back(session, buyer, item, key, asked_at, is_test=is_test)
+        ledger.record(session, buyer, kind, 0 if is_test else -payment.points, UNIT, key, asked_at)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)
 
 

@@ -58,7 +58,7 @@ from storefront.sandbox.people import User
 from storefront.sandbox.settings import SandboxSettings
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
-from storefront.shop.inventory import Grant
+from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.ledger import Entry
 from tests.databases import ENGINES, ask, fill, new_database
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP
@@ -296,7 +296,7 @@ class Street:
         self.heard.clear()
         self.wrong.clear()
         with self.our_engine.begin() as connection:
-            for table in (Entry, Grant, Intent, ours.Payment, Customer):
+            for table in (Entry, Grant, Tally, Overdrawn, Intent, ours.Payment, Customer):
                 connection.execute(delete(table))
             connection.execute(update(Item).where(Item.id == "fireworks").values(stock=stock))
         with self.their_engine.begin() as connection:

@@ -61,7 +61,7 @@ def _standing() -> dict[str, int]:
     """What the operator should know of at any time."""
     return {
         "unconfirmed_payments": payments.count_unconfirmed(),
-        "negative_holdings": len(inventory.negatives()),
+        "negative_holdings": inventory.count_negatives(),
     }
 
 

@@ -13,7 +13,7 @@ from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, rep
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
-from storefront.db import migrate, transaction
+from storefront.db import migrate, transaction, unhurried
 from storefront.demo import HOST, SERVERS
 from storefront.doctor import Verdict
 from storefront.external import facts
@@ -23,7 +23,7 @@ from storefront.mixi import payments, questions
 from storefront.mixi.channel import channel
 from storefront.mixi.client import Unavailable
 from storefront.mixi.questions import NotVoid
-from storefront.shop import catalog, catalog_file, operators
+from storefront.shop import catalog, catalog_file, inventory, operators
 from storefront.shop.catalog_file import CatalogError
 
 CHECK_SECONDS = 10
@@ -136,10 +136,14 @@ def catalog_command(file: Path | None, check: bool) -> None:
 
 
 @main.command("doctor")
-def doctor_command() -> None:
+@click.option("--books", is_flag=True, help="Only hold what is kept of sales against the sum of all grants.")
+@click.option("--rebuild", is_flag=True, help="With --books: write it anew; nothing is sold meanwhile.")
+def doctor_command(books: bool, rebuild: bool) -> None:
     """Check what the shop depends on and say what to do; exit status 1 if anything fails."""
+    if rebuild and not books:
+        raise click.UsageError("--rebuild goes with --books")
     failed = False
-    for finding in doctor.examine():
+    for finding in doctor.books(_shop(), rebuild=rebuild) if books else doctor.examine():
         click.echo(str(finding))
         failed = failed or finding.verdict is Verdict.FAIL
     sys.exit(failed)
@@ -248,4 +252,6 @@ def _open_door(app: Flask) -> None:
 def _load(app: Flask, file: Path | None) -> None:
     with app.app_context(), transaction() as session:
         count = catalog.load(session, file or config.settings().catalog)
+        unhurried(session)
+        inventory.tally(session)
     click.echo(f"{count} items on the shelf.")

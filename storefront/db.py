@@ -156,6 +156,12 @@ def fresh() -> Session:
     return session
 
 
+def unhurried(session: Session) -> None:
+    """Let the statements of this transaction take what time they need; for what no buyer waits for."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+
+
 def insert_once(session: Session, model: type[Model], **values: Any) -> bool:
     """Insert a row unless one with the same unique value stands; says whether it did."""
     statement = upsert(session, model).values(**values).on_conflict_do_nothing()

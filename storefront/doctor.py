@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from storefront import PRICE_RULES, clock, config, create_app, health
 from storefront.config import PACKAGE, PREFIX, Settings, SettingsError
-from storefront.db import db
+from storefront.db import db, transaction
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import forbidden
@@ -28,7 +28,9 @@ from storefront.mixi import payments, questions
 from storefront.mixi.channel import EVERYBODY, channel
 from storefront.mixi.client import DEFAULT_PORTS, session
 from storefront.mixi.payments import LISTENS
+from storefront.shop import books as kept
 from storefront.shop import catalog_file, inventory
+from storefront.shop.books import Miscount
 from storefront.shop.catalog_file import CatalogError
 from storefront.shop.devices import Device
 
@@ -96,6 +98,30 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
         db.engine.dispose()
 
 
+def books(app: Flask, *, rebuild: bool) -> Iterator[Finding]:
+    """What is kept of sales, held against all grants; or written anew, with what was wrong."""
+    with app.app_context():
+        if rebuild:
+            with transaction() as session:
+                differences = kept.rebuild(session)
+        else:
+            differences = kept.check(db.session())
+    found = [
+        *(("stock", _miscount(one)) for one in differences.stocks),
+        *(
+            ("below zero", f"{one.channel} {one.external_id} has {one.quantity} of {one.item_id}, unseen")
+            for one in differences.unseen
+        ),
+    ]
+    for check, words in found:
+        if rebuild:
+            yield _ok(check, f"{words}; put right")
+        else:
+            yield _fail(check, words, "run `storefront doctor --books --rebuild`")
+    if not found:
+        yield _ok("books", "what is kept is what the grants say")
+
+
 def file_system(folder: Path, mounts: str) -> str:
     """The type of the file system that holds a folder, by the text of /proc/mounts; empty if unknown."""
     lines = (line.split() for line in mounts.splitlines())
@@ -117,6 +143,11 @@ def uncompiled(folder: Path) -> list[str]:
     """The languages whose pages do not say what their messages.po says."""
     sources = sorted(folder.glob("*/LC_MESSAGES/messages.po"))
     return [source.parent.parent.name for source in sources if not _is_compiled(source)]
+
+
+def _miscount(one: Miscount) -> str:
+    kept, granted = (f"{sold} sold, {tested} as tests" for sold, tested in (one.kept, one.granted))
+    return f"{one.item_id} has {kept}; the grants say {granted}"
 
 
 def _inside(app: Flask, check: Check, settings: Settings, http: requests.Session) -> list[Finding]:

@@ -131,7 +131,7 @@ def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -
 
 
 def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine) -> None:
-    """Every row is kept as it was, the new columns are empty, and the shop goes on selling."""
+    """Every row is kept as it was, the new columns are empty or false, and the shop goes on selling."""
     fill_the_version_before(app, engine)
     assert app.test_client().get("/readyz").status_code == 503
     with engine.connect() as connection:
@@ -143,7 +143,7 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
         for table, old in before.items():
             (new,) = after[table]
             assert {name: new[name] for name in old[0]} == old[0]
-            assert {new[name] for name in new.keys() - old[0].keys()} <= {None}
+            assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False}
     assert differences(engine) == []
     assert app.test_client().get("/readyz").status_code == 200
     with app.app_context(), transaction() as session:
@@ -171,11 +171,60 @@ def fill_the_version_before(app: Flask, engine: Engine) -> None:
             connection.execute(text(f'INSERT INTO "{table}" ({names}) VALUES ({values})'), row)  # noqa: S608  # our own words
 
 
+# What a shop of the version before sold: the key of each grant, how many, and whether its payment is a test.
+SOLD = [
+    ("mixi:a", 1, False),
+    ("mixi:b", 1, False),
+    ("void:b", -1, False),
+    ("mixi:c", 1, True),
+    ("mixi:d", 1, True),
+    ("pay_back:d", -1, True),
+    ("external:e", 1, False),
+    ("use:f", -1, False),
+    ("use:g", -1, False),
+    ("use:h", -1, False),
+    ("use:i", -1, False),
+]
+
+
+def test_what_was_sold_is_counted(app: Flask, engine: Engine) -> None:
+    """Each grant learns whether it was a test, stocks and holdings below zero are kept; and back again."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0003")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE item SET stock = 9"))
+        connection.execute(text('DELETE FROM "grant"'))
+        for key, quantity, is_test in SOLD:
+            code = key.partition(":")[2]
+            if key.startswith("mixi"):
+                names = ", ".join(ROWS["payment"])
+                values = ", ".join(f":{name}" for name in ROWS["payment"])
+                sold = {**ROWS["payment"], "point_code": code, "is_test": is_test}
+                connection.execute(text(f"INSERT INTO payment ({names}) VALUES ({values})"), sold)  # noqa: S608  # our own words
+            add = 'INSERT INTO "grant" (customer_id, item_id, quantity, key, granted_at)'
+            given = {"quantity": quantity, "key": key, "now": NOW}
+            connection.execute(text(f"{add} VALUES (1, 'excalibur', :quantity, :key, :now)"), given)
+    for _ in range(2):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory)
+        with engine.begin() as connection:
+            grants = connection.execute(text('SELECT key, quantity, is_test FROM "grant" ORDER BY id')).all()
+            assert [tuple(row) for row in grants] == SOLD
+            assert connection.execute(text("SELECT * FROM tally")).one() == ("excalibur", 2, 1)
+            assert connection.execute(text("SELECT * FROM overdrawn")).one() == (1, "excalibur")
+            connection.execute(text("UPDATE payment SET refusal = 'withdrawn'"))
+        assert differences(engine) == []
+        with app.app_context():
+            flask_migrate.downgrade(directory=migrate.directory, revision="0003")
+
+
 FORBIDDEN = [
     "UPDATE payment SET status = 'sold'",
     "UPDATE payment SET refusal = 'no wish'",
     "UPDATE entry SET kind = 'gift'",
-    'INSERT INTO "grant" SELECT 2, customer_id, item_id, quantity, key, granted_at FROM "grant"',
+    'INSERT INTO "grant" (id, customer_id, item_id, quantity, key, is_test, granted_at)'
+    ' SELECT 2, customer_id, item_id, quantity, key, is_test, granted_at FROM "grant"',
     "INSERT INTO entry SELECT 2, customer_id, kind, amount, unit, key, entered_at FROM entry",
     "INSERT INTO customer (id, channel, external_id, first_seen_at)"
     " SELECT 2, channel, external_id, first_seen_at FROM customer",

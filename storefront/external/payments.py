@@ -187,7 +187,7 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
     try:
         if now - payment.created_at > timedelta(seconds=settings().external_payment_seconds):
             raise NotForSale(Reason.EXPIRED)
-        limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now)
+        limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now, channel=NAME)
     except NotForSale as refusal:
         mine = update(ExternalPayment).where(ExternalPayment.code == payment.code)
         session.execute(mine.values(status=Status.REFUND, refusal=refusal.reason))

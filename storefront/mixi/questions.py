@@ -226,9 +226,10 @@ def _count_as_test(doubt: Doubt) -> None:
         payment = session.scalar(statement.returning(Payment))
         if payment is None:
             return
-        now = clock.now()
-        ledger.record(session, payment.customer_id, Kind.VOID, -payment.points, UNIT, key, now)
-        ledger.record(session, payment.customer_id, Kind.TEST, 0, UNIT, key, now)
+        buyer, now = payment.customer_id, clock.now()
+        inventory.count_as_test(session, buyer, payment.item_id, key, now)
+        ledger.record(session, buyer, Kind.VOID, -payment.points, UNIT, key, now)
+        ledger.record(session, buyer, Kind.TEST, 0, UNIT, key, now)
     log.warning("payment was a test", point_code=doubt.point_code)
 
 
@@ -243,9 +244,9 @@ def _undo(
         if payment is None:
             return False
         now = clock.now()
-        inventory.take_back(session, payment.customer_id, payment.item_id, key, now)
-        points = 0 if payment.is_test else -payment.points
-        ledger.record(session, payment.customer_id, kind, points, UNIT, key, now)
+        buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
+        inventory.take_back(session, buyer, item, key, now, is_test=is_test)
+        ledger.record(session, buyer, kind, 0 if is_test else -payment.points, UNIT, key, now)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)
     return True
 

@@ -91,10 +91,17 @@ def load(session: Session, path: Path) -> int:
     Raises CatalogError.
     """
     entries = catalog_file.read(path, current_app.extensions["price_rules"])
+    hold(session)
     session.execute(update(Item).values(withdrawn=True))
-    for position, entry in enumerate(entries):
+    for position, entry in sorted(enumerate(entries), key=lambda placed: placed[1].id):
         _store(session, position, entry)
     return len(entries)
+
+
+def hold(session: Session) -> None:
+    """Nothing is sold or begun from now until the end of the transaction; what was begun before is over."""
+    # Always in the same sequence, so that two who hold them never wait for each other.
+    session.execute(select(Item.id).order_by(Item.id).with_for_update())
 
 
 def _store(session: Session, position: int, entry: Entry) -> None:

@@ -1,13 +1,36 @@
-"""Who holds what: a sum of grants, which are only ever added."""
+"""Who holds what: a sum of grants, which are only ever added.
 
+What would have to be summed over everything sold is kept beside them, where it changes and in the
+same transaction: how much of a stock is sold, and which holdings may be below zero. `books` holds
+it against the grants.
+"""
+
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ForeignKey, String, Table, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Subquery,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, insert_once, transaction
+from storefront.db import Model, db, insert_once, transaction, upsert
+from storefront.shop import customers
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 
@@ -18,16 +41,41 @@ class Grant(Model):
     """So many more, or fewer, of an item. The key names the cause, and no cause counts twice."""
 
     __tablename__ = "grant"
+    # All that one customer's holdings are sums of, side by side.
+    __table_args__ = (Index("ix_grant_holding", "customer_id", "item_id", "quantity"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
-    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), index=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
     quantity: Mapped[int]
     key: Mapped[str] = mapped_column(String(80), unique=True)
+    is_test: Mapped[bool]
     granted_at: Mapped[datetime]
 
 
-ADD = insert(cast(Table, Grant.__table__))  # built once, since it stands in the way of every sale
+class Tally(Model):
+    """How many were sold, and not taken back, of an item that has a stock; test purchases apart.
+
+    An item without a stock has no row, so that its sales share nothing.
+    """
+
+    __tablename__ = "tally"
+
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), primary_key=True)
+    sold: Mapped[int]
+    tested: Mapped[int]
+
+
+class Overdrawn(Model):
+    """A holding that was below zero after a taking back; what it is today, its grants say.
+
+    So the sale that fills it again has nothing to write here.
+    """
+
+    __tablename__ = "overdrawn"
+
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), primary_key=True)
+    item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), primary_key=True)
 
 
 @dataclass(frozen=True)
@@ -48,25 +96,102 @@ class Negative:
     quantity: int
 
 
-def grant(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
-    """Give one of an item. The database refuses the same key twice."""
-    _add(session, customer_id, item_id, 1, key, now)
+_grant, _tally = (cast(Table, model.__table__) for model in (Grant, Tally))
+# Built once, since they stand in the way of every sale. The first says whether the item has a tally.
+ADDED: ColumnElement[str] = literal_column(
+    '"grant".item_id'
+)  # by its table, which SQLAlchemy leaves out here on SQLite
+ADD = insert(_grant).returning(exists().where(_tally.c.item_id == ADDED))
+HELD = (
+    select(_tally.c.sold, _tally.c.tested)
+    .where(_tally.c.item_id == bindparam("item"))
+    .with_for_update(key_share=True)
+)
+COUNT = (
+    update(_tally)
+    .where(_tally.c.item_id == bindparam("item"))
+    .values(sold=_tally.c.sold + bindparam("real"), tested=_tally.c.tested + bindparam("test"))
+)
 
 
-def take_back(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
-    """Take one of an item back, even if it is used up already: the holding then shows below zero."""
-    _add(session, customer_id, item_id, -1, key, now)
+def grant(
+    session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, is_test: bool = False
+) -> None:
+    """Give one of an item, and count it as sold. The database refuses the same key twice."""
+    if _add(session, customer_id, item_id, 1, key, now, is_test):
+        _count(session, item_id, 1, is_test)
+
+
+def take_back(
+    session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, is_test: bool = False
+) -> None:
+    """Take one of an item back, even if it is used up already: the holding then shows below zero.
+
+    What was taken from the stock, as a sale or as a test, is in it again.
+    """
+    _add(session, customer_id, item_id, -1, key, now, is_test)
+    _count(session, item_id, -1, is_test)
+    customers.hold(session, customer_id)
+    if _quantity(session, customer_id, item_id) < 0:
+        insert_once(session, Overdrawn, customer_id=customer_id, item_id=item_id)
+
+
+def count_as_test(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
+    """What was granted as sold turns out to be a test: it stays where it is, and is counted as one.
+
+    The database refuses the same key twice.
+    """
+    _add(session, customer_id, item_id, -1, f"{key}:sale", now, is_test=False)
+    _add(session, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
+    _count(session, item_id, -1, is_test=False)
+    _count(session, item_id, 1, is_test=True)
 
 
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
     """Use up one of a consumable item; the same key uses it once. Says whether one was used up now."""
     with transaction() as session:
-        session.scalar(select(Customer.id).filter_by(id=customer_id).with_for_update(key_share=True))
-        item = session.get(Item, item_id)
-        if item is None or not item.consumable or _quantity(session, customer_id, item_id) < 1:
+        # The item before the customer, as everywhere.
+        found = select(Item.consumable).filter_by(id=item_id).with_for_update(read=True, key_share=True)
+        consumable = session.scalar(found)
+        customers.hold(session, customer_id)
+        if not consumable or _quantity(session, customer_id, item_id) < 1:
             return False
-        values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "granted_at": now}
-        return insert_once(session, Grant, key=f"{USE}{key}", **values)
+        values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "is_test": False}
+        return insert_once(session, Grant, key=f"{USE}{key}", granted_at=now, **values)
+
+
+def hold_sold(session: Session, item_id: str, *, is_test: bool) -> int:
+    """How much of a stock is sold, which nobody else changes until the commit.
+
+    A real purchase is held against the real ones; a test against the tests, too.
+    """
+    row = session.execute(HELD, {"item": item_id}).one_or_none()
+    if row is None:  # not counted since there is a stock
+        tally(session, item_id)
+        row = session.execute(HELD, {"item": item_id}).one()
+    return int(row.sold + row.tested if is_test else row.sold)
+
+
+def sold(session: Session, item_ids: Collection[str]) -> Mapping[str, int]:
+    """How much of each stock is sold, for a page."""
+    if not item_ids:
+        return {}
+    return dict(session.execute(select(Tally.item_id, Tally.sold).where(Tally.item_id.in_(item_ids))).all())
+
+
+def bought(
+    session: Session, customer_id: int, item_ids: Collection[str], *, is_test: bool = False
+) -> Mapping[str, int]:
+    """How many of each a customer has bought; using one up gives none back.
+
+    A real purchase is held against the real ones; a test against the tests, too.
+    """
+    if not item_ids:
+        return {}
+    mine = [Grant.customer_id == customer_id, Grant.item_id.in_(item_ids), _is_sale()]
+    query = select(Grant.item_id, func.sum(Grant.quantity)).group_by(Grant.item_id)
+    rows = session.execute(query.where(*mine, *([] if is_test else [~Grant.is_test])))
+    return {item_id: int(count) for item_id, count in rows}
 
 
 def holdings(customer_id: int) -> list[Holding]:
@@ -85,26 +210,75 @@ def holdings(customer_id: int) -> list[Holding]:
 
 def negatives() -> list[Negative]:
     """Every holding below zero, for the operator to see."""
-    quantity = func.sum(Grant.quantity)
-    below = (
-        select(Grant.customer_id, Grant.item_id, quantity.label("quantity"))
-        .group_by(Grant.customer_id, Grant.item_id)
-        .having(quantity < 0)
-        .subquery()
-    )
+    quantity = _today()
     query = (
-        select(Customer.channel, Customer.external_id, below.c.item_id, below.c.quantity)
-        .join(below, below.c.customer_id == Customer.id)
-        .order_by(Customer.id, below.c.item_id)
+        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity)
+        .join(Customer, Customer.id == Overdrawn.customer_id)
+        .where(quantity < 0)
+        .order_by(Overdrawn.customer_id, Overdrawn.item_id)
     )
     return [
         Negative(channel, who, item, int(count)) for channel, who, item, count in db.session.execute(query)
     ]
 
 
-def _add(session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime) -> None:
-    values = {"customer_id": customer_id, "item_id": item_id, "quantity": quantity}
-    session.execute(ADD, {**values, "key": key, "granted_at": now})
+def below_zero() -> ColumnElement[bool]:
+    """Whether an overdrawn holding is below zero today."""
+    return _today() < 0
+
+
+def count_negatives() -> int:
+    """How many holdings are below zero."""
+    below = select(func.count()).select_from(Overdrawn).where(below_zero())
+    return db.session.scalar(below) or 0
+
+
+def tally(session: Session, item_id: str | None = None) -> None:
+    """Count what was sold of an item with a stock, or of every one; what is counted already stays.
+
+    Nothing may be sold of them meanwhile. Items that have no stock any more are counted no more.
+    """
+    counted = sales()
+    sums = [func.coalesce(column, 0) for column in (counted.c.sold, counted.c.tested)]
+    rows = select(Item.id, *sums).outerjoin(counted, counted.c.item_id == Item.id)
+    rows = rows.where(Item.stock.is_not(None) if item_id is None else Item.id == item_id)
+    columns = ["item_id", "sold", "tested"]
+    session.execute(upsert(session, Tally).from_select(columns, rows).on_conflict_do_nothing())
+    if item_id is None:
+        stockless = select(Item.id).where(Item.stock.is_(None))
+        session.execute(delete(Tally).where(Tally.item_id.in_(stockless)))
+
+
+def sales() -> Subquery:
+    """What was sold and not taken back, by item, as its grants say."""
+    real = func.sum(case((Grant.is_test, 0), else_=Grant.quantity))
+    test = func.sum(case((Grant.is_test, Grant.quantity), else_=0))
+    query = select(Grant.item_id, real.label("sold"), test.label("tested")).where(_is_sale())
+    return query.group_by(Grant.item_id).subquery()
+
+
+def _add(
+    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime, is_test: bool
+) -> bool:
+    """Add a grant; says whether sales of the item are counted."""
+    values = {"customer_id": customer_id, "item_id": item_id, "quantity": quantity, "is_test": is_test}
+    return bool(session.scalar(ADD, {**values, "key": key, "granted_at": now}))
+
+
+def _count(session: Session, item_id: str, quantity: int, is_test: bool) -> None:
+    """Keep the tally of an item, if it has one."""
+    real, test = (0, quantity) if is_test else (quantity, 0)
+    session.execute(COUNT, {"item": item_id, "real": real, "test": test})
+
+
+def _is_sale() -> ColumnElement[bool]:
+    return ~Grant.key.startswith(USE, autoescape=True)
+
+
+def _today() -> ColumnElement[int]:
+    """What an overdrawn holding comes to; by its own few grants, however many there are of others."""
+    own = (Grant.customer_id == Overdrawn.customer_id) & (Grant.item_id == Overdrawn.item_id)
+    return select(func.sum(Grant.quantity)).where(own).correlate(Overdrawn).scalar_subquery()
 
 
 def _quantity(session: Session, customer_id: int, item_id: str) -> int:

@@ -1,20 +1,19 @@
 """What may be sold to whom now: shown on the page, and enforced where the sale is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, bindparam, func, select
+from sqlalchemy import Row, Table, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from storefront.config import settings
 from storefront.db import db
-from storefront.shop import ages
-from storefront.shop.catalog import Item, Offer
+from storefront.shop import ages, customers, inventory
+from storefront.shop.catalog import Item, Offer, Price
 from storefront.shop.customers import Customer
-from storefront.shop.inventory import USE, Grant
 
 
 class Reason(StrEnum):
@@ -26,8 +25,8 @@ class Reason(StrEnum):
     ELSEWHERE = "elsewhere"  # too dear for this device
     AGE_UNKNOWN = "age_unknown"
     AGE_LIMIT = "age_limit"
-    WITHDRAWN = "withdrawn"
-    EXPIRED = "expired"  # its payment was started too long ago
+    WITHDRAWN = "withdrawn"  # from the catalogue, or from this channel
+    EXPIRED = "expired"  # the payment is older than it may be
 
 
 class NotForSale(Exception):
@@ -47,32 +46,53 @@ class Standing:
     reason: Reason | None
 
 
-_table = cast(Table, Item.__table__)
-# Built once, since it stands in the way of every sale.
-LIMITS = select(
-    _table.c.id,
-    _table.c.stock,
-    _table.c.per_customer,
-    _table.c.on_sale_from,
-    _table.c.on_sale_until,
-).where(_table.c.id == bindparam("item_id"))
+Limits = Item | Row[*tuple[Any, ...]]
+
+_item, _price = (cast(Table, model.__table__) for model in (Item, Price))
+# Built once, since it stands in the way of every sale. Whoever would change the catalogue waits for the
+# sale that has read it, and the other way round.
+LIMITS = (
+    select(
+        _item.c.withdrawn,
+        _item.c.stock,
+        _item.c.per_customer,
+        _item.c.on_sale_from,
+        _item.c.on_sale_until,
+        exists()
+        .where(_price.c.item_id == _item.c.id, _price.c.channel == bindparam("channel"))
+        .label("priced"),
+    )
+    .where(_item.c.id == bindparam("item_id"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
-def enforce(session: Session, item_id: str, customer_id: int, amount: int, now: datetime) -> None:
+def enforce(
+    session: Session,
+    item_id: str,
+    customer_id: int,
+    amount: int,
+    now: datetime,
+    *,
+    channel: str,
+    is_test: bool = False,
+) -> None:
     """Raise NotForSale unless one more may be sold; call it before the grant, in the sale's transaction.
 
-    Whoever comes first holds the item's and the customer's row until the commit, so that several
-    payment screens, open at once, are counted one after the other.
+    Whoever comes first holds the item's tally and the customer's row until the commit, so that several
+    payment screens, open at once, are counted one after the other. `amount` is the price, of a test, too.
     """
-    item = session.execute(LIMITS, {"item_id": item_id}).one()
-    by_age = settings().under_age_limits
+    item = session.execute(LIMITS, {"item_id": item_id, "channel": channel}).one()
+    if item.withdrawn or not item.priced:
+        raise NotForSale(Reason.WITHDRAWN)
+    sold = bought = 0
     if item.stock is not None:
-        session.scalar(select(Item.id).filter_by(id=item_id).with_for_update(key_share=True))
-    if item.per_customer is not None or by_age:
-        session.scalar(select(Customer.id).filter_by(id=customer_id).with_for_update(key_share=True))
-    reason = _counted(session, item, customer_id, now).reason
-    if reason is None and by_age:
-        reason = _too_young(session, by_age, customer_id, amount, now)
+        sold = inventory.hold_sold(session, item_id, is_test=is_test)
+    if item.per_customer is not None or settings().under_age_limits:
+        customers.hold(session, customer_id)
+    if item.per_customer is not None:
+        bought = inventory.bought(session, customer_id, [item_id], is_test=is_test).get(item_id, 0)
+    reason = _counted(item, sold, bought, now).reason or _age(session, customer_id, now)(amount)
     if reason:
         raise NotForSale(reason)
 
@@ -84,51 +104,37 @@ def check(offer: Offer, customer_id: int, most: int, now: datetime) -> None:
         raise NotForSale(reason)
 
 
-def standings(offers: Sequence[Offer], customer_id: int, most: int, now: datetime) -> dict[str, Standing]:
-    """How each item stands with a customer, by item id."""
-    return {offer.item.id: standing(offer, customer_id, most, now) for offer in offers}
-
-
 def standing(offer: Offer, customer_id: int, most: int, now: datetime) -> Standing:
     """How one offer stands with a customer whose device may pay `most` at once."""
-    session, by_age = db.session(), settings().under_age_limits
-    counted = _counted(session, offer.item, customer_id, now)
-    reason = counted.reason
-    if not settings().selling:
-        reason = Reason.STOPPED
-    elif reason is None and offer.price.amount > most:
-        reason = Reason.ELSEWHERE
-    elif reason is None and by_age:
-        reason = _too_young(session, by_age, customer_id, offer.price.amount, now)
-    return replace(counted, reason=reason)
+    return standings([offer], customer_id, most, now)[offer.item.id]
 
 
-def _counted(
-    session: Session, item: Item | Row[*tuple[Any, ...]], customer_id: int, now: datetime
-) -> Standing:
-    """How an item's own limits stand; asks the database only about items that have any."""
-    left = None if item.stock is None else max(0, item.stock - _sold(session, item.id))
-    bought = None if item.per_customer is None else _sold(session, item.id, customer_id)
-    allowed = None if item.per_customer is None or bought is None else max(0, item.per_customer - bought)
+def standings(offers: Sequence[Offer], customer_id: int, most: int, now: datetime) -> dict[str, Standing]:
+    """How each item stands with a customer, by item id; asks the database only about items with limits."""
+    session, items = db.session(), [offer.item for offer in offers]
+    sold = inventory.sold(session, [item.id for item in items if item.stock is not None])
+    limited = [item.id for item in items if item.per_customer is not None]
+    bought = inventory.bought(session, customer_id, limited)
+    by_age = _age(session, customer_id, now)
+
+    def one(offer: Offer) -> Standing:
+        item, amount = offer.item, offer.price.amount
+        counted = _counted(item, sold.get(item.id, 0), bought.get(item.id, 0), now)
+        dear = Reason.ELSEWHERE if amount > most else None
+        stopped = None if settings().selling else Reason.STOPPED
+        return replace(counted, reason=stopped or counted.reason or dear or by_age(amount))
+
+    return {offer.item.id: one(offer) for offer in offers}
+
+
+def _counted(item: Limits, sold: int, bought: int, now: datetime) -> Standing:
+    """How an item's own limits stand, so many of it being sold, and bought by this customer."""
+    left = None if item.stock is None else max(0, item.stock - sold)
+    allowed = None if item.per_customer is None else max(0, item.per_customer - bought)
     return Standing(left, allowed, _reason(item, left, allowed, now))
 
 
-def _too_young(
-    session: Session, by_age: Mapping[int, int], customer_id: int, amount: int, now: datetime
-) -> Reason | None:
-    """Whether a buyer's age forbids one more purchase this month; who never said it, may not buy."""
-    born = session.scalar(select(Customer.born).filter_by(id=customer_id))
-    if born is None:
-        return Reason.AGE_UNKNOWN
-    most = ages.monthly_limit(by_age, born, now)
-    if most is not None and ages.spent(session, customer_id, now) + amount > most:
-        return Reason.AGE_LIMIT
-    return None
-
-
-def _reason(
-    item: Item | Row[*tuple[Any, ...]], left: int | None, allowed: int | None, now: datetime
-) -> Reason | None:
+def _reason(item: Limits, left: int | None, allowed: int | None, now: datetime) -> Reason | None:
     if item.on_sale_from and now < item.on_sale_from:
         return Reason.NOT_YET
     if item.on_sale_until and now >= item.on_sale_until:
@@ -140,11 +146,16 @@ def _reason(
     return None
 
 
-def _sold(session: Session, item_id: str, customer_id: int | None = None) -> int:
-    """How many were sold and not taken back; using one up gives none back."""
-    query = select(func.coalesce(func.sum(Grant.quantity), 0)).where(
-        Grant.item_id == item_id, ~Grant.key.startswith(USE, autoescape=True)
-    )
-    if customer_id is not None:
-        query = query.where(Grant.customer_id == customer_id)
-    return session.scalar(query) or 0
+def _age(session: Session, customer_id: int, now: datetime) -> Callable[[int], Reason | None]:
+    """What a buyer's age has against one more amount this month; who never said it, may not buy."""
+    by_age = settings().under_age_limits
+    if not by_age:
+        return lambda amount: None
+    born = session.scalar(select(Customer.born).filter_by(id=customer_id))
+    if born is None:
+        return lambda amount: Reason.AGE_UNKNOWN
+    most = ages.monthly_limit(by_age, born, now)
+    if most is None:
+        return lambda amount: None
+    room = most - ages.spent(session, customer_id, now)
+    return lambda amount: Reason.AGE_LIMIT if amount > room else None

@@ -132,4 +132,4 @@ def test_a_payment_has_an_age(app: Flask, container: Container, books: Books) ->
     assert container.callback(code).status_code == 409
     assert container.callback(fresh_one).text == "OK"
     assert (books.status(code), books.grants()) == (Status.CREATE, 1)
-    assert "時間がたちすぎています" in container.get("/mixi/finish", point_code=code).text
+    assert "時間がたちすぎました" in container.get("/mixi/finish", point_code=code).text

@@ -59,7 +59,7 @@ from storefront.sandbox.people import User
 from storefront.sandbox.settings import SandboxSettings
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
-from storefront.shop.inventory import Grant
+from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.ledger import Entry
 from storefront.shop.turns import Turn
 from tests.databases import ENGINES, ask, fill, new_database
@@ -298,7 +298,7 @@ class Street:
         self.heard.clear()
         self.wrong.clear()
         with self.our_engine.begin() as connection:
-            for table in (Entry, Grant, Intent, ours.Payment, Turn, Customer):
+            for table in (Entry, Grant, Tally, Overdrawn, Intent, ours.Payment, Turn, Customer):
                 connection.execute(delete(table))
             connection.execute(update(Item).where(Item.id == "fireworks").values(stock=stock))
         with self.their_engine.begin() as connection:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from tests.bench import rounds, tables
+from tests.bench import limited, rounds, tables
 from tests.bench.servers import THREADS, street
 from tests.bench.traffic import WORKERS
 
@@ -52,6 +52,7 @@ def main(quick: bool, earlier: list[int] | None, databases: list[str], seconds: 
             click.echo(tables.of_saturation(rounds.saturation(running, count, length)))
             click.echo(tables.of_steady(rounds.steady(running, count, length)))
             click.echo(tables.of_purchase(rounds.purchase(running, count)))
+            click.echo(limited.of_limited(limited.limited(running, Path(folder), count)))
         click.echo(f"({time.monotonic() - began:.0f} s)\n")
 
 

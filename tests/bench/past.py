@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    Update,
     cast,
     create_engine,
     func,
@@ -25,17 +26,22 @@ from sqlalchemy import (
     select,
     text,
     true,
+    update,
 )
 from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
 
 from storefront.db import db
 from storefront.mixi import callback_word
 from storefront.mixi.payments import Payment, Status
+from storefront.shop import books
+from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
 
 EACH = 10  # earlier payments of one customer
+PLENTY = 1_000_000_000
 BUYERS = 500  # customers who buy during a run; more of them stand by
 # Knuth's multiplicative hash: scatters 1, 2, 3 … over 32 bits, no two alike.
 MULTIPLIER, RANGE = 2654435761, 2**32
@@ -61,6 +67,8 @@ class Past:
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA cache_size=-500000")
+            # Long ago, so the platform has confirmed it.
+            connection.execute(_confirmed())
             sold = connection.execute(select(PAYMENT).where(PAYMENT.c.status == Status.COMPLETE)).one()
             made = connection.execute(select(PAYMENT).where(PAYMENT.c.status == Status.CREATE)).one()
             self.prepared = dict(made._mapping)
@@ -89,6 +97,20 @@ class Past:
         with self.engine.begin() as connection:
             connection.execute(insert(PAYMENT), rows)
         return [(row["point_code"], row["owner_id"], row["word"]) for row in rows]
+
+    def confirm(self) -> None:
+        """Have the platform's word for everything that was sold."""
+        with self.engine.begin() as connection:
+            connection.execute(_confirmed())
+
+    def limit(self, item: str) -> None:
+        """Give an item a stock and a limit a person, neither of which is ever reached."""
+        limits = update(Item).where(Item.id == item).values(stock=PLENTY, per_customer=PLENTY)
+        with Session(self.engine) as session:
+            session.execute(limits)
+            books.rebuild(session)
+            session.commit()
+        self.tidy()
 
     def newest(self) -> tuple[str, str]:
         """Code and word of the payment that was started last."""
@@ -138,6 +160,11 @@ class Past:
                 table.join(PAYMENT, (PAYMENT.c.status == Status.COMPLETE) & (PAYMENT.c.point_code != model)),
                 true(),
             )
+
+
+def _confirmed() -> Update:
+    unconfirmed = (PAYMENT.c.status == Status.COMPLETE) & PAYMENT.c.confirmed_at.is_(None)
+    return update(PAYMENT).where(unconfirmed).values(confirmed_at=PAYMENT.c.settled_at)
 
 
 def _copy(

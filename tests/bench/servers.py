@@ -38,6 +38,7 @@ class Shop:
     earlier: int
     port: int
     past: Past
+    environment: Mapping[str, str]
 
     def callbacks(self, count: int) -> list[bytes]:
         """First deliveries, each of a payment of its own."""
@@ -71,7 +72,7 @@ def street(database: str, sizes: list[int], folder: Path) -> Iterator[Street]:
         url = stack.enter_context(_database(database, folder))
         reference_port, api_port, *ports = free_ports(2 + len(sizes))
         _start_reference(stack, folder, reference_port, url("reference"))
-        stack.enter_context(_server(folder, "api", api_port, "tests.bench.pointapi:create_point_api()", {}))
+        stack.enter_context(serve(folder, "api", api_port, "tests.bench.pointapi:create_point_api()", {}))
         shops = [
             _start_shop(stack, folder, earlier, port, api_port, url(f"shop_{earlier}"))
             for earlier, port in zip(sizes, ports, strict=True)
@@ -123,10 +124,10 @@ def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_por
     subprocess.run(
         command, env=_environment(environment), check=True, timeout=MIGRATE_SECONDS, stdout=subprocess.DEVNULL
     )
-    stack.enter_context(_server(folder, f"shop-{earlier}", port, "storefront:create_app()", environment))
+    stack.enter_context(serve(folder, f"shop-{earlier}", port, "storefront:create_app()", environment))
     past = Past(url)
     stack.callback(past.close)
-    shop = Shop(earlier, port, past)
+    shop = Shop(earlier, port, past, environment)
     ask(port, shop.taps([HANAKO, HANAKO]))
     code, word = past.newest()
     ask(port, [Letters(port).callback(f"{CALLBACK}/{word}", code, HANAKO)])
@@ -142,11 +143,11 @@ def _start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> Non
     engine.dispose()
     environment = {"BENCH_DATABASE_URL": url, "BENCH_KEY": CONSUMER_KEY, "BENCH_SECRET": CONSUMER_SECRET}
     application = "tests.bench.reference:create_reference()"
-    stack.enter_context(_server(folder, "reference", port, application, environment))
+    stack.enter_context(serve(folder, "reference", port, application, environment))
 
 
 @contextmanager
-def _server(
+def serve(
     folder: Path, name: str, port: int, application: str, environment: Mapping[str, str]
 ) -> Iterator[None]:
     """gunicorn, as the shop is served, until the end of the block; its words go to a file."""

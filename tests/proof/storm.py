@@ -43,6 +43,8 @@ from storefront.config import Settings
 from storefront.db import db
 from storefront.mixi import callback_word
 from storefront.mixi.payments import LISTENS, Payment, Status
+from storefront.shop import books as kept
+from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
@@ -53,6 +55,7 @@ from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, ScriptedApi
 
 DATABASES = ("sqlite", "postgresql")
 ITEM, POINTS = "loaf", 10
+LIMITED, A_PERSON = "fireworks", 1  # every other payment's item; there is one for every fourth of these
 SENDERS, LINES = 2, 8  # processes, and connections of each
 RECONNECT = 40  # requests on one connection, so that a worker that came back gets its share
 PAUSE = 0.05  # seconds after a failure, or a restart would meet most of the storm
@@ -77,6 +80,8 @@ ANSWERS = (OK, "400", "401", "404", "409", "503", BROKE, SILENT)  # anything els
 
 REFUSED_OKS = "OK to what must be refused"
 LATE_OKS = "OK whose last check came after the deadline, or never"
+BEFORE = "before the visits"
+MISCOUNTED, OVERSOLD = "stocks that are counted wrongly", "sold beyond the stock"
 MIXED_OKS = "payments with OK to complete and OK to cancel"
 
 Pairs = list[tuple[str, str | bytes]]
@@ -150,6 +155,15 @@ class Plan:
 
     payments: dict[str, int]
     deliveries: list[Delivery]
+
+    @property
+    def limited(self) -> set[str]:
+        """The payments of the item that has a stock, and so many a person."""
+        return set(list(self.payments)[::2])
+
+    @property
+    def stock(self) -> int:
+        return max(1, len(self.payments) // 8)
 
 
 @dataclass
@@ -231,7 +245,9 @@ def storm(kind: str, count: int, seed: int, seconds: float, broken: Broken | Non
             books = read_books(engine)
             check_answers(report, plan, heard)
             check_books(report, plan, heard, books)
+            check_tallies(report, plan, engine, BEFORE)
             _settle(report, plan, heard, books, engine, port, api)
+            check_tallies(report, plan, engine, "after the visits")
             engine.dispose()
         report.wrong["tracebacks in the shop's log"] = shop.words().count("Traceback")
     return report
@@ -349,6 +365,7 @@ def _neighbour(owner: str) -> str:
 
 def _prepare(engine: Engine, plan: Plan) -> None:
     """Enter customers and payments as if each had pressed the buy button."""
+    limited = plan.limited
     now = datetime.now(UTC)
     customers = [
         {
@@ -364,8 +381,8 @@ def _prepare(engine: Engine, plan: Plan) -> None:
             "point_code": code,
             "customer_id": CUSTOMERS_FROM + number,
             "owner_id": _owner(number),
-            "item_id": ITEM,
-            "item_name": "Round loaf",
+            "item_id": LIMITED if code in limited else ITEM,
+            "item_name": "Goods",
             "points": POINTS,
             "is_test": False,
             "language": "en",
@@ -376,6 +393,8 @@ def _prepare(engine: Engine, plan: Plan) -> None:
         for code, number in plan.payments.items()
     ]
     with engine.begin() as connection:
+        limits = {"stock": plan.stock, "per_customer": A_PERSON}
+        connection.execute(update(Item).where(Item.id == LIMITED).values(limits))
         for model, values in ((Customer, customers), (Payment, rows)):
             table = db.metadata.tables[model.__tablename__]
             for start in range(0, len(values), CHUNK):
@@ -702,6 +721,21 @@ def check_books(report: Report, plan: Plan, heard: Sequence[Heard], books: Books
             complete - listened(plan, heard)
         ),
     }
+
+
+def check_tallies(report: Report, plan: Plan, engine: Engine, when: str) -> None:
+    """What the shop keeps of its sales is what its grants say, and no limit was passed."""
+    with Session(engine) as session:
+        differences = kept.check(session)
+        mine = choose(func.sum(Grant.quantity)).where(Grant.item_id == LIMITED).group_by(Grant.customer_id)
+        held = session.scalars(mine).all()
+    report.wrong |= {
+        f"{when}: {MISCOUNTED}": len(differences.stocks),
+        f"{when}: holdings below zero and unseen": len(differences.unseen),
+        f"{when}: {OVERSOLD}": max(0, sum(held) - plan.stock),
+        f"{when}: buyers beyond the limit": sum(count > A_PERSON for count in held),
+    }
+    report.counted[f"{when}: sold of {plan.stock:,} in stock"] = sum(held)
 
 
 def listened(plan: Plan, heard: Sequence[Heard]) -> set[str]:

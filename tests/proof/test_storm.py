@@ -8,7 +8,18 @@ from tests.conftest import lacking
 from tests.databases import ENGINES
 from tests.proof import served
 from tests.proof.served import Broken
-from tests.proof.storm import LATE_OKS, MIXED_OKS, REFUSED_OKS, Report, Sort, make_plan, storm
+from tests.proof.storm import (
+    BEFORE,
+    LATE_OKS,
+    MISCOUNTED,
+    MIXED_OKS,
+    OVERSOLD,
+    REFUSED_OKS,
+    Report,
+    Sort,
+    make_plan,
+    storm,
+)
 
 # Another number blows another storm; a failure says which it was.
 SEED = int(os.environ.get("PROOF_SEED", "20261121"))
@@ -46,6 +57,14 @@ def test_no_look_at_the_clock_is_caught() -> None:
     report = blow("sqlite", FEW, Broken.CLOCKLESS)
     assert report.wrong[REFUSED_OKS] > 0, str(report)
     assert report.wrong[LATE_OKS] > 0
+    assert not report.holds
+
+
+def test_no_count_is_caught() -> None:
+    """A shop that counts no sales sells more than there is, and the storm notices."""
+    report = blow("sqlite", FEW, Broken.UNCOUNTED)
+    assert report.wrong[f"{BEFORE}: {OVERSOLD}"] > 0, str(report)
+    assert report.wrong[f"{BEFORE}: {MISCOUNTED}"] > 0
     assert not report.holds
 
 

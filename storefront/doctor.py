@@ -383,6 +383,18 @@ def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
         yield _ok("container", f"{parts.netloc} is one of the platform's hosts")
 
 
+def _certificates(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    rings = channel().keys
+    if settings.mixi_certificate_url:
+        yield _ok("certificates", f"fetched from {settings.mixi_certificate_url}")
+    elif all(rings.values()):
+        yield _ok("certificates", f"held for {', '.join(rings)}")
+    else:
+        lacking = ", ".join(name for name, ring in rings.items() if not ring)
+        found = f"none of mixi's for {lacking}: what it signs there is refused"
+        yield _warn("certificates", found, f"add them to {PREFIX}MIXI_CERTIFICATES as channel:name=path")
+
+
 def _catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     try:
         entries = catalog_file.read(settings.catalog, PRICE_RULES)
@@ -449,6 +461,7 @@ CHECKS: tuple[Check, ...] = (
     _translations,
     _catalog,
     _addresses,
+    _certificates,
     _database,
     _door_out,
     _platform_clock,

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from cryptography.x509 import Certificate
 from flask import Flask
 from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from storefront.config import CERTIFIED
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
-from storefront.mixi.signing import QueryClient, signed_address
+from storefront.mixi.signing import PublisherClient, QueryClient, signed_address
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
@@ -159,6 +161,19 @@ def start_address(
     query = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
     address = f"{origin}/mixi/start/{device}?{query}"
     return signed_address(address, pair.name, pair.private, timestamp=int(time.time()) + at, nonce=nonce)
+
+
+def tell(app: Flask, pair: KeyPair, kind: str, viewer: str = HANAKO, *, at: int = 0) -> TestResponse:
+    """mixi says, so many seconds from now, that somebody has added or removed the app."""
+    target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': viewer})}"
+    stamp = str(int(time.time()) + at)
+    signer = PublisherClient(pair.name, pair.private, timestamp=stamp, nonce=secrets.token_hex(10))
+    return app.test_client().get(target, headers=signer.sign(SHOP + target, "GET")[1])
+
+
+def for_all(pair: KeyPair) -> dict[str, dict[str, Certificate]]:
+    """The setting of a shop that takes this key for mixi's in every channel."""
+    return {channel: {pair.name: pair.certificate} for channel in CERTIFIED}
 
 
 def form_to(text: str, action: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from storefront.config import PACKAGE, PREFIX, Settings
 from storefront.db import db, transaction
 from storefront.doctor import MIB, Finding, Verdict
 from storefront.mixi.payments import Payment
+from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory
 from tests.databases import ENGINES, ask, new_database, on_postgresql, on_sqlite
 from tests.demo import COMMAND, Demo, demo
@@ -273,6 +274,18 @@ def test_addresses(examine: Examine) -> None:
     assert examine()["finish"].verdict is Verdict.OK
     assert examine(mixi_platform_hosts=("elsewhere.test",))["container"].verdict is Verdict.WARN
     assert examine(mixi_container_url="http://platform.test:8080/ma/1/")["container"].verdict is Verdict.WARN
+
+
+@on_sqlite
+def test_certificates(examine: Examine, pair: KeyPair) -> None:
+    """A channel for which nothing of mixi's can be found is a warning that names it."""
+    held = {pair.name: pair.certificate}
+    assert examine()["certificates"].verdict is Verdict.OK
+    finding = examine(mixi_certificates={"lifecycle": held})["certificates"]
+    assert finding.verdict is Verdict.WARN
+    assert "for pc, smartphone:" in finding.found
+    url = "https://mixi.test/{channel}/{name}.pem"
+    assert examine(mixi_certificates={}, mixi_certificate_url=url)["certificates"].verdict is Verdict.OK
 
 
 @on_sqlite

@@ -1,12 +1,13 @@
 """The configured counter: our address, our keys, our client."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import requests
 from flask import Flask, Request, current_app
 
-from storefront.config import Settings
+from storefront.config import CERTIFIED, KeyChannel, Settings
 from storefront.mixi.client import Patience, PointClient
 from storefront.mixi.keys import KeyRing
 from storefront.mixi.signing import Consumer, Publisher, Signed
@@ -17,11 +18,12 @@ NAME = "mixi"
 MINIMUM = 10
 MAXIMUM = {Device.MOBILE: 5000, Device.SMARTPHONE: 5000, Device.PC: 10000}
 EVERYBODY = "*"  # while an app is in development mixi makes every purchase a test
+LIFECYCLE = "lifecycle"  # the channel of mixi's keys that a device is not
 MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
 
 
 class NoCertificate(Exception):
-    """Nobody can be believed to be mixi itself: the settings name no certificate of it."""
+    """Nobody can be believed to be mixi itself here: the settings name no certificate for this channel."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Channel:
     confirms_per_visit: int
     pay_back_days: int
     consumer: Consumer
-    keys: KeyRing
+    keys: Mapping[str, KeyRing]  # by what they were published for
     client: PointClient
 
     def is_test(self, owner_id: str) -> bool:
@@ -57,22 +59,24 @@ class Channel:
         return self._verified(self.consumer, request, now)
 
     def verify_event(self, request: Request, now: datetime) -> Signed:
-        """What a request says under mixi's own signature, or BadSignature, or NoCertificate."""
-        if not self.keys:
-            raise NoCertificate
-        return self._verified(Publisher(self.keys), request, now)
+        """What a request says under mixi's signature of events; or BadSignature, NoCertificate or NotNow."""
+        return self._verified(self._publisher(LIFECYCLE), request, now)
 
-    def verify_start(self, request: Request, now: datetime) -> Signed:
-        """What a start address says, signed by mixi in its query; or BadSignature, or NoCertificate."""
-        if not self.keys:
-            raise NoCertificate
-        return Publisher(self.keys).verify_address(
+    def verify_start(self, request: Request, device: Device, now: datetime) -> Signed:
+        """What a start address of a device says, signed by mixi in its query; raises as verify_event."""
+        return self._publisher(device.value).verify_address(
             request.method,
             self.public_url + request.path,
             request.query_string,
             now=int(now.timestamp()),
             window=self.window,
         )
+
+    def _publisher(self, key_channel: str) -> Publisher:
+        """mixi itself, under the certificates that it published for this channel."""
+        if not self.keys[key_channel]:
+            raise NoCertificate
+        return Publisher(self.keys[key_channel])
 
     def _verified(self, signer: Consumer | Publisher, request: Request, now: datetime) -> Signed:
         return signer.verify(
@@ -107,7 +111,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirms_per_visit=settings.mixi_confirms_per_visit,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, http),
+        keys={one: _key_ring(one, settings, http) for one in CERTIFIED},
         client=PointClient(
             http=http,
             consumer_key=settings.mixi_consumer_key,
@@ -120,6 +124,11 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
             ),
         ),
     )
+
+
+def _key_ring(key_channel: KeyChannel, settings: Settings, http: requests.Session) -> KeyRing:
+    address = settings.mixi_certificate_url.replace("{channel}", key_channel)
+    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, http)
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

@@ -52,8 +52,11 @@ def turn(switch: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/certificates/<name>.pem")
-def certificate(name: str) -> ResponseReturnValue:
-    """A certificate under which the platform signs, or has signed, in its own name."""
+@blueprint.get("/certificates/<any(smartphone, pc, lifecycle):channel>/<name>.pem")
+def certificate(name: str, channel: str | None = None) -> ResponseReturnValue:
+    """A certificate under which the platform signs, or has signed, in its own name; of a channel, or any."""
+    if channel and not keys.follows(name, _first_key(channel)):
+        abort(404)
     pem = keys.published(sandbox().key_folder, name) or abort(404)
     return pem, {"Content-Type": "application/x-pem-file"}
 
@@ -92,3 +95,7 @@ def log() -> ResponseReturnValue:
     return render_template(
         "sandbox/log.html", rows=rows, pages=pages, page=number, kind=kind, kinds=list(Kind)
     )
+
+
+def _first_key(channel: str) -> str:
+    return sandbox().keys.name if channel == keys.LIFECYCLE else keys.START_NAMES[Device(channel)]

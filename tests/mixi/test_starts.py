@@ -18,14 +18,12 @@ from structlog.testing import capture_logs
 from storefront import clock, create_app
 from storefront.config import Settings
 from storefront.db import db, transaction
-from storefront.mixi.signing import PublisherClient
 from storefront.mixi.starts import Start
 from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
     HANAKO,
-    KEY_NAME,
     PLATFORM,
     SHOP,
     TARO,
@@ -38,6 +36,7 @@ from tests.street import (
     form_to,
     sign,
     start_address,
+    tell,
     words,
 )
 
@@ -407,21 +406,13 @@ def test_used_addresses_are_forgotten_in_time(app: Flask, browser: Browser, pair
     assert opened(app) == 2
 
 
-def tell(app: Flask, pair: KeyPair, kind: str) -> None:
-    """mixi's word that hanako has added or removed the app."""
-    target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': HANAKO})}"
-    signer = PublisherClient(KEY_NAME, pair.private, timestamp=str(int(time.time())), nonce="a nonce")
-    headers = signer.sign(SHOP + target, "GET")[1]
-    assert app.test_client().get(target, headers=headers).status_code == 200
-
-
 def test_who_removes_the_app_is_out(app: Flask, browser: Browser, pair: KeyPair) -> None:
     """A visit ends everywhere when mixi says that its customer has left, and a new start begins a new one."""
     address = start_address(pair)
     browser.get(address)
     other = Browser(app)
     other.get(start_address(pair, viewer=TARO))
-    tell(app, pair, "event.removeapp")
+    assert tell(app, pair, "event.removeapp").status_code == 200
     for path in PAGES[1:4]:
         assert browser.get(path).status_code == 401
     assert browser.get(address).status_code == 401

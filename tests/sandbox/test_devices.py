@@ -255,6 +255,24 @@ def test_rotation(make: Make, tmp_path: Path, device: str) -> None:
     assert len(published) == 3
 
 
+def test_each_channel_publishes_its_own(make: Make, tmp_path: Path) -> None:
+    """The address of a channel has its keys, old and new, and none of another's."""
+    phone = Phone(make(keys=tmp_path / "own").test_client())
+    phone.press("/developer", "/developer/keys/pc")
+    names = {
+        "lifecycle": ["lc_sandbox"],
+        "smartphone": ["touch_sandbox"],
+        "pc": ["pc_sandbox", "pc_sandbox_2"],
+    }
+    for channel in names:
+        for name in [one for own in names.values() for one in own]:
+            answer = phone.get(f"/certificates/{channel}/{name}.pem")
+            assert answer.status_code == (200 if name in names[channel] else 404)
+            assert answer.status_code == 404 or answer.data == phone.get(f"/certificates/{name}.pem").data
+    assert phone.get("/certificates/photo/pc_sandbox.pem").status_code == 404
+    assert phone.get("/certificates/pc/pc_sandbox_x.pem").status_code == 404
+
+
 def test_rotation_outlives_the_process(make: Make, tmp_path: Path) -> None:
     """Another process signs under the new key too; an emptied store goes on to a name never used."""
     own = {"keys": tmp_path / "own"}
@@ -340,7 +358,7 @@ def test_the_developers_page_shows_keys_and_tables(phone: Phone) -> None:
     for device in OWN_DOMAIN:
         (channel,) = page.cssselect(f"[data-channel={device}]")
         assert channel.get("data-key") == KEYS[device]
-        assert channel.cssselect("a")[0].get("href") == f"/certificates/{KEYS[device]}.pem"
+        assert channel.cssselect("a")[0].get("href") == f"/certificates/{device}/{KEYS[device]}.pem"
         assert f"{SHOP}{PATHS[device]}" in page.text_content()
     for device in Device:
         (row,) = page.cssselect(f"tr[data-device={device.value}]")

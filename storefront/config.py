@@ -184,7 +184,11 @@ class Settings(BaseSettings):
         600, ge=1, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
     )
     mixi_clock_skew: int = Field(
-        2, ge=0, le=30, description="Seconds by which mixi's clock may run behind ours at a callback."
+        2,
+        ge=0,
+        le=30,
+        description="Seconds by which mixi's clock may run behind ours at a callback, and ahead of it at a "
+        "start address.",
     )
     mixi_connect_seconds: float = Field(
         2.0, gt=0, description="To reach the API: a healthy host answers in far less."

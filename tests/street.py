@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from storefront.config import CERTIFIED
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
-from storefront.mixi.signing import PublisherClient, QueryClient, signed_address
+from storefront.mixi.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
@@ -93,8 +93,8 @@ class Browser:
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.client.get(path.removeprefix(self.origin), base_url=self.origin, **more)
 
-    def post(self, path: str, form: Mapping[str, str]) -> TestResponse:
-        return self.client.post(path, data=form, base_url=self.origin)
+    def post(self, path: str, form: Mapping[str, str], **more: Any) -> TestResponse:
+        return self.client.post(path.removeprefix(self.origin), data=form, base_url=self.origin, **more)
 
     def press(self, path: str, action: str, **changes: str) -> TestResponse:
         """Send the form of this page that leads to `action`."""
@@ -153,14 +153,37 @@ def callback_target(code: str, owner: str = HANAKO, status: str = "10", **change
 
 
 def start_address(
-    pair: KeyPair, device: str = "pc", viewer: str = HANAKO, *, at: int = 0, origin: str = SHOP, **more: Any
+    pair: KeyPair,
+    device: str = "pc",
+    viewer: str = HANAKO,
+    *,
+    at: int = 0,
+    origin: str = SHOP,
+    method: str = "GET",
+    **more: Any,
 ) -> str:
     """Where mixi opens the app on our own domain, signed `at` seconds from now; None leaves one out."""
     nonce = more.pop("nonce", None) or secrets.token_hex(10)
     params = {**claims(viewer), "opensocial_viewer_id": viewer, **more}
     query = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
     address = f"{origin}/mixi/start/{device}?{query}"
-    return signed_address(address, pair.name, pair.private, timestamp=int(time.time()) + at, nonce=nonce)
+    stamp = int(time.time()) + at
+    if method == "POST":
+        form = signed_form(address, {}, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+        return f"{address}&{urlencode(form)}"
+    return signed_address(address, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+
+
+def start_form(
+    pair: KeyPair, device: str = "pc", viewer: str = HANAKO, *, at: int = 0, query: str = "", **more: Any
+) -> tuple[str, dict[str, str]]:
+    """The same as a form: where mixi posts it to, and its signed fields."""
+    nonce = more.pop("nonce", None) or secrets.token_hex(10)
+    fields = {**claims(viewer), "opensocial_viewer_id": viewer, **more}
+    kept = {name: value for name, value in fields.items() if value is not None}
+    address = f"{SHOP}/mixi/start/{device}{query and '?'}{query}"
+    stamp = int(time.time()) + at
+    return address, signed_form(address, kept, pair.name, pair.private, timestamp=stamp, nonce=nonce)
 
 
 def tell(app: Flask, pair: KeyPair, kind: str, viewer: str = HANAKO, *, at: int = 0) -> TestResponse:

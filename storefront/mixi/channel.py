@@ -10,7 +10,7 @@ from flask import Flask, Request, current_app
 from storefront.config import CERTIFIED, KeyChannel, Settings
 from storefront.mixi.client import Patience, PointClient
 from storefront.mixi.keys import KeyRing
-from storefront.mixi.signing import Consumer, Publisher, Signed
+from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed
 from storefront.shop.devices import Device
 
 NAME = "mixi"
@@ -19,6 +19,7 @@ MINIMUM = 10
 MAXIMUM = {Device.MOBILE: 5000, Device.SMARTPHONE: 5000, Device.PC: 10000}
 EVERYBODY = "*"  # while an app is in development mixi makes every purchase a test
 LIFECYCLE = "lifecycle"  # the channel of mixi's keys that a device is not
+FORM = "application/x-www-form-urlencoded"
 MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
 
 
@@ -63,13 +64,18 @@ class Channel:
         return self._verified(self._publisher(LIFECYCLE), request, now)
 
     def verify_start(self, request: Request, device: Device, now: datetime) -> Signed:
-        """What a start address of a device says, signed by mixi in its query; raises as verify_event."""
+        """What a start address of a device says, signed by mixi in its parameters; raises as verify_event."""
+        form = request.get_data() if request.method == "POST" else b""
+        if form and request.mimetype != FORM:
+            raise BadSignature("parameter_rejected")
         return self._publisher(device.value).verify_address(
             request.method,
             self.public_url + request.path,
             request.query_string,
+            form,
             now=int(now.timestamp()),
             window=self.window,
+            ahead=self.clock_skew,
         )
 
     def _publisher(self, key_channel: str) -> Publisher:

@@ -55,9 +55,9 @@ HALTS: dict[type[Exception], tuple[str, int]] = {
 }
 
 
-@blueprint.get("/start/<any(smartphone, pc):device>")
+@blueprint.route("/start/<any(smartphone, pc):device>", methods=["GET", "POST"])
 def start(device: str) -> ResponseReturnValue:
-    """mixi opens the app on our own domain, for whom it says. The address is good once."""
+    """mixi opens the app on our own domain, by a link or a form, for whom it says. Each is good once."""
     mixi, now = channel(), clock.now()
     try:
         key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)

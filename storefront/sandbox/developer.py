@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import application, clock, forms, keys, wirelog
+from storefront.sandbox import application, clock, forms, keys, people, wirelog
 from storefront.sandbox.application import Switch
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
@@ -33,6 +33,7 @@ def show() -> ResponseReturnValue:
         key_name=platform.keys.name,
         devices=list(Device),
         last_start=session.get(LAST_START),
+        visitor=people.visitor(),
         carriers=list(Carrier),
         topups=topups,
         events=lifecycle.untold(),
@@ -67,6 +68,18 @@ def rotate(word: str) -> ResponseReturnValue:
     forms.check()
     start.rotate(sandbox(), Device(word))
     return redirect(url_for(".show", _anchor="starts"), 303)
+
+
+@blueprint.post("/developer/starts/<any(smartphone, pc):word>")
+def start_by_post(word: str) -> ResponseReturnValue:
+    """A form that opens the app on one device, for whoever this browser plays."""
+    forms.check()
+    visitor, device = people.visitor(), Device(word)
+    if visitor is None or not visitor.has_app:
+        abort(403)
+    people.pick_up(visitor.persona, device)
+    address, fields = start.form(sandbox(), device, visitor.owner_id)
+    return render_template("sandbox/start_form.html", address=address, fields=fields, device=device)
 
 
 @blueprint.post("/developer/events")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from cryptography import x509
@@ -154,6 +154,36 @@ def test_the_start_address_is_signed(phone: Phone, device: str) -> None:
     }
     assert signed.oauth[signing.KEY_NAME] == KEYS[device]
     assert signed.oauth["oauth_consumer_key"] == "mixi.jp"
+
+
+@pytest.mark.parametrize("device", OWN_DOMAIN)
+@pytest.mark.parametrize("query", ["", "?lang=en"])
+def test_the_app_can_be_opened_by_post(make: Make, device: str, query: str) -> None:
+    """The developer's page makes a form for who is in the hand, signed as it is posted, and logs it so."""
+    app = make(**{f"start_url_{device}": f"{SHOP}{PATHS[device]}{query}"})
+    phone = Phone(app.test_client())
+    assert f"/developer/starts/{device}" not in phone.get("/developer").text
+    assert phone.press("/developer", f"/developer/starts/{device}").status_code == 403
+    phone.belongs_to("hanako")
+    page = phone.press("/developer", f"/developer/starts/{device}").text
+    (form,) = html.fromstring(page).forms
+    certificate = x509.load_pem_x509_certificate(phone.get(f"/certificates/{device}/{KEYS[device]}.pem").data)
+    signed = signing.Publisher({KEYS[device]: certificate}).verify_address(
+        "POST",
+        f"{SHOP}{PATHS[device]}",
+        query.removeprefix("?").encode(),
+        urlencode([(name, value) for name, value in form.form_values() if name]).encode(),
+        now=int(time.time()),
+        window=60,
+    )
+    assert form.action == f"{SHOP}{PATHS[device]}{query}"
+    assert signed.one("opensocial_viewer_id") == owner("hanako")
+    with app.app_context():
+        (row, *_) = wirelog.page(1, wirelog.Kind.START)[0]
+    assert (row.method, row.base_string) == ("POST", signed.base_string)
+    assert f"opensocial_viewer_id={owner('hanako')}" in row.sent
+    assert "oauth_signature=[" in row.sent
+    assert f'data-hand="{device}"' in phone.get("/").text
 
 
 @pytest.mark.parametrize("device", OWN_DOMAIN)

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
 from storefront import PRICE_RULES, clock, config, create_app, health
+from storefront.clock import SKEW_SECONDS
 from storefront.config import PACKAGE, PREFIX, Settings, SettingsError
 from storefront.db import db
 from storefront.external import facts
@@ -38,8 +39,7 @@ FULL = 100 * MIB  # and here sales would soon be refused
 PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
 # A name that is none comes out of requests as an error of what lies below it.
 UNREACHABLE = (requests.RequestException, HTTPError, OSError)
-CLOCK_SECONDS = 2.0  # between two machines that both ask a time server, there is far less
-DATABASE_CLOCK_SECONDS = 1.0
+DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are no further apart than that
 # A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
 WORK_SECONDS = 2.0
 OVERDUE = timedelta(days=1)  # the finish page, moments after a purchase, confirms all but a few
@@ -315,7 +315,10 @@ def _platform_clock(settings: Settings, http: requests.Session) -> Iterator[Find
     found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
     if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
         yield _fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")
-    elif abs(off) > CLOCK_SECONDS:
+    elif off > settings.mixi_clock_skew and abs(off) > SKEW_SECONDS:
+        more = f"or raise {PREFIX}MIXI_CLOCK_SKEW: start addresses would be refused as signed in the future"
+        yield _fail("platform", found, f"{advice}, {more}")
+    elif abs(off) > SKEW_SECONDS:
         yield _warn("platform", found, advice)
     else:
         yield _ok("platform", found)

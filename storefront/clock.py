@@ -4,6 +4,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# Two hosts that both ask a time server are far less apart.
+SKEW_SECONDS = 2
+
 
 class TooLate(Exception):
     """Nobody listens to the answer any more, so nothing may be committed."""

@@ -1,7 +1,7 @@
 """Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -24,6 +24,9 @@ PACKAGE = Path(__file__).resolve().parent
 # Source: guiding to an external site; mixi.net is the container's.
 MIXI_DOMAINS = (".mixi.jp", ".mixi.co.jp", ".mixi.net")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# What mixi has certificates for, each of its own (source: validating signed requests).
+KeyChannel = Literal["pc", "smartphone", "lifecycle"]
+CERTIFIED: tuple[KeyChannel, ...] = get_args(KeyChannel)
 
 
 class SettingsError(Exception):
@@ -56,15 +59,21 @@ def _commas(text: object) -> object:
 
 
 def _certificates(text: object) -> object:
-    """Read `name=path, name=path`; nothing of a value is repeated in an error but the name."""
+    """Read `channel:name=path, channel:name=path`; of a value only the name is repeated in an error."""
     if not isinstance(text, str):
         return text
-    certificates: dict[str, Certificate] = {}
+    certificates: dict[str, dict[str, Certificate]] = {}
     for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, path = part.partition("=")
-        if not (equals and name and path) or name in certificates:
-            raise ValueError("must be name=path/to/certificate.pem, commas between, each name once")
-        certificates[name] = _certificate(name, Path(path))
+        head, equals, path = part.partition("=")
+        channel, _, name = head.rpartition(":")
+        if not (equals and name and path):
+            raise ValueError("must be channel:name=path/to/certificate.pem, commas between")
+        if channel not in CERTIFIED:
+            choices = ", ".join(f"{one}:{name}" for one in CERTIFIED)
+            raise ValueError(f"{name} counts for one channel only, so say for which: {choices}")
+        if name in certificates.setdefault(channel, {}):
+            raise ValueError(f"{channel}:{name} is given twice")
+        certificates[channel][name] = _certificate(name, Path(path))
     return certificates
 
 
@@ -83,8 +92,12 @@ def _certificate(name: str, path: Path) -> Certificate:
 
 def _certificate_address(url: str) -> str:
     parts = urlsplit(_http(url)) if url else None
-    if parts and (parts.path.count("{name}") != 1 or parts.query or parts.fragment):
-        raise ValueError("must have {name} once, in its path")
+    places = [parts.path.count(place) for place in ("{channel}", "{name}")] if parts else []
+    if parts and (places != [1, 1] or parts.query or parts.fragment):
+        raise ValueError(
+            "must have {channel} and {name} once, in its path, such as https://…/{channel}/{name}.pem: "
+            "a certificate counts for one channel only"
+        )
     # What is fetched is believed, so nobody on the way may change it.
     if parts and parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise ValueError("must be https, except on this very machine")
@@ -106,7 +119,11 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Names = Annotated[tuple[str, ...], NoDecode]
 CertificateAddress = Annotated[str, AfterValidator(_certificate_address)]
 Limits = Annotated[dict[int, int], NoDecode, BeforeValidator(_limits)]
-Certificates = Annotated[dict[str, InstanceOf[Certificate]], NoDecode, BeforeValidator(_certificates)]
+Certificates = Annotated[
+    dict[KeyChannel, dict[str, InstanceOf[Certificate]]],
+    NoDecode,
+    BeforeValidator(_certificates),
+]
 
 
 class Settings(BaseSettings):
@@ -167,7 +184,11 @@ class Settings(BaseSettings):
         600, ge=1, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
     )
     mixi_clock_skew: int = Field(
-        2, ge=0, le=30, description="Seconds by which mixi's clock may run behind ours at a callback."
+        2,
+        ge=0,
+        le=30,
+        description="Seconds by which mixi's clock may run behind ours at a callback, and ahead of it at a "
+        "start address.",
     )
     mixi_connect_seconds: float = Field(
         2.0, gt=0, description="To reach the API: a healthy host answers in far less."
@@ -212,12 +233,14 @@ class Settings(BaseSettings):
     )
 
     mixi_certificates: Certificates = Field(
-        {}, description="Certificates of mixi itself, as name=path; commas between."
+        {},
+        description="Certificates of mixi itself, as channel:name=path; commas between. The channel, pc, "
+        "smartphone or lifecycle, is the one it was published for, and it counts for no other.",
     )
     mixi_certificate_url: CertificateAddress = Field(
         "",
-        description="Where mixi publishes its certificates, with {name} for a key's name. Ours: no source "
-        "says where. Without it only those above are known.",
+        description="Where mixi publishes its certificates, with {channel} as above and {name} for a key's "
+        "name. Ours: no source says where. Without it only those above are known.",
     )
     mixi_app_url: Address | None = Field(
         None, description="Where mixi shows the app to PC and smartphone; the container, if not set."

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
 from storefront import PRICE_RULES, clock, config, create_app, health
+from storefront.clock import SKEW_SECONDS
 from storefront.config import PACKAGE, PREFIX, Settings, SettingsError
 from storefront.db import db, transaction
 from storefront.external import facts
@@ -40,8 +41,7 @@ FULL = 100 * MIB  # and here sales would soon be refused
 PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
 # A name that is none comes out of requests as an error of what lies below it.
 UNREACHABLE = (requests.RequestException, HTTPError, OSError)
-CLOCK_SECONDS = 2.0  # between two machines that both ask a time server, there is far less
-DATABASE_CLOCK_SECONDS = 1.0
+DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are no further apart than that
 # A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
 WORK_SECONDS = 2.0
 OVERDUE = timedelta(days=1)  # the finish page, moments after a purchase, confirms all but a few
@@ -362,7 +362,10 @@ def _platform_clock(settings: Settings, http: requests.Session) -> Iterator[Find
     found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
     if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
         yield _fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")
-    elif abs(off) > CLOCK_SECONDS:
+    elif off > settings.mixi_clock_skew and abs(off) > SKEW_SECONDS:
+        more = f"or raise {PREFIX}MIXI_CLOCK_SKEW: start addresses would be refused as signed in the future"
+        yield _fail("platform", found, f"{advice}, {more}")
+    elif abs(off) > SKEW_SECONDS:
         yield _warn("platform", found, advice)
     else:
         yield _ok("platform", found)
@@ -424,6 +427,18 @@ def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
         )
     else:
         yield _ok("container", f"{parts.netloc} is one of the platform's hosts")
+
+
+def _certificates(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    rings = channel().keys
+    if settings.mixi_certificate_url:
+        yield _ok("certificates", f"fetched from {settings.mixi_certificate_url}")
+    elif all(rings.values()):
+        yield _ok("certificates", f"held for {', '.join(rings)}")
+    else:
+        lacking = ", ".join(name for name, ring in rings.items() if not ring)
+        found = f"none of mixi's for {lacking}: what it signs there is refused"
+        yield _warn("certificates", found, f"add them to {PREFIX}MIXI_CERTIFICATES as channel:name=path")
 
 
 def _catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -492,6 +507,7 @@ CHECKS: tuple[Check, ...] = (
     _translations,
     _catalog,
     _addresses,
+    _certificates,
     _database,
     _door_out,
     _platform_clock,

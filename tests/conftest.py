@@ -18,7 +18,7 @@ from storefront.db import db
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from tests.databases import ENGINES, fill, new_database
-from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi
+from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
 from tests.wire import Wire
 
 
@@ -88,7 +88,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
-    """The key that mixi signs starts and life cycle events with."""
+    """The key that mixi signs starts and life cycle events with; one for all channels is less to write."""
     return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
 
 
@@ -102,7 +102,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
     """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
     changed = request.node.get_closest_marker("changed")
-    own = {"database_url": database_url, "mixi_certificates": {pair.name: pair.certificate}}
+    own = {"database_url": database_url, "mixi_certificates": for_all(pair)}
     return Settings.model_validate({**SETTINGS, **own, **(changed.kwargs if changed else {})})
 
 

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from cryptography.x509 import Certificate
 from flask import Flask
 from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from storefront.config import CERTIFIED
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
-from storefront.mixi.signing import QueryClient, signed_address
+from storefront.mixi.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
@@ -103,8 +105,8 @@ class Browser:
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.client.get(path.removeprefix(self.origin), base_url=self.origin, **more)
 
-    def post(self, path: str, form: Mapping[str, str]) -> TestResponse:
-        return self.client.post(path, data=form, base_url=self.origin)
+    def post(self, path: str, form: Mapping[str, str], **more: Any) -> TestResponse:
+        return self.client.post(path.removeprefix(self.origin), data=form, base_url=self.origin, **more)
 
     def press(self, path: str, action: str, **changes: str) -> TestResponse:
         """Send the form of this page that leads to `action`."""
@@ -165,14 +167,50 @@ def callback_target(
 
 
 def start_address(
-    pair: KeyPair, device: str = "pc", viewer: str = HANAKO, *, at: int = 0, origin: str = SHOP, **more: Any
+    pair: KeyPair,
+    device: str = "pc",
+    viewer: str = HANAKO,
+    *,
+    at: int = 0,
+    origin: str = SHOP,
+    method: str = "GET",
+    **more: Any,
 ) -> str:
     """Where mixi opens the app on our own domain, signed `at` seconds from now; None leaves one out."""
     nonce = more.pop("nonce", None) or secrets.token_hex(10)
     params = {**claims(viewer), "opensocial_viewer_id": viewer, **more}
     query = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
     address = f"{origin}/mixi/start/{device}?{query}"
-    return signed_address(address, pair.name, pair.private, timestamp=int(time.time()) + at, nonce=nonce)
+    stamp = int(time.time()) + at
+    if method == "POST":
+        form = signed_form(address, {}, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+        return f"{address}&{urlencode(form)}"
+    return signed_address(address, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+
+
+def start_form(
+    pair: KeyPair, device: str = "pc", viewer: str = HANAKO, *, at: int = 0, query: str = "", **more: Any
+) -> tuple[str, dict[str, str]]:
+    """The same as a form: where mixi posts it to, and its signed fields."""
+    nonce = more.pop("nonce", None) or secrets.token_hex(10)
+    fields = {**claims(viewer), "opensocial_viewer_id": viewer, **more}
+    kept = {name: value for name, value in fields.items() if value is not None}
+    address = f"{SHOP}/mixi/start/{device}{query and '?'}{query}"
+    stamp = int(time.time()) + at
+    return address, signed_form(address, kept, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+
+
+def tell(app: Flask, pair: KeyPair, kind: str, viewer: str = HANAKO, *, at: int = 0) -> TestResponse:
+    """mixi says, so many seconds from now, that somebody has added or removed the app."""
+    target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': viewer})}"
+    stamp = str(int(time.time()) + at)
+    signer = PublisherClient(pair.name, pair.private, timestamp=stamp, nonce=secrets.token_hex(10))
+    return app.test_client().get(target, headers=signer.sign(SHOP + target, "GET")[1])
+
+
+def for_all(pair: KeyPair) -> dict[str, dict[str, Certificate]]:
+    """The setting of a shop that takes this key for mixi's in every channel."""
+    return {channel: {pair.name: pair.certificate} for channel in CERTIFIED}
 
 
 def form_to(text: str, action: str) -> dict[str, str]:

@@ -43,8 +43,8 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "devices", "units", "catalog_file", "catalog", "customers", "turns", "inventory", "books", "ledger",
-        "ages", "limits", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
+        "words", "devices", "units", "catalog_file", "catalog", "customers", "turns", "inventory", "books",
+        "ledger", "ages", "limits", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",

@@ -21,6 +21,7 @@ from storefront.config import PACKAGE, PREFIX, Settings
 from storefront.db import db, transaction
 from storefront.doctor import MIB, Finding, Verdict
 from storefront.mixi.payments import Payment
+from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory
 from storefront.shop.customers import Customer
 from tests.databases import ENGINES, ask, new_database, on_postgresql, on_sqlite
@@ -219,10 +220,10 @@ def test_file_system() -> None:
 @on_sqlite
 @pytest.mark.parametrize(
     ("off", "verdict"),
-    [(0, Verdict.OK), (-5, Verdict.WARN), (5, Verdict.WARN), (-12, Verdict.FAIL), (12, Verdict.FAIL)],
+    [(0, Verdict.OK), (-5, Verdict.WARN), (5, Verdict.FAIL), (-12, Verdict.FAIL), (12, Verdict.FAIL)],
 )
 def test_the_platforms_clock(examine: Examine, http: requests.Session, off: float, verdict: Verdict) -> None:
-    """Two seconds are a warning; ten, with the usual skew, are a failure."""
+    """Two seconds behind us are a warning; ten, with the usual skew, or two ahead of us are a failure."""
     http.mount(PLATFORM, Wire(clock_of(seconds=off)))
     assert examine()["platform"].verdict is verdict
 
@@ -271,6 +272,18 @@ def test_addresses(examine: Examine) -> None:
     assert examine()["finish"].verdict is Verdict.OK
     assert examine(mixi_platform_hosts=("elsewhere.test",))["container"].verdict is Verdict.WARN
     assert examine(mixi_container_url="http://platform.test:8080/ma/1/")["container"].verdict is Verdict.WARN
+
+
+@on_sqlite
+def test_certificates(examine: Examine, pair: KeyPair) -> None:
+    """A channel for which nothing of mixi's can be found is a warning that names it."""
+    held = {pair.name: pair.certificate}
+    assert examine()["certificates"].verdict is Verdict.OK
+    finding = examine(mixi_certificates={"lifecycle": held})["certificates"]
+    assert finding.verdict is Verdict.WARN
+    assert "for pc, smartphone:" in finding.found
+    url = "https://mixi.test/{channel}/{name}.pem"
+    assert examine(mixi_certificates={}, mixi_certificate_url=url)["certificates"].verdict is Verdict.OK
 
 
 @on_sqlite

@@ -1,16 +1,17 @@
 """The configured counter: our address, our keys, our client."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import requests
 from flask import Flask, Request, current_app
 
-from storefront.config import PREFIX, Settings, SettingsError
+from storefront.config import CERTIFIED, PREFIX, KeyChannel, Settings, SettingsError
 from storefront.mixi import callback_word
 from storefront.mixi.client import Patience, PointClient
 from storefront.mixi.keys import KeyRing
-from storefront.mixi.signing import Consumer, Publisher, Signed, is_opaque
+from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed, is_opaque
 from storefront.shop.devices import Device
 
 NAME = "mixi"
@@ -18,11 +19,13 @@ NAME = "mixi"
 MINIMUM = 10
 MAXIMUM = {Device.MOBILE: 5000, Device.SMARTPHONE: 5000, Device.PC: 10000}
 EVERYBODY = "*"  # while an app is in development mixi makes every purchase a test
+LIFECYCLE = "lifecycle"  # the channel of mixi's keys that a device is not
+FORM = "application/x-www-form-urlencoded"
 MAX_URL = 255  # seed: callback_url and finish_url, half-width characters
 
 
 class NoCertificate(Exception):
-    """Nobody can be believed to be mixi itself: the settings name no certificate of it."""
+    """Nobody can be believed to be mixi itself here: the settings name no certificate for this channel."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Channel:
     confirm_pause: int
     pay_back_days: int
     consumer: Consumer
-    keys: KeyRing
+    keys: Mapping[str, KeyRing]  # by what they were published for
     client: PointClient
 
     def is_test(self, owner_id: str) -> bool:
@@ -67,22 +70,29 @@ class Channel:
         return self._verified(self.consumer, request, self.callback_address(word), now)
 
     def verify_event(self, request: Request, now: datetime) -> Signed:
-        """What a request says under mixi's own signature, or BadSignature, or NoCertificate."""
-        if not self.keys:
-            raise NoCertificate
-        return self._verified(Publisher(self.keys), request, self.public_url + request.path, now)
+        """What a request says under mixi's signature of events; or BadSignature, NoCertificate or NotNow."""
+        return self._verified(self._publisher(LIFECYCLE), request, self.public_url + request.path, now)
 
-    def verify_start(self, request: Request, now: datetime) -> Signed:
-        """What a start address says, signed by mixi in its query; or BadSignature, or NoCertificate."""
-        if not self.keys:
-            raise NoCertificate
-        return Publisher(self.keys).verify_address(
+    def verify_start(self, request: Request, device: Device, now: datetime) -> Signed:
+        """What a start address of a device says, signed by mixi in its parameters; raises as verify_event."""
+        form = request.get_data() if request.method == "POST" else b""
+        if form and request.mimetype != FORM:
+            raise BadSignature("parameter_rejected")
+        return self._publisher(device.value).verify_address(
             request.method,
             self.public_url + request.path,
             request.query_string,
+            form,
             now=int(now.timestamp()),
             window=self.window,
+            ahead=self.clock_skew,
         )
+
+    def _publisher(self, key_channel: str) -> Publisher:
+        """mixi itself, under the certificates that it published for this channel."""
+        if not self.keys[key_channel]:
+            raise NoCertificate
+        return Publisher(self.keys[key_channel])
 
     def _verified(self, signer: Consumer | Publisher, request: Request, url: str, now: datetime) -> Signed:
         return signer.verify(
@@ -120,7 +130,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirm_pause=settings.mixi_confirm_pause,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, http),
+        keys={one: _key_ring(one, settings, http) for one in CERTIFIED},
         client=PointClient(
             http=http,
             consumer_key=settings.mixi_consumer_key,
@@ -144,6 +154,11 @@ def _check_length(*addresses: str) -> None:
             f"  {PREFIX}PUBLIC_URL: with it an address for mixi has {longest} characters; at most"
             f" {MAX_URL} half-width ones are allowed"
         )
+
+
+def _key_ring(key_channel: KeyChannel, settings: Settings, http: requests.Session) -> KeyRing:
+    address = settings.mixi_certificate_url.replace("{channel}", key_channel)
+    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, http)
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def fetch(http: requests.Session, url: str, patience: Patience) -> bytes | None:
         ) as response:
             if response.status_code == 200:
                 return _read(response, deadline)
-            if 400 <= response.status_code < 500:
+            if response.status_code in (404, 410):
                 return None
             raise Unavailable(f"the answer was {response.status_code}")
     except (requests.RequestException, HTTPError, OSError, TooLate) as failure:

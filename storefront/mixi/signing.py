@@ -2,7 +2,7 @@
 
 mixi differs from the RFC in ways that oauthlib's own server side would refuse:
 
-* a form body is never part of the base string on mobile, the query always is;
+* on mobile a form body is never part of the base string, the query always is;
 * the query is signed as the bytes that arrived, whatever charset they are in;
 * a parameter that stands both in the query and in the header counts once;
 * its own samples carry keys and nonces of any length, over plain http.
@@ -16,7 +16,7 @@ own name, with a key of which others hold the certificate (RSA-SHA1).
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
@@ -144,17 +144,32 @@ class Publisher:
         params, header = query_pairs(query, MAX_EVENT_PARAMETERS), _header_pairs(authorization)
         return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, header, now, window))
 
-    def verify_address(self, method: str, url: str, query: bytes, *, now: int, window: int) -> Signed:
-        """Check an address that carries its signature in its own query, or raise BadSignature.
+    def verify_address(
+        self,
+        method: str,
+        url: str,
+        query: bytes,
+        form: bytes = b"",
+        *,
+        now: int,
+        window: int,
+        ahead: int | None = None,
+    ) -> Signed:
+        """Check an address that carries its signature in its query, or in the form posted to it.
 
-        Source: start URL of PC and smartphone.
+        Raises BadSignature; also if its timestamp is more than `ahead` seconds to come. Source: start
+        URL of PC and smartphone, where unlike on mobile a form is in the base string.
         """
-        pairs = query_pairs(query)
+        in_query, in_form = query_pairs(query), query_pairs(form)
+        # On these devices a field is said to shadow a parameter of its name: one of the two is not signed.
+        if not dict(in_query).keys().isdisjoint(dict(in_form)):
+            raise BadSignature("parameter_rejected")
+        pairs = [*in_query, *in_form]
         oauth = [pair for pair in pairs if pair[0].startswith("oauth_") or pair[0] == KEY_NAME]
         if len(dict(oauth)) != len(oauth):
             raise BadSignature("parameter_rejected")
         params = tuple(pair for pair in pairs if pair not in oauth)
-        return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, oauth, now, window))
+        return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, oauth, now, window, ahead))
 
     def _fitting(self, claim: Signed) -> Signed:
         name = claim.oauth.get(KEY_NAME)
@@ -225,18 +240,17 @@ class PublisherClient(QueryClient):
 
 def signed_address(address: str, key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str) -> str:
     """An address with its signature in its own query, as mixi opens an app on its own domain."""
-    own = {
-        "oauth_consumer_key": PUBLISHER,
-        "oauth_nonce": nonce,
-        "oauth_signature_method": "RSA-SHA1",
-        "oauth_timestamp": str(timestamp),
-        "oauth_version": "1.0",
-        KEY_NAME: key_name,
-    }
+    own = _in_own_name("GET", address, (), key_name, key, timestamp, nonce)
     parts = urlsplit(address)
-    query = query_pairs(parts.query.encode("ascii"))
-    own["oauth_signature"] = rsa_sha1(base_string("GET", address, query, tuple(own.items())), key)
     return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, urlencode(own)]))))
+
+
+def signed_form(
+    address: str, fields: Mapping[str, str], key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str
+) -> dict[str, str]:
+    """The fields of a form posted to this address, with their signature, as mixi's sample app takes them."""
+    pairs = query_pairs(urlencode(fields).encode("ascii"))
+    return {**fields, **_in_own_name("POST", address, pairs, key_name, key, timestamp, nonce)}
 
 
 def base_string(method: str, url: str, query: Pairs, header: Pairs) -> str:
@@ -292,8 +306,32 @@ def is_opaque(text: str, longest: int) -> bool:
     return 0 < len(text) <= longest and text.isascii() and text.isprintable() and " " not in text
 
 
+def _in_own_name(
+    method: str, address: str, form: Pairs, key_name: str, key: RSAPrivateKey, timestamp: int, nonce: str
+) -> dict[str, str]:
+    """The parameters with which mixi signs an address, and the form that is posted to it."""
+    own = {
+        "oauth_consumer_key": PUBLISHER,
+        "oauth_nonce": nonce,
+        "oauth_signature_method": "RSA-SHA1",
+        "oauth_timestamp": str(timestamp),
+        "oauth_version": "1.0",
+        KEY_NAME: key_name,
+    }
+    signed = [*query_pairs(urlsplit(address).query.encode("ascii")), *form]
+    return {**own, "oauth_signature": rsa_sha1(base_string(method, address, signed, tuple(own.items())), key)}
+
+
 def _claim(
-    key: str, signature_method: str, method: str, url: str, params: Pairs, given: Pairs, now: int, window: int
+    key: str,
+    signature_method: str,
+    method: str,
+    url: str,
+    params: Pairs,
+    given: Pairs,
+    now: int,
+    window: int,
+    ahead: int | None = None,
 ) -> Signed:
     """What a request claims, in all but the signature itself as it must be; not yet to be believed."""
     oauth = dict(given)
@@ -306,7 +344,7 @@ def _claim(
     if not _same(oauth["oauth_consumer_key"], key):
         raise BadSignature("consumer_key_unknown")
     timestamp = _timestamp(oauth["oauth_timestamp"])
-    if abs(now - timestamp) > window:
+    if not -(window if ahead is None else ahead) <= now - timestamp <= window:
         raise BadSignature("timestamp_refused")
     return Signed(params, oauth, timestamp, base_string(method, url, params, given))
 

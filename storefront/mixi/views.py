@@ -4,12 +4,13 @@ import structlog
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
 from storefront.mixi import callback_word, entrance, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
+from storefront.mixi.keys import NotNow
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
 from storefront.mixi.rules import rules
@@ -41,6 +42,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
 EVENT_REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSignature: (401, "not signed by mixi itself"),
     NoCertificate: (401, "no certificate of mixi is configured"),
+    NotNow: (503, "mixi cannot be asked for this key now"),
     Malformed: (400, "not an event of this application"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
@@ -52,16 +54,19 @@ HALTS: dict[type[Exception], tuple[str, int]] = {
 }
 
 
-@blueprint.get("/start/<any(smartphone, pc):device>")
+@blueprint.route("/start/<any(smartphone, pc):device>", methods=["GET", "POST"])
 def start(device: str) -> ResponseReturnValue:
-    """mixi opens the app on our own domain, for whom it says. The address is good once."""
+    """mixi opens the app on our own domain, by a link or a form, for whom it says. Each is good once."""
     mixi, now = channel(), clock.now()
     try:
-        key = starts.begin(mixi, mixi.verify_start(request, now), Device(device), now)
+        key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
         entered = entrance.enter(key)
     except Replayed as replay:
         # Reloading what opened this browser's own visit leads back into it.
         entered = session.get(entrance.COOKIE) == replay.key and entrance.enter(replay.key)
+    except NotNow as later:
+        log.warning("start refused", reason=str(later))
+        raise ServiceUnavailable(retry_after=later.seconds) from later
     except (BadSignature, Malformed, NoCertificate) as refusal:
         log.warning("start refused", reason=str(refusal) or type(refusal).__name__)
         entered = False
@@ -169,7 +174,8 @@ def _refuse_event(refusal: Exception) -> ResponseReturnValue:
     status, reason = next(answer for kind, answer in EVENT_REFUSALS.items() if isinstance(refusal, kind))
     problem = refusal.problem if isinstance(refusal, BadSignature) else type(refusal).__name__
     log.warning("lifecycle refused", status=status, reason=reason, problem=problem)
-    return f"REFUSED: {reason}\n", status, PLAIN
+    later = {"Retry-After": str(refusal.seconds)} if isinstance(refusal, NotNow) else {}
+    return f"REFUSED: {reason}\n", status, PLAIN | later
 
 
 def _offer(item_id: str, channel_name: str) -> Offer:

@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import application, clock, forms, keys, wirelog
+from storefront.sandbox import application, clock, forms, keys, people, wirelog
 from storefront.sandbox.application import Switch
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
@@ -33,6 +33,7 @@ def show() -> ResponseReturnValue:
         key_name=platform.keys.name,
         devices=list(Device),
         last_start=session.get(LAST_START),
+        visitor=people.visitor(),
         carriers=list(Carrier),
         topups=topups,
         events=lifecycle.untold(),
@@ -52,8 +53,11 @@ def turn(switch: str) -> ResponseReturnValue:
 
 
 @blueprint.get("/certificates/<name>.pem")
-def certificate(name: str) -> ResponseReturnValue:
-    """A certificate under which the platform signs, or has signed, in its own name."""
+@blueprint.get("/certificates/<any(smartphone, pc, lifecycle):channel>/<name>.pem")
+def certificate(name: str, channel: str | None = None) -> ResponseReturnValue:
+    """A certificate under which the platform signs, or has signed, in its own name; of a channel, or any."""
+    if channel and not keys.follows(name, _first_key(channel)):
+        abort(404)
     pem = keys.published(sandbox().key_folder, name) or abort(404)
     return pem, {"Content-Type": "application/x-pem-file"}
 
@@ -64,6 +68,18 @@ def rotate(word: str) -> ResponseReturnValue:
     forms.check()
     start.rotate(sandbox(), Device(word))
     return redirect(url_for(".show", _anchor="starts"), 303)
+
+
+@blueprint.post("/developer/starts/<any(smartphone, pc):word>")
+def start_by_post(word: str) -> ResponseReturnValue:
+    """A form that opens the app on one device, for whoever this browser plays."""
+    forms.check()
+    visitor, device = people.visitor(), Device(word)
+    if visitor is None or not visitor.has_app:
+        abort(403)
+    people.pick_up(visitor.persona, device)
+    address, fields = start.form(sandbox(), device, visitor.owner_id)
+    return render_template("sandbox/start_form.html", address=address, fields=fields, device=device)
 
 
 @blueprint.post("/developer/events")
@@ -92,3 +108,7 @@ def log() -> ResponseReturnValue:
     return render_template(
         "sandbox/log.html", rows=rows, pages=pages, page=number, kind=kind, kinds=list(Kind)
     )
+
+
+def _first_key(channel: str) -> str:
+    return sandbox().keys.name if channel == keys.LIFECYCLE else keys.START_NAMES[Device(channel)]

@@ -26,6 +26,7 @@ from storefront.sandbox.devices import Device
 NAME = "lc_sandbox"
 # The platform has a certificate for each channel (source: start URL); "touch" is its word for smartphones.
 START_NAMES = {Device.SMARTPHONE: "touch_sandbox", Device.PC: "pc_sandbox"}
+LIFECYCLE = "lifecycle"  # the channel that is no device's
 # What may be asked for; no name of a file that is not ours to show.
 PUBLIC_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 BITS = 2048
@@ -73,6 +74,11 @@ def published(folder: Path, name: str) -> bytes | None:
     kept = _kept(folder / f"{name}.pem")
     # Written anew, so that nothing else that the file may hold is shown.
     return kept.public_bytes(Encoding.PEM) if kept else None
+
+
+def follows(name: str, first: str) -> bool:
+    """Whether this is the name of a channel's first key, or of one that came after it."""
+    return re.fullmatch(rf"{re.escape(first)}(_\d+)?", name) is not None
 
 
 def successor(folder: Path, name: str) -> str:

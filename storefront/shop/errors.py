@@ -53,6 +53,7 @@ BY_STATUS = {
         _("Something went wrong on our side."),
         _("Your points and your bag are safe: a purchase counts completely or not at all. Please try again."),
     ),
+    503: BUSY,
 }
 ELSE = Explanation(_("The shop did not understand this request."), _("Go back to the shelf and try again."))
 
@@ -85,7 +86,9 @@ def _http(error: HTTPException) -> ResponseReturnValue:
         return error
     with suppress(Stranger, SQLAlchemyError):
         visit.current()  # so that the page can lead back to the shelf
-    return _page(BY_STATUS.get(error.code, ELSE), error.code)
+    page = render_template("error.html", explanation=BY_STATUS.get(error.code, ELSE))
+    said = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return page, error.code, said  # such as Allow and Retry-After
 
 
 def _page(explanation: Explanation, status: int) -> ResponseReturnValue:

@@ -2,9 +2,12 @@
 
 import secrets
 
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 
 from storefront.config import settings
+from storefront.shop import words
+
+SALT = "storefront.form"
 
 
 class StaleForm(Exception):
@@ -13,19 +16,15 @@ class StaleForm(Exception):
 
 def seal(holder: int | str, purpose: str) -> str:
     """A token for a form that its holder, a customer's id or a visit's, will send for `purpose`."""
-    return _serializer().dumps([holder, purpose, secrets.token_urlsafe(12)])
+    return words.serializer(SALT).dumps([holder, purpose, secrets.token_urlsafe(12)])
 
 
 def unseal(token: str, holder: int | str, purpose: str) -> str:
     """The nonce of a good token, or StaleForm."""
     try:
-        owner, sealed_for, nonce = _serializer().loads(token, max_age=settings().form_seconds)
+        owner, sealed_for, nonce = words.serializer(SALT).loads(token, max_age=settings().form_seconds)
     except (BadData, ValueError, TypeError):
         raise StaleForm from None
     if (owner, sealed_for) != (holder, purpose):
         raise StaleForm
     return str(nonce)
-
-
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt="storefront.form")

@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 
 from flask import Flask, current_app, session, url_for
 from flask_babel import LazyString
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData
 from sqlalchemy import String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront import clock
 from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction
-from storefront.shop import visit
+from storefront.shop import visit, words
 
+SALT = "storefront.operator"
 LINK_SECONDS = 600
 LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
 COOKIE = "operator"
@@ -53,7 +54,7 @@ def pages() -> Sequence[Page]:
 
 def address() -> str:
     """A fresh address that lets the operator in; good for ten minutes, and once."""
-    token = _serializer().dumps(secrets.token_urlsafe(12))
+    token = words.serializer(SALT).dumps(secrets.token_urlsafe(12))
     return settings().public_url + url_for("shop.operator", token=token)
 
 
@@ -70,7 +71,7 @@ def enter(token: str, now: datetime) -> None:
 def check(token: str) -> str:
     """The nonce of a good address, used or not; or NotOperator."""
     try:
-        return str(_serializer().loads(token, max_age=LINK_SECONDS))
+        return str(words.serializer(SALT).loads(token, max_age=LINK_SECONDS))
     except BadData:
         raise NotOperator from None
 
@@ -91,7 +92,3 @@ def leave(now: datetime) -> None:
     with transaction() as written:
         mine = update(Login).where(Login.nonce == session.pop(COOKIE, ""), Login.ended_at.is_(None))
         written.execute(mine.values(ended_at=now))
-
-
-def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt="storefront.operator")

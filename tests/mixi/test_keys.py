@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,19 +17,22 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from flask import Flask
 from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
+from storefront import create_app
 from storefront.config import Settings
 from storefront.mixi import client
 from storefront.mixi import keys as keyring
 from storefront.mixi.atom import MAX_BYTES
-from storefront.mixi.keys import FETCHES, KEEP_SECONDS, MISS_SECONDS, KeyRing
+from storefront.mixi.keys import FETCHES, KEEP_SECONDS, MINUTE, MISS_SECONDS, KeyRing, NotNow
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
-from tests.street import SETTINGS, Browser, at_once, start_address
+from tests.street import SETTINGS, Browser, at_once, start_address, tell
 from tests.wire import Wire
 
 MIXI = "https://keys.mixi.test"
 ADDRESS = f"{MIXI}/certificates/{{name}}.pem"
+BY_CHANNEL = f"{MIXI}/certificates/{{channel}}/{{name}}.pem"
 
 
 @dataclass
@@ -154,7 +158,25 @@ def test_a_miss_is_remembered(
 
 @pytest.mark.parametrize(
     "name",
-    ["", "../pc", "pc/..", "a b", "pc\n", "pc%2F", "pc?x", "pc#x", "{name}", "灯台", "pc\0", "x" * 65, "a@b"],
+    [
+        "",
+        ".",
+        "..",
+        ".pc",
+        "-pc",
+        "../pc",
+        "pc/..",
+        "a b",
+        "pc\n",
+        "pc%2F",
+        "pc?x",
+        "pc#x",
+        "{name}",
+        "灯台",
+        "pc\0",
+        "x" * 65,
+        "a@b",
+    ],
 )
 def test_odd_names_are_never_asked_for(ring: KeyRing, publisher: Publisher, name: str) -> None:
     """What cannot be the name of a key leads to no request."""
@@ -165,17 +187,52 @@ def test_odd_names_are_never_asked_for(ring: KeyRing, publisher: Publisher, name
 def test_made_up_names_cost_little(
     ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
-    """Ten questions a minute, however many names are made up; what is known goes on, the rest later."""
+    """Ten questions a minute, however many names are made up; what is new meanwhile is asked for later."""
     publisher.shown["pc_2"] = pairs["pc_2"].pem
-    assert ring.get("pc")
-    for number in range(100):
+    for number in range(FETCHES):
         assert ring.get(f"made-up-{number}") is None
+        clock.now += 1
+    for name in ("pc_2", "made-up-again"):
+        with pytest.raises(NotNow) as later:
+            ring.get(name)
+        assert later.value.seconds == MINUTE - FETCHES
     assert len(publisher.asked) == FETCHES
-    assert ring.get("pc") == pairs["pc"].certificate
-    assert ring.get("pc_2") is None
-    assert len(publisher.asked) == FETCHES
-    clock.now += 61
+    clock.now += later.value.seconds
     assert ring.get("pc_2") == pairs["pc_2"].certificate
+
+
+@pytest.mark.parametrize("later", ["renewed", "silent", "throttled"])
+def test_a_flood_hides_nothing_that_is_known(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
+) -> None:
+    """What mixi has published is believed, and renewed, through any number of made-up names."""
+    assert ring.get("pc")
+    clock.now += KEEP_SECONDS + 1
+    for number in range(FETCHES):
+        ring.get(f"made-up-{number}")
+    publisher.status = {"renewed": "", "silent": "503 UNAVAILABLE", "throttled": "429 TOO MANY"}[later]
+    assert ring.get("pc") == pairs["pc"].certificate
+    assert publisher.asked[-1] == "pc"
+
+
+def test_what_is_known_waits_for_nobody(
+    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+) -> None:
+    """While a made-up name is on its way, and while it is being renewed itself, a known key goes on."""
+    assert ring.get("pc")
+    clock.now += KEEP_SECONDS + 1
+    found: list[object] = []
+
+    def ask_meanwhile() -> None:
+        if len(publisher.asked) <= 3:  # made-up, then pc out of it, then pc out of that
+            asking = threading.Thread(target=lambda: found.append(ring.get("pc")))
+            asking.start()
+            asking.join(30)
+
+    publisher.pause = ask_meanwhile
+    assert ring.get("made-up") is None
+    assert found == [pairs["pc"].certificate] * 2
+    assert publisher.asked == ["pc", "made-up", "pc"]
 
 
 def test_a_flood_does_not_push_out_what_is_known(
@@ -186,12 +243,14 @@ def test_a_flood_does_not_push_out_what_is_known(
     for minute in range(3 * 60):
         clock.now += 60
         for number in range(FETCHES):
-            ring.get(f"made-up-{minute}-{number}")
+            with suppress(NotNow):
+                ring.get(f"made-up-{minute}-{number}")
         assert ring.get("pc") == pairs["pc"].certificate, f"after {minute} minutes"
 
 
 @pytest.mark.parametrize(
-    "failure", [requests.ConnectTimeout(), requests.ReadTimeout(), requests.ConnectionError(), OSError(), 503]
+    "failure",
+    [requests.ConnectTimeout(), requests.ReadTimeout(), requests.ConnectionError(), OSError(), 503, 429, 403],
 )
 def test_mixi_does_not_answer(
     ring: KeyRing,
@@ -211,7 +270,8 @@ def test_mixi_does_not_answer(
     with capture_logs() as lines:
         for _ in range(3):
             assert ring.get("pc") == pairs["pc"].certificate
-            assert ring.get("pc_2") is None
+            with pytest.raises(NotNow):
+                ring.get("pc_2")
     assert [(line["event"], line["key"]) for line in lines] == [
         ("certificate not fetched", "pc"),
         ("certificate not fetched", "pc_2"),
@@ -252,22 +312,32 @@ def test_what_is_no_certificate(
     pairs: dict[str, KeyPair],
     spoil: Callable[[bytes], bytes],
 ) -> None:
-    """An answer that is no certificate of an RSA key, or too long for one, vouches for nobody."""
-    publisher.shown["pc"] = spoil(pairs["pc"].pem)
-    assert ring.get("pc") is None
-    assert ring.get("pc") is None
-    assert publisher.asked == ["pc"]
-    publisher.shown["pc"] = pairs["pc"].pem
-    clock.now += MISS_SECONDS + 1
+    """An answer that is no certificate of an RSA key, or too long for one, says nothing, old or new."""
+    publisher.shown["pc_2"] = spoil(pairs["pc"].pem)
+    for _ in range(2):
+        with pytest.raises(NotNow):
+            ring.get("pc_2")
+    assert publisher.asked == ["pc_2"]
+    assert ring.get("pc")
+    publisher.shown = {"pc": spoil(pairs["pc"].pem), "pc_2": pairs["pc_2"].pem}
+    clock.now += KEEP_SECONDS + 1
     assert ring.get("pc") == pairs["pc"].certificate
+    assert ring.get("pc_2") == pairs["pc_2"].certificate
 
 
-@pytest.mark.parametrize("status", ["301 MOVED", "302 FOUND", "307 TEMPORARY", "404 NOT FOUND", "500 ERROR"])
+@pytest.mark.parametrize(
+    "status",
+    ["301 MOVED", "302 FOUND", "307 TEMPORARY", "404 NOT FOUND", "410 GONE", "429 MANY", "500 NO"],
+)
 def test_only_a_plain_answer_counts(ring: KeyRing, publisher: Publisher, status: str) -> None:
-    """A redirect is not followed, and a certificate under an error is none."""
+    """A redirect is not followed, and a certificate under an error is none; 404 and 410 say there is none."""
     publisher.shown["pc_2"] = publisher.shown["pc"]
     publisher.status = status
-    assert ring.get("pc_2") is None
+    if status.startswith(("404", "410")):
+        assert ring.get("pc_2") is None
+    else:
+        with pytest.raises(NotNow):
+            ring.get("pc_2")
     assert publisher.asked == ["pc_2"]
 
 
@@ -314,22 +384,23 @@ def test_whether_anybody_can_be_believed(
         assert ring.get("pc_2") is None
 
 
-@pytest.mark.changed(mixi_certificate_url=ADDRESS)
+@pytest.mark.changed(mixi_certificate_url=BY_CHANNEL)
 def test_a_start_address_under_a_published_key(
     app: Flask, publisher: Publisher, pairs: dict[str, KeyPair]
 ) -> None:
     """The shop fetches the key of a start address by itself, and the next one, without a restart."""
     app.extensions["http"].mount(MIXI, Wire(publisher))
+    publisher.shown = {"pc/pc": pairs["pc"].pem}
     browser = Browser(app)
     assert browser.get(start_address(pairs["pc"])).status_code == 303
     assert browser.get(start_address(pairs["pc_2"])).status_code == 401
-    publisher.shown["pc_3"] = pairs["pc_2"].pem
+    publisher.shown["pc/pc_3"] = pairs["pc_2"].pem
     renamed = KeyPair("pc_3", pairs["pc_2"].private, pairs["pc_2"].certificate, Path())
     assert browser.get(start_address(renamed)).status_code == 303
-    assert publisher.asked == ["pc", "pc_2", "pc_3"]
+    assert publisher.asked == ["pc/pc", "pc/pc_2", "pc/pc_3"]
 
 
-@pytest.mark.changed(mixi_certificate_url=ADDRESS)
+@pytest.mark.changed(mixi_certificate_url=BY_CHANNEL)
 def test_only_what_names_mixi_asks_mixi(app: Flask, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
     """An address that is stale, or not in mixi's name, is refused before its key is fetched."""
     app.extensions["http"].mount(MIXI, Wire(publisher))
@@ -339,30 +410,89 @@ def test_only_what_names_mixi_asks_mixi(app: Flask, publisher: Publisher, pairs:
     assert publisher.asked == []
 
 
+CHANNELS = ["pc", "smartphone", "lifecycle"]
+
+
+def opens(app: Flask, channel: str, pair: KeyPair) -> TestResponse:
+    """What is asked for under a key of mixi's, in this channel."""
+    if channel == "lifecycle":
+        return tell(app, pair, "event.removeapp")
+    return Browser(app).get(start_address(pair, channel))
+
+
+def pinned(setting: str, pair: KeyPair) -> dict[str, object]:
+    return {"mixi_certificates": {setting: {pair.name: pair.certificate}}}
+
+
+@pytest.mark.parametrize("published", [True, False], ids=["published", "held"])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_certificate_counts_for_its_channel(
+    settings: Settings, publisher: Publisher, pairs: dict[str, KeyPair], channel: str, published: bool
+) -> None:
+    """What is signed under the key of one channel opens that one, and is nobody's word in another."""
+    publisher.shown = {f"{channel}/pc": pairs["pc"].pem}
+    changes = {"mixi_certificates": {}, "mixi_certificate_url": BY_CHANNEL}
+    http = client.session()
+    http.mount(MIXI, Wire(publisher))
+    shop = create_app(
+        settings.model_copy(update=changes if published else pinned(channel, pairs["pc"])), http
+    )
+    answers = {one: opens(shop, one, pairs["pc"]).status_code for one in CHANNELS}
+    good = 200 if channel == "lifecycle" else 303
+    assert answers == {one: good if one == channel else 401 for one in CHANNELS}
+
+
+@pytest.mark.changed(mixi_certificates={}, mixi_certificate_url=BY_CHANNEL)
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_flood_turns_nobody_away_for_good(
+    app: Flask, publisher: Publisher, pairs: dict[str, KeyPair], channel: str
+) -> None:
+    """After made-up names a known key opens as before; a new one is told when to come again, here only."""
+    app.extensions["http"].mount(MIXI, Wire(publisher))
+    publisher.shown = {f"{one}/{name}": pair.pem for one in CHANNELS for name, pair in pairs.items()}
+    good = 200 if channel == "lifecycle" else 303
+    assert opens(app, channel, pairs["pc"]).status_code == good
+    for number in range(FETCHES - 1):
+        unknown = KeyPair(f"made-up-{number}", pairs["pc"].private, pairs["pc"].certificate, Path())
+        assert opens(app, channel, unknown).status_code == 401
+    assert opens(app, channel, pairs["pc"]).status_code == good
+    later = opens(app, channel, pairs["pc_2"])
+    assert later.status_code == 503
+    assert 1 <= int(later.headers["Retry-After"]) <= MINUTE
+    if channel != "lifecycle":
+        assert "少し待ってから、もう一度" in later.text
+        assert "Set-Cookie" not in later.headers
+    other = next(one for one in CHANNELS if one != channel)
+    assert opens(app, other, pairs["pc_2"]).status_code in (200, 303)
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
         ("", ""),
-        ("https://mixi.test/certificates/{name}.pem", ""),
-        ("https://mixi.test/{name}/certificate", ""),
-        ("http://127.0.0.1:8001/{name}", ""),
-        ("http://[::1]:8001/{name}", ""),
-        ("http://localhost/{name}", ""),
-        ("http://mixi.test/{name}", "must be https"),
-        ("http://127.0.0.1.mixi.test/{name}", "must be https"),
-        ("http://localhost@mixi.test/{name}", "must be https"),
-        ("https://mixi.test/certificate", "{name} once"),
-        ("https://mixi.test/{name}/{name}", "{name} once"),
-        ("https://mixi.test/?key={name}", "{name} once"),
-        ("https://mixi.test/{name}?v=1", "{name} once"),
-        ("https://mixi.test/{name}#x", "{name} once"),
-        ("https://{name}.mixi.test/", "{name} once"),
+        ("https://mixi.test/certificates/{channel}/{name}.pem", ""),
+        ("https://mixi.test/{channel}/{name}/certificate", ""),
+        ("https://mixi.test/{channel}_{name}", ""),
+        ("http://127.0.0.1:8001/{channel}/{name}", ""),
+        ("http://[::1]:8001/{channel}/{name}", ""),
+        ("http://localhost/{channel}/{name}", ""),
+        ("http://mixi.test/{channel}/{name}", "must be https"),
+        ("http://127.0.0.1.mixi.test/{channel}/{name}", "must be https"),
+        ("http://localhost@mixi.test/{channel}/{name}", "must be https"),
+        ("https://mixi.test/certificate", "{channel} and {name} once"),
+        ("https://mixi.test/{name}", "such as https://…/{channel}/{name}.pem"),
+        ("https://mixi.test/{channel}", "{channel} and {name} once"),
+        ("https://mixi.test/{channel}/{name}/{name}", "{channel} and {name} once"),
+        ("https://mixi.test/{channel}/?key={name}", "{channel} and {name} once"),
+        ("https://mixi.test/{channel}/{name}?v=1", "{channel} and {name} once"),
+        ("https://mixi.test/{channel}/{name}#x", "{channel} and {name} once"),
+        ("https://{channel}.mixi.test/{name}", "{channel} and {name} once"),
         ("ftp://mixi.test/{name}", "http or https"),
         ("mixi.test/{name}", "http or https"),
     ],
 )
 def test_where_certificates_may_come_from(address: str, reason: str) -> None:
-    """Over TLS, unless it is this very machine; with the key's name in one place of the path."""
+    """Over TLS, unless it is this very machine; with channel and name of the key in its path, once."""
     values = {**SETTINGS, "mixi_certificate_url": address}
     if not reason:
         assert Settings.model_validate(values).mixi_certificate_url == address

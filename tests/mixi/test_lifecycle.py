@@ -422,18 +422,34 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_certificates_by_setting(environment: pytest.MonkeyPatch, pair: KeyPair, stranger: KeyPair) -> None:
-    """Each certificate is read from its file at the start, under the name of its key."""
-    environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", f"a={pair.path}, b={stranger.path},")
-    assert config.read().mixi_certificates == {"a": pair.certificate, "b": stranger.certificate}
+    """Each certificate is read from its file at the start, under its channel and the name of its key."""
+    value = f"lifecycle:a={pair.path}, pc:b={stranger.path}, pc:a={pair.path},"
+    environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", value)
+    held = {"lifecycle": {"a": pair.certificate}, "pc": {"b": stranger.certificate, "a": pair.certificate}}
+    assert config.read().mixi_certificates == held
 
 
 @pytest.mark.parametrize(
-    "value", ["{pem}", "=x", "a=", "a={pem},a={pem}", "a=/nowhere/at/all", "a={key}", "a=/"]
+    ("value", "reason"),
+    [
+        ("{pem}", "channel:name=path"),
+        ("pc:=x", "channel:name=path"),
+        ("pc:a=", "channel:name=path"),
+        ("pc:a={pem},pc:a={pem}", "pc:a is given twice"),
+        ("pc:a=/nowhere/at/all", "cannot be read"),
+        ("pc:a={key}", "no X.509"),
+        ("pc:a=/", "cannot be read"),
+        ("lc_1={pem}", "so say for which: pc:lc_1, smartphone:lc_1, lifecycle:lc_1"),
+        ("photo:a={pem}", "so say for which: pc:a"),
+        (":a={pem}", "so say for which: pc:a"),
+    ],
 )
-def test_bad_certificates(environment: pytest.MonkeyPatch, pair: KeyPair, value: str) -> None:
-    """What cannot be read, is no certificate or is named twice keeps the shop from starting, by name."""
+def test_bad_certificates(environment: pytest.MonkeyPatch, pair: KeyPair, value: str, reason: str) -> None:
+    """What cannot be read, is no certificate, of no channel or given twice keeps the shop from starting."""
     filled = value.format(pem=pair.path, key=Path(pair.path).with_suffix(".key"))
     environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", filled)
     with pytest.raises(SettingsError, match=f"{PREFIX}MIXI_CERTIFICATES: ") as error:
         config.read()
+    assert reason in str(error.value)
     assert "nowhere" not in str(error.value)
+    assert str(pair.path) not in str(error.value)

@@ -18,14 +18,12 @@ from structlog.testing import capture_logs
 from storefront import clock, create_app
 from storefront.config import Settings
 from storefront.db import db, transaction
-from storefront.mixi.signing import PublisherClient
 from storefront.mixi.starts import Start
 from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
     HANAKO,
-    KEY_NAME,
     PLATFORM,
     SHOP,
     TARO,
@@ -38,6 +36,8 @@ from tests.street import (
     form_to,
     sign,
     start_address,
+    start_form,
+    tell,
     words,
 )
 
@@ -315,13 +315,118 @@ def test_what_opens_nothing(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE"])
 def test_only_opening_it_opens_it(app: Flask, browser: Browser, pair: KeyPair, method: str) -> None:
-    """An address is opened by GET; whatever else is done with it neither enters nor uses it up."""
+    """What was signed for a GET opens by GET; whatever else is done with it neither enters nor uses it up."""
     address = start_address(pair)
     answer = browser.client.open(address.removeprefix(SHOP), method=method, base_url=SHOP)
     assert answer.status_code in (401, 405)
     assert "Set-Cookie" not in answer.headers
     assert opened(app) == 0
     assert browser.get(address).status_code == 303
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_posted_start_address(app: Flask, browser: Browser, pair: KeyPair, device: str) -> None:
+    """mixi may post it as well, its words in the signed form; it opens the same visit, and once."""
+    address, form = start_form(pair, device, query="lang=en")
+    answer = browser.post(address, form)
+    assert (answer.status_code, answer.location) == (303, f"{SHOP}/?lang=en")
+    assert f'<body class="{device}">' in browser.get("/").text
+    assert Browser(app).post(address, form).status_code == 401
+    assert browser.post(address, form).status_code == 303
+    assert opened(app) == 1
+
+
+def test_posted_with_everything_in_its_query(browser: Browser, pair: KeyPair) -> None:
+    """A form may be empty, where the address has all of it."""
+    address = start_address(pair, method="POST")
+    assert browser.get(address).status_code == 401
+    assert browser.post(address, {}).status_code == 303
+
+
+def test_one_nonce_for_both_ways(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """What a posted address has used up is used up for a link, too."""
+    browser.post(*start_form(pair, nonce="the same"))
+    assert Browser(app).get(start_address(pair, nonce="the same")).status_code == 401
+    assert opened(app) == 1
+
+
+Post = tuple[str, dict[str, Any], dict[str, Any]]  # where to, the fields, and how they are sent
+
+
+def posted(pair: KeyPair, *, query: str = "", unsigned: dict[str, Any] | None = None, **more: Any) -> Post:
+    """A posted start address; beside what was signed, more fields or other values."""
+    how = {name: more.pop(name) for name in ("content_type",) if name in more}
+    address, form = start_form(pair, query=query, **more)
+    return address, {**form, **(unsigned or {})}, how
+
+
+def unsigned_body(pair: KeyPair) -> Post:
+    """As if a form were not signed at all, as it is on mobile."""
+    address = start_address(pair, method="POST", opensocial_viewer_id=None)
+    return address, {"opensocial_viewer_id": TARO}, {}
+
+
+WRONG_POSTS: dict[str, Callable[[KeyPair, KeyPair], Post]] = {
+    "empty": lambda pair, other: (f"{SHOP}/mixi/start/pc", {}, {}),
+    "wrong key": lambda pair, other: posted(other),
+    "other viewer": lambda pair, other: posted(pair, unsigned={"opensocial_viewer_id": TARO}),
+    "two viewers": lambda pair, other: posted(pair, unsigned={"opensocial_viewer_id": [HANAKO, TARO]}),
+    "viewer in the query, too": lambda pair, other: posted(pair, query=f"opensocial_viewer_id={HANAKO}"),
+    "another in the query": lambda pair, other: posted(pair, query=f"opensocial_viewer_id={TARO}"),
+    "app in the query, too": lambda pair, other: posted(pair, query=f"opensocial_app_id={APP_ID}"),
+    "nonce in the query, too": lambda pair, other: posted(pair, query="oauth_nonce=x"),
+    "anything in both": lambda pair, other: posted(pair, query="x=1", x="1"),
+    "nonce twice": lambda pair, other: posted(pair, unsigned={"oauth_nonce": ["x", "x"]}),
+    "added": lambda pair, other: posted(pair, unsigned={"more": "1"}),
+    "many": lambda pair, other: posted(pair, unsigned={"a": ["1"] * 200}),
+    "no viewer": lambda pair, other: posted(pair, opensocial_viewer_id=None),
+    "other app": lambda pair, other: posted(pair, opensocial_app_id="54321"),
+    "stale": lambda pair, other: posted(pair, at=-700),
+    "future": lambda pair, other: posted(pair, at=60),
+    "body not signed": lambda pair, other: unsigned_body(pair),
+    "no form": lambda pair, other: posted(pair, content_type="text/plain"),
+    "in parts": lambda pair, other: posted(pair, content_type="multipart/form-data"),
+}
+
+
+@pytest.mark.parametrize("forge", WRONG_POSTS.values(), ids=WRONG_POSTS.keys())
+@on_sqlite
+def test_what_posted_opens_nothing(
+    app: Flask,
+    browser: Browser,
+    pair: KeyPair,
+    stranger: KeyPair,
+    forge: Callable[[KeyPair, KeyPair], Post],
+) -> None:
+    """A field and a parameter of one name are refused, never picked from; so is whatever was not signed."""
+    address, form, how = forge(pair, stranger)
+    assert browser.post(address, form, **how).status_code == 401
+    assert browser.get("/inventory").status_code == 401
+    assert opened(app) == 0
+
+
+@on_sqlite
+def test_a_form_that_is_too_long(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """However well signed, it is not read."""
+    assert browser.post(*start_form(pair, more="x" * 70_000)).status_code == 413
+    assert opened(app) == 0
+
+
+@on_sqlite
+def test_a_link_has_no_form(browser: Browser, pair: KeyPair) -> None:
+    """What lies in the body of a GET is not signed and counts for nothing."""
+    more = {"data": urlencode({"opensocial_viewer_id": TARO}), "content_type": "text/plain"}
+    assert browser.get(start_address(pair), **more).status_code == 303
+    assert browser.get("/inventory").status_code == 200
+
+
+@on_sqlite
+@pytest.mark.changed(mixi_clock_skew=3)
+@pytest.mark.parametrize(("ahead", "status"), [(2, 303), (20, 401)])
+def test_from_the_future(browser: Browser, pair: KeyPair, ahead: int, status: int) -> None:
+    """mixi's clock may run ahead of ours by as much as the settings say, and no more."""
+    assert browser.get(start_address(pair, at=ahead)).status_code == status
+    assert browser.post(*start_form(pair, at=ahead)).status_code == status
 
 
 @pytest.mark.parametrize("device", ["mobile", "tablet", "", "pc/x"])
@@ -407,21 +512,13 @@ def test_used_addresses_are_forgotten_in_time(app: Flask, browser: Browser, pair
     assert opened(app) == 2
 
 
-def tell(app: Flask, pair: KeyPair, kind: str) -> None:
-    """mixi's word that hanako has added or removed the app."""
-    target = f"/mixi/lifecycle?{urlencode({'eventtype': kind, 'opensocial_app_id': APP_ID, 'id': HANAKO})}"
-    signer = PublisherClient(KEY_NAME, pair.private, timestamp=str(int(time.time())), nonce="a nonce")
-    headers = signer.sign(SHOP + target, "GET")[1]
-    assert app.test_client().get(target, headers=headers).status_code == 200
-
-
 def test_who_removes_the_app_is_out(app: Flask, browser: Browser, pair: KeyPair) -> None:
     """A visit ends everywhere when mixi says that its customer has left, and a new start begins a new one."""
     address = start_address(pair)
     browser.get(address)
     other = Browser(app)
     other.get(start_address(pair, viewer=TARO))
-    tell(app, pair, "event.removeapp")
+    assert tell(app, pair, "event.removeapp").status_code == 200
     for path in PAGES[1:4]:
         assert browser.get(path).status_code == 401
     assert browser.get(address).status_code == 401

@@ -61,6 +61,7 @@ from tests.street import (
     SHOP,
     TARO,
     ScriptedApi,
+    for_all,
 )
 from tests.wire import Wire
 
@@ -687,7 +688,7 @@ class Shop:
             "metrics_token": METRICS_TOKEN,
             "metrics_folder": str(folder / "metrics"),
             "mixi_taps_per_minute": 1_000_000,
-            "mixi_certificates": {self.pair.name: self.pair.certificate},
+            "mixi_certificates": for_all(self.pair),
             "external_provider_url": "https://pay.test/pay",
             "external_merchant": "storefront",
             "external_secret": EXTERNAL_SECRET,

@@ -63,7 +63,7 @@ from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.ledger import Entry
 from storefront.shop.turns import Turn
 from tests.databases import ENGINES, ask, fill, new_database
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP, for_all
 from tests.wire import Wire
 
 PEOPLE = ("hanako", "taro", "mika")  # enough for everything; exactly one sword; the tester
@@ -373,7 +373,7 @@ def _shop_settings(database_url: str, pair: keys.KeyPair) -> Settings:
         "mixi_test_owners": BY_KEY["mika"].owner_id,
         "mixi_void_after": VOID_AFTER,
         "mixi_confirms_per_visit": ASKED_AT_ONCE,
-        "mixi_certificates": {pair.name: pair.certificate},
+        "mixi_certificates": for_all(pair),
     }
     return Settings.model_validate(values)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from cryptography import x509
@@ -157,6 +157,36 @@ def test_the_start_address_is_signed(phone: Phone, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", OWN_DOMAIN)
+@pytest.mark.parametrize("query", ["", "?lang=en"])
+def test_the_app_can_be_opened_by_post(make: Make, device: str, query: str) -> None:
+    """The developer's page makes a form for who is in the hand, signed as it is posted, and logs it so."""
+    app = make(**{f"start_url_{device}": f"{SHOP}{PATHS[device]}{query}"})
+    phone = Phone(app.test_client())
+    assert f"/developer/starts/{device}" not in phone.get("/developer").text
+    assert phone.press("/developer", f"/developer/starts/{device}").status_code == 403
+    phone.belongs_to("hanako")
+    page = phone.press("/developer", f"/developer/starts/{device}").text
+    (form,) = html.fromstring(page).forms
+    certificate = x509.load_pem_x509_certificate(phone.get(f"/certificates/{device}/{KEYS[device]}.pem").data)
+    signed = signing.Publisher({KEYS[device]: certificate}).verify_address(
+        "POST",
+        f"{SHOP}{PATHS[device]}",
+        query.removeprefix("?").encode(),
+        urlencode([(name, value) for name, value in form.form_values() if name]).encode(),
+        now=int(time.time()),
+        window=60,
+    )
+    assert form.action == f"{SHOP}{PATHS[device]}{query}"
+    assert signed.one("opensocial_viewer_id") == owner("hanako")
+    with app.app_context():
+        (row, *_) = wirelog.page(1, wirelog.Kind.START)[0]
+    assert (row.method, row.base_string) == ("POST", signed.base_string)
+    assert f"opensocial_viewer_id={owner('hanako')}" in row.sent
+    assert "oauth_signature=[" in row.sent
+    assert f'data-hand="{device}"' in phone.get("/").text
+
+
+@pytest.mark.parametrize("device", OWN_DOMAIN)
 def test_a_changed_start_address_is_not_signed(phone: Phone, device: str) -> None:
     """Another viewer, another device's address or another key's name break the signature."""
     address = phone.opens("hanako", device)
@@ -255,6 +285,24 @@ def test_rotation(make: Make, tmp_path: Path, device: str) -> None:
     assert len(published) == 3
 
 
+def test_each_channel_publishes_its_own(make: Make, tmp_path: Path) -> None:
+    """The address of a channel has its keys, old and new, and none of another's."""
+    phone = Phone(make(keys=tmp_path / "own").test_client())
+    phone.press("/developer", "/developer/keys/pc")
+    names = {
+        "lifecycle": ["lc_sandbox"],
+        "smartphone": ["touch_sandbox"],
+        "pc": ["pc_sandbox", "pc_sandbox_2"],
+    }
+    for channel in names:
+        for name in [one for own in names.values() for one in own]:
+            answer = phone.get(f"/certificates/{channel}/{name}.pem")
+            assert answer.status_code == (200 if name in names[channel] else 404)
+            assert answer.status_code == 404 or answer.data == phone.get(f"/certificates/{name}.pem").data
+    assert phone.get("/certificates/photo/pc_sandbox.pem").status_code == 404
+    assert phone.get("/certificates/pc/pc_sandbox_x.pem").status_code == 404
+
+
 def test_rotation_outlives_the_process(make: Make, tmp_path: Path) -> None:
     """Another process signs under the new key too; an emptied store goes on to a name never used."""
     own = {"keys": tmp_path / "own"}
@@ -340,7 +388,7 @@ def test_the_developers_page_shows_keys_and_tables(phone: Phone) -> None:
     for device in OWN_DOMAIN:
         (channel,) = page.cssselect(f"[data-channel={device}]")
         assert channel.get("data-key") == KEYS[device]
-        assert channel.cssselect("a")[0].get("href") == f"/certificates/{KEYS[device]}.pem"
+        assert channel.cssselect("a")[0].get("href") == f"/certificates/{device}/{KEYS[device]}.pem"
         assert f"{SHOP}{PATHS[device]}" in page.text_content()
     for device in Device:
         (row,) = page.cssselect(f"tr[data-device={device.value}]")

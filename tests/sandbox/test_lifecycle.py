@@ -266,8 +266,8 @@ def test_the_developer_page_says_how(phone: Phone) -> None:
     text = phone.get("/developer?lang=en").text
     assert f"{SHOP}/mixi/lifecycle" in text
     assert f"/certificates/{NAME}.pem" in text
-    assert f"STOREFRONT_MIXI_CERTIFICATES={NAME}={NAME}.pem" in text
-    assert f"export STOREFRONT_MIXI_CERTIFICATE_URL={PLATFORM}/certificates/{{name}}.pem" in text
+    assert f"STOREFRONT_MIXI_CERTIFICATES=lifecycle:{NAME}={NAME}.pem" in text
+    assert f"export STOREFRONT_MIXI_CERTIFICATE_URL={PLATFORM}/certificates/{{channel}}/{{name}}.pem" in text
     assert "PRIVATE" not in text
 
 

@@ -1,4 +1,4 @@
-"""Opening the app on its own domain: its start address, signed in our own name in the query."""
+"""Opening the app on its own domain: its start address, signed in our own name, as a link or a form."""
 
 import secrets
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -15,33 +15,34 @@ from storefront.sandbox.wirelog import Exchange, Kind, record
 
 def address(sandbox: Sandbox, device: Device, owner_id: str) -> str:
     """Where the browser of this user goes to open the app on this device, signed now. Another each time."""
-    now, pair = clock.now(), key(sandbox, device)
-    ids = {
-        "opensocial_app_id": sandbox.settings.app_id,
-        "opensocial_owner_id": owner_id,
-        "opensocial_viewer_id": owner_id,
-    }
-    timestamp = int(now.timestamp())
+    registered, pair, timestamp = _now(sandbox, device)
     signed = signing.signed_address(
-        _with_query(sandbox.settings.start_address(device), urlencode(ids)),
+        _with_query(registered, urlencode(_ids(sandbox, owner_id))),
         pair.name,
         pair.private,
         timestamp=timestamp,
         nonce=secrets.token_hex(10),
     )
-    record(
-        Exchange(
-            at=now,
-            kind=Kind.START,
-            method="GET",
-            url=signed,
-            base_string=_base_string(signed, pair, timestamp),
-            milliseconds=0,
-            good=True,
-            verdict=N_("Given to the browser; what the app answers it is not seen here."),
-        )
-    )
+    _log("GET", signed, "", pair, timestamp)
     return signed
+
+
+def form(sandbox: Sandbox, device: Device, owner_id: str) -> tuple[str, dict[str, str]]:
+    """The same as a form: where the browser posts it to, and its signed fields.
+
+    So the platform's own sample app takes it, in a frame; that an app on its own domain is opened so is ours.
+    """
+    registered, pair, timestamp = _now(sandbox, device)
+    fields = signing.signed_form(
+        registered,
+        _ids(sandbox, owner_id),
+        pair.name,
+        pair.private,
+        timestamp=timestamp,
+        nonce=secrets.token_hex(10),
+    )
+    _log("POST", registered, urlencode(fields), pair, timestamp)
+    return registered, fields
 
 
 def key(sandbox: Sandbox, device: Device) -> KeyPair:
@@ -57,16 +58,40 @@ def rotate(sandbox: Sandbox, device: Device) -> None:
     sign_with(app_id, device, new.name, instead_of=old)
 
 
+def _now(sandbox: Sandbox, device: Device) -> tuple[str, KeyPair, int]:
+    """Where the app opens on this device, under which key, and when: now."""
+    return sandbox.settings.start_address(device), key(sandbox, device), int(clock.now().timestamp())
+
+
+def _ids(sandbox: Sandbox, owner_id: str) -> dict[str, str]:
+    return {
+        "opensocial_app_id": sandbox.settings.app_id,
+        "opensocial_owner_id": owner_id,
+        "opensocial_viewer_id": owner_id,
+    }
+
+
 def _with_query(address: str, more: str) -> str:
     parts = urlsplit(address)
     return urlunsplit(parts._replace(query=f"{parts.query}&{more}" if parts.query else more))
 
 
-def _base_string(signed: str, pair: KeyPair, timestamp: int) -> str:
-    """What was signed. Reading it back catches a slip of ours."""
-    parts = urlsplit(signed)
+def _log(method: str, url: str, sent: str, pair: KeyPair, timestamp: int) -> None:
+    parts = urlsplit(url)
     publisher = signing.Publisher({pair.name: pair.certificate})
-    where = urlunsplit(parts._replace(query=""))
-    return publisher.verify_address(
-        "GET", where, parts.query.encode("ascii"), now=timestamp, window=0
-    ).base_string
+    where, query = urlunsplit(parts._replace(query="")), parts.query.encode("ascii")
+    # Reading what was signed back gives the base string to show, and catches a slip of ours.
+    read = publisher.verify_address(method, where, query, sent.encode("ascii"), now=timestamp, window=0)
+    record(
+        Exchange(
+            at=clock.now(),
+            kind=Kind.START,
+            method=method,
+            url=url,
+            base_string=read.base_string,
+            sent=sent,
+            milliseconds=0,
+            good=True,
+            verdict=N_("Given to the browser; what the app answers it is not seen here."),
+        )
+    )

@@ -1,0 +1,38 @@
+"""Words that we sign and get back, perhaps on another host, whose clock is never quite the same."""
+
+from typing import Any
+
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+
+from storefront.clock import SKEW_SECONDS
+from storefront.config import settings
+
+
+class Signer(TimestampSigner):
+    """Believes a word that another host has dated a little later than it is here."""
+
+    def unsign(
+        self, signed_value: str | bytes, max_age: int | None = None, return_timestamp: Any = False
+    ) -> Any:
+        value, dated = super().unsign(signed_value, return_timestamp=True)
+        age = self.get_timestamp() - int(dated.timestamp())
+        if max_age is not None and not -SKEW_SECONDS <= age <= max_age:
+            raise SignatureExpired(f"{age} seconds old", payload=value, date_signed=dated)
+        return (value, dated) if return_timestamp else value
+
+
+class Cookies(SecureCookieSessionInterface):
+    """The framework's signed cookie, under our signer."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        serializer = super().get_signing_serializer(app)
+        if serializer:
+            serializer.signer = Signer
+        return serializer
+
+
+def serializer(salt: str) -> URLSafeTimedSerializer:
+    """Writes and reads words for one use, which its salt names; what reads says how old they may be."""
+    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt=salt, signer=Signer)

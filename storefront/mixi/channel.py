@@ -7,7 +7,8 @@ import requests
 from flask import Flask, Request, current_app
 
 from storefront.config import Settings
-from storefront.mixi.client import Patience, PointClient
+from storefront.gate import Gate
+from storefront.mixi.client import Crowded, Line, Patience, PointClient
 from storefront.mixi.keys import KeyRing
 from storefront.mixi.signing import Consumer, Publisher, Signed
 from storefront.shop.devices import Device
@@ -43,6 +44,7 @@ class Channel:
     pay_back_days: int
     consumer: Consumer
     keys: KeyRing
+    gate: Gate
     client: PointClient
 
     def is_test(self, owner_id: str) -> bool:
@@ -90,6 +92,8 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         paths = app.url_for("mixi.callback"), app.url_for("mixi.finish")
     callback_url, finish_url = (settings.public_url + path for path in paths)
     secret = settings.mixi_consumer_secret.get_secret_value()
+    gate = Gate(settings.mixi_calls_at_once, Crowded)
+    line = Line(http, gate)
     app.extensions[NAME] = Channel(
         app_id=settings.mixi_app_id,
         public_url=settings.public_url,
@@ -107,9 +111,10 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirms_per_visit=settings.mixi_confirms_per_visit,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, http),
+        keys=KeyRing(settings.mixi_certificates, settings.mixi_certificate_url, line),
+        gate=gate,
         client=PointClient(
-            http=http,
+            line=line,
             consumer_key=settings.mixi_consumer_key,
             consumer_secret=secret,
             point_url=settings.mixi_point_url,

@@ -16,11 +16,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from storefront.clock import Deadline, TooLate
+from storefront.gate import Gate
 from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest, Unreadable
 from storefront.mixi.signing import ApiClient
 
 CHUNK = 8 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
+PLAIN = {"Accept-Encoding": "identity"}
 
 
 class Refused(Exception):
@@ -35,6 +37,10 @@ class Unavailable(Exception):
     """The API said nothing that could be understood in time."""
 
 
+class Crowded(Unavailable):
+    """The API was not asked: as many of us wait for its answers already as may."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """Seconds to reach the API, between two bytes of its answer, and for everything together."""
@@ -45,10 +51,18 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The way to mixi: the connections, and the gate that every thread passes before it waits for mixi."""
+
+    http: requests.Session
+    gate: Gate
+
+
+@dataclass(frozen=True)
 class PointClient:
     """Speaks to the point API in the name of one application."""
 
-    http: requests.Session
+    line: Line
     consumer_key: str
     consumer_secret: str
     point_url: str
@@ -66,15 +80,17 @@ class PointClient:
         """
         query = {"xoauth_requestor_id": owner_id}
         deadline = Deadline.after(self.patience.total)
-        entry = self._ask("POST", self.point_url, query, request.write(), deadline)
+        with self.line.gate.place():
+            entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
         return entry
 
     def get(self, owner_id: str, code: str, deadline: Deadline) -> PointEntry:
-        """How the platform sees a payment. Raises Refused or Unavailable."""
+        """How the platform sees a payment. Raises Refused or Unavailable; for that no page waits its turn."""
         query = {"xoauth_requestor_id": owner_id, "point_code": code}
-        entry = self._ask("GET", self.confirm_url, query, None, deadline)
+        with self.line.gate.place(wait=0):
+            entry = self._ask("GET", self.confirm_url, query, None, deadline)
         if entry.code != code:
             raise Unavailable("the answer is about another payment")
         return entry
@@ -98,11 +114,11 @@ class PointClient:
 
     def _send(self, method: str, address: str, body: bytes | None, deadline: Deadline) -> PointEntry:
         deadline.check()
-        with self.http.request(
+        with self.line.http.request(
             method,
             address,
             data=body,
-            headers={"Accept-Encoding": "identity", **({"Content-Type": MEDIA_TYPE} if body else {})},
+            headers={**PLAIN, **({"Content-Type": MEDIA_TYPE} if body else {})},
             auth=self._signature(body),
             timeout=(min(self.patience.connect, deadline.left()), min(self.patience.read, deadline.left())),
             allow_redirects=False,
@@ -123,14 +139,15 @@ class PointClient:
         )
 
 
-def fetch(http: requests.Session, url: str, patience: Patience) -> bytes | None:
+def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
     """A short public document, or None if there is no such one. Raises Unavailable."""
     deadline = Deadline.after(patience.total)
     waits = (patience.connect, patience.read)
     try:
-        with http.get(
-            url, headers={"Accept-Encoding": "identity"}, timeout=waits, allow_redirects=False, stream=True
-        ) as response:
+        with (
+            line.gate.place(),
+            line.http.get(url, headers=PLAIN, timeout=waits, allow_redirects=False, stream=True) as response,
+        ):
             if response.status_code == 200:
                 return _read(response, deadline)
             if 400 <= response.status_code < 500:

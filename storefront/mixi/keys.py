@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-import requests
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from storefront.clock import monotonic
-from storefront.mixi.client import Patience, Unavailable, fetch
+from storefront.mixi.client import Line, Patience, Unavailable, fetch
 
 NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 KEEP_SECONDS = 3600.0
@@ -40,7 +39,7 @@ class KeyRing:
 
     pinned: Mapping[str, Certificate]
     address: str
-    http: requests.Session
+    line: Line
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _fetched: deque[float] = field(default_factory=lambda: deque(maxlen=FETCHES))
     _lock: Lock = field(default_factory=Lock)
@@ -80,7 +79,7 @@ class KeyRing:
     def _fetch(self, name: str, old: _Kept | None) -> tuple[Certificate | None, float]:
         """The certificate as it is published, and for how long to believe so."""
         try:
-            found = fetch(self.http, self.address.replace("{name}", name), PATIENCE)
+            found = fetch(self.line, self.address.replace("{name}", name), PATIENCE)
         except Unavailable as failure:
             log.warning("certificate not fetched", key=name, reason=str(failure))
             return old.certificate if old else None, MISS_SECONDS

@@ -32,7 +32,7 @@ from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, insert_once, transaction, words
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import Channel
-from storefront.mixi.client import Refused, Unavailable
+from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
@@ -210,7 +210,8 @@ def ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> str | None:
     except (Refused, Unavailable) as failure:
         metrics.count_call("confirm", type(failure).__name__.lower())
         log.warning("payment not confirmed", point_code=doubt.point_code, reason=str(failure))
-        _asked(doubt, asked_at)
+        if not isinstance(failure, Crowded):
+            _asked(doubt, asked_at)
         return None
     metrics.count_call("confirm", "answered")
     _judge(mixi, doubt, answer.status or "", asked_at)

@@ -20,7 +20,7 @@ from storefront.db import Model, db, fresh, transaction, upsert
 from storefront.mixi import payments
 from storefront.mixi.atom import PointEntry, PointRequest
 from storefront.mixi.channel import Channel
-from storefront.mixi.client import Refused, Unavailable
+from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.customers import Customer
 from storefront.shop.visit import Notice
@@ -144,17 +144,32 @@ def _lately(session: Session, customer_id: int, now: datetime) -> int:
 def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
     """The redirect of the request that came first, as soon as there is one."""
     patience = Deadline.after(PATIENCE)
-    while patience.left() > 0:
-        intent = fresh().get_one(Intent, tap.token)
-        if intent.failed_at:
-            raise NotStarted(intent.reference)
-        if intent.redirect and intent.point_code:
-            if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
-                raise Spent(fresh().get_one(Payment, intent.point_code))
-            return intent.redirect
-        fresh()  # waits without a snapshot of its own
-        clock.sleep(GLANCE)
+    redirect = _redirect(mixi, tap, now)
+    if redirect:
+        return redirect
+    try:
+        with mixi.gate.place():  # it waits for mixi, too, if by another's call
+            while patience.left() > 0:
+                clock.sleep(GLANCE)
+                redirect = _redirect(mixi, tap, now)
+                if redirect:
+                    return redirect
+    except Crowded:
+        metrics.count_call("create", "crowded")
     raise BeingPrepared
+
+
+def _redirect(mixi: Channel, tap: Tap, now: datetime) -> str | None:
+    """Where a tap leads that another request has begun, if that is known yet."""
+    intent = fresh().get_one(Intent, tap.token)
+    if intent.failed_at:
+        raise NotStarted(intent.reference)
+    if intent.redirect and intent.point_code:
+        if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
+            raise Spent(fresh().get_one(Payment, intent.point_code))
+        return intent.redirect
+    fresh()  # waits without a snapshot of its own
+    return None
 
 
 def _request(mixi: Channel, tap: Tap) -> PointRequest:

@@ -190,8 +190,9 @@ def test_a_double_tap_is_one_payment(container: Container, api: ScriptedApi, boo
     assert (len(api.requests), books.payments()) == (1, 1)
 
 
+@pytest.mark.changed(mixi_calls_at_once=8)
 def test_taps_at_the_same_moment(container: Container, api: ScriptedApi, books: Books) -> None:
-    """Eight taps while the API is slow: one call, one payment, one redirect for all."""
+    """Eight taps while the API is slow, where so many may wait for it: one call, one payment, one redirect for all."""
     form = only_form(container.get("/items/loaf").text)
     answer = api.entry("slow-one")
 

@@ -23,18 +23,26 @@ from storefront.mixi.signing import ApiClient
 CHUNK = 8 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
 PLAIN = {"Accept-Encoding": "identity"}
+# Too slow, too early, too much: these say no more than 503 does, that waiting helps.
+LATER = (408, 425, 429)
+# Keys, the clock, or a buyer who removed the app (401); approval (403); the way there (407, 451). Any other
+# 4xx says that our request is wrong. Sources: 2-legged OAuth, mobile API FAQ.
+OPERATORS = (401, 403, 407, 451)
 
 
 class Refused(Exception):
-    """The API said no; `status` is its HTTP status."""
+    """The API said no, and will again until somebody acts: `whose` turn it is, by its HTTP `status`."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the API answered {status}")
         self.status = status
+        self.whose = "operator" if status in OPERATORS else "developer"
 
 
 class Unavailable(Exception):
-    """The API said nothing that could be understood in time."""
+    """The API said nothing that could be understood in time, or asked us to wait."""
+
+    whose = "mixi"
 
 
 class Crowded(Unavailable):
@@ -124,7 +132,7 @@ class PointClient:
             allow_redirects=False,
             stream=True,
         ) as response:
-            if 400 <= response.status_code < 500:
+            if _is_refusal(response.status_code):
                 raise Refused(response.status_code)
             if not 200 <= response.status_code < 300:
                 raise Unavailable(f"the API answered {response.status_code}")
@@ -150,11 +158,15 @@ def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
         ):
             if response.status_code == 200:
                 return _read(response, deadline)
-            if 400 <= response.status_code < 500:
+            if _is_refusal(response.status_code):
                 return None
             raise Unavailable(f"the answer was {response.status_code}")
     except (requests.RequestException, HTTPError, OSError, TooLate) as failure:
         raise Unavailable(type(failure).__name__) from failure
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status not in LATER
 
 
 class _Connection(HTTPConnection):

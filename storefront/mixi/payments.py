@@ -209,7 +209,9 @@ def ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> str | None:
         answer = mixi.client.get(doubt.owner_id, doubt.point_code, patience)
     except (Refused, Unavailable) as failure:
         metrics.count_call("confirm", type(failure).__name__.lower())
-        log.warning("payment not confirmed", point_code=doubt.point_code, reason=str(failure))
+        log.warning(
+            "payment not confirmed", point_code=doubt.point_code, reason=str(failure), whose=failure.whose
+        )
         if not isinstance(failure, Crowded):
             _asked(doubt, asked_at)
         return None

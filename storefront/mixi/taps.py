@@ -30,6 +30,7 @@ ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer
 PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
 GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
+REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
 
 log = structlog.get_logger()
 
@@ -51,11 +52,11 @@ class Intent(Model):
 
 
 class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `reference` finds it in the log."""
+    """No payment was made, so nothing was or will be charged; `notice` says what the buyer is to know."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(reference)
-        self.reference = reference
+        self.notice = _notice(reference)
 
 
 class BeingPrepared(Exception):
@@ -117,7 +118,7 @@ def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
         .order_by(Intent.failed_at.desc())
         .limit(1)
     )
-    return [Notice(reference) for reference in db.session.scalars(failed)]
+    return [_notice(reference) for reference in db.session.scalars(failed)]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, now: datetime) -> bool:
@@ -183,12 +184,25 @@ def _request(mixi: Channel, tap: Tap) -> PointRequest:
     )
 
 
-def _fail(tap: Tap, reference: str, failure: Exception) -> NoReturn:
+def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     """Free the buyer to try again, and remember it for the next page."""
+    if isinstance(failure, Refused):
+        reference = REFUSED + reference
+    failed = {"failed_at": clock.now(), "reference": reference}
     with transaction() as session:
-        session.execute(update(Intent).filter_by(token=tap.token).values(failed_at=clock.now()))
-    log.warning("payment not started", reference=reference, item=tap.item_id, reason=str(failure))
+        session.execute(update(Intent).filter_by(token=tap.token).values(failed))
+    log.warning(
+        "payment not started",
+        reference=reference,
+        item=tap.item_id,
+        reason=str(failure),
+        whose=failure.whose,
+    )
     raise NotStarted(reference) from failure
+
+
+def _notice(reference: str) -> Notice:
+    return Notice(reference, is_final=reference.startswith(REFUSED))
 
 
 def _keep(mixi: Channel, tap: Tap, entry: PointEntry) -> bool:

@@ -199,6 +199,12 @@ class Settings(BaseSettings):
     mixi_total_seconds: float = Field(
         6.0, gt=0, description="After that no call begins or goes on; a last wait may add one read time-out."
     )
+    mixi_calls_at_once: int = Field(
+        2,
+        ge=1,
+        description="Threads of one process that may wait for mixi's answers; half as many more wait briefly "
+        "for their turn. At most half of a worker's threads, so that a callback always finds one.",
+    )
     mixi_interface_seconds: int = Field(
         60,
         ge=1,

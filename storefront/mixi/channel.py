@@ -8,8 +8,9 @@ import requests
 from flask import Flask, Request, current_app
 
 from storefront.config import CERTIFIED, PREFIX, KeyChannel, Settings, SettingsError
+from storefront.gate import Gate
 from storefront.mixi import callback_word
-from storefront.mixi.client import Patience, PointClient
+from storefront.mixi.client import Crowded, Line, Patience, PointClient
 from storefront.mixi.keys import KeyRing
 from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed, is_opaque
 from storefront.shop.devices import Device
@@ -48,6 +49,7 @@ class Channel:
     pay_back_days: int
     consumer: Consumer
     keys: Mapping[str, KeyRing]  # by what they were published for
+    gate: Gate
     client: PointClient
 
     def is_test(self, owner_id: str) -> bool:
@@ -112,6 +114,8 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
     callback_url, finish_url = (settings.public_url + path for path in paths)
     _check_length(f"{callback_url}/{callback_word.new()}", finish_url)
     secret = settings.mixi_consumer_secret.get_secret_value()
+    gate = Gate(settings.mixi_calls_at_once, Crowded)
+    line = Line(http, gate)
     app.extensions[NAME] = Channel(
         app_id=settings.mixi_app_id,
         public_url=settings.public_url,
@@ -130,9 +134,10 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirm_pause=settings.mixi_confirm_pause,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys={one: _key_ring(one, settings, http) for one in CERTIFIED},
+        keys={one: _key_ring(one, settings, line) for one in CERTIFIED},
+        gate=gate,
         client=PointClient(
-            http=http,
+            line=line,
             consumer_key=settings.mixi_consumer_key,
             consumer_secret=secret,
             point_url=settings.mixi_point_url,
@@ -156,9 +161,9 @@ def _check_length(*addresses: str) -> None:
         )
 
 
-def _key_ring(key_channel: KeyChannel, settings: Settings, http: requests.Session) -> KeyRing:
+def _key_ring(key_channel: KeyChannel, settings: Settings, line: Line) -> KeyRing:
     address = settings.mixi_certificate_url.replace("{channel}", key_channel)
-    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, http)
+    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, line)
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

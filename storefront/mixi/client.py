@@ -16,24 +16,37 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from storefront.clock import Deadline, TooLate
+from storefront.gate import Gate
 from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest, Unreadable
 from storefront.mixi.signing import ApiClient
 
 CHUNK = 8 * 1024
-LATER = (408, 425, 429)  # these say "not now", and nothing about what was asked
 DEFAULT_PORTS = {"http": 80, "https": 443}
+PLAIN = {"Accept-Encoding": "identity"}
+# Too slow, too early, too much: these say no more than 503 does, that waiting helps.
+LATER = (408, 425, 429)
+# Keys, the clock, or a buyer who removed the app (401); approval (403); the way there (407, 451). Any other
+# 4xx says that our request is wrong. Sources: 2-legged OAuth, mobile API FAQ.
+OPERATORS = (401, 403, 407, 451)
 
 
 class Refused(Exception):
-    """The API said no; `status` is its HTTP status."""
+    """The API said no, and will again until somebody acts: `whose` turn it is, by its HTTP `status`."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the API answered {status}")
         self.status = status
+        self.whose = "operator" if status in OPERATORS else "developer"
 
 
 class Unavailable(Exception):
-    """The API said nothing that could be understood in time."""
+    """The API said nothing that could be understood in time, or asked us to wait."""
+
+    whose = "mixi"
+
+
+class Crowded(Unavailable):
+    """The API was not asked: as many of us wait for its answers already as may."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,18 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Line:
+    """The way to mixi: the connections, and the gate that every thread passes before it waits for mixi."""
+
+    http: requests.Session
+    gate: Gate
+
+
+@dataclass(frozen=True)
 class PointClient:
     """Speaks to the point API in the name of one application."""
 
-    http: requests.Session
+    line: Line
     consumer_key: str
     consumer_secret: str
     point_url: str
@@ -66,13 +87,14 @@ class PointClient:
         Raises Refused or Unavailable; then nothing was charged, and nothing will be.
         """
         query = {"xoauth_requestor_id": owner_id}
-        entry = self._ask("POST", self.point_url, query, request.write(), deadline)
+        with self.line.gate.place():
+            entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
         return entry
 
     def get(self, owner_id: str, code: str, deadline: Deadline) -> PointEntry:
-        """How the platform sees a payment. Raises Refused or Unavailable."""
+        """How the platform sees a payment. Raises Refused or Unavailable; who asks is inside the gate."""
         query = {"xoauth_requestor_id": owner_id, "point_code": code}
         entry = self._ask("GET", self.confirm_url, query, None, deadline)
         if entry.code != code:
@@ -98,17 +120,17 @@ class PointClient:
 
     def _send(self, method: str, address: str, body: bytes | None, deadline: Deadline) -> PointEntry:
         deadline.check()
-        with self.http.request(
+        with self.line.http.request(
             method,
             address,
             data=body,
-            headers={"Accept-Encoding": "identity", **({"Content-Type": MEDIA_TYPE} if body else {})},
+            headers={**PLAIN, **({"Content-Type": MEDIA_TYPE} if body else {})},
             auth=self._signature(body),
             timeout=(min(self.patience.connect, deadline.left()), min(self.patience.read, deadline.left())),
             allow_redirects=False,
             stream=True,
         ) as response:
-            if 400 <= response.status_code < 500 and response.status_code not in LATER:
+            if _is_refusal(response.status_code):
                 raise Refused(response.status_code)
             if not 200 <= response.status_code < 300:
                 raise Unavailable(f"the API answered {response.status_code}")
@@ -123,14 +145,15 @@ class PointClient:
         )
 
 
-def fetch(http: requests.Session, url: str, patience: Patience) -> bytes | None:
+def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
     """A short public document, or None if there is no such one. Raises Unavailable."""
     deadline = Deadline.after(patience.total)
     waits = (patience.connect, patience.read)
     try:
-        with http.get(
-            url, headers={"Accept-Encoding": "identity"}, timeout=waits, allow_redirects=False, stream=True
-        ) as response:
+        with (
+            line.gate.place(),
+            line.http.get(url, headers=PLAIN, timeout=waits, allow_redirects=False, stream=True) as response,
+        ):
             if response.status_code == 200:
                 return _read(response, deadline)
             if response.status_code in (404, 410):
@@ -138,6 +161,10 @@ def fetch(http: requests.Session, url: str, patience: Patience) -> bytes | None:
             raise Unavailable(f"the answer was {response.status_code}")
     except (requests.RequestException, HTTPError, OSError, TooLate) as failure:
         raise Unavailable(type(failure).__name__) from failure
+
+
+def _is_refusal(status: int) -> bool:
+    return 400 <= status < 500 and status not in LATER
 
 
 class _Connection(HTTPConnection):

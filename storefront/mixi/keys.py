@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from math import ceil
 from threading import Lock
 
-import requests
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from storefront.clock import monotonic
-from storefront.mixi.client import Patience, Unavailable, fetch
+from storefront.mixi.client import Line, Patience, Unavailable, fetch
 
 NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 KEEP_SECONDS = 3600.0
@@ -53,7 +52,7 @@ class KeyRing:
 
     pinned: Mapping[str, Certificate]
     address: str
-    http: requests.Session
+    line: Line
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _fetched: deque[float] = field(default_factory=lambda: deque(maxlen=FETCHES))
     _asking: Lock = field(default_factory=Lock)
@@ -105,7 +104,7 @@ class KeyRing:
 
     def _fetch(self, name: str, old: _Kept | None = None) -> _Kept:
         try:
-            found = fetch(self.http, self.address.replace("{name}", name), PATIENCE)
+            found = fetch(self.line, self.address.replace("{name}", name), PATIENCE)
             certificate = None if found is None else _read(found)
         except Unavailable as failure:
             log.warning("certificate not fetched", key=name, reason=str(failure))

@@ -20,7 +20,7 @@ from storefront.db import db, fresh, this_moment, transaction
 from storefront.mixi import payments
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.channel import Channel
-from storefront.mixi.client import Refused, Unavailable
+from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import UNIT, Payment, Status
 from storefront.shop import inventory, ledger, turns
 from storefront.shop.ledger import Entry, Kind
@@ -70,9 +70,13 @@ def refresh(mixi: Channel, customer_id: int, now: datetime) -> None:
         if patience.left() <= 0:
             return
         try:
-            doubt = _claim(mixi, point_code, now)
-            if doubt:
-                _ask(mixi, doubt, patience)
+            with mixi.gate.place(wait=0):  # no page waits for its turn to ask
+                doubt = _claim(mixi, point_code, now)
+                if doubt:
+                    _ask(mixi, doubt, patience)
+        except Crowded:
+            metrics.count_call("confirm", "crowded")
+            return
         except (TooMany, Unavailable):
             return
 
@@ -172,7 +176,9 @@ def _ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> Answer:
         entry = mixi.client.get(doubt.owner_id, doubt.point_code, patience)
     except (Refused, Unavailable) as failure:
         metrics.count_call("confirm", type(failure).__name__.lower())
-        log.warning("payment not confirmed", point_code=doubt.point_code, reason=str(failure))
+        log.warning(
+            "payment not confirmed", point_code=doubt.point_code, reason=str(failure), whose=failure.whose
+        )
         if isinstance(failure, Unavailable):
             raise
         if failure.status == NOT_KNOWN:

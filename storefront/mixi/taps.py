@@ -20,7 +20,7 @@ from storefront.db import Model, db, fresh, transaction, upsert
 from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
 from storefront.mixi.channel import Channel
-from storefront.mixi.client import Refused, Unavailable
+from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import turns
 from storefront.shop.customers import Customer
@@ -32,6 +32,7 @@ PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, 
 GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
+REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
 
 log = structlog.get_logger()
 
@@ -53,11 +54,11 @@ class Intent(Model):
 
 
 class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `reference` finds it in the log."""
+    """No payment was made, so nothing was or will be charged; `notice` says what the buyer is to know."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(reference)
-        self.reference = reference
+        self.notice = _notice(reference)
 
 
 class BeingPrepared(Exception):
@@ -116,7 +117,7 @@ def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
         .order_by(Intent.failed_at.desc())
         .limit(1)
     )
-    return [Notice(reference) for reference in db.session.scalars(failed)]
+    return [_notice(reference) for reference in db.session.scalars(failed)]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:
@@ -138,17 +139,32 @@ def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) ->
 def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
     """The redirect of the request that came first, as soon as there is one."""
     patience = Deadline.after(PATIENCE)
-    while patience.left() > 0:
-        intent = fresh().get_one(Intent, tap.token)
-        if intent.failed_at:
-            raise NotStarted(intent.reference)
-        if intent.redirect and intent.point_code:
-            if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
-                raise Spent(fresh().get_one(Payment, intent.point_code))
-            return intent.redirect
-        fresh()  # waits without a snapshot of its own
-        clock.sleep(GLANCE)
+    redirect = _redirect(mixi, tap, now)
+    if redirect:
+        return redirect
+    try:
+        with mixi.gate.place():  # it waits for mixi, too, if by another's call
+            while patience.left() > 0:
+                clock.sleep(GLANCE)
+                redirect = _redirect(mixi, tap, now)
+                if redirect:
+                    return redirect
+    except Crowded:
+        metrics.count_call("create", "crowded")
     raise BeingPrepared
+
+
+def _redirect(mixi: Channel, tap: Tap, now: datetime) -> str | None:
+    """Where a tap leads that another request has begun, if that is known yet."""
+    intent = fresh().get_one(Intent, tap.token)
+    if intent.failed_at:
+        raise NotStarted(intent.reference)
+    if intent.redirect and intent.point_code:
+        if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
+            raise Spent(fresh().get_one(Payment, intent.point_code))
+        return intent.redirect
+    fresh()  # waits without a snapshot of its own
+    return None
 
 
 def _request(mixi: Channel, tap: Tap, word: str) -> PointRequest:
@@ -162,12 +178,25 @@ def _request(mixi: Channel, tap: Tap, word: str) -> PointRequest:
     )
 
 
-def _fail(tap: Tap, reference: str, failure: Exception) -> NoReturn:
+def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     """Free the buyer to try again, and remember it for the next page."""
+    if isinstance(failure, Refused):
+        reference = REFUSED + reference
+    failed = {"failed_at": clock.now(), "reference": reference}
     with transaction() as session:
-        session.execute(update(Intent).filter_by(token=tap.token).values(failed_at=clock.now()))
-    log.warning("payment not started", reference=reference, item=tap.item_id, reason=str(failure))
+        session.execute(update(Intent).filter_by(token=tap.token).values(failed))
+    log.warning(
+        "payment not started",
+        reference=reference,
+        item=tap.item_id,
+        reason=str(failure),
+        whose=failure.whose,
+    )
     raise NotStarted(reference) from failure
+
+
+def _notice(reference: str) -> Notice:
+    return Notice(reference, is_final=reference.startswith(REFUSED))
 
 
 def _keep(mixi: Channel, tap: Tap, entry: PointEntry, word: str) -> bool:

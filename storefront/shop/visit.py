@@ -100,9 +100,10 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened at the counter and that the buyer may not have seen."""
+    """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
 
     reference: str
+    is_final: bool
 
 
 # The newest so many purchases of a customer, newest first.

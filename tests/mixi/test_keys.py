@@ -21,9 +21,11 @@ from werkzeug.test import TestResponse
 
 from storefront import create_app
 from storefront.config import Settings
+from storefront.gate import Gate
 from storefront.mixi import client
 from storefront.mixi import keys as keyring
 from storefront.mixi.atom import MAX_BYTES
+from storefront.mixi.client import Crowded, Line
 from storefront.mixi.keys import FETCHES, KEEP_SECONDS, MINUTE, MISS_SECONDS, KeyRing, NotNow
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
@@ -85,7 +87,7 @@ def wire(publisher: Publisher) -> Wire:
 def ring(wire: Wire) -> KeyRing:
     http = client.session()
     http.mount(MIXI, wire)
-    return KeyRing({}, ADDRESS, http)
+    return KeyRing({}, ADDRESS, Line(http, Gate(2, Crowded)))
 
 
 @pytest.fixture
@@ -365,7 +367,7 @@ def test_what_the_operator_holds_comes_first(
     publisher: Publisher, ring: KeyRing, pairs: dict[str, KeyPair]
 ) -> None:
     """A certificate in the settings is never asked for, whatever mixi publishes by its name."""
-    pinned = KeyRing({"pc": pairs["pc_2"].certificate}, ADDRESS, ring.http)
+    pinned = KeyRing({"pc": pairs["pc_2"].certificate}, ADDRESS, ring.line)
     assert pinned.get("pc") == pairs["pc_2"].certificate
     assert publisher.asked == []
 
@@ -378,7 +380,7 @@ def test_whether_anybody_can_be_believed(
 ) -> None:
     """Without a certificate and without an address there is nobody to believe, and nobody to ask."""
     held = {"pc": pairs["pc"].certificate} if pinned else {}
-    ring = KeyRing(held, address, requests.Session())
+    ring = KeyRing(held, address, Line(requests.Session(), Gate(2, Crowded)))
     assert bool(ring) is able
     if not address:
         assert ring.get("pc_2") is None

@@ -9,6 +9,7 @@ import requests
 from flask import Flask
 from itsdangerous import TimestampSigner
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from storefront import clock
 from storefront.db import transaction
@@ -82,9 +83,8 @@ def test_created_counts_as_well(container: Container, api: ScriptedApi) -> None:
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        ("400 Bad Request", b"no"),
-        ("401 Unauthorized", b"no"),
-        ("403 Forbidden", b"no"),
+        ("408 Request Timeout", b"later"),
+        ("429 Too Many Requests", b"later"),
         ("500 Internal Server Error", b"oops"),
         ("503 Service Unavailable", b""),
         ("302 Found", b""),
@@ -94,7 +94,7 @@ def test_created_counts_as_well(container: Container, api: ScriptedApi) -> None:
         ("200 OK", b" " * 100_000),
     ],
 )
-def test_an_api_that_says_no_or_nonsense(
+def test_an_api_that_says_nothing_or_nonsense(
     container: Container, api: ScriptedApi, books: Books, status: str, body: bytes
 ) -> None:
     """Nothing was charged, says the page, with a reference and a way to try again that works."""
@@ -102,10 +102,46 @@ def test_an_api_that_says_no_or_nonsense(
     answer = container.buy()
     assert answer.status_code == 503
     assert "ポイントは使われていません" in words(answer.text)
+    assert "少し待ってから" in words(answer.text)
     assert "受付番号" in words(answer.text)
     assert books.payments() == 0
     api.status, api.body = "200 OK", None
     assert container.post(*only_form(answer.text)).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("status", "whose"),
+    [
+        ("400 Bad Request", "developer"),
+        ("401 Unauthorized", "operator"),
+        ("403 Forbidden", "operator"),
+        ("404 Not Found", "developer"),
+        ("405 Method Not Allowed", "developer"),
+        ("407 Proxy Authentication Required", "operator"),
+        ("422 Unprocessable Entity", "developer"),
+    ],
+)
+def test_an_api_that_says_no(
+    container: Container, api: ScriptedApi, books: Books, status: str, whose: str
+) -> None:
+    """Waiting will not help, say this page and the next one, and offer no new try; the log names who can."""
+    api.status = status
+    with capture_logs() as log:
+        answer = container.buy()
+    assert answer.status_code == 503
+    assert "ポイントは使われていません" in words(answer.text)
+    assert books.payments() == 0
+    for page in (answer, container.get("/"), container.get("/history")):
+        assert "時間をおいても購入できるようにはなりません" in words(page.text)
+        assert "少し待ってから" not in words(page.text)
+        assert "もう一度お選びいただけます" not in words(page.text)
+    assert "/mixi/payments" not in answer.text
+    (said,) = [line for line in log if line["event"] == "payment not started"]
+    assert said["whose"] == whose
+    assert said["reference"] in answer.text
+    api.status = "503 Service Unavailable"
+    container.buy()
+    assert "もう一度お選びいただけます" in words(container.get("/").text)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +227,9 @@ def test_a_double_tap_is_one_payment(container: Container, api: ScriptedApi, boo
     assert (len(api.requests), books.payments()) == (1, 1)
 
 
+@pytest.mark.changed(mixi_calls_at_once=8)
 def test_taps_at_the_same_moment(container: Container, api: ScriptedApi, books: Books) -> None:
-    """Eight taps while the API is slow: one call, one payment, one redirect for all."""
+    """Eight taps while the API is slow, and all may wait: one call, one payment, one redirect for all."""
     form = only_form(container.get("/items/loaf").text)
     answer = api.entry("slow-one")
 

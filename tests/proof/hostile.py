@@ -64,6 +64,7 @@ class Asked:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes
 
     @property
     def code(self) -> str:
@@ -173,7 +174,7 @@ def _start(work: Callable[..., None], *arguments: object) -> None:
 
 
 def _read(connection: socket.socket, number: int) -> Asked | None:
-    """The next request of a connection, its body left out."""
+    """The next request of a connection."""
     received = b""
     while b"\r\n\r\n" not in received:
         more = connection.recv(65536)
@@ -184,10 +185,13 @@ def _read(connection: socket.socket, number: int) -> Asked | None:
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    missing = int(headers.get("content-length", 0)) - len(body)
-    while missing > 0:
-        missing -= len(connection.recv(missing)) or missing
-    return Asked(number, method, target, headers)
+    length = int(headers.get("content-length", 0))
+    while len(body) < length:
+        more = connection.recv(length - len(body))
+        if not more:
+            return None
+        body += more
+    return Asked(number, method, target, headers, body)
 
 
 def _play(connection: socket.socket, steps: Iterator[Step]) -> bool:

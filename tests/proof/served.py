@@ -180,7 +180,13 @@ def shop(
 
 @contextmanager
 def gunicorn(
-    folder: Path, name: str, port: int, application: str, size: list[str], environment: Mapping[str, str]
+    folder: Path,
+    name: str,
+    port: int,
+    application: str,
+    size: list[str],
+    environment: Mapping[str, str],
+    root: Path = ROOT,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A server in a process group of its own until the end of the block; its words go to a file."""
     command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
@@ -189,7 +195,7 @@ def gunicorn(
         process = subprocess.Popen(
             [*command, *size, "--log-level", "warning", application],
             env=without_settings(environment),
-            cwd=ROOT,
+            cwd=root,
             stdout=log,
             stderr=log,
             start_new_session=True,

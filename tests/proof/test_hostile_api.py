@@ -17,8 +17,9 @@ from storefront import create_app
 from storefront.clock import Deadline
 from storefront.config import Settings
 from storefront.db import db, transaction
+from storefront.gate import Gate
 from storefront.mixi.atom import PointRequest
-from storefront.mixi.client import Patience, PointClient, Refused, Unavailable, session
+from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable, session
 from storefront.mixi.payments import Payment, Status
 from tests.databases import fill
 from tests.demo import wait_for
@@ -362,7 +363,7 @@ def test_the_same_over_tls(secure: tuple[HostileApi, PointClient], behaviour: Be
     api.behaviour = behaviour
     with pytest.raises((Refused, Unavailable)):
         asking.get(HANAKO, "code", Deadline.after(CONFIRM_SECONDS))
-    assert not kept(asking.http)
+    assert not kept(asking.line.http)
     assert_given_up(api, running)
 
 
@@ -381,4 +382,5 @@ def client(url: str, certificate: Path | None = None) -> PointClient:
     http = session()
     http.trust_env = False  # the environment's certificates would come before ours
     http.verify = str(certificate) if certificate else True
-    return PointClient(http, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), PATIENCE)
+    line = Line(http, Gate(2, Crowded))
+    return PointClient(line, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), PATIENCE)

@@ -1,5 +1,6 @@
 """Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -24,6 +25,8 @@ PACKAGE = Path(__file__).resolve().parent
 # Source: guiding to an external site; mixi.net is the container's.
 MIXI_DOMAINS = (".mixi.jp", ".mixi.co.jp", ".mixi.net")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# They stand in a header of every answer.
+HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -220,6 +223,9 @@ class Settings(BaseSettings):
     )
     external_merchant: str = Field("", description="The name under which the provider knows the shop.")
     external_secret: SecretStr | None = Field(None, description="What the shop and the provider sign with.")
+    external_provider_hosts: Names = Field(
+        (), description="Further hosts that it sends a buyer on to; commas between; host or host:port."
+    )
     external_on_smartphone: bool = Field(
         False, description="Whether the door stands open on smartphones. Ours: mixi's guide is silent."
     )
@@ -233,7 +239,7 @@ class Settings(BaseSettings):
     legal_devices: str = Field("", description="Supported devices.")
     legal_privacy: str = Field("", description="The privacy policy, or where it is.")
 
-    @field_validator("mixi_platform_hosts", "mixi_test_owners", mode="before")
+    @field_validator("mixi_platform_hosts", "mixi_test_owners", "external_provider_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _commas(value)
@@ -252,12 +258,20 @@ class Settings(BaseSettings):
             raise ValueError("must end with the app id and a slash, such as http://ma.mixi.net/12345/")
         return value
 
+    @field_validator("mixi_platform_hosts", "external_provider_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = tuple(host.lower() for host in value)
+        if not all(HOST.fullmatch(host) for host in hosts):
+            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
+        return hosts
+
     @field_validator("mixi_platform_hosts")
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any("/" in host or "@" in host for host in value):
+        if not value:
             raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
-        return tuple(host.lower() for host in value)
+        return value
 
     @field_validator("external_provider_url")
     @classmethod

@@ -14,9 +14,9 @@ DOORS: dict[str, set[str]] = {
     "clock": set(),
     "db": {"clock", "config"},
     "health": {"config", "db"},
-    "shop": {"clock", "config", "db"},
-    "mixi": {"clock", "config", "db", "metrics", "shop"},
-    "external": {"clock", "config", "db", "shop"},
+    "shop": {"clock", "config", "db", "security"},
+    "mixi": {"clock", "config", "db", "metrics", "security", "shop"},
+    "external": {"clock", "config", "db", "security", "shop"},
     "sandbox": {"external.signing", "mixi.signing"},
     "migrations": set(),
     "metrics": {"config"},
@@ -44,7 +44,7 @@ DOORS: dict[str, set[str]] = {
 ORDER: dict[str, list[str]] = {
     "shop": [
         "devices", "units", "catalog_file", "catalog", "customers", "inventory", "ledger", "ages", "limits",
-        "visit", "forms", "operators", "pages", "errors", "views", "__init__",
+        "cookies", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "atom", "carriers", "client", "keys", "channel", "payments", "lifecycle", "taps", "starts",

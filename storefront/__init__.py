@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from datetime import timedelta
 
 import requests
 import structlog
@@ -31,16 +30,9 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     app = Flask("storefront", template_folder=templates, static_folder=static)
     app.config.update(
         SETTINGS=settings,
-        SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings),
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
-        # The visits of browsers; a container passes no cookies on.
-        SESSION_COOKIE_NAME="visit",
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
-        SESSION_REFRESH_EACH_REQUEST=False,  # a file that everybody may keep carries nobody's cookie
-        PERMANENT_SESSION_LIFETIME=timedelta(seconds=settings.visit_seconds),
         COMPRESS_ALGORITHM=CODINGS,
         COMPRESS_ALGORITHM_STREAMING=CODINGS,
         COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],

@@ -1,5 +1,6 @@
 """Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # What mixi has certificates for, each of its own (source: validating signed requests).
 KeyChannel = Literal["pc", "smartphone", "lifecycle"]
 CERTIFIED: tuple[KeyChannel, ...] = get_args(KeyChannel)
+# They stand in a header of every answer.
+HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -273,6 +276,9 @@ class Settings(BaseSettings):
         description="Seconds for which a payment that was started outside is delivered; later ones are "
         "refunded. Ours.",
     )
+    external_provider_hosts: Names = Field(
+        (), description="Further hosts that it sends a buyer on to; commas between; host or host:port."
+    )
     external_on_smartphone: bool = Field(
         False, description="Whether the door stands open on smartphones. Ours: mixi's guide is silent."
     )
@@ -286,7 +292,7 @@ class Settings(BaseSettings):
     legal_devices: str = Field("", description="Supported devices.")
     legal_privacy: str = Field("", description="The privacy policy, or where it is.")
 
-    @field_validator("mixi_platform_hosts", "mixi_test_owners", mode="before")
+    @field_validator("mixi_platform_hosts", "mixi_test_owners", "external_provider_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _commas(value)
@@ -305,12 +311,20 @@ class Settings(BaseSettings):
             raise ValueError("must end with the app id and a slash, such as http://ma.mixi.net/12345/")
         return value
 
+    @field_validator("mixi_platform_hosts", "external_provider_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = tuple(host.lower() for host in value)
+        if not all(HOST.fullmatch(host) for host in hosts):
+            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
+        return hosts
+
     @field_validator("mixi_platform_hosts")
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any("/" in host or "@" in host for host in value):
+        if not value:
             raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
-        return tuple(host.lower() for host in value)
+        return value
 
     @field_validator("external_provider_url")
     @classmethod

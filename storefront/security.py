@@ -1,11 +1,15 @@
-"""What every answer tells the browser to forbid, and the one thing we mend in a request."""
+"""What every answer tells the browser to forbid, and the one thing we mend in a request.
+
+Pages have to do with nobody but us and whom a room names by `allow`.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 
 from storefront.config import Settings
 
@@ -13,17 +17,49 @@ NO_ROBOTS = "User-agent: *\nDisallow: /\n"
 BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
 
 
+@dataclass
+class Others:
+    """The sites that may frame our pages, that our forms may lead to, and whose images we show."""
+
+    frames: list[str] = field(default_factory=list)
+    forms: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+
+
+def allow(
+    app: Flask, *, frames: Iterable[str] = (), forms: Iterable[str] = (), images: Iterable[str] = ()
+) -> None:
+    """Let these sites do so. Browsers hold a form to it wherever it is redirected to, hop by hop."""
+    others: Others = app.extensions["others"]
+    others.frames.extend(frames)
+    others.forms.extend(forms)
+    others.images.extend(images)
+
+
+def site(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def sites(hosts: Iterable[str]) -> Sequence[str]:
+    """These hosts, each `host` or `host:port`, in both schemes."""
+    return [f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")]
+
+
+def never_framed() -> None:
+    """Whatever this request is answered, nobody puts a frame around it."""
+    g.never_framed = True
+
+
 def init_app(app: Flask, settings: Settings) -> None:
-    container, provider = (
-        _site(url) for url in (settings.mixi_container_url, settings.external_provider_url)
-    )
+    app.extensions["others"] = Others()
     app.add_url_rule("/robots.txt", view_func=lambda: (NO_ROBOTS, {"Content-Type": "text/plain"}))
     app.wsgi_app = _escaped(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
-    policy = _policy(settings.public_url, container, provider)
 
     @app.after_request
     def forbid(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy
+        response.headers["Content-Security-Policy"] = _policy(settings.public_url)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -47,20 +83,16 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
     return application
 
 
-def _site(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}" if url else ""
-
-
-def _policy(shop: str, container: str, provider: str) -> str:
-    """No script at all, no inline style; frames only around us, and only the container's."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"img-src {shop} {container}",
-            f"style-src {shop}",
-            f"form-action {shop} {container} {provider}".strip(),
-            f"frame-ancestors {container}",
-            "base-uri 'none'",
-        ]
-    )
+def _policy(shop: str) -> str:
+    """No script at all, no inline style; frames only around us, and only of whom a room has named."""
+    others: Others = current_app.extensions["others"]
+    frames = ["'none'"] if "never_framed" in g else others.frames
+    rules = {
+        "default-src": ["'none'"],
+        "img-src": [shop, *others.images],
+        "style-src": [shop],
+        "form-action": [shop, *others.forms],
+        "frame-ancestors": frames or ["'none'"],
+        "base-uri": ["'none'"],
+    }
+    return "; ".join(" ".join([name, *dict.fromkeys(sources)]) for name, sources in rules.items())

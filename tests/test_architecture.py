@@ -15,9 +15,9 @@ DOORS: dict[str, set[str]] = {
     "db": {"clock", "config"},
     "gate": set(),
     "health": {"config", "db"},
-    "shop": {"clock", "config", "db"},
-    "mixi": {"clock", "config", "db", "gate", "metrics", "shop"},
-    "external": {"clock", "config", "db", "shop"},
+    "shop": {"clock", "config", "db", "security"},
+    "mixi": {"clock", "config", "db", "gate", "metrics", "security", "shop"},
+    "external": {"clock", "config", "db", "security", "shop"},
     "sandbox": {"external.signing", "mixi.signing"},
     "migrations": set(),
     "metrics": {"config"},
@@ -45,7 +45,8 @@ DOORS: dict[str, set[str]] = {
 ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "catalog_file", "catalog", "customers", "turns", "inventory", "books",
-        "ledger", "ages", "limits", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
+        "ledger", "ages", "limits", "cookies", "visit", "forms", "operators", "pages", "errors", "views",
+        "__init__",
     ],
     "mixi": [
         "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",

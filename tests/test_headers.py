@@ -10,10 +10,13 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from storefront.sandbox.keys import KeyPair
+from storefront.shop import operators
 from tests.databases import on_sqlite
 from tests.street import (
     CALLBACK,
     HANAKO,
+    PLATFORM,
+    SHOP,
     Browser,
     Container,
     ScriptedApi,
@@ -213,3 +216,92 @@ def test_what_a_page_keeps_to_itself(browser: Browser, path: str) -> None:
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert "geolocation=()" in headers["Permissions-Policy"]
+
+
+def rule(page: TestResponse, name: str) -> list[str]:
+    """The sources that a page's policy names for this."""
+    rules = [one.split() for one in page.headers["Content-Security-Policy"].split("; ")]
+    (found,) = [sources for head, *sources in rules if head == name]
+    return found
+
+
+@pytest.mark.changed(
+    mixi_platform_hosts="point.platform.test, pay.test:8443",
+    external_provider_url="https://provider.test/pay",
+    external_merchant="lighthouse",
+    external_secret="a secret of both",
+    external_provider_hosts="3ds.provider.test",
+)
+def test_where_a_form_may_be_led(browser: Browser) -> None:
+    """Browsers hold a form to the policy at each redirect: every host of the platform and the provider."""
+    assert rule(browser.get("/items/loaf"), "form-action") == [
+        SHOP,
+        "https://provider.test",
+        "http://3ds.provider.test",
+        "https://3ds.provider.test",
+        PLATFORM,
+        "http://point.platform.test",
+        "https://point.platform.test",
+        "http://pay.test:8443",
+        "https://pay.test:8443",
+    ]
+
+
+@pytest.mark.changed(mixi_app_url="https://mixi.test/run_appli.pl?id=12345")
+def test_who_may_frame_us(browser: Browser, app: Flask) -> None:
+    """The container and the platform's own page around the app; nobody the operator's pages."""
+    for path in [*PAGES, "/external/items/loaf"]:
+        for page in (browser.get(path), app.test_client().get(path)):
+            assert rule(page, "frame-ancestors") == [PLATFORM, "https://mixi.test"]
+            assert "X-Frame-Options" not in page.headers
+    with app.test_request_context():
+        entry = operators.address().removeprefix(SHOP)
+    let_in = Browser(app)
+    for path in (entry, "/operator?token=x", "/mixi/rules", "/external/registration"):
+        assert rule(let_in.get(path), "frame-ancestors") == ["'none'"]
+    let_in.post("/operator", {"token": entry.partition("token=")[2]})
+    for path in ("/mixi/rules", "/external/registration", "/external/malfunctions/new"):
+        page = let_in.get(path)
+        assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
+
+
+@pytest.mark.parametrize(
+    ("origin", "name", "attributes"),
+    [
+        pytest.param(SHOP, "operator", {"HttpOnly", "Path=/", "SameSite=Strict"}, id="http"),
+        pytest.param(
+            "https://shop.test",
+            "__Host-operator",
+            {"HttpOnly", "Path=/", "SameSite=Strict", "Secure"},
+            id="https",
+            marks=pytest.mark.changed(public_url="https://shop.test"),
+        ),
+    ],
+)
+def test_the_operator_has_another_cookie(
+    app: Flask, api: ScriptedApi, pair: KeyPair, origin: str, name: str, attributes: set[str]
+) -> None:
+    """It never leaves our own pages, and is none of the visit's: each is left without the other."""
+    both = Browser(app, origin)
+    both.get(start_address(pair, origin=origin))
+    with app.test_request_context():
+        token = operators.address().partition("token=")[2]
+    first, *said = both.post("/operator", {"token": token}).headers["Set-Cookie"].split("; ")
+    assert first.partition("=")[0] == name
+    assert {one for one in said if one.partition("=")[0] not in ("Max-Age", "Expires")} == attributes
+    assert {both.get(path).status_code for path in ("/mixi/rules", "/inventory")} == {200}
+    both.press("/mixi/rules", "/operator/leave")
+    assert [both.get(path).status_code for path in ("/mixi/rules", "/inventory")] == [401, 200]
+
+
+@pytest.mark.parametrize(("one", "other"), [("visit", "operator"), ("operator", "visit")])
+def test_no_cookie_passes_for_the_other(app: Flask, browser: Browser, one: str, other: str) -> None:
+    """What was signed for the one opens nothing under the name of the other."""
+    with app.test_request_context():
+        browser.post("/operator", {"token": operators.address().partition("token=")[2]})
+    cookie = browser.client.get_cookie(one, "shop.test")
+    assert cookie
+    thief = Browser(app)
+    thief.client.set_cookie(other, cookie.value, domain="shop.test")
+    assert thief.get("/inventory").status_code == 401
+    assert thief.get("/mixi/rules").status_code == 401

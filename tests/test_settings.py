@@ -64,6 +64,8 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("MIXI_CONTAINER_URL", "http://ma.mixi.net/1"),
         ("MIXI_PLATFORM_HOSTS", " , "),
         ("MIXI_PLATFORM_HOSTS", "http://mixi.net"),
+        ("MIXI_PLATFORM_HOSTS", "mixi.net; script-src *"),
+        ("EXTERNAL_PROVIDER_HOSTS", "https://provider.test"),
         ("MIXI_CLOCK_SKEW", "31"),
         ("MIXI_TOTAL_SECONDS", "10"),
     ],

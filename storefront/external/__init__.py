@@ -7,6 +7,7 @@ warning page. The provider takes the money, then tells us; `payments.settle` giv
 from flask import Flask
 from flask_babel import lazy_gettext as _
 
+from storefront import security
 from storefront.config import Settings
 from storefront.external import channel, operator_pages, payments, views, wording
 from storefront.shop import catalog, operators, visit
@@ -27,3 +28,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     visit.add_side_door(app, visit.SideDoor(channel.NAME, views.leads_out, payments.purchases))
     operators.add_page(app, operators.Page("operator_pages.checklist", _("Registration")))
     operators.add_page(app, operators.Page("operator_pages.reports", _("Malfunctions")))
+    if settings.external_provider_url:
+        provider = security.site(settings.external_provider_url)
+        security.allow(app, forms=[provider, *security.sites(settings.external_provider_hosts)])

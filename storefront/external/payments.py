@@ -148,6 +148,12 @@ def find(customer_id: int, code: str) -> ExternalPayment | None:
     return db.session.scalar(select(ExternalPayment).filter_by(customer_id=customer_id, code=code))
 
 
+def returning(code: str) -> ExternalPayment | None:
+    """The payment that somebody comes back from, who need not be known any more; not for ever."""
+    recent = ExternalPayment.created_at > clock.now() - UNFINISHED_FOR
+    return db.session.scalar(select(ExternalPayment).where(ExternalPayment.code == code, recent))
+
+
 def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     """The newest of a customer's payments; those long left unfinished are out of the way."""
     recent = (ExternalPayment.status != Status.CREATE) | (

@@ -3,20 +3,30 @@
 import sys
 
 import structlog
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from itsdangerous import Signer
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
 from storefront import clock
+from storefront.config import settings
 from storefront.external import facts, payments, registration
 from storefront.external.channel import NAME, channel
-from storefront.external.payments import Contradiction, Malformed, Notice, Status, UnknownPayment
+from storefront.external.payments import (
+    Contradiction,
+    ExternalPayment,
+    Malformed,
+    Notice,
+    Status,
+    UnknownPayment,
+)
 from storefront.external.registration import Rule
 from storefront.external.signing import BadSeal
 from storefront.shop import catalog, forms, limits, visit
 from storefront.shop.catalog import Offer
-from storefront.shop.visit import Visit
+from storefront.shop.forms import StaleForm
+from storefront.shop.visit import Stranger, Visit
 
 ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
 PLAIN = {"Content-Type": "text/plain"}
@@ -49,15 +59,16 @@ def warning(item_id: str) -> ResponseReturnValue:
     offer = _offer(item_id)
     standing = limits.standing(offer, here.customer.id, ANY_SUM, clock.now())
     provider = registration.usable(facts.current(), channel().site, facts.day(clock.now()))
-    token = forms.seal(here.customer.id, _purpose(offer))
+    token = forms.seal(here.customer.id, _purpose(offer), here.key)
     page = {"offer": offer, "standing": standing, "provider": provider, "token": token}
     return render_template("external/warning.html", site=channel().site, **page)
 
 
 @blueprint.post("/payments")
 def checkout() -> ResponseReturnValue:
-    """The buyer has read the warning and goes on."""
-    here = visit.current()
+    """The buyer has read the warning and goes on, in a window of its own."""
+    here = visit.if_any() or _visit_of_form()
+    visit.speak(here.language)
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     code = forms.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
@@ -68,7 +79,7 @@ def checkout() -> ResponseReturnValue:
         "payment": payment.code,
         "item": payment.item_name,
         "yen": str(payment.yen),
-        "back": here.target("external.finish", code=payment.code),
+        "back": _way_back(payment.code, here.language),
         "lang": here.language,
     }
     return redirect(channel().way_out(fields, clock.now()), 303)
@@ -76,10 +87,12 @@ def checkout() -> ResponseReturnValue:
 
 @blueprint.get("/payments/<code>")
 def finish(code: str) -> str:
-    """The buyer returns: our state of the payment. Grants nothing."""
-    payment = payments.find(visit.current().customer.id, code)
+    """The buyer returns, to a window that may know of no visit: our state of the payment. Grants nothing."""
+    here = visit.if_any()
+    payment = payments.find(here.customer.id, code) if here else None
     if payment is None:
-        raise NotFound
+        payment = _signed_for(code)
+        visit.forget()  # this one payment is shown, and nothing else of anybody's
     return render_template("external/finish.html", payment=payment)
 
 
@@ -119,6 +132,34 @@ def _check_open(here: Visit) -> None:
     rule = forbidding(here) if channel() else None
     if rule or not channel():
         raise Closed(rule)
+
+
+def _visit_of_form() -> Visit:
+    """Whose form it is. A window opened from another site's frame does not get the frame's cookie."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Stranger  # no page of ours sent this
+    try:
+        return visit.resume(forms.carried(request.form.get("token", "")))
+    except StaleForm:
+        raise Stranger from None
+
+
+def _way_back(code: str, language: str) -> str:
+    """Where the provider sends the buyer: signed, so that it shows this payment to whoever comes by it."""
+    seal = _signer().get_signature(code).decode()
+    return settings().public_url + url_for("external.finish", code=code, seal=seal, lang=language)
+
+
+def _signed_for(code: str) -> ExternalPayment:
+    is_signed = _signer().verify_signature(code, request.args.get("seal", ""))
+    payment = payments.returning(code) if is_signed else None
+    if payment is None:
+        raise NotFound if visit.known() else Stranger
+    return payment
+
+
+def _signer() -> Signer:
+    return Signer(settings().secret_key.get_secret_value(), salt="storefront.external.finish")
 
 
 def _heard() -> Notice:

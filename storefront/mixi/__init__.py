@@ -10,6 +10,7 @@ import requests
 from flask import Flask, request
 from flask_babel import lazy_gettext as _
 
+from storefront import security
 from storefront.config import Settings
 from storefront.mixi import carriers, channel, charset, entrance, views
 from storefront.mixi.client import session
@@ -33,3 +34,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session | None) -> N
     app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")
     with app.app_context():
         visit.add_entrance(app, entrance.entrance())
+    container = security.site(settings.mixi_container_url)
+    shown = security.site(settings.mixi_app_url or settings.mixi_container_url)
+    leads_to = [container, *security.sites(settings.mixi_platform_hosts)]
+    security.allow(app, frames=[container, shown], forms=leads_to, images=[container])

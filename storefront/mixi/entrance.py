@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import structlog
-from flask import Request, request, session
+from flask import Request, request
 
 from storefront import clock
 from storefront.mixi import payments, questions, starts, taps
 from storefront.mixi.channel import MAXIMUM, NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
 from storefront.shop import customers, visit
+from storefront.shop.cookies import Cookie
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visit import Entrance, Notice, Stranger, Visit
 
 START = f"{NAME}.start"
-COOKIE = "start"  # the key of the visit, in the session
+COOKIE = Cookie("visit", framed=True)  # the key of the visit
 CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
 
 log = structlog.get_logger()
@@ -51,7 +52,9 @@ class PlainLinks:
 
 
 def entrance() -> Entrance:
-    return Entrance(NAME, "mixi", channel().app_url, recognise, payments.purchases, _notices, _refresh)
+    return Entrance(
+        NAME, "mixi", channel().app_url, recognise, resume, payments.purchases, _notices, _refresh
+    )
 
 
 def recognise() -> Visit | None:
@@ -67,30 +70,36 @@ def is_from_container(asked: Request) -> bool:
     return "Authorization" in asked.headers or not names.isdisjoint(CLAIMS)
 
 
+def resume(key: str) -> Visit | None:
+    """The visit of this key, unless it has ended."""
+    opened = starts.find(key, clock.now())
+    if opened is None:
+        return None
+    most = MAXIMUM[opened.device]
+    chosen = visit.asked_language()
+    return Visit(opened.customer, NAME, opened.device, most, PlainLinks(), chosen, "mixi.leave", key)
+
+
 def enter(key: str) -> bool:
     """Let the browser go on with the visit of this key; false if that has ended."""
     if starts.find(key, clock.now()) is None:
         return False
-    session.permanent = True
-    session[COOKIE] = key
+    COOKIE.write(key)
     return True
 
 
 def leave() -> None:
     """End the visit that this browser goes on with."""
-    starts.end(session.pop(COOKIE, ""), clock.now())
+    starts.end(COOKIE.read() or "", clock.now())
+    COOKIE.drop()
 
 
 def _going_on() -> Visit | None:
-    key = session.get(COOKIE)
-    opened = starts.find(key, clock.now()) if key else None
-    if opened is None:
-        return None
-    session.modified = True  # the cookie lasts from the last page, not from the first
-    most = MAXIMUM[opened.device]
-    return Visit(
-        opened.customer, NAME, opened.device, most, PlainLinks(), visit.asked_language(), "mixi.leave"
-    )
+    key = COOKIE.read()
+    found = resume(key) if key else None
+    if found:
+        COOKIE.write(key)  # it lasts from the last page, not from the first
+    return found
 
 
 def _from_container() -> Visit:

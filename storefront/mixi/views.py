@@ -1,7 +1,7 @@
 """What mixi and its buyers ask of this counter."""
 
 import structlog
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound, ServiceUnavailable
@@ -26,7 +26,8 @@ from storefront.shop.visit import Stranger
 blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
 log = structlog.get_logger()
 
-LEAVE = "leave"  # what the form that ends a visit is sealed for
+# What the forms that end a visit and let another in its place are sealed for.
+LEAVE, CHANGE = "leave", "change"
 PLAIN = {"Content-Type": "text/plain"}
 # Everything but OK is a refusal: mixi takes no points.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
@@ -60,10 +61,12 @@ def start(device: str) -> ResponseReturnValue:
     mixi, now = channel(), clock.now()
     try:
         key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
+        if question := _question(key):
+            return redirect(question, 303)
         entered = entrance.enter(key)
     except Replayed as replay:
         # Reloading what opened this browser's own visit leads back into it.
-        entered = session.get(entrance.COOKIE) == replay.key and entrance.enter(replay.key)
+        entered = entrance.COOKIE.read() == replay.key and entrance.enter(replay.key)
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later
@@ -73,6 +76,27 @@ def start(device: str) -> ResponseReturnValue:
     if not entered:
         raise Stranger(forged=True)
     return redirect(mixi.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
+
+
+@blueprint.get("/change")
+def ask_to_change() -> str:
+    """Somebody else's start address was opened in this browser: who is in decides whether they go."""
+    here, token = visit.current(), request.args.get("token", "")
+    forms.unseal(token, here.customer.id, CHANGE)
+    return render_template("mixi/change.html", newcomer=visit.resume(forms.carried(token)), token=token)
+
+
+@blueprint.post("/change")
+def change() -> ResponseReturnValue:
+    """Let the newcomer in, and end the visit before."""
+    here, token = visit.current(), request.form.get("token", "")
+    key = forms.carried(token)
+    if key != here.key:  # else the button was pressed twice
+        forms.unseal(token, here.customer.id, CHANGE)
+        entrance.leave()
+    if not entrance.enter(key):
+        raise Stranger
+    return redirect(channel().public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
 
 @blueprint.get("/rules")
@@ -150,6 +174,14 @@ def finish() -> str:
     if not visit.asked_language():
         visit.keep_language(payment.language)
     return _again("mixi/finish.html", payment.item_id, payment=payment)
+
+
+def _question(key: str) -> str | None:
+    """Where a browser that is in somebody else's visit is asked whether this one may take its place."""
+    here = visit.if_any()
+    if here is None or here.customer.id == visit.resume(key).customer.id:
+        return None
+    return here.target("mixi.ask_to_change", token=forms.seal(here.customer.id, CHANGE, key))
 
 
 def _settle(arrival: Deadline) -> Deadline:

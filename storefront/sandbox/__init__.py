@@ -43,7 +43,8 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
         SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
         # Cookies do not know ports: beside the shop on one host, the name must differ.
         SESSION_COOKIE_NAME="sandbox",
-        SESSION_COOKIE_SAMESITE="Lax",
+        # The app leads to the payment screen from a frame, so to a browser it is the app's request.
+        SESSION_COOKIE_SAMESITE="None" if settings.public_url.startswith("https:") else "Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         MAX_CONTENT_LENGTH=MIB,
     )

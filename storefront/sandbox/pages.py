@@ -32,6 +32,8 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")
+    # In a frame of our own page its bars are there already.
+    app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
@@ -63,10 +65,14 @@ def _crash(error: Exception) -> ResponseReturnValue:
 
 
 def _policy() -> str:
-    """Ours, with leave for the forms that open the app: browsers count where a form is redirected to."""
-    starts = (urlsplit(sandbox().settings.start_address(device)) for device in Device if device.on_own_domain)
-    leads_to = sorted({f"{start.scheme}://{start.netloc}" for start in starts})
-    return POLICY.replace(FORMS, " ".join([FORMS, *leads_to]))
+    """Ours, with leave for the app: to open from a form, redirected or not, and in a frame of ours."""
+    settings = sandbox().settings
+    opens_at = (settings.start_address(device) for device in Device if device.on_own_domain)
+    parts = map(urlsplit, (settings.shop_url, *opens_at))
+    sites = " ".join(sorted({f"{part.scheme}://{part.netloc}" for part in parts}))
+    # From the frame the app goes to our payment screen and back.
+    frames = f"frame-src 'self' {sites}; frame-ancestors 'self'"
+    return f"{POLICY.replace(FORMS, f'{FORMS} {sites}')}; {frames}"
 
 
 def _headers(response: Response) -> Response:

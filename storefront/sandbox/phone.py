@@ -12,6 +12,7 @@ from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi import lifecycle, payments, start
 
 RECENT = 8
+OWN_WINDOW = "own"  # what a form's `window` says that wants no page of ours around the app
 LAST_START = "start"  # in the browser's session: the start address it was given last
 
 blueprint = Blueprint("phone", __name__)
@@ -47,8 +48,26 @@ def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
     lifecycle.add(platform, persona.owner_id)
     if not device.on_own_domain:
         return redirect(url_for("container.page", app_id=platform.settings.app_id, guid="ON"), 303)
-    session[LAST_START] = start.address(platform, device, persona.owner_id)
-    return redirect(session[LAST_START], 303)
+    if device is Device.PC and request.form.get("window") != OWN_WINDOW:
+        return redirect(url_for(".app_on_pc"), 303)
+    return redirect(_start(device, persona.owner_id), 303)
+
+
+@blueprint.get("/apps/pc")
+def app_on_pc() -> ResponseReturnValue:
+    """The platform's own page on a PC, with the app in a frame; each time by a fresh start address."""
+    user = people.visitor()
+    if user is None or people.hand() is not Device.PC:
+        return redirect(url_for(".home", hint="choose"))
+    if not user.has_app:
+        return redirect(url_for(".home", hint="removed" if user.removed_at else "choose"))
+    return render_template(
+        "sandbox/app_on_pc.html",
+        app_name=sandbox().settings.app_name,
+        user=user,
+        start=_start(Device.PC, user.owner_id),
+        own_window=OWN_WINDOW,
+    )
 
 
 @blueprint.post("/removals")
@@ -72,3 +91,9 @@ def reset() -> ResponseReturnValue:
 def healthz() -> ResponseReturnValue:
     """This process answers."""
     return "ok", {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _start(device: Device, owner_id: str) -> str:
+    """A fresh start address, given to this browser."""
+    session[LAST_START] = address = start.address(sandbox(), device, owner_id)
+    return address

@@ -6,11 +6,11 @@ knows entrances and channels as values; it knows no counter.
 
 from flask import Flask
 
-from storefront.shop import errors, pages, views, words
+from storefront.shop import cookies, errors, pages, views
 
 
 def init_app(app: Flask) -> None:
-    app.session_interface = words.Cookies()
     app.register_blueprint(views.blueprint)
+    cookies.init_app(app)
     pages.init_app(app)
     errors.init_app(app)

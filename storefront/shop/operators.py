@@ -5,21 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Flask, current_app, session, url_for
+from flask import Flask, current_app, url_for
 from flask_babel import LazyString
 from itsdangerous import BadData
 from sqlalchemy import String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront import clock
+from storefront import clock, security
 from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction
 from storefront.shop import visit, words
+from storefront.shop.cookies import Cookie
 
 SALT = "storefront.operator"
 LINK_SECONDS = 600
 LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
-COOKIE = "operator"
+COOKIE = Cookie("operator")  # the visit, and the language it goes on in
 
 
 class NotOperator(Exception):
@@ -64,12 +65,12 @@ def enter(token: str, now: datetime) -> None:
     with transaction() as written:
         if not insert_once(written, Login, nonce=nonce, opened_at=now):
             raise NotOperator
-    session.permanent = True
-    session[COOKIE] = nonce
+    COOKIE.write((nonce, visit.asked_language()))
 
 
 def check(token: str) -> str:
     """The nonce of a good address, used or not; or NotOperator."""
+    security.never_framed()
     try:
         return str(words.serializer(SALT).loads(token, max_age=LINK_SECONDS))
     except BadData:
@@ -78,17 +79,20 @@ def check(token: str) -> str:
 
 def required() -> str:
     """The visit of the operator who is asking, as the holder of forms; or NotOperator."""
-    nonce = session.get(COOKIE)
-    login = db.session.get(Login, nonce) if nonce else None
+    security.never_framed()
+    nonce, spoken = COOKIE.read() or ("", None)
+    login = db.session.get(Login, nonce)
     if login is None or login.ended_at or login.opened_at < clock.now() - LONGEST:
         raise NotOperator
-    session.modified = True  # the cookie lasts from the last page, not from the first
-    visit.keep_browsers_language()
+    spoken = visit.asked_language() or spoken
+    visit.speak(spoken)
+    COOKIE.write((nonce, spoken))
     return login.nonce
 
 
 def leave(now: datetime) -> None:
     """End the visit everywhere, whoever still has its cookie."""
+    mine = update(Login).where(Login.nonce == required(), Login.ended_at.is_(None))
     with transaction() as written:
-        mine = update(Login).where(Login.nonce == session.pop(COOKIE, ""), Login.ended_at.is_(None))
         written.execute(mine.values(ended_at=now))
+    COOKIE.drop()

@@ -50,6 +50,7 @@ def _keep(response: Response) -> Response:
 def _common() -> dict[str, object]:
     return {
         "visit": visit.known(),
+        "who": visit.who,
         "language": str(get_locale()),
         "languages": LANGUAGES,
         "settings": settings(),

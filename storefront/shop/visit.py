@@ -11,7 +11,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Flask, current_app, g, request, session, url_for
+from flask import Flask, current_app, g, request, url_for
 from werkzeug.security import safe_join
 
 from storefront.config import settings
@@ -20,6 +20,7 @@ from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
+END_OF_ID = 4  # characters that tell who is in, to those who know themselves
 DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
@@ -50,7 +51,8 @@ class Visit:
     """A verified customer looking at a page.
 
     `most` is the most that one purchase may cost on their device, in the channel's unit. `leave` is
-    the endpoint that ends the visit; on a device that cannot end one there is none.
+    the endpoint that ends the visit, `key` what it can be gone on with; where every request says anew
+    who asks there is neither.
     """
 
     customer: Customer
@@ -60,6 +62,7 @@ class Visit:
     links: Links
     chosen: str | None
     leave: str | None = None
+    key: str = ""
 
     @property
     def language(self) -> str:
@@ -116,6 +119,8 @@ class Entrance:
 
     `refresh` holds the visitor's purchases against the platform's.
 
+    `resume` finds the visit of a key, for a window that could bring no more than that.
+
     `platform` is the name that visitors know it by.
     """
 
@@ -123,6 +128,7 @@ class Entrance:
     platform: str
     address: str
     recognise: Callable[[], Visit | None]
+    resume: Callable[[str], Visit | None]
     purchases: Purchases
     notices: Callable[[Customer], Sequence[Notice]]
     refresh: Callable[[Customer], None]
@@ -163,6 +169,31 @@ def current() -> Visit:
         raise Stranger
     visit: Visit = g.visit
     return visit
+
+
+def if_any() -> Visit | None:
+    """The visit this request belongs to; nobody for who claims nothing, Stranger for a false claim."""
+    try:
+        return current()
+    except Stranger as stranger:
+        if stranger.forged:
+            raise
+        return None
+
+
+def resume(key: str) -> Visit:
+    """The visit of this key, or Stranger. The request does not belong to it: the key alone opens no page."""
+    found = (entrance.resume(key) for entrance in entrances())
+    visit = next((visit for visit in found if visit), None)
+    if visit is None:
+        raise Stranger
+    return visit
+
+
+def who(customer: Customer) -> str:
+    """How pages call somebody: the platform, and the end of the id there."""
+    entrance: Entrance = current_app.extensions["entrances"][customer.channel]
+    return f"{entrance.platform} …{customer.external_id[-END_OF_ID:]}"
 
 
 def known() -> Visit | None:
@@ -210,19 +241,17 @@ def asked_language() -> str | None:
     return asked if asked in LANGUAGES else None
 
 
-def keep_browsers_language() -> None:
-    """Let a browser whose pages carry no visit stay with the language it has just asked for."""
-    asked = asked_language()
-    if asked:
-        session["language"] = asked
+def speak(chosen: str | None) -> None:
+    """Let this answer be in a language that neither a visit nor its address names."""
+    g.spoken = chosen
 
 
 def language() -> str:
-    """The language of this answer: the visit's; else what the browser chose, or says by itself."""
+    """The language of this answer: the visit's; else what was chosen, or what the browser says by itself."""
     visit = known()
     if visit:
         return visit.language
-    chosen = asked_language() or session.get("language")
+    chosen = asked_language() or g.get("spoken")
     return chosen or request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
 from storefront.clock import SKEW_SECONDS
@@ -21,16 +19,6 @@ class Signer(TimestampSigner):
         if max_age is not None and not -SKEW_SECONDS <= age <= max_age:
             raise SignatureExpired(f"{age} seconds old", payload=value, date_signed=dated)
         return (value, dated) if return_timestamp else value
-
-
-class Cookies(SecureCookieSessionInterface):
-    """The framework's signed cookie, under our signer."""
-
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        serializer = super().get_signing_serializer(app)
-        if serializer:
-            serializer.signer = Signer
-        return serializer
 
 
 def serializer(salt: str) -> URLSafeTimedSerializer:

@@ -209,13 +209,13 @@ def leave(operator: Operator) -> TestResponse:
 
 def test_logging_out_ends_it_everywhere(app: Flask, operator: Operator) -> None:
     """After logging out no page opens, not even to a copy of the cookie."""
-    cookie = operator.client.get_cookie("visit")
+    cookie = operator.client.get_cookie("operator")
     assert cookie
     thief = app.test_client()
-    thief.set_cookie("visit", cookie.value)
+    thief.set_cookie("operator", cookie.value)
     assert thief.get(REGISTRATION).status_code == 200
     assert "You are logged out." in words(leave(operator).text)
-    operator.client.set_cookie("visit", cookie.value)
+    operator.client.set_cookie("operator", cookie.value)
     for client in (thief, operator.client):
         assert {client.open(path, method=method).status_code for method, path in PAGES} == {401}
 

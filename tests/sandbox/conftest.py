@@ -13,6 +13,7 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from lxml import html
 from pydantic import SecretStr
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
@@ -111,10 +112,16 @@ class Phone:
         return self
 
     def opens(self, key: str, device: str) -> str:
-        """Open the app as this persona; returns where the browser is sent."""
+        """Open the app as this persona; returns where the browser is sent, or the frame that it is shown."""
         answer = self.press("/", f"/phone/{device}", persona=key)
         assert answer.status_code == 303, answer.text
-        return answer.headers["Location"]
+        location = answer.headers["Location"]
+        return self.framed(location) if location == "/apps/pc" else location
+
+    def framed(self, page: str = "/apps/pc") -> str:
+        """What stands in the frame of the platform's page."""
+        (frame,) = html.fromstring(self.get(page).text).cssselect("iframe")
+        return str(frame.get("src"))
 
     def page(self, url: str, **kwargs: Any) -> TestResponse:
         """Open a page of the app through the container."""

@@ -266,6 +266,80 @@ def test_the_container_is_for_mobile_phones(phone: Phone, sap: Sap, device: str)
     assert "are for mobile phones" in phone.get("/?hint=container&lang=en").text
 
 
+# In a frame
+
+
+def test_a_pc_shows_the_app_in_a_frame(phone: Phone) -> None:
+    """The platform's page says which app and whose, and frames a start address, another each time."""
+    answer = phone.press("/", "/phone/pc", persona="hanako")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/apps/pc")
+    addresses = [phone.framed(), phone.framed()]
+    nonces = {believed(phone, address).oauth["oauth_nonce"] for address in addresses}
+    assert len(nonces) == 2
+    assert all(address.startswith(f"{SHOP}/mixi/start/pc?") for address in addresses)
+    page = html.fromstring(phone.get("/apps/pc?lang=en").text)
+    assert "Hanako" in page.cssselect("main .appbar")[0].text_content()
+
+
+def test_or_in_its_own_window(phone: Phone) -> None:
+    """By choice the app opens at its start address straight away, in a window that cannot reach back."""
+    phone.belongs_to("hanako", "pc")
+    (form,) = html.fromstring(phone.get("/apps/pc").text).cssselect("main form")
+    assert (form.get("action"), form.get("target"), form.get("rel")) == ("/phone/pc", "_blank", "noopener")
+    answer = phone.press("/apps/pc", "/phone/pc", persona="hanako", window="own")
+    assert answer.status_code == 303
+    assert believed(phone, answer.headers["Location"]).one("opensocial_viewer_id") == owner("hanako")
+
+
+def test_a_smartphone_has_no_page_around(phone: Phone) -> None:
+    """There the app opens straight at its start address."""
+    answer = phone.press("/", "/phone/smartphone", persona="hanako")
+    assert answer.headers["Location"].startswith(f"{SHOP}/mixi/start/smartphone?")
+
+
+@pytest.mark.parametrize("device", [None, "mobile", "smartphone"])
+def test_the_page_is_a_pcs(phone: Phone, device: str | None) -> None:
+    """Without a PC in the hand there is nobody to show it to."""
+    if device:
+        phone.belongs_to("hanako", device)
+    answer = phone.get("/apps/pc")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/?hint=choose")
+
+
+def test_who_removed_the_app_is_led_home(phone: Phone) -> None:
+    """No start address is signed for who has not the app."""
+    phone.belongs_to("hanako", "pc").press("/", "/removals", persona="hanako")
+    assert phone.get("/apps/pc").headers["Location"] == "/?hint=removed"
+
+
+def test_whom_our_pages_frame(make: Make) -> None:
+    """The app and our own payment screen, which nobody frames but us."""
+    phone = Phone(make(start_url_pc="https://pc.shop.test/hello").test_client())
+    for page in ("/", "/apps/pc", "/developer", "/point/x"):
+        policy = phone.get(page).headers["Content-Security-Policy"]
+        assert "; frame-src 'self' http://shop.test https://pc.shop.test;" in policy
+        assert policy.endswith("; frame-ancestors 'self'")
+
+
+@pytest.mark.parametrize(("into", "bars"), [("iframe", 0), ("document", 1), (None, 1)])
+def test_bars_are_there_once(app: Flask, sap: Sap, shop: Shop, into: str | None, bars: int) -> None:
+    """In the frame the payment screen leaves out the bars that are around it; its links lead out."""
+    phone, purchase = begins(app, sap, shop, "hanako", "pc")
+    headers = {"Sec-Fetch-Dest": into} if into else {}
+    page = html.fromstring(phone.get(path(purchase), headers=headers).text)
+    assert len(page.cssselect("aside.strip")) == len(page.cssselect("header.top")) == bars
+    for link in page.cssselect("header.top nav a, .leave a"):
+        assert link.get("target") == "_top"
+
+
+@pytest.mark.parametrize(("url", "same_site"), [(PLATFORM, "Lax"), ("https://platform.test", "None")])
+def test_the_cookie_reaches_the_frame(make: Make, url: str, same_site: str) -> None:
+    """The app leads the frame to the payment screen; over TLS the cookie comes along from another site."""
+    cookie = make(public_url=url).test_client().get("/?lang=en&moved", base_url=url).headers["Set-Cookie"]
+    assert f"SameSite={same_site}" in cookie
+    assert ("Secure" in cookie) == (same_site == "None")
+
+
 # Keys
 
 

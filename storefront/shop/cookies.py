@@ -1,0 +1,82 @@
+"""Cookies: what a browser goes on with, signed by us, good for a while after its last page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g, request
+from itsdangerous import BadData
+
+from storefront.config import settings
+from storefront.shop import words
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """One of our cookies. `framed` says that it comes along inside another site's page, too.
+
+    Over TLS its name lets nobody but this very host set it; a frame's is kept apart for the page around it.
+    """
+
+    name: str
+    framed: bool = False
+
+    def read(self) -> Any:
+        """What this browser was given last; None if that is too old, not ours, or not the only one."""
+        _written()  # whatever is answered depends on it
+        sent = request.cookies.getlist(self._full_name())
+        if len(sent) != 1:
+            return None
+        try:
+            return words.serializer(self._salt).loads(sent[0], max_age=settings().visit_seconds)
+        except BadData:
+            return None
+
+    def write(self, value: Any) -> None:
+        """Give it to this browser with the answer; renewed so, it lasts from the last page."""
+        _written()[self] = value
+
+    def drop(self) -> None:
+        """Take it from this browser."""
+        _written()[self] = None
+
+    def send(self, response: Response, value: Any) -> None:
+        framed = self.framed and _over_tls()
+        response.set_cookie(
+            self._full_name(),
+            "" if value is None else words.serializer(self._salt).dumps(value),
+            max_age=0 if value is None else settings().visit_seconds,
+            httponly=True,
+            secure=_over_tls(),
+            # On plain http no browser takes a cookie for foreign frames; those of its own site get this one.
+            samesite="None" if framed else "Lax" if self.framed else "Strict",
+            partitioned=framed,
+        )
+
+    def _full_name(self) -> str:
+        return f"__Host-{self.name}" if _over_tls() else self.name
+
+    @property
+    def _salt(self) -> str:
+        return f"storefront.cookie.{self.name}"
+
+
+def init_app(app: Flask) -> None:
+    @app.after_request
+    def send(response: Response) -> Response:
+        if "cookies" in g:
+            response.vary.add("Cookie")
+            for cookie, value in _written().items():
+                cookie.send(response, value)
+        return response
+
+
+def _written() -> dict[Cookie, Any]:
+    """What goes out with this answer; once it is there at all, a cookie was looked at or changed."""
+    if "cookies" not in g:
+        g.cookies = {}
+    written: dict[Cookie, Any] = g.cookies
+    return written
+
+
+def _over_tls() -> bool:
+    return settings().public_url.startswith("https:")

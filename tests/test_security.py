@@ -92,7 +92,7 @@ def test_a_customer_who_taps_too_fast(app: Flask, container: Container, books: B
         assert container.buy("loaf").status_code == 302
     answer = container.buy("loaf")
     assert answer.status_code == 429
-    assert "ポイントは使われていません" in words(answer.text)
+    assert "お支払いは発生していません" in words(answer.text)
     assert books.payments() == limit
     assert container.buy("loaf", TARO).status_code == 302
     with app.app_context(), transaction() as session:

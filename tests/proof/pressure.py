@@ -189,6 +189,7 @@ def street(
             "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
             "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
             "STOREFRONT_DATABASE_URL": f"sqlite:///{folder}/shop.db",
+            "STOREFRONT_METRICS_FOLDER": f"{folder}/metrics",
             "STOREFRONT_MIXI_APP_ID": APP_ID,
             "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
             "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,

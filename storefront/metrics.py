@@ -85,7 +85,7 @@ def count_callback(status: int, seconds: float) -> None:
 
 
 def count_call(call: str, result: str) -> None:
-    """One call of a platform's API, and whether it was answered, refused or unavailable."""
+    """One call of a platform's API: answered, refused, unavailable; crowded, if it was not even made."""
     counting = _counting()
     if counting:
         counting.calls.labels(call, result).inc()

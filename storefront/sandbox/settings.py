@@ -119,6 +119,14 @@ class SandboxSettings(BaseSettings):
             Device.PC: self.start_url_pc or f"{self.shop_url}/mixi/start/pc",
         }[device]
 
+    @property
+    def server_addresses(self) -> list[str]:
+        """Where the app listens to us and not to phones, as far as settings say it."""
+        starts = [self.start_address(device) for device in Device if device.on_own_domain]
+        # An app may open everywhere at one address; on a phone that is a page like any other.
+        page = self.start_address(Device.MOBILE).rstrip("/")
+        return [self.lifecycle_address, *(start for start in starts if start.rstrip("/") != page)]
+
     def most(self, device: Device) -> int:
         """The most points one purchase may cost on this device."""
         return self.max_point_pc if device is Device.PC else self.max_point

@@ -53,7 +53,9 @@ class StoreFile:
             session.commit()
 
     def init_app(self, app: Flask) -> None:
-        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"connect_args": {"timeout": LOCK_SECONDS}}
+        # An error tells nothing of what was to be written: secrets of the app are among it.
+        options = {"connect_args": {"timeout": LOCK_SECONDS}, "hide_parameters": True}
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
         self.db.init_app(app)
         with app.app_context():
             event.listen(self.db.engine, "connect", self._on_connect)

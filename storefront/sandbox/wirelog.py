@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront.sandbox import doors
+from storefront.sandbox.doors import HIDDEN, SECRET_LENGTH
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
@@ -20,8 +22,9 @@ EXCERPT = 500
 # As phones have it, with the signs that JIS left to the makers; all else is read as UTF-8.
 SHIFT_JIS = ("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932")
 
-HIDDEN = "[…]"
 _SECRETS = (
+    # Whatever ends a callback address, also of a request that we refuse.
+    re.compile(rf"(\bcallback_url\s*=\s*[\"'][^\"'<>]*/)[^\"'<>/]{{{SECRET_LENGTH},}}"),
     # A signature in a header, a query or a base string.
     re.compile(r"(oauth_signature(?:=|%3D|%253D)\"?)[^\s\"&,<>]+", re.IGNORECASE),
     # A token in a query or a form: token=…, csrf_token=…, session=…
@@ -60,6 +63,8 @@ class Exchange(Base):
     milliseconds: Mapped[int]
     good: Mapped[bool]
     verdict: Mapped[str]
+    # A phone asked for what is for the platform's servers alone.
+    attack: Mapped[bool] = mapped_column(default=False)
 
     @property
     def incoming(self) -> bool:
@@ -74,10 +79,8 @@ class Exchange(Base):
 
 def record(exchange: Exchange) -> None:
     """Write one exchange down, redacted, and forget the oldest."""
-    exchange.url = redact(exchange.url)
-    exchange.base_string = redact(exchange.base_string)
-    exchange.sent = redact(exchange.sent or "")
-    exchange.answer = redact(exchange.answer or "")
+    texts = (exchange.url, exchange.base_string, exchange.sent or "", exchange.answer or "")
+    exchange.url, exchange.base_string, exchange.sent, exchange.answer = map(redact, doors.hide(*texts))
     with transaction() as session:
         session.add(exchange)
         session.flush()
@@ -90,8 +93,9 @@ def excerpt(content_type: str, body: bytes) -> str:
         return ""
     charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
     codec = "cp932" if charset and charset[1].lower() in SHIFT_JIS else "utf-8"
-    # Redact before cutting: half a field would no longer be recognised.
-    return redact(body.decode(codec, "replace").replace("\0", ""))[:EXCERPT].strip()
+    # Redact before cutting: half a field would no longer be recognised, nor would half a word later.
+    text = redact(body.decode(codec, "replace").replace("\0", ""))
+    return (text if len(text) <= EXCERPT else re.sub(r"[\w.~%-]+$", "", text[:EXCERPT])).strip()
 
 
 def redact(text: str) -> str:

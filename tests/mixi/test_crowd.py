@@ -19,6 +19,7 @@ from tests.demo import wait_for
 from tests.street import HANAKO, PLATFORM, TARO, Books, Container, ScriptedApi, only_form, words
 
 PLACES = 2  # as the settings have it
+LASTS = 20.0  # seconds until nobody is held any longer: a test that fails shall not hang
 
 
 class Held:
@@ -31,7 +32,7 @@ class Held:
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         self.asked.append(environ["REQUEST_METHOD"])
-        self.let_go.wait()
+        self.let_go.wait(LASTS)
         return self.api(environ, start_response)
 
 

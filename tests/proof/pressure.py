@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -168,10 +169,12 @@ class Outcome:
 
     def __str__(self) -> str:
         slowest = max(call.seconds for call in self.callbacks)
+        refused = Counter(call.text.strip()[:60] for call in self.callbacks if not call.is_ok)
         asked = sorted(call.seconds for call in self.others)
         return (
             f"{self.in_time:3} of {len(self.callbacks)} callbacks OK in time, slowest {slowest:5.1f} s;"
             f" {len(asked)} others, half within {asked[len(asked) // 2]:.1f} s, slowest {asked[-1]:.1f} s"
+            + "".join(f"; {count} said {text}" for text, count in refused.items())
         )
 
 
@@ -186,6 +189,7 @@ def street(
             "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
             "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
             "STOREFRONT_DATABASE_URL": f"sqlite:///{folder}/shop.db",
+            "STOREFRONT_METRICS_FOLDER": f"{folder}/metrics",
             "STOREFRONT_MIXI_APP_ID": APP_ID,
             "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
             "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,

@@ -16,7 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from storefront.mixi import signing
-from storefront.sandbox.context import Sandbox
+from storefront.sandbox import doors
+from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
 
@@ -107,8 +108,14 @@ class Call:
                 milliseconds=round(self.took * 1000),
                 good=good,
                 verdict=verdict,
+                attack=self._by_phone and doors.leads_to(self.url, sandbox().settings.server_addresses),
             )
         )
+
+    @property
+    def _by_phone(self) -> bool:
+        """Whether a phone has named the address."""
+        return self.kind in (Kind.PAGE, Kind.IMAGE)
 
     def _sign(self, sandbox: Sandbox) -> None:
         timestamp = int(self.at.timestamp())

@@ -15,6 +15,7 @@ from enum import IntEnum, StrEnum
 from sqlalchemy import ForeignKey, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from storefront.sandbox import doors
 from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi.atom import PointRequest
 from storefront.sandbox.people import User
@@ -112,6 +113,7 @@ def create(user: User, request: PointRequest, is_test: bool, now: datetime, pati
     )
     with transaction() as session:
         session.add(payment)
+        doors.keep(session, payment.callback_url)
     return payment
 
 

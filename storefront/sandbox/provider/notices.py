@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from storefront.external.signing import SIGNATURE, sealed
 from storefront.sandbox import clock
+from storefront.sandbox.doors import HIDDEN
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.line import CHUNK, Answer, within
 from storefront.sandbox.provider import payments
@@ -26,7 +27,7 @@ from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
 from storefront.sandbox.provider.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import HIDDEN, excerpt
+from storefront.sandbox.wirelog import excerpt
 
 # A buyer who reloads does not make us knock more often than this.
 REST = timedelta(seconds=5)

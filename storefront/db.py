@@ -1,28 +1,36 @@
 """The database: one metadata, UTC moments on both engines, and the one place that commits."""
 
+import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import ceil
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Enum, MetaData, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
-from storefront.clock import Deadline, TooLate, monotonic
+from storefront.clock import Deadline, TooLate, monotonic, sleep
 from storefront.config import PACKAGE, Settings
+from storefront.places import Places
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
 RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
 WAITS = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={LOCK_SECONDS:.0f}s"
+ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
+WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -62,6 +70,9 @@ NAMES = {
 }
 
 db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
+# One line for each SQLite database; who forks leaves it to the parent.
+LINES: WeakKeyDictionary[Engine, Places] = WeakKeyDictionary()
+os.register_at_fork(after_in_child=LINES.clear)
 migrate = Migrate(directory=str(PACKAGE / "migrations"))
 
 
@@ -101,24 +112,26 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
-    try:
-        patience = _patience(deadline)
-        connection = session.connection(execution_options={"patience": patience})
-        if connection.dialect.name == "postgresql" and patience < _patience(None):
-            _bound_waits(session, patience)
-        yield session
-        session.flush()
-        if deadline:
-            deadline.check()
-        session.commit()
-    except OperationalError:
-        session.rollback()
-        if deadline and deadline.left() <= 0:
-            raise TooLate from None
-        raise
-    except BaseException:
-        session.rollback()
-        raise
+    patience = _patience(deadline)
+    wait = Deadline.after(patience / 1000)
+    with _turn(session.get_bind(), wait):
+        try:
+            connection = session.connection(execution_options={"patience": _patience(wait)})
+            if connection.dialect.name == "postgresql" and patience < _patience(None):
+                _bound_waits(session, patience)
+            yield session
+            session.flush()
+            if deadline:
+                deadline.check()
+            session.commit()
+        except OperationalError:
+            session.rollback()
+            if deadline and deadline.left() <= 0:
+                raise TooLate from None
+            raise
+        except BaseException:
+            session.rollback()
+            raise
 
 
 def fresh() -> Session:
@@ -142,9 +155,19 @@ def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.I
 
 
 def _patience(deadline: Deadline | None) -> int:
-    """Milliseconds to wait for a lock."""
+    """Milliseconds to wait for a lock: at their end the deadline has passed, too."""
     left = LOCK_SECONDS if deadline is None else min(LOCK_SECONDS, deadline.left())
-    return max(1, int(left * 1000))
+    return max(1, ceil(left * 1000))
+
+
+def _turn(engine: Engine | Connection, wait: Deadline) -> AbstractContextManager[bool]:
+    """SQLite has one writer: of a process only the thread that has waited longest asks for it.
+
+    Who waits in vain asks all the same, and hears from SQLite that the database is locked.
+    """
+    if not isinstance(engine, Engine) or engine.dialect.name != "sqlite":
+        return nullcontext(True)
+    return LINES.setdefault(engine, Places(1)).one(wait.left())
 
 
 def _bound_waits(session: Session, milliseconds: int) -> None:
@@ -186,11 +209,38 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA synchronous=FULL")  # NORMAL forgets sales when the power fails
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16384")  # KiB: codes come at random, so do their index pages
+        connection.execute(WAIT)
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
+    def begin(connection: Connection) -> None:
         patience = connection.get_execution_options().get("patience")
-        driver = connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout={patience or _patience(None)}")
-        # A deferred writer fails at its first write if another came between.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if patience else "BEGIN")
+        if patience:
+            _begin_to_write(connection, Deadline.after(patience / 1000))
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection, wait: Deadline) -> None:
+    """Ask for the writer's place often: SQLite itself would sleep ever longer, and be overtaken.
+
+    A deferred writer would fail at its first write if another came between.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(NO_WAIT)
+    try:
+        while (trouble := _refusal(driver)) == sqlite3.SQLITE_BUSY and wait.left() > 0:
+            sleep(ASK_SECONDS)
+        if trouble:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # so that it is raised as any other
+    finally:
+        driver.execute(WAIT)
+
+
+def _refusal(driver: sqlite3.Connection) -> int:
+    """Begin to write, at once; why that cannot be, or 0."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY
+    return sqlite3.SQLITE_OK

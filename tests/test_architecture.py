@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "storefront"
 DOORS: dict[str, set[str]] = {
     "config": set(),
     "clock": set(),
-    "db": {"clock", "config"},
-    "health": {"config", "db"},
+    "places": {"clock"},
+    "db": {"clock", "config", "places"},
+    "health": {"config", "db", "places"},
     "shop": {"clock", "config", "db"},
     "mixi": {"clock", "config", "db", "metrics", "shop"},
     "external": {"clock", "config", "db", "shop"},

@@ -97,6 +97,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
+        # Whatever the server would do by itself: who has waited for a row must see it as it is then.
+        "isolation_level": "READ COMMITTED",
         "connect_args": {"connect_timeout": int(LOCK_SECONDS), "options": WAITS},
     }
 

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,8 +26,21 @@ from storefront.places import Places
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
-RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
 WAITS = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={LOCK_SECONDS:.0f}s"
+# A server that lives cuts a statement off itself; what says nothing for longer is given up.
+SILENT_SECONDS = LOCK_SECONDS + 1
+SILENCE = "silence"  # another bound in a connection's `info`, until it is given back
+DARK_SECONDS = 4  # without any sign of the other host, of its kernel even
+GLANCE_SECONDS = 1.0  # for the question whether a connection still lives
+RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
+LINK = {
+    "connect_timeout": DARK_SECONDS,
+    "tcp_user_timeout": DARK_SECONDS * 1000,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": DARK_SECONDS - 1,
+}
+
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
 PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
@@ -69,6 +82,8 @@ NAMES = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
 
+Talk = Generator[Any, Any, Any]  # psycopg's: says what it waits for, and is told what is ready
+
 db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
 # One line for each SQLite database; who forks leaves it to the parent.
 LINES: WeakKeyDictionary[Engine, Places] = WeakKeyDictionary()
@@ -99,7 +114,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
         # Whatever the server would do by itself: who has waited for a row must see it as it is then.
         "isolation_level": "READ COMMITTED",
-        "connect_args": {"connect_timeout": int(LOCK_SECONDS), "options": WAITS},
+        "connect_args": {**LINK, "options": WAITS},
     }
 
 
@@ -183,24 +198,55 @@ def _prepare(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     else:
-        _prepare_pool(engine)
+        _prepare_postgresql(engine)
 
 
-def _prepare_pool(engine: Engine) -> None:
-    """Ask a connection that has rested whether it lives: a restarted server then costs no sale."""
+def _prepare_postgresql(engine: Engine) -> None:
+    """No wait is without an end, and a restarted server costs no sale."""
+
+    @event.listens_for(engine, "connect")
+    def bound(connection: Any, record: ConnectionPoolEntry) -> None:
+        wait = connection.wait
+
+        def hear(talk: Talk, *rest: Any) -> Any:
+            until = Deadline.after(record.info.get(SILENCE, SILENT_SECONDS))
+            try:
+                return wait(_within(until, talk), *rest)
+            except TooLate:
+                connection.close()
+                raise engine.dialect.loaded_dbapi.OperationalError("the server is silent") from None
+
+        connection.wait = hear
 
     @event.listens_for(engine, "checkin")
     def rest(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info.pop(SILENCE, None)
         record.info["resting_since"] = monotonic()
 
     @event.listens_for(engine, "checkout")
     def wake(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        """Ask a connection that has rested whether it lives."""
         if monotonic() - record.info.get("resting_since", monotonic()) < RESTED_SECONDS:
             return
+        record.info[SILENCE] = GLANCE_SECONDS
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error  # the pool then makes a new one
+        del record.info[SILENCE]
+
+
+def _within(until: Deadline, talk: Talk) -> Talk:
+    """The same talk with the server, as psycopg holds it; TooLate once it has been silent until then."""
+    heard = None
+    while True:
+        try:
+            wish = talk.send(heard)
+        except StopIteration as end:
+            return end.value
+        heard = yield wish  # nothing, every now and then, while there is nothing to hear
+        if not heard:
+            until.check()
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     _log()
     Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
-    health.init_app(app)
+    health.init_app(app, settings)
     security.init_app(app, settings)
     metrics.init_app(app, settings, _standing)
     shop.init_app(app)

@@ -150,6 +150,12 @@ class Settings(BaseSettings):
     )
     metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
     database_pool_size: int = Field(10, ge=1, description="Connections of one process to PostgreSQL.")
+    threads: int = Field(
+        8,
+        ge=1,
+        description="Threads of one process, as the server is told; while the database hangs, one of them "
+        "is kept free for /healthz.",
+    )
     selling: bool = Field(
         True, description="While it is off no buy form is shown; what was begun is settled."
     )

@@ -1,15 +1,19 @@
 """The database: one metadata, UTC moments on both engines, and the one place that commits."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, Enum, MetaData, event, literal, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Enum, MetaData, event, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -20,13 +24,30 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 from storefront import clock
-from storefront.clock import Deadline, TooLate, monotonic
+from storefront.clock import Deadline, TooLate, monotonic, sleep
 from storefront.config import PACKAGE, Settings
+from storefront.places import Places
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
-RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
 WAITS = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={LOCK_SECONDS:.0f}s"
+# A server that lives cuts a statement off itself; what says nothing for longer is given up.
+SILENT_SECONDS = LOCK_SECONDS + 1
+SILENCE = "silence"  # another bound in a connection's `info`, until it is given back
+DARK_SECONDS = 4  # without any sign of the other host, of its kernel even
+GLANCE_SECONDS = 1.0  # for the question whether a connection still lives
+RESTED_SECONDS = 1.0  # under load connections are too busy to be asked
+LINK = {
+    "connect_timeout": DARK_SECONDS,
+    "tcp_user_timeout": DARK_SECONDS * 1000,
+    "keepalives_idle": 1,
+    "keepalives_interval": 1,
+    "keepalives_count": DARK_SECONDS - 1,
+}
+
+ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
+WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -88,7 +109,12 @@ NAMES = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
 
+Talk = Generator[Any, Any, Any]  # psycopg's: says what it waits for, and is told what is ready
+
 db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
+# One line for each SQLite database; who forks leaves it to the parent.
+LINES: WeakKeyDictionary[Engine, Places] = WeakKeyDictionary()
+os.register_at_fork(after_in_child=LINES.clear)
 migrate = Migrate(directory=str(PACKAGE / "migrations"))
 
 
@@ -114,7 +140,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
-        "connect_args": {"connect_timeout": int(LOCK_SECONDS), "options": WAITS},
+        # Whatever the server would do by itself: who has waited for a row must see it as it is then.
+        "isolation_level": "READ COMMITTED",
+        "connect_args": {**LINK, "options": WAITS},
     }
 
 
@@ -129,24 +157,26 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
-    try:
-        patience = _patience(deadline)
-        connection = session.connection(execution_options={"patience": patience})
-        if connection.dialect.name == "postgresql" and patience < _patience(None):
-            _bound_waits(session, patience)
-        yield session
-        session.flush()
-        if deadline:
-            deadline.check()
-        session.commit()
-    except OperationalError:
-        session.rollback()
-        if deadline and deadline.left() <= 0:
-            raise TooLate from None
-        raise
-    except BaseException:
-        session.rollback()
-        raise
+    patience = _patience(deadline)
+    wait = Deadline.after(patience / 1000)
+    with _turn(session.get_bind(), wait):
+        try:
+            connection = session.connection(execution_options={"patience": _patience(wait)})
+            if connection.dialect.name == "postgresql" and patience < _patience(None):
+                _bound_waits(session, patience)
+            yield session
+            session.flush()
+            if deadline:
+                deadline.check()
+            session.commit()
+        except OperationalError:
+            session.rollback()
+            if deadline and deadline.left() <= 0:
+                raise TooLate from None
+            raise
+        except BaseException:
+            session.rollback()
+            raise
 
 
 def fresh() -> Session:
@@ -176,9 +206,19 @@ def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.I
 
 
 def _patience(deadline: Deadline | None) -> int:
-    """Milliseconds to wait for a lock."""
+    """Milliseconds to wait for a lock: at their end the deadline has passed, too."""
     left = LOCK_SECONDS if deadline is None else min(LOCK_SECONDS, deadline.left())
-    return max(1, int(left * 1000))
+    return max(1, ceil(left * 1000))
+
+
+def _turn(engine: Engine | Connection, wait: Deadline) -> AbstractContextManager[bool]:
+    """SQLite has one writer: of a process only the thread that has waited longest asks for it.
+
+    Who waits in vain asks all the same, and hears from SQLite that the database is locked.
+    """
+    if not isinstance(engine, Engine) or engine.dialect.name != "sqlite":
+        return nullcontext(True)
+    return LINES.setdefault(engine, Places(1)).one(wait.left())
 
 
 def _bound_waits(session: Session, milliseconds: int) -> None:
@@ -192,24 +232,55 @@ def _prepare(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     else:
-        _prepare_pool(engine)
+        _prepare_postgresql(engine)
 
 
-def _prepare_pool(engine: Engine) -> None:
-    """Ask a connection that has rested whether it lives: a restarted server then costs no sale."""
+def _prepare_postgresql(engine: Engine) -> None:
+    """No wait is without an end, and a restarted server costs no sale."""
+
+    @event.listens_for(engine, "connect")
+    def bound(connection: Any, record: ConnectionPoolEntry) -> None:
+        wait = connection.wait
+
+        def hear(talk: Talk, *rest: Any) -> Any:
+            until = Deadline.after(record.info.get(SILENCE, SILENT_SECONDS))
+            try:
+                return wait(_within(until, talk), *rest)
+            except TooLate:
+                connection.close()
+                raise engine.dialect.loaded_dbapi.OperationalError("the server is silent") from None
+
+        connection.wait = hear
 
     @event.listens_for(engine, "checkin")
     def rest(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info.pop(SILENCE, None)
         record.info["resting_since"] = monotonic()
 
     @event.listens_for(engine, "checkout")
     def wake(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        """Ask a connection that has rested whether it lives."""
         if monotonic() - record.info.get("resting_since", monotonic()) < RESTED_SECONDS:
             return
+        record.info[SILENCE] = GLANCE_SECONDS
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error  # the pool then makes a new one
+        del record.info[SILENCE]
+
+
+def _within(until: Deadline, talk: Talk) -> Talk:
+    """The same talk with the server, as psycopg holds it; TooLate once it has been silent until then."""
+    heard = None
+    while True:
+        try:
+            wish = talk.send(heard)
+        except StopIteration as end:
+            return end.value
+        heard = yield wish  # nothing, every now and then, while there is nothing to hear
+        if not heard:
+            until.check()
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -221,14 +292,41 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.execute("PRAGMA synchronous=FULL")  # NORMAL forgets sales when the power fails
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-16384")  # KiB: codes come at random, so do their index pages
+        connection.execute(WAIT)
 
     @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
+    def begin(connection: Connection) -> None:
         patience = connection.get_execution_options().get("patience")
-        driver = connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout={patience or _patience(None)}")
-        # A deferred writer fails at its first write if another came between.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if patience else "BEGIN")
+        if patience:
+            _begin_to_write(connection, Deadline.after(patience / 1000))
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection, wait: Deadline) -> None:
+    """Ask for the writer's place often: SQLite itself would sleep ever longer, and be overtaken.
+
+    A deferred writer would fail at its first write if another came between.
+    """
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute(NO_WAIT)
+    try:
+        while (trouble := _refusal(driver)) == sqlite3.SQLITE_BUSY and wait.left() > 0:
+            sleep(ASK_SECONDS)
+        if trouble:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # so that it is raised as any other
+    finally:
+        driver.execute(WAIT)
+
+
+def _refusal(driver: sqlite3.Connection) -> int:
+    """Begin to write, at once; why that cannot be, or 0."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY
+    return sqlite3.SQLITE_OK
 
 
 def _hosts_moment(seconds_ago: float) -> str:

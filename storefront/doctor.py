@@ -255,6 +255,7 @@ def _postgresql() -> Iterator[Finding]:
         yield _ok("database", f"PostgreSQL {version}, {size // MIB:,} MiB")
         yield from _migrated(connection)
         yield _commits(connection)
+        yield _isolation(connection)
         yield _encoding(connection)
         yield _database_clock(connection)
 
@@ -273,6 +274,14 @@ def _commits(connection: Connection) -> Finding:
     if commit not in ("on", "remote_apply"):
         return _warn("durability", found, "set synchronous_commit to on, or a standby may miss sales")
     return _ok("durability", found)
+
+
+def _isolation(connection: Connection) -> Finding:
+    ours, theirs = (
+        connection.scalar(text(f"SHOW {name}"))
+        for name in ("transaction_isolation", "default_transaction_isolation")
+    )
+    return _ok("isolation", f"{ours}, as the shop asks for; the server by itself would use {theirs}")
 
 
 def _encoding(connection: Connection) -> Finding:

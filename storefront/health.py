@@ -1,25 +1,34 @@
 """Whether the process lives, and whether it is fit to serve."""
 
 import hmac
+from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Flask
+from flask import Flask, Response, after_this_request, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 
 from storefront.config import Settings, settings
-from storefront.db import db, migrate
+from storefront.db import LOCK_SECONDS, db, migrate
+from storefront.places import Places
 
 PLAIN = {"Content-Type": "text/plain"}
 MARK = "X-Storefront-Mark"
+ALIVE = "/healthz"
+STUCK_SECONDS = 1.0  # without anybody coming or going: so long takes no request that is served
+REFUSED = "storefront.refused"
 
 
-def init_app(app: Flask) -> None:
-    app.add_url_rule("/healthz", view_func=healthz)
+def init_app(app: Flask, settings: Settings) -> None:
+    app.add_url_rule(ALIVE, view_func=healthz)
     app.add_url_rule("/readyz", view_func=readyz)
+    app.before_request(_refuse)
+    if settings.threads > 1:
+        app.wsgi_app = _with_one_to_spare(app.wsgi_app, Places(settings.threads - 1))  # type: ignore[method-assign]  # as Flask's manual has it
 
 
 def healthz() -> ResponseReturnValue:
@@ -52,3 +61,30 @@ def revision(connection: Connection) -> str | None:
 def head() -> str | None:
     """The newest migration this code knows."""
     return ScriptDirectory(migrate.directory).get_current_head()
+
+
+def _with_one_to_spare(inner: Callable[..., Any], places: Places) -> Callable[..., Any]:
+    """While the database hangs, and every request with it, one thread of the process stays free.
+
+    It refuses at once whatever else comes, so that it can always say that the process lives.
+    """
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == ALIVE or not environ["wsgi.multithread"]:
+            return inner(environ, start_response)
+        with places.one(STUCK_SECONDS - places.still_for()) as came:
+            environ[REFUSED] = not came
+            return inner(environ, start_response)
+
+    return application
+
+
+def _refuse() -> None:
+    if request.environ.get(REFUSED):
+        after_this_request(_later)
+        raise TimeoutError("no request was answered for a while")
+
+
+def _later(response: Response) -> Response:
+    response.headers["Retry-After"] = f"{LOCK_SECONDS:.0f}"  # by then who waits for a lock has heard
+    return response

@@ -12,9 +12,10 @@ PACKAGE = Path(__file__).parent.parent / "storefront"
 DOORS: dict[str, set[str]] = {
     "config": set(),
     "clock": set(),
-    "db": {"clock", "config"},
+    "places": {"clock"},
+    "db": {"clock", "config", "places"},
     "gate": set(),
-    "health": {"config", "db"},
+    "health": {"config", "db", "places"},
     "shop": {"clock", "config", "db", "security"},
     "mixi": {"clock", "config", "db", "gate", "metrics", "security", "shop"},
     "external": {"clock", "config", "db", "security", "shop"},

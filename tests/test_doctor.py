@@ -165,6 +165,16 @@ def test_not_migrated(app: Flask, examine: Examine) -> None:
     assert "storefront upgrade" in finding.advice
 
 
+@on_postgresql
+def test_the_isolation(settings: Settings, examine: Examine) -> None:
+    """What the server would do by itself is said, and is no fault: the shop asks for what it needs."""
+    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_isolation = 'repeatable read'")
+    finding = examine()["isolation"]
+    assert finding.verdict is Verdict.OK
+    assert finding.found.startswith("read committed")
+    assert finding.found.endswith("repeatable read")
+
+
 @on_sqlite
 def test_sqlite_without_its_log(examine: Examine, tmp_path: Path) -> None:
     """Where SQLite cannot keep a write-ahead log, the doctor fails."""

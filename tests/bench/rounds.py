@@ -12,8 +12,11 @@ from tests.bench.traffic import WORKERS, Outcome, flood, stream
 from tests.street import claims
 
 OURS, INSERT, SIGNED = "callback", "insert", "signed insert"
+NOW, BEFORE = "now", "before"
 PER_SECOND = 100  # of the steady rate
 CONNECTIONS = 2 * WORKERS * THREADS  # every thread busy, and one request waiting for each
+FIRST_CALLBACKS = 500  # tell how many a round of the tail needs
+CROWDS = (8, 16, 64)  # connections whose callbacks wait for one writer
 TAPS = 40  # of one round
 ATOM = "application/atom+xml;type=entry;charset=utf-8"
 
@@ -33,13 +36,17 @@ class Series:
         """The median wait of each round, in milliseconds."""
         return [median(outcome.waits) * 1000 for outcome in self.outcomes]
 
+    def tails(self) -> list[float]:
+        """What 99 percent of the waits of each round do not exceed, in milliseconds."""
+        return [Series([outcome]).percentile(99) for outcome in self.outcomes]
+
     def percentile(self, percent: float) -> float:
         """Milliseconds that so many percent of all waits do not exceed."""
         waits = sorted(wait for outcome in self.outcomes for wait in outcome.waits)
         return waits[math.ceil(len(waits) * percent / 100) - 1] * 1000
 
 
-# By number of earlier payments, then by kind of request.
+# By number of earlier payments (of the tail: of connections), then by kind of request.
 Results = dict[int, dict[str, Series]]
 
 
@@ -55,6 +62,18 @@ def saturation(street: Street, rounds: int, seconds: float) -> Results:
 
     _side_by_side(street, 1, measure)  # a first round finds out how many requests a round needs
     return _side_by_side(street, rounds, measure)
+
+
+def tail(street: Street, rounds: int, seconds: float) -> Results:
+    """Callbacks at full speed on few and on many connections; this version and the one before in turns."""
+    shops = {NOW: street.shops[0]} | ({BEFORE: street.before} if street.before else {})
+    results: Results = {connections: {} for connections in CROWDS}
+    rates = {name: _settle(shop, FIRST_CALLBACKS, max(CROWDS)).rate for name, shop in shops.items()}
+    for _ in range(rounds):
+        for connections, series in results.items():
+            for name, shop in shops.items():
+                _add(series, name, _settle(shop, int(rates[name] * seconds), connections))
+    return results
 
 
 def steady(street: Street, rounds: int, seconds: float) -> Results:
@@ -90,9 +109,21 @@ def _side_by_side(
                 granted = shop.past.grants() if kind == OURS else 0
                 outcome = measure(shop.earlier, kind, port, write)
                 _add(results.setdefault(shop.earlier, {}), kind, outcome)
-                if kind == OURS and shop.past.grants() - granted != len(outcome.waits):
-                    raise SystemExit("not every callback made one grant")
+                if kind == OURS:
+                    _check(shop, granted, outcome)
     return results
+
+
+def _settle(shop: Shop, count: int, connections: int) -> Outcome:
+    granted = shop.past.grants()
+    outcome = flood(shop.port, shop.callbacks(count), connections)
+    _check(shop, granted, outcome)
+    return outcome
+
+
+def _check(shop: Shop, granted: int, outcome: Outcome) -> None:
+    if shop.past.grants() - granted != len(outcome.waits):
+        raise SystemExit("not every callback made one grant")
 
 
 def _three(street: Street, shop: Shop) -> list[tuple[str, int, Writer]]:

@@ -63,21 +63,29 @@ class Street:
     shops: list[Shop]
     reference: int
     api: int
+    before: Shop | None  # the first of the shops as an earlier version has it
 
 
 @contextmanager
-def street(database: str, sizes: list[int], folder: Path) -> Iterator[Street]:
-    """The shops, one for each number of earlier payments, the yardstick and the point API."""
+def street(database: str, sizes: list[int], folder: Path, against: Path | None = None) -> Iterator[Street]:
+    """The shops, one for each number of earlier payments, the yardstick and the point API.
+
+    `against` is a checkout of an earlier version, which then stands in the street, too.
+    """
     with ExitStack() as stack:
         url = stack.enter_context(_database(database, folder))
-        reference_port, api_port, *ports = free_ports(2 + len(sizes))
+        reference_port, api_port, before_port, *ports = free_ports(3 + len(sizes))
         _start_reference(stack, folder, reference_port, url("reference"))
         stack.enter_context(serve(folder, "api", api_port, "tests.bench.pointapi:create_point_api()", {}))
         shops = [
             _start_shop(stack, folder, earlier, port, api_port, url(f"shop_{earlier}"))
             for earlier, port in zip(sizes, ports, strict=True)
         ]
-        yield Street(shops, reference_port, api_port)
+        before = None
+        if against:
+            root, name = against.resolve(), url("shop_before")
+            before = _start_shop(stack, folder, sizes[0], before_port, api_port, name, root)
+        yield Street(shops, reference_port, api_port, before)
 
 
 @contextmanager
@@ -106,9 +114,12 @@ def _database(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
         server.cleanup()
 
 
-def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_port: int, url: str) -> Shop:
-    """A shop that has sold once over the wire, and then `earlier` times by copying."""
+def _start_shop(
+    stack: ExitStack, folder: Path, earlier: int, port: int, api_port: int, url: str, root: Path = ROOT
+) -> Shop:
+    """A shop that has sold once over the wire, and then `earlier` times by copying; its code is in `root`."""
     environment = {
+        "PYTHONPATH": str(root),
         "STOREFRONT_SECRET_KEY": "a secret of the benchmark, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": url,
@@ -119,12 +130,13 @@ def _start_shop(stack: ExitStack, folder: Path, earlier: int, port: int, api_por
         "STOREFRONT_MIXI_POINT_URL": f"http://{HOST}:{api_port}{POINTS}",
         "STOREFRONT_MIXI_CONFIRM_URL": f"http://{HOST}:{api_port}{POINTS}",
         "STOREFRONT_MIXI_PLATFORM_HOSTS": "platform.test",
+        "STOREFRONT_THREADS": str(THREADS),
     }
     command = [str(Path(sys.executable).parent / "storefront"), "upgrade"]
     subprocess.run(
         command, env=_environment(environment), check=True, timeout=MIGRATE_SECONDS, stdout=subprocess.DEVNULL
     )
-    stack.enter_context(serve(folder, f"shop-{earlier}", port, "storefront:create_app()", environment))
+    stack.enter_context(serve(folder, f"shop-{port}", port, "storefront:create_app()", environment, root))
     past = Past(url)
     stack.callback(past.close)
     shop = Shop(earlier, port, past, environment)
@@ -148,18 +160,18 @@ def _start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> Non
 
 @contextmanager
 def serve(
-    folder: Path, name: str, port: int, application: str, environment: Mapping[str, str]
+    folder: Path, name: str, port: int, application: str, environment: Mapping[str, str], root: Path = ROOT
 ) -> Iterator[None]:
     """gunicorn, as the shop is served, until the end of the block; its words go to a file."""
     command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
-    command += ["--config", "python:tests.bench.tagged"]
+    command += ["--config", str(ROOT / "tests" / "bench" / "tagged.py")]
     size = ["--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
     words = folder / f"{name}.log"
     with words.open("w") as log:
         process = subprocess.Popen(
             [*command, *size, "--log-level", "warning", application],
             env=_environment(environment),
-            cwd=ROOT,
+            cwd=root,
             stdout=log,
             stderr=log,
         )

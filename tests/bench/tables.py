@@ -1,9 +1,9 @@
 """What is printed: plain tables, and ratios that are medians over rounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tests.bench.rounds import INSERT, OURS, PER_SECOND, SIGNED, Results
+from tests.bench.rounds import BEFORE, INSERT, NOW, OURS, PER_SECOND, SIGNED, Results, Series
 
 KINDS = (OURS, INSERT, SIGNED)
 
@@ -26,6 +26,37 @@ def of_saturation(results: Results) -> str:
         ["earlier", "a", "b", "c", "a/b", "a/c", "b/c"],
         rows,
     )
+
+
+def of_tail(results: Results) -> str:
+    rows = []
+    for connections, series in results.items():
+        for name, kind in series.items():
+            waits = (kind.percentile(percent) for percent in (50, 99, 100))
+            count = sum(len(outcome.waits) for outcome in kind.outcomes)
+            rows.append(
+                [
+                    str(connections),
+                    name,
+                    f"{median(kind.rates()):.0f}",
+                    *(f"{wait:.0f}" for wait in waits),
+                    f"{count:,}",
+                    *_beside(series if name == NOW else {}),
+                ]
+            )
+    return table(
+        "callbacks at saturation: how many a second, and for how many milliseconds they wait; p99 and rate"
+        " also as a part of the version before, median over rounds",
+        ["connections", "version", "rate", "p50", "p99", "worst", "of", "p99 ratio", "rate ratio"],
+        rows,
+    )
+
+
+def _beside(series: Mapping[str, Series]) -> tuple[str, str]:
+    if BEFORE not in series:
+        return "", ""
+    now, before = series[NOW], series[BEFORE]
+    return f"{ratio(now.tails(), before.tails()):.2f}", f"{ratio(now.rates(), before.rates()):.2f}"
 
 
 def of_steady(results: Results) -> str:

@@ -52,7 +52,7 @@ def of_limited(results: Results) -> str:
         for earlier, series in results.items()
     ]
     return table(
-        "milliseconds, p50, one at a time, of a limited item sold so often; then times the first row",
+        "milliseconds, p50, one at a time, of a limited item sold so often before; then times the first row",
         ["earlier", *KINDS, *(f"x {kind}" for kind in KINDS)],
         rows,
     )

@@ -210,6 +210,15 @@ def test_the_last_one_is_sold_once(shop: Flask, enter: Enter, hanako: Browser, o
     assert [outside.status(code) for code in codes].count(Status.REFUND) == 5
 
 
+def test_withdrawn_meanwhile(shop: Flask, outside: Outside, hanako: Browser, code: str) -> None:
+    """Paid for what is not sold any more: the money goes back, and the page says why."""
+    limit(shop, "excalibur", withdrawn=True)
+    assert answered(tell(shop, notice(code))) == REFUND
+    assert (outside.status(code), outside.grants(), outside.entries()) == (Status.REFUND, [], [])
+    assert outside.payment(code).refusal is Reason.WITHDRAWN
+    assert "取り扱いは終了しました" in words(hanako.finish(code).text)
+
+
 # Not to be believed
 
 

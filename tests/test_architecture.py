@@ -47,7 +47,7 @@ ORDER: dict[str, list[str]] = {
         "limits", "visit", "forms", "operators", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
-        "signing", "atom", "carriers", "client", "keys", "channel", "payments", "lifecycle", "taps", "starts",
+        "signing", "atom", "carriers", "client", "keys", "channel", "payments", "starts", "lifecycle", "taps",
         "entrance", "charset", "rules", "views", "__init__",
     ],
     "external": [

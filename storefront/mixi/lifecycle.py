@@ -14,6 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from storefront.db import transaction
+from storefront.mixi import starts
 from storefront.mixi.channel import NAME
 from storefront.mixi.payments import OWNER_LENGTH, Payment, Status
 from storefront.mixi.signing import MAX_EVENT_IDS, Malformed, Signed, is_opaque
@@ -59,13 +60,14 @@ class Event:
 
 
 def apply(event: Event, now: datetime) -> None:
-    """Remember who has the app, and mark the payments that nobody can ask about any more.
+    """Remember who has the app, end their visits, and mark the payments that nobody can ask about any more.
 
     People who have never visited are ignored: a customer is made at the first visit.
     """
     with transaction() as session:
         known = customers.lock(session, NAME, event.ids)
         if event.type is Type.REMOVE:
+            starts.end_all(session, known, event.at, now)
             _mark(session, customers.leave(session, known, event.at), now)
         else:
             _mark(session, customers.rejoin(session, known, event.at), None)

@@ -51,7 +51,7 @@ ORDER: dict[str, list[str]] = {
     ],
     "mixi": [
         "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",
-        "lifecycle", "taps", "starts", "entrance", "charset", "rules", "views", "__init__",
+        "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
     ],
     "external": [
         "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",

@@ -11,6 +11,7 @@ from enum import StrEnum
 import structlog
 
 from storefront.db import transaction
+from storefront.mixi import starts
 from storefront.mixi.channel import NAME
 from storefront.mixi.payments import OWNER_LENGTH
 from storefront.mixi.signing import MAX_EVENT_IDS, Malformed, Signed, is_opaque
@@ -56,9 +57,15 @@ class Event:
 
 
 def apply(event: Event, now: datetime) -> None:
-    """Remember who has the app. Who has never visited is ignored: a customer is made at the first visit."""
+    """Remember who has the app, and end the visits of who has left it.
+
+    Who has never visited is ignored: a customer is made at the first visit.
+    """
     with transaction() as session:
         known = customers.lock(session, NAME, event.ids)
-        move = customers.leave if event.type is Type.REMOVE else customers.rejoin
-        move(session, known, event.at)
+        if event.type is Type.REMOVE:
+            starts.end_all(session, known, event.at, now)
+            customers.leave(session, known, event.at)
+        else:
+            customers.rejoin(session, known, event.at)
     log.info("lifecycle applied", eventtype=event.type.value, count=len(event.ids), known=len(known))

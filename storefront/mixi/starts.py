@@ -1,11 +1,12 @@
 """Visits from PC and smartphone: a signed address opens one, once; a cookie carries it on."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from sqlalchemy import ForeignKey, String, delete, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, insert_once, transaction, words
 from storefront.mixi.channel import NAME, Channel
@@ -26,7 +27,7 @@ class Start(Model):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
     device: Mapped[Device] = mapped_column(words(Device))
-    opened_at: Mapped[datetime] = mapped_column(index=True)
+    opened_at: Mapped[datetime] = mapped_column(index=True)  # when mixi signed it: its events have that clock
     ended_at: Mapped[datetime | None]
 
 
@@ -57,11 +58,15 @@ def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
     key = sha256(f"{signed.oauth[KEY_NAME]} {signed.oauth['oauth_nonce']}".encode("latin-1")).hexdigest()
     if db.session.get(Start, key):
         raise Replayed(key)
-    customer = customers.identify(NAME, viewer_id, now)
-    values = {"customer_id": customer.id, "device": device, "opened_at": now}
+    customer_id, at = customers.meet(NAME, viewer_id, now).id, datetime.fromtimestamp(signed.timestamp, UTC)
+    values = {"customer_id": customer_id, "device": device, "opened_at": at}
     with transaction() as session:
+        customers.lock(session, NAME, [viewer_id])  # so that a removal comes before or after, and ends this
+        customers.rejoin(session, [customer_id], at)
+        if customers.has_left(session, customer_id):
+            raise Malformed("signed before its viewer removed the app")
         # Beyond this age its timestamp alone refuses an address, and its visit is over.
-        forgotten = now - LONGEST - timedelta(seconds=2 * mixi.window)
+        forgotten = now - LONGEST - timedelta(seconds=mixi.window)
         session.execute(delete(Start).where(Start.opened_at < forgotten))
         if not insert_once(session, Start, key=key, **values):
             raise Replayed(key)
@@ -80,3 +85,10 @@ def end(key: str, now: datetime) -> None:
     """End a visit everywhere, whoever still has its cookie."""
     with transaction() as session:
         session.execute(update(Start).where(Start.key == key, Start.ended_at.is_(None)).values(ended_at=now))
+
+
+def end_all(session: Session, customer_ids: Collection[int], until: datetime, now: datetime) -> None:
+    """End every visit that these customers had opened by then, for good: who returns opens another."""
+    # What begin() forgets is left to it: two who write the same rows could wait for each other.
+    alive = (Start.ended_at.is_(None), Start.opened_at > now - LONGEST, Start.opened_at <= until)
+    session.execute(update(Start).where(Start.customer_id.in_(customer_ids), *alive).values(ended_at=now))

@@ -35,17 +35,23 @@ def identify(channel: str, external_id: str, now: datetime) -> Customer:
 
     A visit proves that they are in the channel, whatever an earlier event said.
     """
+    customer = meet(channel, external_id, now)
+    if customer.removed_at:
+        with transaction() as session:
+            # Events are timed in whole seconds; one of this very second comes after the visit.
+            seen = now.replace(microsecond=0)
+            rejoin(session, [customer.id], max(seen, customer.event_at or seen))
+    return customer
+
+
+def meet(channel: str, external_id: str, now: datetime) -> Customer:
+    """The customer behind a verified id, made at the first visit; says nothing of whether they have left."""
     known = select(Customer).filter_by(channel=channel, external_id=external_id)
     customer = db.session.scalar(known)
     if customer is None:
         with transaction() as session:
             insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
         customer = db.session.scalars(known).one()
-    if customer.removed_at:
-        with transaction() as session:
-            # Events are timed in whole seconds; one of this very second comes after the visit.
-            seen = now.replace(microsecond=0)
-            rejoin(session, [customer.id], max(seen, customer.event_at or seen))
     return customer
 
 
@@ -73,6 +79,11 @@ def leave(session: Session, customer_ids: Collection[int], at: datetime) -> Sequ
 def rejoin(session: Session, customer_ids: Collection[int], at: datetime) -> Sequence[int]:
     """These customers are in the channel again; returns those of whom nothing newer is known."""
     return _move(session, customer_ids, at, removed_at=None)
+
+
+def has_left(session: Session, customer_id: int) -> bool:
+    """Whether the newest word about this customer is that they have left the channel."""
+    return session.scalar(select(Customer.removed_at).where(Customer.id == customer_id)) is not None
 
 
 def _move(

@@ -1,5 +1,6 @@
 """Visits from PC and smartphone: a signed address opens one, once, and a cookie carries it on."""
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import pytest
 from flask import Flask
 from itsdangerous import TimestampSigner
 from lxml import html
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
 from storefront import clock, create_app
@@ -528,6 +529,71 @@ def test_who_removes_the_app_is_out(app: Flask, browser: Browser, pair: KeyPair)
     assert other.get("/inventory").status_code == 200
     assert browser.get(start_address(pair)).status_code == 303
     assert browser.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("again", ["added", "started", "on the phone"])
+def test_a_removal_is_for_good(
+    app: Flask, browser: Browser, container: Container, pair: KeyPair, again: str
+) -> None:
+    """Whatever brings a customer back, a visit from before the removal is over; a new one opens."""
+    address = start_address(pair)
+    browser.get(address)
+    assert tell(app, pair, "event.removeapp", at=1).status_code == 200
+    if again == "added":
+        tell(app, pair, "event.addapp", at=2)
+    elif again == "started":
+        assert Browser(app).get(start_address(pair, at=2)).status_code == 303
+    else:
+        assert container.get("/").status_code == 200
+    assert browser.get("/inventory").status_code == 401
+    assert browser.get(address).status_code == 401
+    assert browser.get(start_address(pair, at=2)).status_code == 303
+    assert browser.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_a_removal_from_before_the_visit(app: Flask, browser: Browser, pair: KeyPair, added: bool) -> None:
+    """A removal that mixi signed earlier and that arrives late ends no visit, whatever else arrives."""
+    old = Browser(app)
+    old.get(start_address(pair, at=-20))
+    if added:
+        tell(app, pair, "event.addapp", at=-5)
+    browser.get(start_address(pair))
+    assert tell(app, pair, "event.removeapp", at=-10).status_code == 200
+    assert browser.get("/inventory").status_code == 200
+    assert old.get("/inventory").status_code == 401
+
+
+def test_an_address_from_before_the_removal(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """A start address that was signed earlier, and not used yet, opens nothing after the removal."""
+    browser.get(start_address(pair, at=-20))
+    address = start_address(pair, at=-10)
+    tell(app, pair, "event.removeapp", at=-5)
+    with capture_logs() as lines:
+        assert browser.get(address).status_code == 401
+    assert [line["reason"] for line in lines] == ["signed before its viewer removed the app"]
+    tell(app, pair, "event.addapp", at=-4)
+    assert browser.get("/inventory").status_code == 401
+    assert browser.get(start_address(pair)).status_code == 303
+
+
+def test_a_removal_beside_the_start(app: Flask, browser: Browser, pair: KeyPair) -> None:
+    """A removal that comes just as a visit is written down waits for that, and then ends it."""
+    Browser(app).get(start_address(pair, at=-20))
+    removal = threading.Thread(target=tell, args=(app, pair, "event.removeapp"), kwargs={"at": -5})
+
+    def meanwhile(*statement: Any) -> None:
+        if statement[2].startswith("INSERT INTO start") and not removal.ident:
+            removal.start()
+            removal.join(1)  # it has its chance to be first
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", meanwhile)
+    assert browser.get(start_address(pair, at=-10)).status_code == 303
+    removal.join(30)
+    assert browser.get("/inventory").status_code == 401
+    tell(app, pair, "event.addapp", at=-4)
+    assert browser.get("/inventory").status_code == 401
 
 
 def test_buying_on_a_pc(

@@ -18,8 +18,8 @@ MARK = "X-Storefront-Mark"
 
 
 def init_app(app: Flask) -> None:
-    app.add_url_rule("/healthz", view_func=healthz)
-    app.add_url_rule("/readyz", view_func=readyz)
+    app.add_url_rule("/healthz", view_func=healthz, methods=["GET", "HEAD"])
+    app.add_url_rule("/readyz", view_func=readyz, methods=["GET", "HEAD"])
 
 
 def healthz() -> ResponseReturnValue:

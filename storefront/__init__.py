@@ -28,6 +28,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     settings = settings or config.read()
     templates, static = (str(config.folder(name)) for name in ("templates", "static"))
     app = Flask("storefront", template_folder=templates, static_folder=static)
+    app.url_rule_class = security.Rule
     app.config.update(
         SETTINGS=settings,
         SQLALCHEMY_DATABASE_URI=settings.database_url,

@@ -24,8 +24,8 @@ REFUSED = "storefront.refused"
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    app.add_url_rule(ALIVE, view_func=healthz)
-    app.add_url_rule("/readyz", view_func=readyz)
+    app.add_url_rule(ALIVE, view_func=healthz, methods=["GET", "HEAD"])
+    app.add_url_rule("/readyz", view_func=readyz, methods=["GET", "HEAD"])
     app.before_request(_refuse)
     if settings.threads > 1:
         app.wsgi_app = _with_one_to_spare(app.wsgi_app, Places(settings.threads - 1))  # type: ignore[method-assign]  # as Flask's manual has it

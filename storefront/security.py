@@ -1,4 +1,4 @@
-"""What every answer tells the browser to forbid, and the one thing we mend in a request.
+"""What every answer tells the browser to forbid, what no request may do, and the one thing we mend in one.
 
 Pages have to do with nobody but us and whom a room names by `allow`.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from werkzeug import routing
 
 from storefront.config import Settings
 
@@ -52,9 +53,18 @@ def never_framed() -> None:
     g.never_framed = True
 
 
+class Rule(routing.Rule):
+    """A route answers HEAD only if it says so: behind a GET of ours there may be a sale."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.methods and "HEAD" not in options["methods"]:
+            self.methods.discard("HEAD")
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["others"] = Others()
-    app.add_url_rule("/robots.txt", view_func=lambda: (NO_ROBOTS, {"Content-Type": "text/plain"}))
+    app.add_url_rule("/robots.txt", view_func=_robots, methods=["GET", "HEAD"])
     app.wsgi_app = _escaped(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
 
     @app.after_request
@@ -70,6 +80,10 @@ def init_app(app: Flask, settings: Settings) -> None:
             response.headers["Cache-Control"] = "no-store"  # a page is somebody's own
             response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response
+
+
+def _robots() -> tuple[str, dict[str, str]]:
+    return NO_ROBOTS, {"Content-Type": "text/plain"}
 
 
 def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:

@@ -182,10 +182,7 @@ def start_address(
     query = urlencode({k: v for k, v in params.items() if v is not None}, doseq=True)
     address = f"{origin}/mixi/start/{device}?{query}"
     stamp = int(time.time()) + at
-    if method == "POST":
-        form = signed_form(address, {}, pair.name, pair.private, timestamp=stamp, nonce=nonce)
-        return f"{address}&{urlencode(form)}"
-    return signed_address(address, pair.name, pair.private, timestamp=stamp, nonce=nonce)
+    return signed_address(address, pair.name, pair.private, timestamp=stamp, nonce=nonce, method=method)
 
 
 def start_form(

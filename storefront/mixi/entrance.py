@@ -19,6 +19,7 @@ from storefront.shop.visit import Entrance, Notice, Stranger, Visit
 
 START = f"{NAME}.start"
 COOKIE = Cookie("visit", framed=True)  # the key of the visit
+METHODS = ("GET", "POST")  # the container keeps the phone's, and phones have these (spec: process flow)
 CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
 
 log = structlog.get_logger()
@@ -104,6 +105,8 @@ def _going_on() -> Visit | None:
 
 def _from_container() -> Visit:
     mixi = channel()
+    if request.method not in METHODS:
+        raise Stranger(forged=True)
     try:
         owner_id = _owner(mixi.verify(request, clock.now()), mixi.app_id)
     except (BadSignature, Malformed) as refusal:

@@ -238,9 +238,11 @@ class PublisherClient(QueryClient):
         return url, headers, body
 
 
-def signed_address(address: str, key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str) -> str:
+def signed_address(
+    address: str, key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str, method: str = "GET"
+) -> str:
     """An address with its signature in its own query, as mixi opens an app on its own domain."""
-    own = _in_own_name("GET", address, (), key_name, key, timestamp, nonce)
+    own = _in_own_name(method, address, (), key_name, key, timestamp, nonce)
     parts = urlsplit(address)
     return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, urlencode(own)]))))
 

@@ -26,7 +26,7 @@ Row = TypeVar("Row")
 blueprint = Blueprint("shop", __name__)
 
 
-@blueprint.get("/")
+@blueprint.route("/", methods=["GET", "HEAD"])
 def index() -> str:
     """The shelf; to somebody who came without any claim, the way in."""
     try:
@@ -115,7 +115,7 @@ def history() -> str:
     )
 
 
-@blueprint.get("/legal")
+@blueprint.route("/legal", methods=["GET", "HEAD"])
 def legal() -> str:
     """Open to everybody, as the law wants it."""
     here = visit.if_any()
@@ -123,7 +123,7 @@ def legal() -> str:
     return render_template("shop/legal.html", legal=settings(), entrances=visit.entrances(), side_doors=doors)
 
 
-@blueprint.get("/operator")
+@blueprint.route("/operator", methods=["GET", "HEAD"])
 def operator() -> str:
     """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
     token = request.args.get("token", "")

@@ -41,13 +41,14 @@ def of_tail(results: Results) -> str:
                     f"{median(kind.rates()):.0f}",
                     *(f"{wait:.0f}" for wait in waits),
                     f"{count:,}",
+                    str(sum(outcome.refused for outcome in kind.outcomes)),
                     *_beside(series if name == NOW else {}),
                 ]
             )
     return table(
         "callbacks at saturation: how many a second, and for how many milliseconds they wait; p99 and rate"
         " also as a part of the version before, median over rounds",
-        ["connections", "version", "rate", "p50", "p99", "worst", "of", "p99 ratio", "rate ratio"],
+        ["connections", "version", "rate", "p50", "p99", "worst", "of", "refused", "p99 ratio", "rate ratio"],
         rows,
     )
 

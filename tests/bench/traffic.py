@@ -29,6 +29,7 @@ class Outcome:
 
     seconds: float
     waits: list[float]
+    refused: int = 0
 
     @property
     def rate(self) -> float:
@@ -40,10 +41,12 @@ class Line:
     """One keep-alive connection with at most one request under way."""
 
     def __init__(self, port: int) -> None:
+        self.good: Sequence[int] = GOOD
         self.socket = socket.create_connection((HOST, port), PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.began = 0.0
         self.worker = b""
+        self.status = 0
         self._come = b""
 
     def fileno(self) -> int:
@@ -64,14 +67,15 @@ class Line:
             return None
         self._come = b""
         self.worker = _field(head, b"x-worker")
-        if int(head.split(b" ", 2)[1]) not in GOOD:
+        self.status = int(head.split(b" ", 2)[1])
+        if self.status not in self.good:
             raise Unexpected(f"{head.splitlines()[0].decode()}: {body[:200].decode(errors='replace')}")
         return body
 
 
-def flood(port: int, messages: Sequence[bytes], connections: int) -> Outcome:
+def flood(port: int, messages: Sequence[bytes], connections: int, good: Sequence[int] = GOOD) -> Outcome:
     """Send all messages, on each connection the next as soon as the last was answered."""
-    return _drive(port, messages, connections, 0.0)
+    return _drive(port, messages, connections, 0.0, good)
 
 
 def stream(port: int, messages: Sequence[bytes], connections: int, per_second: float) -> Outcome:
@@ -91,14 +95,17 @@ def ask(port: int, messages: Sequence[bytes]) -> list[bytes]:
     return bodies
 
 
-def _drive(port: int, messages: Sequence[bytes], connections: int, gap: float) -> Outcome:
+def _drive(
+    port: int, messages: Sequence[bytes], connections: int, gap: float, good: Sequence[int] = GOOD
+) -> Outcome:
     """Send with `gap` seconds between two requests, or, if it is 0, whenever a connection is idle."""
     waits: list[float] = []
-    sent, count = 0, len(messages)
+    sent, refused, count = 0, 0, len(messages)
     # Not epoll: it rounds its timeouts up to whole milliseconds.
     with _lines(port, connections) as lines, SelectSelector() as ready, _no_collection():
         for line in lines:
             ready.register(line, EVENT_READ, line)
+            line.good = good
         idle = deque(lines)
         start = perf_counter()
         while len(waits) < count:
@@ -113,8 +120,9 @@ def _drive(port: int, messages: Sequence[bytes], connections: int, gap: float) -
                 answering: Line = key.data
                 if answering.answer() is not None:
                     waits.append(perf_counter() - answering.began)
+                    refused += answering.status not in GOOD
                     idle.append(answering)
-        return Outcome(perf_counter() - start, waits)
+        return Outcome(perf_counter() - start, waits, refused)
 
 
 def _field(head: bytes, wanted: bytes) -> bytes:

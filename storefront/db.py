@@ -6,14 +6,14 @@ from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Enum, MetaData, event, literal, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Enum, MetaData, event, literal, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -135,7 +135,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
     if settings.database_url.startswith("sqlite"):
-        return silent
+        in_file = make_url(settings.database_url).database not in (None, "", ":memory:")
+        pool = {"pool_size": settings.threads, "pool_timeout": LOCK_SECONDS} if in_file else {}
+        return silent | pool
     return silent | {
         "pool_size": settings.database_pool_size,
         "max_overflow": 0,
@@ -189,6 +191,7 @@ def fresh() -> Session:
 def unhurried(session: Session) -> None:
     """Let the statements of this transaction take what time they need; for what no buyer waits for."""
     if session.get_bind().dialect.name == "postgresql":
+        session.connection().info[SILENCE] = inf
         session.execute(text("SET LOCAL statement_timeout = 0"))
 
 

@@ -61,6 +61,7 @@ def malfunctions(out: TextIO) -> None:
 def outstanding(out: TextIO, as_csv: bool) -> None:
     """Payments that mixi has not confirmed or does not know, those undone in vain, holdings below zero."""
     waiting = [_waiting(one) for one in payments.unconfirmed()]
+    unknown = [_waiting(Unconfirmed(payment, None)) for payment in payments.not_known()]
     undone = [
         (payment.point_code, payment.owner_id, payment.item_id, payment.points, payment.status.value)
         for payment in payments.used_up()
@@ -70,9 +71,12 @@ def outstanding(out: TextIO, as_csv: bool) -> None:
         unconfirmed = (("unconfirmed", *row[:4], "", *row[4:]) for row in waiting)
         used_up = ((row[4], *row[:4], *[""] * 6) for row in undone)
         negative = (("negative", "", who, item, "", quantity, *[""] * 5) for _, who, item, quantity in below)
-        _csv(out, OUTSTANDING, [*unconfirmed, *used_up, *negative])
+        forgotten = (("unknown", *row[:4], "", *row[4:]) for row in unknown)
+        _csv(out, OUTSTANDING, [*unconfirmed, *forgotten, *used_up, *negative])
         return
     _table(out, "completed here, not confirmed by mixi", UNCONFIRMED, waiting)
+    out.write("\n")
+    _table(out, "confirmed once, and not known to mixi any more", UNCONFIRMED, unknown)
     out.write("\n")
     _table(out, "paid back or void, and the goods were used up", USED_UP, undone)
     out.write("\n")

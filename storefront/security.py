@@ -4,15 +4,19 @@ Pages have to do with nobody but us and whom a room names by `allow`.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug import routing
 
 from storefront.config import Settings
+
+log = structlog.get_logger()
 
 NO_ROBOTS = "User-agent: *\nDisallow: /\n"
 BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
@@ -92,7 +96,12 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         query = environ.get("QUERY_STRING", "")
         environ["QUERY_STRING"] = BARE.sub(lambda byte: f"%{ord(byte[0]):02X}", query)
-        return inner(environ, start_response)
+        try:
+            return inner(environ, start_response)
+        except Exception as error:  # not even an error page: the server would log the whole address
+            log.exception("request broke", kind=type(error).__name__, path=environ["PATH_INFO"])
+            start_response("500 INTERNAL SERVER ERROR", [("Content-Type", "text/plain")], sys.exc_info())
+            return [b"The shop is out of order. Nothing was paid by this page.\n"]
 
     return application
 

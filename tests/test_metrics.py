@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from storefront.config import Settings
+from tests.databases import on_sqlite
 from tests.demo import free_ports, wait_for
 from tests.street import Container
 
@@ -90,3 +92,30 @@ def test_only_for_the_token(served: tuple[str, int]) -> None:
     address, _ = served
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": TOKEN[:-1]}):
         assert requests.get(f"{address}/metrics", headers=headers, timeout=30).status_code == 404
+
+
+@on_sqlite
+def test_a_count_fails_no_sale(settings: Settings, tmp_path: Path) -> None:
+    """Where the numbers cannot be kept, the sale is answered OK all the same; it is committed."""
+    folder = tmp_path / "gone"
+    script = f"""
+import os, shutil, sys
+sys.path.insert(0, {str(ROOT)!r})
+from storefront import create_app, metrics
+from storefront.config import Settings
+from tests.street import SETTINGS
+app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
+    "metrics_token": "token", "metrics_folder": {str(folder)!r}}}))
+shutil.rmtree({str(folder)!r})
+with app.app_context():
+    metrics.count_call("create", "answered")
+    metrics.count_callback(200, 0.1)
+os.makedirs({str(folder)!r})
+open(os.path.join({str(folder)!r}, "counter_1.db"), "w").close()
+answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
+assert answer.status_code == 200, answer.text
+assert "storefront_unconfirmed_payments" in answer.text
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "not counted" in done.stderr

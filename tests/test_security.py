@@ -120,3 +120,12 @@ def test_error_pages_say_nothing_of_the_inside(container: Container) -> None:
     for path in ("/nowhere", "/items/%00", "/history?page=%FF"):
         text = container.get(path).text
         assert not re.search(r"Traceback|\.py|Werkzeug|sqlalchemy", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", ["endpoint", "_method", "_external", "_scheme", "_anchor", "values"])
+def test_names_of_the_framework(container: Container, name: str) -> None:
+    """A stranger's parameter that is called like one of the framework's is a parameter."""
+    page = container.get("/history", **{name: "POST"})
+    assert page.status_code == 200
+    assert f"{name}%3DPOST" in page.text
+    assert container.get("/nowhere", **{name: "POST"}).status_code == 404

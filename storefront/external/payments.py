@@ -76,7 +76,14 @@ class UnknownPayment(Exception):
 
 
 class Contradiction(Exception):
-    """The payment is settled already, in another way; or is over another sum."""
+    """The payment is settled already, in another way; or is over another sum.
+
+    `owed`: money was taken for which nothing was given.
+    """
+
+    def __init__(self, owed: bool) -> None:
+        super().__init__(owed)
+        self.owed = owed
 
 
 class Malformed(Exception):
@@ -184,7 +191,8 @@ def _repeat(session: Session, notice: Notice) -> Status:
     same = (payment.yen, payment.reference) == (notice.yen, notice.reference)
     refunded = payment.status is Status.REFUND and notice.outcome is Status.COMPLETE
     if not same or not (refunded or payment.status is notice.outcome):
-        raise Contradiction
+        given = payment.status is Status.COMPLETE and payment.reference == notice.reference
+        raise Contradiction(owed=notice.outcome is Status.COMPLETE and not given)
     return payment.status
 
 

@@ -30,12 +30,12 @@ from storefront.shop.visit import Stranger, Visit
 
 ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
 PLAIN = {"Content-Type": "text/plain"}
-# The provider gives the money back on 409, gives up on other 4xx, and asks again after everything else.
+# The provider gives the money back on a 409 that says REFUND, gives up on other 4xx, else asks again.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSeal: (401, "not signed by our provider"),
     Malformed: (400, "not a notice"),
     UnknownPayment: (404, "no such payment"),
-    Contradiction: (409, "REFUND this is not how the payment stands here"),
+    Contradiction: (409, "this is not how the payment stands here"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
 
@@ -103,6 +103,8 @@ def notice() -> ResponseReturnValue:
         status = payments.settle(_heard(), clock.now())
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
+        if isinstance(refusal, Contradiction) and refusal.owed:
+            reason = f"REFUND {reason}"
         log.warning("notice refused", status=code, reason=reason)
         return f"{reason}\n", code, PLAIN
     if status is Status.REFUND:

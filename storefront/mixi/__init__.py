@@ -37,4 +37,4 @@ def init_app(app: Flask, settings: Settings, http: requests.Session | None) -> N
     container = security.site(settings.mixi_container_url)
     shown = security.site(settings.mixi_app_url or settings.mixi_container_url)
     leads_to = [container, *security.sites(settings.mixi_platform_hosts)]
-    security.allow(app, frames=[container, shown], forms=leads_to, images=[container])
+    security.allow(app, frames=[shown], forms=leads_to, images=[container])

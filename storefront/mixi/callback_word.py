@@ -14,6 +14,7 @@ from flask import Request
 
 BYTES, LENGTH = 24, 32  # random, and as they are written in an address
 KEPT = "storefront.callback_word"
+LOOKS_LIKE = "callback"
 LOGGED = ("RAW_URI", "REQUEST_URI")  # the whole address, as servers keep it for their logs
 
 Application = Callable[..., Any]
@@ -41,7 +42,8 @@ def taken_off(inner: Application, address: str) -> Application:
         path, _, word = environ["PATH_INFO"].rpartition("/")
         if path == address and word:
             environ[KEPT], environ["PATH_INFO"] = word, path
-            environ.update({name: path for name in LOGGED if name in environ})
+        if LOOKS_LIKE in environ["PATH_INFO"].lower():  # whoever rewrote the address on its way here
+            environ.update({name: address for name in LOGGED if name in environ})
         return inner(environ, start_response)
 
     return application

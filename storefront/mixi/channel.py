@@ -115,7 +115,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
     _check_length(f"{callback_url}/{callback_word.new()}", finish_url)
     secret = settings.mixi_consumer_secret.get_secret_value()
     gate = Gate(settings.mixi_calls_at_once, Crowded)
-    line = Line(http, gate)
+    line, asking = Line(http, gate), Gate(1, Crowded)
     app.extensions[NAME] = Channel(
         app_id=settings.mixi_app_id,
         public_url=settings.public_url,
@@ -134,7 +134,7 @@ def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
         confirm_pause=settings.mixi_confirm_pause,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys={one: _key_ring(one, settings, line) for one in CERTIFIED},
+        keys={one: _key_ring(one, settings, line, asking) for one in CERTIFIED},
         gate=gate,
         client=PointClient(
             line=line,
@@ -161,9 +161,9 @@ def _check_length(*addresses: str) -> None:
         )
 
 
-def _key_ring(key_channel: KeyChannel, settings: Settings, line: Line) -> KeyRing:
+def _key_ring(key_channel: KeyChannel, settings: Settings, line: Line, asking: Gate) -> KeyRing:
     address = settings.mixi_certificate_url.replace("{channel}", key_channel)
-    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, line)
+    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, line, asking)
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

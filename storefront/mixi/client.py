@@ -152,7 +152,9 @@ def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
     try:
         with (
             line.gate.place(),
-            line.http.get(url, headers=PLAIN, timeout=waits, allow_redirects=False, stream=True) as response,
+            line.http.get(
+                url, headers=PLAIN, auth=_nobody, timeout=waits, allow_redirects=False, stream=True
+            ) as response,
         ):
             if response.status_code == 200:
                 return _read(response, deadline)
@@ -165,6 +167,11 @@ def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
 
 def _is_refusal(status: int) -> bool:
     return 400 <= status < 500 and status not in LATER
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Who asks says nothing of itself, whatever a .netrc has for that host."""
+    return request
 
 
 class _Connection(HTTPConnection):
@@ -206,6 +213,9 @@ class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
+POOLS = {"http": _Pool, "https": _SecurePool}
+
+
 class _Session(requests.Session):
     """Follows nothing: even unfollowed, requests would read a redirect's body to its end."""
 
@@ -216,7 +226,12 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
         super().init_poolmanager(*arguments, **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **more)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
 
 def session() -> requests.Session:

@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from storefront.clock import monotonic
-from storefront.mixi.client import Line, Patience, Unavailable, fetch
+from storefront.gate import Gate
+from storefront.mixi.client import Crowded, Line, Patience, Unavailable, fetch
 
 NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 KEEP_SECONDS = 3600.0
 MISS_SECONDS = 60.0  # a name that mixi does not know, or could not answer for, is not asked for again so soon
+CROWDED_SECONDS = 1.0  # then whoever was turned away may try again
 FETCHES = 10  # in a minute: whoever makes up names of keys shall not make us ask mixi for each
 MINUTE = 60.0
 PATIENCE = Patience(connect=2.0, read=2.0, total=4.0)
@@ -53,9 +55,9 @@ class KeyRing:
     pinned: Mapping[str, Certificate]
     address: str
     line: Line
+    asking: Gate = field(default_factory=lambda: Gate(1, Crowded))  # who comes with a new name waits briefly
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _fetched: deque[float] = field(default_factory=lambda: deque(maxlen=FETCHES))
-    _asking: Lock = field(default_factory=Lock)
     _renewing: Lock = field(default_factory=Lock)
 
     def __bool__(self) -> bool:
@@ -79,23 +81,25 @@ class KeyRing:
             return old  # somebody is asking
         try:
             return self._fetch(name, old)
+        except Crowded:
+            return old
         finally:
             self._renewing.release()
 
     def _ask(self, name: str) -> _Kept:
-        if not self._asking.acquire(timeout=PATIENCE.total):
-            return _Kept(None, monotonic() + PATIENCE.total, answered=False)
         try:
-            now, kept = monotonic(), self._kept.get(name)
-            if kept and kept.until > now:  # somebody has asked while we waited
+            with self.asking.place():
+                now, kept = monotonic(), self._kept.get(name)
+                if kept and kept.until > now:  # somebody has asked while we waited
+                    return kept
+                if len(self._fetched) == FETCHES and now - self._fetched[0] < MINUTE:
+                    return _Kept(None, self._fetched[0] + MINUTE, answered=False)
+                kept = self._fetch(name)
+                self._fetched.append(now)
+                self._forget(now)
                 return kept
-            if len(self._fetched) == FETCHES and now - self._fetched[0] < MINUTE:
-                return _Kept(None, self._fetched[0] + MINUTE, answered=False)
-            self._fetched.append(now)
-            self._forget(now)
-            return self._fetch(name)
-        finally:
-            self._asking.release()
+        except Crowded:  # mixi was not asked, so nothing is known
+            return _Kept(None, monotonic() + CROWDED_SECONDS, answered=False)
 
     def _forget(self, now: float) -> None:
         """Names that turned out to be none are not kept for ever."""
@@ -106,6 +110,8 @@ class KeyRing:
         try:
             found = fetch(self.line, self.address.replace("{name}", name), PATIENCE)
             certificate = None if found is None else _read(found)
+        except Crowded:
+            raise
         except Unavailable as failure:
             log.warning("certificate not fetched", key=name, reason=str(failure))
             known = old.certificate if old else None

@@ -67,6 +67,7 @@ class Status(StrEnum):
 
 
 # Written out, so that a database that plans without knowing the values still takes the index of the few.
+UNKNOWN = text("unknown_at IS NOT NULL")
 UNCONFIRMED = text("status = 'complete' AND confirmed_at IS NULL")
 OUTCOMES = {"10": Status.COMPLETE, "20": Status.CANCEL}  # seed: callback parameters, status
 
@@ -82,6 +83,7 @@ class Payment(Model):
             sqlite_where=UNCONFIRMED,
             postgresql_where=UNCONFIRMED,
         ),
+        Index("ix_payment_unknown", "unknown_at", sqlite_where=UNKNOWN, postgresql_where=UNKNOWN),
     )
 
     point_code: Mapped[str] = mapped_column(String(CODE_LENGTH), primary_key=True)
@@ -206,6 +208,16 @@ def unconfirmed() -> Sequence[Unconfirmed]:
     waiting = select(Payment, Customer.removed_at).join(Customer, Payment.customer_id == Customer.id)
     rows = db.session.execute(waiting.where(UNCONFIRMED).order_by(Payment.ok_at, Payment.point_code))
     return [Unconfirmed(payment, removed_at) for payment, removed_at in rows]
+
+
+def not_known() -> Sequence[Payment]:
+    """Every payment that mixi had confirmed, and now says it does not know."""
+    missing = (
+        Payment.status == Status.COMPLETE,
+        Payment.unknown_at.is_not(None),
+        Payment.confirmed_at.is_not(None),
+    )
+    return db.session.scalars(select(Payment).where(*missing).order_by(Payment.ok_at)).all()
 
 
 def used_up() -> Sequence[Payment]:

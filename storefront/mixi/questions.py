@@ -95,8 +95,8 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
         raise NotVoid("only a completed payment can become void")
     doubt = _asked_by_hand(point_code)
     answer = _ask(mixi, doubt, patience)
-    if answer.state in (Status.COMPLETE, Status.PAY_BACK):
-        raise NotVoid(f"mixi says {answer.state}")
+    if not (answer.refused or answer.state in (Status.CREATE, Status.CANCEL)):
+        raise NotVoid(f"mixi says {answer.state or 'nothing of its state'}")
     if not _said_long_ago(mixi, doubt):
         raise NotVoid(f"our last OK is not {mixi.void_after} seconds old: mixi may be acting on it still")
     undone = _undo(doubt, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at, reason=reason)

@@ -238,22 +238,26 @@ def tally(session: Session, item_id: str | None = None) -> None:
 
     Nothing may be sold of them meanwhile. Items that have no stock any more are counted no more.
     """
-    counted = sales()
-    sums = [func.coalesce(column, 0) for column in (counted.c.sold, counted.c.tested)]
-    rows = select(Item.id, *sums).outerjoin(counted, counted.c.item_id == Item.id)
-    rows = rows.where(Item.stock.is_not(None) if item_id is None else Item.id == item_id)
-    columns = ["item_id", "sold", "tested"]
-    session.execute(upsert(session, Tally).from_select(columns, rows).on_conflict_do_nothing())
+    wanted = Item.stock.is_not(None) if item_id is None else Item.id == item_id
+    new = session.scalars(select(Item.id).where(wanted, Item.id.not_in(select(Tally.item_id)))).all()
+    if new:  # nothing is summed that is kept already
+        counted = sales(new)
+        sums = [func.coalesce(column, 0) for column in (counted.c.sold, counted.c.tested)]
+        rows = select(Item.id, *sums).outerjoin(counted, counted.c.item_id == Item.id).where(Item.id.in_(new))
+        columns = ["item_id", "sold", "tested"]
+        session.execute(upsert(session, Tally).from_select(columns, rows).on_conflict_do_nothing())
     if item_id is None:
         stockless = select(Item.id).where(Item.stock.is_(None))
         session.execute(delete(Tally).where(Tally.item_id.in_(stockless)))
 
 
-def sales() -> Subquery:
-    """What was sold and not taken back, by item, as its grants say."""
+def sales(item_ids: Collection[str] | None = None) -> Subquery:
+    """What was sold and not taken back, by item, as its grants say; of some items, or of all."""
     real = func.sum(case((Grant.is_test, 0), else_=Grant.quantity))
     test = func.sum(case((Grant.is_test, Grant.quantity), else_=0))
     query = select(Grant.item_id, real.label("sold"), test.label("tested")).where(_is_sale())
+    if item_ids is not None:
+        query = query.where(Grant.item_id.in_(item_ids))
     return query.group_by(Grant.item_id).subquery()
 
 

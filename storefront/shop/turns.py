@@ -32,8 +32,10 @@ def take(
 ) -> None:
     """Take one of `most` turns `within` a while, in the caller's transaction; or TooMany."""
     named = {"customer_id": customer_id, "action": action}
-    horizon = now - within
-    taken = set(session.scalars(select(Turn.slot).filter_by(**named).where(Turn.taken_at > horizon)))
+    # A clock that was set back leaves turns in the future; they count for nothing.
+    past, future = now - within, now + within
+    lately = Turn.taken_at.between(past, future)
+    taken = set(session.scalars(select(Turn.slot).filter_by(**named).where(lately)))
     for slot in range(most):
         if slot in taken:
             continue
@@ -41,7 +43,7 @@ def take(
         free = turn.on_conflict_do_update(
             index_elements=["customer_id", "action", "slot"],
             set_={"taken_at": now},
-            where=Turn.taken_at <= horizon,
+            where=~lately,
         )
         if session.scalar(free.returning(Turn.slot)) is not None:
             return

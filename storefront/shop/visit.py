@@ -10,8 +10,10 @@ from datetime import datetime
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from flask import Flask, current_app, g, request, url_for
+from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
 from storefront.config import settings
@@ -20,7 +22,7 @@ from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
-END_OF_ID = 4  # characters that tell who is in, to those who know themselves
+END_OF_ID = 6  # characters that tell who is in, to those who know themselves
 DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
@@ -79,8 +81,10 @@ class Visit:
     def here(self, language: str) -> str:
         """The href of this very page in another language."""
         own = {name: value for name, value in request.args.items() if name not in self.links.added}
-        values = {**own, **(request.view_args or {}), "lang": language}
-        return self.links.in_page(settings().public_url + url_for(str(request.endpoint), **values))
+        # Names of a stranger's are none of the framework's own, which url_for would obey.
+        query = urlencode({**own, "lang": language})
+        path = url_for(str(request.endpoint), **(request.view_args or {}))
+        return self.links.in_page(f"{settings().public_url}{path}?{query}")
 
     def _address(self, endpoint: str, values: dict[str, Any]) -> str:
         return settings().public_url + url_for(endpoint, **{"lang": self.chosen, **values})
@@ -165,10 +169,19 @@ def current() -> Visit:
     if "visit" not in g:
         found = (entrance.recognise() for entrance in entrances())
         g.visit = next((visit for visit in found if visit), None)
+        if g.visit:
+            _keep_at_hand(g.visit.customer)
     if g.visit is None:
         raise Stranger
     visit: Visit = g.visit
     return visit
+
+
+def _keep_at_hand(customer: Customer) -> None:
+    """So that a page can say who is in, even when the database has gone meanwhile."""
+    session = object_session(customer)
+    if session:
+        session.expunge(customer)
 
 
 def if_any() -> Visit | None:

@@ -105,10 +105,10 @@ def test_somebody_elses_start_address_asks(desk: Page, running: Demo) -> None:
     app = open_app(desk, running.platform, "taro")
     expect(app.locator("[data-page=change]")).to_be_visible()
     app.locator(".twins a").click()
-    expect(app.locator(".who")).to_contain_text("…nak0")
+    expect(app.locator(".who")).to_contain_text("…hanak0")
     app = open_app(desk, running.platform, "taro")
     app.locator(".twins button").click()
-    expect(app.locator(".who")).to_contain_text("…r0fr")
+    expect(app.locator(".who")).to_contain_text("…tar0fr")
 
 
 @one_shop_is_enough
@@ -174,7 +174,7 @@ def test_the_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) ->
     ):
         page = strict.new_context(java_script_enabled=False, ignore_https_errors=True).new_page()
         app = open_app(page, platform)
-        expect(app.locator(".who")).to_contain_text("…nak0")
+        expect(app.locator(".who")).to_contain_text("…hanak0")
         app.locator(".card", has_text="ランタン").click()
         app.locator(".way a").click()
         with page.expect_popup() as opened:

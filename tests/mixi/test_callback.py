@@ -277,3 +277,13 @@ def test_a_server_logs_no_word(container: Container, books: Books) -> None:
     assert b"".join(container.app(environ, lambda *_: lambda _: None)) == b"OK"
     kept = {name: value for name, value in environ.items() if name.isupper()}
     assert container.word(code) not in str(kept)
+
+
+@pytest.mark.parametrize("path", ["{}/", "/{}", "/.{}", "{}/x", "/elsewhere{}"])
+def test_an_address_that_somebody_rewrote(container: Container, path: str) -> None:
+    """Not even an address that is not ours any more leaves the word in a server's log."""
+    word = container.word(container.start())
+    target = path.format(f"{CALLBACK}/{word}")
+    environ = EnvironBuilder(target, base_url=SHOP).get_environ() | {"RAW_URI": target}
+    assert container.app(environ, lambda *_: lambda _: None)
+    assert word not in environ["RAW_URI"]

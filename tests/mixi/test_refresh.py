@@ -263,6 +263,19 @@ def test_one_that_is_not_known(app: Flask, container: Container, api: Mixi, book
         assert waiting.payment.unknown_at is not None
 
 
+def test_confirmed_and_then_forgotten(app: Flask, container: Container, api: Mixi) -> None:
+    """What mixi had confirmed and does not know any more is shown to the operator, and stays complete."""
+    code = bought(container)
+    api.states[code] = "complete"
+    container.get("/history")
+    api.refused[code] = "404 Not Found"
+    pass_a_minute(app)
+    container.get("/history")
+    with app.app_context():
+        assert [payment.point_code for payment in payments.not_known()] == [code]
+        assert payments.unconfirmed() == []
+
+
 def test_silence_ends_the_round(app: Flask, container: Container, api: Mixi) -> None:
     """An API that does not answer is not asked about the next payment."""
     codes = {bought(container, "loaf") for _ in range(3)}

@@ -16,6 +16,7 @@ from storefront.db import transaction
 from storefront.mixi import taps
 from storefront.mixi.signing import Consumer, body_hash
 from storefront.mixi.taps import Intent
+from storefront.shop.turns import Turn
 from tests.street import (
     CONSUMER_KEY,
     CONSUMER_SECRET,
@@ -352,6 +353,15 @@ def test_one_form_pressed_again_and_again(container: Container, api: ScriptedApi
     answers = [container.post(action, fields).status_code for _ in range(120)]
     assert answers == [503] * 10 + [429] * 110
     assert len(api.requests) == 10
+
+
+@pytest.mark.changed(mixi_taps_per_minute=10)
+def test_a_clock_that_is_set_back(app: Flask, container: Container) -> None:
+    """What was counted by a clock that ran an hour ahead keeps nobody from buying."""
+    assert [container.buy("loaf").status_code for _ in range(11)] == [302] * 10 + [429]
+    with app.app_context(), transaction() as session:
+        session.execute(update(Turn).values(taken_at=clock.now() + timedelta(hours=1)))
+    assert container.buy("loaf").status_code == 302
 
 
 @pytest.mark.changed(mixi_taps_per_minute=10)

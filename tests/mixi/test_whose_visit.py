@@ -3,11 +3,13 @@
 import pytest
 from flask import Flask
 from lxml import html
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 
 from storefront.db import db
 from storefront.mixi.starts import Start
 from storefront.sandbox.keys import KeyPair
+from storefront.shop import inventory
 from tests.databases import on_sqlite
 from tests.street import (
     HANAKO,
@@ -23,7 +25,7 @@ from tests.street import (
 
 SAFE = "https://shop.test"
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere"]
-IN = {HANAKO: "mixi …nak0", TARO: "mixi …r0fr"}
+IN = {HANAKO: "mixi …hanak0", TARO: "mixi …tar0fr"}
 
 
 @pytest.fixture
@@ -178,3 +180,24 @@ def test_the_choice_is_in_both_languages(browser: Browser, pair: KeyPair) -> Non
     """Japanese unless English was chosen."""
     assert f"{IN[TARO]} さんに切り替える" in words(browser.get(asked(browser, pair)).text)
     assert f"Change to {IN[TARO]}" in words(browser.get(asked(browser, pair, lang="en")).text)
+
+
+def test_the_database_dies_on_the_way(
+    app: Flask, pair: KeyPair, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a PC that loses its database says so with 503, and still says who is in."""
+    browser = Browser(app)
+    browser.get(start_address(pair))
+
+    def dead(*_: object, **__: object) -> None:
+        raise OperationalError("", {}, Exception("gone"))
+
+    def holdings(customer_id: int) -> None:
+        event.listen(db.engine, "before_cursor_execute", dead)
+        db.session.rollback()
+        dead()
+
+    monkeypatch.setattr(inventory, "holdings", holdings)
+    answer = browser.get("/inventory")
+    assert answer.status_code == 503
+    assert HANAKO[-4:] in answer.text

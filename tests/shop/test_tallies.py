@@ -362,6 +362,15 @@ def test_what_an_unlimited_sale_costs(app: Flask, container: Container) -> None:
     assert [kind for kind in kinds if kind != "BEGIN"] == ["UPDATE", "SELECT", "INSERT", "INSERT"]
 
 
+def test_loading_the_catalogue_sums_nothing_again(app: Flask, settings: Settings) -> None:
+    """What is kept is kept: a catalogue that is loaded again reads no grant."""
+    with app.app_context(), transaction() as session:
+        catalog.load(session, settings.catalog)
+    with heard(app) as sent, app.app_context(), transaction() as session:
+        catalog.load(session, settings.catalog)
+    assert not [statement for statement, _ in sent if '"grant"' in statement]
+
+
 def test_the_shelf_asks_once(app: Flask, container: Container) -> None:
     """However many items have limits, their standings take the same number of questions."""
     container.get("/")

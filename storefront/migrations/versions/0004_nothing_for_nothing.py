@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
+UNKNOWN = sa.text("unknown_at IS NOT NULL")
 BEFORE = "sold_out limit_reached not_yet over stopped elsewhere age_unknown age_limit"
 REASONS = (*BEFORE.split(), "withdrawn", "expired")
 SINCE_REMOVAL = """
@@ -31,6 +32,9 @@ def upgrade() -> None:
         payment.add_column(sa.Column("word", sa.String(32)))
         payment.add_column(sa.Column("unknown_at", MOMENT))
         payment.add_column(sa.Column("reason", sa.String(200)))
+        payment.create_index(
+            "ix_payment_unknown", ["unknown_at"], sqlite_where=UNKNOWN, postgresql_where=UNKNOWN
+        )
         payment.drop_column("removed_at")  # the customer's own row says so
         _refusals(payment, REASONS)
     with op.batch_alter_table("external_payment") as payment:
@@ -56,6 +60,7 @@ def downgrade() -> None:
         intent.drop_column("word")
     with op.batch_alter_table("payment") as payment:
         payment.add_column(sa.Column("removed_at", MOMENT))
+        payment.drop_index("ix_payment_unknown")
         for column in ("word", "unknown_at", "reason"):
             payment.drop_column(column)
         _refusals(payment, BEFORE.split())

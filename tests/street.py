@@ -54,6 +54,7 @@ class Container:
     def __init__(self, app: Flask, origin: str = SHOP) -> None:
         self.app = app
         self.origin = origin
+        self.words: dict[str, str] = {}  # kept, since a test may take the database away
 
     def get(self, path: str, owner: str = HANAKO, **query: str) -> TestResponse:
         return self.send("GET", path, owner, query)
@@ -77,13 +78,17 @@ class Container:
         assert self.buy(item, owner).status_code == 302
         with self.app.app_context():
             newest = select(Payment.point_code).order_by(Payment.created_at.desc()).limit(1)
-            return db.session.scalars(newest).one()
+            code = db.session.scalars(newest).one()
+        self.word(code)
+        return code
 
     def word(self, code: str) -> str:
         """What only mixi's payment server knows of this payment; of one we never made, something else."""
-        with self.app.app_context():
-            payment = db.session.get(Payment, code)
-            return str(payment.word) if payment else NO_WORD
+        if code not in self.words:
+            with self.app.app_context():
+                payment = db.session.get(Payment, code)
+            self.words[code] = str(payment.word) if payment else NO_WORD
+        return self.words[code]
 
     def callback_target(self, code: str, owner: str = HANAKO, status: str = "10", **changes: Any) -> str:
         """Path and query of a callback about this payment."""

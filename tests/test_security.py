@@ -13,7 +13,7 @@ from storefront import clock
 from storefront.config import Settings
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer
-from storefront.mixi.taps import Intent
+from storefront.shop.turns import Turn
 from tests.street import (
     CONSUMER_KEY,
     CONSUMER_SECRET,
@@ -96,7 +96,7 @@ def test_a_customer_who_taps_too_fast(app: Flask, container: Container, books: B
     assert books.payments() == limit
     assert container.buy("loaf", TARO).status_code == 302
     with app.app_context(), transaction() as session:
-        session.execute(update(Intent).values(started_at=clock.now() - timedelta(seconds=61)))
+        session.execute(update(Turn).values(taken_at=clock.now() - timedelta(seconds=61)))
     assert container.buy("loaf").status_code == 302
 
 

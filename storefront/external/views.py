@@ -72,7 +72,7 @@ def checkout() -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     code = forms.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
-    visit.refresh()  # what was paid back meanwhile counts for no limit
+    visit.refresh(here)  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, ANY_SUM, clock.now())
     payment = payments.start(code, here.customer, offer, here.language, clock.now())
     fields = {

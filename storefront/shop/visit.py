@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from flask import Flask, current_app, g, request, url_for
+from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
@@ -181,6 +182,8 @@ def _keep_at_hand(customer: Customer) -> None:
     """So that a page can say who is in, even when the database has gone meanwhile."""
     session = object_session(customer)
     if session:
+        if inspect(customer).expired_attributes:
+            session.refresh(customer)
         session.expunge(customer)
 
 
@@ -239,9 +242,11 @@ def page_size() -> int:
     return MOBILE_PAGE if current().device is Device.MOBILE else PAGE
 
 
-def refresh() -> None:
-    """Bring the current customer's purchases up to date with the platform, as far as it answers."""
-    _entrance().refresh(current().customer)
+def refresh(here: Visit | None = None) -> None:
+    """Bring the purchases of a visitor, or of the current one, up to date with the platform as it answers."""
+    visit = here or current()
+    entrance: Entrance = current_app.extensions["entrances"][visit.channel]
+    entrance.refresh(visit.customer)
 
 
 def notices() -> Sequence[Notice]:

@@ -437,17 +437,6 @@ def test_no_longer_for_sale(
     assert len(outside.grants()) == 1
 
 
-@on_sqlite
-def test_withdrawn_items_and_stopped_shops_keep_their_word(
-    shop: Flask, hanako: Browser, outside: Outside
-) -> None:
-    """What was begun is settled, even if the item has left the shelf meanwhile."""
-    code = hanako.leave()
-    limit(shop, "excalibur", withdrawn=True)
-    assert answered(tell(shop, notice(code))) == OK
-    assert "エクスカリバー" in words(hanako.finish(code).text)
-
-
 # The database does not answer
 
 

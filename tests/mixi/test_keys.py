@@ -354,7 +354,8 @@ def test_eight_at_once_ask_once(ring: KeyRing, publisher: Publisher, pairs: dict
     def late() -> None:
         first.wait(30)
         others.set()
-        ring.get("pc")
+        with suppress(NotNow):
+            ring.get("pc")
 
     publisher.pause = pause
     found: list[object] = []

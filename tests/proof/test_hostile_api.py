@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from urllib3.connection import HTTPConnection
 
 from storefront import create_app
@@ -21,6 +21,7 @@ from storefront.gate import Gate
 from storefront.mixi.atom import PointRequest
 from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable, session
 from storefront.mixi.payments import Payment, Status
+from storefront.shop.turns import Turn
 from tests.databases import fill
 from tests.demo import wait_for
 from tests.proof import hostile
@@ -122,6 +123,7 @@ def settings(api: HostileApi, database_url: str) -> Settings:
         "mixi_read_seconds": PATIENCE.read,
         "mixi_total_seconds": PATIENCE.total,
         "mixi_confirm_seconds": CONFIRM_SECONDS,
+        "mixi_confirms_per_visit": 100,
     }
     return Settings.model_validate(values)
 
@@ -135,7 +137,9 @@ def container(app: Flask) -> Container:
 def unconfirmed(app: Flask, bought: str) -> str:
     """A payment of hanako's that we said OK to; mixi has not confirmed it yet."""
     with app.app_context(), transaction() as kept:
-        kept.execute(update(Payment).filter_by(point_code=bought).values(confirmed_at=None))
+        unasked = {"confirmed_at": None, "asked_at": None}
+        kept.execute(update(Payment).filter_by(point_code=bought).values(unasked))
+        kept.execute(delete(Turn))
     return bought
 
 

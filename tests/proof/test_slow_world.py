@@ -498,6 +498,7 @@ def begun(shop: Shop) -> list[str]:
     with shop.app.app_context(), transaction() as session:
         like = session.execute(select(Payment.__table__).filter_by(point_code=code)).mappings().one()
         session.execute(insert(Payment), [{**like, "point_code": each} for each in codes])
+    shop.container.words |= dict.fromkeys(codes, shop.container.word(code))
     return codes
 
 

@@ -6,7 +6,7 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from storefront.db import migrate, transaction
-from storefront.shop import catalog
+from storefront.shop import catalog, inventory
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -31,8 +31,9 @@ def new_database(server: str, name: str, like: str = "template1") -> str:
 
 
 def fill(app: Flask) -> None:
-    """Migrate a shop's database and put its catalog on the shelf."""
+    """Migrate a shop's database and put its catalog on the shelf, as `storefront upgrade` does."""
     with app.app_context():
         flask_migrate.upgrade(directory=migrate.directory)
         with transaction() as session:
             catalog.load(session, app.config["SETTINGS"].catalog)
+            inventory.tally(session)

@@ -256,7 +256,7 @@ def test_a_backup_restores_the_shop(town: Town, settings: Settings, tmp_path: Pa
     restored = restore(settings, copy, tmp_path)
     upgraded = run(restored, "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
-    shop = create_app(restored)
+    shop = create_app(restored, town.shop.extensions["http"])
     try:
         assert shop.test_client().get("/readyz").text == "ready\n"
         assert state(shop) == kept
@@ -266,7 +266,6 @@ def test_a_backup_restores_the_shop(town: Town, settings: Settings, tmp_path: Pa
         assert town.taken() - ours == difference > 0
         town.platform.extensions["sandbox"].http.mount(SHOP, Wire(shop))
         town.shop = shop
-        shop.extensions["mixi"].client.http.mount(PLATFORM, Wire(town.platform))
         town.buy("loaf")
         assert "loaf" in {row["item"] for row in table(run(restored, "outstanding", "--csv").stdout)}
     finally:

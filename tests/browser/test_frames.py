@@ -163,7 +163,7 @@ def test_the_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) ->
         "STOREFRONT_MIXI_PLATFORM_HOSTS": f"localhost:{ports['sandbox']}",
         # No server believes this certificate, so mixi's is there beforehand, and no call is made.
         "STOREFRONT_MIXI_CERTIFICATE_URL": "",
-        "STOREFRONT_MIXI_CERTIFICATES": f"{name}={keys.certificate(tmp_path / 'keys', name)}",
+        "STOREFRONT_MIXI_CERTIFICATES": f"pc:{name}={keys.certificate(tmp_path / 'keys', name)}",
         "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{provider}/pay",
         "PROVIDER_PUBLIC_URL": provider,
         "PROVIDER_SHOP_URL": shop,

@@ -148,6 +148,7 @@ def test_questions_hold_places_as_well(app: Flask, container: Container, held: H
         assert container.callback(container.start("loaf", owner), owner).text == "OK"
     with slow(app, held) as threads:
         pages = [threads.submit(container.get, "/history", owner) for owner in buyers]
+        wait_for(lambda: len(held.asked) == PLACES)
         wait_for(lambda: sum(page.done() for page in pages) == len(pages) - PLACES)
         assert held.asked == ["GET"] * PLACES
     assert {page.result().status_code for page in pages} == {200}

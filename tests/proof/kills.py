@@ -9,12 +9,13 @@ from urllib.parse import quote
 
 import requests
 from lxml import html
-from sqlalchemy import Engine, create_engine, func, select, update
+from sqlalchemy import Engine, create_engine, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storefront.mixi.payments import Payment
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
+from storefront.shop.turns import Turn
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.served import HOST, WORKERS, Served, Step
@@ -129,11 +130,15 @@ class Street:
         return self.start - self.phone.balance()
 
     def age(self, code: str) -> None:
-        """Set our last OK back by twenty seconds in the database, which spares every test that wait."""
+        """Set our last OK back by twenty seconds in the database, which spares every test that wait.
+
+        The buyer's turns to ask are set back with it, for one buyer stands for all of them here.
+        """
         with Session(self.engine) as session:
             said = session.get_one(Payment, code).ok_at
             if said:
                 session.execute(update(Payment).filter_by(point_code=code).values(ok_at=said - LONG_AGO))
+            session.execute(delete(Turn))
             session.commit()
 
 

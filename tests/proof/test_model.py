@@ -36,7 +36,7 @@ from hypothesis.stateful import (
 from lxml import html
 from oauthlib.oauth1 import rfc5849
 from pydantic import SecretStr
-from sqlalchemy import Engine, delete, event, select, text, update
+from sqlalchemy import Engine, Interval, delete, event, literal, select, text, update
 from werkzeug.test import TestResponse
 
 from storefront import clock, create_app
@@ -320,7 +320,7 @@ class Street:
 
     def _age(self, seconds: float) -> None:
         """Let what the database's own clock has dated be so much older."""
-        by = timedelta(seconds=seconds)
+        by = literal(timedelta(seconds=seconds), Interval())
         mine = ours.Payment
         with self.our_engine.begin() as connection:
             connection.execute(update(mine).values(ok_at=mine.ok_at - by, asked_at=mine.asked_at - by))

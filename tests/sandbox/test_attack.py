@@ -93,7 +93,10 @@ def street(settings: SandboxSettings, tmp_path: Path) -> Iterator[Street]:
     sandbox = create_sandbox(settings, to_shop)
     platform: Sandbox = sandbox.extensions["sandbox"]
     with sandbox.app_context():
-        pairs = [platform.keys, *(start.key(platform, Device(word)) for word in OWN_DOMAIN)]
+        pairs = {
+            "lifecycle": platform.keys,
+            **{word: start.key(platform, Device(word)) for word in OWN_DOMAIN},
+        }
     own = {
         "database_url": f"sqlite:///{tmp_path}/shop.db",
         "public_url": SHOP,
@@ -104,7 +107,7 @@ def street(settings: SandboxSettings, tmp_path: Path) -> Iterator[Street]:
         "mixi_point_url": API,
         "mixi_confirm_url": API,
         "mixi_platform_hosts": "platform.test:8001",
-        "mixi_certificates": {pair.name: pair.certificate for pair in pairs},
+        "mixi_certificates": {channel: {pair.name: pair.certificate} for channel, pair in pairs.items()},
     }
     shop = create_app(Settings.model_validate({**SETTINGS, **own}), to_platform)
     fill(shop)

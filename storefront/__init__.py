@@ -52,6 +52,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
 
 def _standing() -> dict[str, int]:
     """What the operator should know of at any time."""
+    health.spare_the_database()
     return {
         "unconfirmed_payments": payments.count_unconfirmed(),
         "negative_holdings": inventory.count_negatives(),

@@ -1,10 +1,14 @@
-"""Numbers for Prometheus, summed over all workers of a host; off without a token."""
+"""Numbers for Prometheus, summed over the workers of one server; off without a token."""
 
+import fcntl
 import hmac
 import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
+from threading import Lock
 
 import structlog
 from flask import Flask, current_app, request
@@ -13,14 +17,15 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     Metric,
     generate_latest,
 )
 from prometheus_client import values as prometheus_values
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
 from storefront.config import Settings
@@ -37,17 +42,39 @@ Standing = Callable[[], Mapping[str, int]]
 class _Files(Collector):
     """What the workers have kept. One that was killed as it began leaves an empty file."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
     def collect(self) -> Iterator[Metric]:
-        files = [file for file in Path(os.environ[FOLDER]).glob("*.db") if file.stat().st_size]
+        files = [file for file in self.folder.glob("*.db") if file.stat().st_size]
         merged = MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]  # so typed there
         return iter(merged)
 
 
-class Metrics:
-    """What is counted, and the gauges that are read when somebody asks."""
+class _Gauges(Collector):
+    """What the database says now; in no file, or it would be told once for every worker there ever was."""
 
     def __init__(self, standing: Standing) -> None:
         self.standing = standing
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            counts = self.standing()
+        except SQLAlchemyError as error:
+            log.error("database did not answer", kind=type(error).__name__, path=request.path)
+            counts = {}
+        for name, count in counts.items():
+            yield GaugeMetricFamily(f"storefront_{name}", f"How many: {name.replace('_', ' ')}.", count)
+        yield GaugeMetricFamily("storefront_database_up", "Whether the database has answered.", bool(counts))
+
+
+class _Counters:
+    """What is counted by this process, in a folder that it shares with the other workers of its server."""
+
+    def __init__(self, base: Path) -> None:
+        self.folder, self.place = _claim(base)
+        os.environ[FOLDER] = str(self.folder)
+        prometheus_values.ValueClass = prometheus_values.MultiProcessValue()  # type: ignore[no-untyped-call]
         self.callbacks = Counter("storefront_callbacks", "Callbacks by answer.", ["status"], registry=None)
         self.used = Histogram(
             "storefront_callback_seconds",
@@ -59,29 +86,36 @@ class Metrics:
             "storefront_api_calls", "Calls of the API by result.", ["call", "result"], registry=None
         )
 
+
+class Metrics:
+    """What is counted, and the gauges that are read when somebody asks."""
+
+    def __init__(self, base: Path, standing: Standing) -> None:
+        self._base, self._gauges = base, _Gauges(standing)
+        self._lock = Lock()
+        self._counters: _Counters | None = None
+
+    def counters(self) -> _Counters:
+        """Made at the first need: by then a worker is what it will be, whoever had loaded the application."""
+        with self._lock:
+            if self._counters is None:
+                self._counters = _Counters(self._base)
+            return self._counters
+
     def exposition(self) -> bytes:
         registry = CollectorRegistry()
-        registry.register(_Files())
-        counted = generate_latest(registry)
-        return counted + generate_latest(self._gauges())
-
-    def _gauges(self) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        for name, count in self.standing().items():
-            Gauge(f"storefront_{name}", f"How many: {name.replace('_', ' ')}.", registry=registry).set(count)
-        return registry
+        registry.register(_Files(self.counters().folder))
+        registry.register(self._gauges)
+        return generate_latest(registry)
 
 
 def init_app(app: Flask, settings: Settings, standing: Standing) -> None:
     """Count from now on, if the settings give a token; `standing` reads the gauges."""
     if settings.metrics_token is None:
         return
-    folder = settings.metrics_folder or os.path.join(app.instance_path, NAME)
-    os.makedirs(folder, exist_ok=True)
-    # Each worker keeps its numbers in a file of its own; whoever is asked sums all of them.
-    os.environ[FOLDER] = str(folder)
-    prometheus_values.ValueClass = prometheus_values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    app.extensions[NAME] = Metrics(standing)
+    base = Path(settings.metrics_folder or os.path.join(app.instance_path, NAME))
+    base.mkdir(parents=True, exist_ok=True)
+    app.extensions[NAME] = Metrics(base, standing)
     token = settings.metrics_token.get_secret_value()
 
     @app.get("/metrics")
@@ -92,10 +126,47 @@ def init_app(app: Flask, settings: Settings, standing: Standing) -> None:
         return app.extensions[NAME].exposition(), {"Content-Type": CONTENT_TYPE_LATEST}
 
 
+def _claim(base: Path) -> tuple[Path, int]:
+    """A folder for the workers of one server and for no other's, held while they live.
+
+    Those that nobody holds any more are taken away.
+    """
+    ours = f"workers-{gethostname()}-"
+    folder = base / f"{ours}{os.getpgrp()}-{os.getppid()}"  # all workers have one parent
+    place = _held(folder)
+    for other in base.glob(f"{ours}*"):
+        if other != folder:
+            _take_away(other)
+    return folder, place
+
+
+def _held(folder: Path) -> int:
+    while True:
+        folder.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another server took it for left just now
+            place = os.open(folder, os.O_RDONLY)
+            fcntl.flock(place, fcntl.LOCK_SH)
+            if folder.exists() and folder.stat().st_ino == os.fstat(place).st_ino:
+                return place
+            os.close(place)
+
+
+def _take_away(folder: Path) -> None:
+    with suppress(OSError):  # held, or gone
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for file in folder.glob("*.db"):
+                file.unlink()
+            folder.rmdir()
+        finally:
+            os.close(place)
+
+
 def count_callback(status: int, seconds: float) -> None:
     """One callback answered, with the seconds of its deadline that it used."""
 
-    def count(counting: Metrics) -> None:
+    def count(counting: _Counters) -> None:
         counting.callbacks.labels(str(status)).inc()
         counting.used.observe(max(0.0, seconds))
 
@@ -107,12 +178,12 @@ def count_call(call: str, result: str) -> None:
     _count(lambda counting: counting.calls.labels(call, result).inc())
 
 
-def _count(count: Callable[[Metrics], object]) -> None:
+def _count(count: Callable[[_Counters], object]) -> None:
     """Count, if anything is counted. A number that cannot be kept is no reason to fail a sale."""
     counting: Metrics | None = current_app.extensions.get(NAME)
     if counting is None:
         return
     try:
-        count(counting)
+        count(counting.counters())
     except (OSError, ValueError, struct.error) as error:
         log.error("not counted", kind=type(error).__name__)

@@ -23,6 +23,7 @@ DOORS: dict[str, set[str]] = {
     "migrations": set(),
     "metrics": {"config"},
     "security": {"config"},
+    "serving": {"clock"},
     "__init__": {"config", "db", "external", "health", "metrics", "mixi", "security", "shop"},
     "backup": {"db"},
     "reports": {"external", "mixi", "shop"},

@@ -1,23 +1,31 @@
 """Numbers for Prometheus: off without a token, right under several workers."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
+from prometheus_client import values as prometheus_values
+from prometheus_client.parser import text_string_to_metric_families
 
+from storefront import health, metrics
 from storefront.config import Settings
 from tests.databases import on_sqlite
 from tests.demo import free_ports, wait_for
 from tests.street import Container
+from tests.test_health import all_but_one
 
 ROOT = Path(__file__).parent.parent
 TOKEN = "the token of the tests"
+PROMTOOL = shutil.which("promtool")
 
 
 def test_off_without_a_token(container: Container) -> None:
@@ -25,9 +33,9 @@ def test_off_without_a_token(container: Container) -> None:
     assert container.app.test_client().get("/metrics").status_code == 404
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """The shop under three workers, as its address and the master's process id."""
+@contextmanager
+def served(tmp_path: Path, workers: int) -> Iterator[tuple[str, int]]:
+    """A server of the shop, as its address and the master's process id."""
     (port,) = free_ports(1)
     environment = {
         **os.environ,
@@ -44,8 +52,8 @@ def served(tmp_path: Path) -> Iterator[tuple[str, int]]:
     }
     storefront = str(Path(sys.executable).parent / "storefront")
     subprocess.run([storefront, "upgrade"], env=environment, check=True, capture_output=True)
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "3", "wsgi:app"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", f"--workers={workers}"]
+    process = subprocess.Popen([*command, "wsgi:app"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(address))
@@ -55,6 +63,14 @@ def served(tmp_path: Path) -> Iterator[tuple[str, int]]:
         process.wait(20)
 
 
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[str, int]]]:
+    """Two servers of one shop, on one host and with one folder."""
+    folder = tmp_path_factory.mktemp("served")
+    with served(folder, workers=3) as one, served(folder, workers=1) as other:
+        yield [one, other]
+
+
 def answers(address: str) -> bool:
     try:
         return requests.get(f"{address}/healthz", timeout=1).ok
@@ -62,36 +78,93 @@ def answers(address: str) -> bool:
         return False
 
 
-def numbers(address: str, token: str = TOKEN) -> dict[str, float]:
-    answer = requests.get(f"{address}/metrics", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+def exposition(address: str) -> str:
+    answer = requests.get(f"{address}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
     assert answer.status_code == 200
-    lines = [line for line in answer.text.splitlines() if line and not line.startswith("#")]
-    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+    return answer.text
 
 
-def test_summed_over_workers(served: tuple[str, int]) -> None:
-    """Whichever worker is asked, it tells what all of them have counted, the killed ones included."""
-    address, master = served
+def numbers(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every number by its name and labels, as Prometheus reads them."""
+    families = list(text_string_to_metric_families(text))
+    assert len({family.name for family in families}) == len(families)
+    samples = [sample for family in families for sample in family.samples]
+    found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
+    assert len(found) == len(samples)
+    return found
+
+
+def number(address: str, name: str, **labels: str) -> float:
+    return numbers(exposition(address))[name, frozenset(labels.items())]
+
+
+def test_summed_over_workers(two: list[tuple[str, int]]) -> None:
+    """Whichever worker is asked, it tells what all of its server have counted, the killed ones included."""
+    (address, master), (other, _) = two
     for _ in range(30):
         assert requests.get(f"{address}/mixi/callback", timeout=30).status_code == 401
-    refused = 'storefront_callbacks_total{status="401"}'
-    assert {numbers(address)[refused] for _ in range(10)} == {30}
-    assert numbers(address)["storefront_callback_seconds_count"] == 30
+    assert {number(address, "storefront_callbacks_total", status="401") for _ in range(10)} == {30}
+    assert number(address, "storefront_callback_seconds_count") == 30
+    assert requests.get(f"{other}/mixi/callback", timeout=30).status_code == 401
+    assert number(other, "storefront_callbacks_total", status="401") == 1
     found = subprocess.run(["pgrep", "-P", str(master)], capture_output=True, text=True)
     for worker in found.stdout.split():
         os.kill(int(worker), signal.SIGKILL)
     time.sleep(0.2)
     wait_for(lambda: answers(address))
-    assert numbers(address)[refused] == 30
-    assert numbers(address)["storefront_unconfirmed_payments"] == 0
-    assert numbers(address)["storefront_negative_holdings"] == 0
+    assert number(address, "storefront_callbacks_total", status="401") == 30
 
 
-def test_only_for_the_token(served: tuple[str, int]) -> None:
+def test_gauges_are_told_once(two: list[tuple[str, int]]) -> None:
+    """The database's numbers belong to no worker, and are told by whoever is asked, without copies."""
+    for text in (exposition(two[0][0]) for _ in range(6)):
+        told = numbers(text)
+        assert not [labels for _, labels in told if "pid" in dict(labels)]
+        for name in ("storefront_unconfirmed_payments", "storefront_negative_holdings"):
+            assert told[name, frozenset()] == 0
+        assert told["storefront_database_up", frozenset()] == 1
+        if PROMTOOL:
+            checked = subprocess.run(
+                [PROMTOOL, "check", "metrics"], input=text, capture_output=True, text=True
+            )
+            assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_only_for_the_token(two: list[tuple[str, int]]) -> None:
     """A wrong token, or none, finds no page."""
-    address, _ = served
+    address, _ = two[0]
     for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": TOKEN[:-1]}):
         assert requests.get(f"{address}/metrics", headers=headers, timeout=30).status_code == 404
+
+
+def test_one_server_takes_away_what_is_left(tmp_path: Path) -> None:
+    """Numbers of a server that is gone are not added to another's, and do not pile up."""
+    with served(tmp_path, workers=1) as (address, _):
+        assert requests.get(f"{address}/mixi/callback", timeout=30).status_code == 401
+    with served(tmp_path, workers=1) as (address, _):
+        assert numbers(exposition(address)).get(("storefront_callback_seconds_count", frozenset()), 0) == 0
+        assert len(list((tmp_path / "metrics").iterdir())) == 1
+
+
+@on_sqlite
+@pytest.mark.changed(threads=3, metrics_token=TOKEN)
+def test_while_the_database_hangs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the one thread that is free then, the counters are told, and the database is not asked."""
+    monkeypatch.setattr(health, "STUCK_SECONDS", 0.01)
+    monkeypatch.setattr(prometheus_values, "ValueClass", prometheus_values.ValueClass)
+    monkeypatch.setenv(metrics.FOLDER, "")
+    with app.app_context():
+        metrics.count_callback(200, 0.1)
+    with all_but_one(app) as (answers, _):
+        told = app.test_client().get(
+            "/metrics",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            environ_overrides={"wsgi.multithread": True},
+        )
+        assert not any(answer.done() for answer in answers)
+    assert numbers(told.text)["storefront_database_up", frozenset()] == 0
+    assert numbers(told.text)["storefront_callbacks_total", frozenset({("status", "200")})] >= 1
+    assert "storefront_unconfirmed_payments" not in told.text
 
 
 @on_sqlite
@@ -107,11 +180,14 @@ from tests.street import SETTINGS
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
     "metrics_token": "token", "metrics_folder": {str(folder)!r}}}))
 shutil.rmtree({str(folder)!r})
+open({str(folder)!r}, "w").close()
 with app.app_context():
     metrics.count_call("create", "answered")
     metrics.count_callback(200, 0.1)
+os.remove({str(folder)!r})
 os.makedirs({str(folder)!r})
-open(os.path.join({str(folder)!r}, "counter_1.db"), "w").close()
+counting = app.extensions["metrics"].counters()
+(counting.folder / "counter_1.db").touch()
 answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
 assert answer.status_code == 200, answer.text
 assert "storefront_unconfirmed_payments" in answer.text
@@ -119,3 +195,27 @@ assert "storefront_unconfirmed_payments" in answer.text
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "not counted" in done.stderr
+
+
+def test_while_the_database_is_away(tmp_path: Path) -> None:
+    """The counters are told all the same, and that the database has not answered."""
+    script = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from storefront import create_app, metrics
+from storefront.config import Settings
+from tests.street import SETTINGS
+app = create_app(Settings.model_validate({{**SETTINGS, "metrics_token": "token",
+    "database_url": "postgresql+psycopg://127.0.0.1:9/nobody", "metrics_folder": {str(tmp_path)!r}}}))
+with app.app_context():
+    metrics.count_call("create", "answered")
+answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
+assert answer.status_code == 200, answer.text
+print(answer.text)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = numbers(done.stdout)
+    assert told["storefront_database_up", frozenset()] == 0
+    assert told["storefront_api_calls_total", frozenset({("call", "create"), ("result", "answered")})] == 1
+    assert "storefront_unconfirmed_payments" not in done.stdout

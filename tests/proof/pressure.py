@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from storefront.mixi.payments import LISTENS
 from tests.demo import free_ports
 from tests.proof import hostile, served
 from tests.proof.hostile import Asked, Behaviour, Ending, HostileApi, Step
-from tests.proof.served import COMMAND_SECONDS, HOST, ROOT
+from tests.proof.served import AS_IN_PRODUCTION, COMMAND_SECONDS, HOST, ROOT
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, callback_target, claims, only_form
 from tests.street import sign as signed
 
@@ -180,7 +180,11 @@ class Outcome:
 
 @contextmanager
 def street(
-    workers: int, threads: int, settings: Mapping[str, str] | None = None, root: Path = ROOT
+    workers: int,
+    threads: int,
+    settings: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+    server: Sequence[str] = AS_IN_PRODUCTION,
 ) -> Iterator[Shop]:
     """A shop of some checkout under gunicorn, on an empty SQLite, and its point API."""
     with TemporaryDirectory() as name, closing(Api()) as api:
@@ -207,7 +211,7 @@ def street(
             timeout=COMMAND_SECONDS,
             stdout=subprocess.DEVNULL,
         )
-        size = ["--workers", str(workers), "--threads", str(threads)]
+        size = [*server, "--workers", str(workers), "--threads", str(threads)]
         with served.gunicorn(folder, "shop", port, "wsgi:app", size, environment, root):
             yield Shop(port, api)
 
@@ -283,7 +287,8 @@ def main(beside: tuple[Path, ...], seconds: float) -> None:
             rate = "" if pressure.pages else f", {taps:g} taps a second"
             click.echo(f"{pressure.name}; {workers} workers of {threads} threads{rate}")
             for root in (*beside, ROOT):
-                with street(workers, threads, root=root.resolve()) as shop:
+                server = AS_IN_PRODUCTION if (root / "storefront" / "serving.py").exists() else ()
+                with street(workers, threads, root=root.resolve(), server=server) as shop:
                     click.echo(f"  {root.resolve().name:<12} {press(shop, pressure, taps, seconds)}")
 
 

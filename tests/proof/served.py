@@ -48,6 +48,7 @@ CALLBACK = "/mixi/callback"
 WORKERS, THREADS = 2, 8
 PREVIOUS_SECRET = "the secret before it"
 START_SECONDS, STOP_SECONDS, COMMAND_SECONDS = 60, 10, 120
+AS_IN_PRODUCTION = ("--config", "python:storefront.serving")
 
 # What a callback's answer says of itself, for the proofs alone: seconds since the epoch.
 ARRIVED, CHECKED = "X-Proof-Arrived", "X-Proof-Checked"
@@ -171,7 +172,7 @@ def shop(
         timeout=COMMAND_SECONDS,
         stdout=subprocess.DEVNULL,
     )
-    size = ["--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
+    size = [*AS_IN_PRODUCTION, "--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
     with gunicorn(folder, "shop", port, "tests.proof.served:create_app()", size, environment) as process:
         served = Served(process, folder, port)
         wait_for(lambda: len(served.workers()) == WORKERS, START_SECONDS)
@@ -189,7 +190,7 @@ def gunicorn(
     root: Path = ROOT,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A server in a process group of its own until the end of the block; its words go to a file."""
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}"]
     words = folder / f"{name}.log"
     with words.open("w") as log:
         process = subprocess.Popen(

@@ -66,7 +66,7 @@ def shop_on(url: str, database: served.Database, folder: Path) -> Iterator[Shop]
     fill(shop.app)
     settings = {**shop.settings(), "database_url": url, "threads": str(THREADS)}
     environment = {f"STOREFRONT_{name.upper()}": value for name, value in settings.items()}
-    size = ["--workers", "1", "--threads", str(THREADS)]
+    size = [*served.AS_IN_PRODUCTION, "--workers", "1", "--threads", str(THREADS)]
     with served.gunicorn(folder, "shop", shop.port, "storefront:create_app()", size, environment):
         yield shop
 

@@ -17,7 +17,7 @@ from tests.demo import free_ports, wait_for
 from tests.street import Container
 
 ROOT = Path(__file__).parent.parent
-TOKEN = "the token of the tests"
+TOKEN = "the token of the tests, and of nobody else"
 
 
 def test_off_without_a_token(container: Container) -> None:
@@ -105,14 +105,14 @@ from storefront import create_app, metrics
 from storefront.config import Settings
 from tests.street import SETTINGS
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
-    "metrics_token": "token", "metrics_folder": {str(folder)!r}}}))
+    "metrics_token": {TOKEN!r}, "metrics_folder": {str(folder)!r}}}))
 shutil.rmtree({str(folder)!r})
 with app.app_context():
     metrics.count_call("create", "answered")
     metrics.count_callback(200, 0.1)
 os.makedirs({str(folder)!r})
 open(os.path.join({str(folder)!r}, "counter_1.db"), "w").close()
-answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
+answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
 assert answer.status_code == 200, answer.text
 assert "storefront_unconfirmed_payments" in answer.text
 """

@@ -15,6 +15,7 @@ from storefront.db import transaction
 from storefront.mixi.signing import Consumer
 from storefront.shop.turns import Turn
 from storefront.shop.visit import Visit
+from tests.databases import on_sqlite
 from tests.street import (
     CONSUMER_KEY,
     CONSUMER_SECRET,
@@ -114,6 +115,16 @@ def test_key_rotation(container: Container, api: ScriptedApi) -> None:
     query, now = asked["QUERY_STRING"].encode(), int(clock.now().timestamp())
     address = f"{PLATFORM}/atom/mobile/point/@me"
     assert current.verify("POST", address, query, asked["HTTP_AUTHORIZATION"], now=now, window=60)
+
+
+@on_sqlite
+@pytest.mark.changed(public_url="http://[::1]:8000", mixi_platform_hosts="[::1]:8001")
+def test_a_street_of_ipv6_addresses(app: Flask, api: ScriptedApi) -> None:
+    """Shop and platform may have addresses in brackets: pages are believed, and a purchase leads there."""
+    api.href = "http://[::1]:8001/point/1"
+    answer = Container(app, "http://[::1]:8000").buy()
+    assert answer.status_code == 302
+    assert answer.location == "http://[::1]:8001/point/1"
 
 
 def test_error_pages_say_nothing_of_the_inside(container: Container) -> None:

@@ -542,8 +542,8 @@ def _names() -> Iterator[str]:
 
 
 def _no_setting(name: str) -> str:
-    near = get_close_matches(name, _names(), n=1, cutoff=0.75)
-    meant = f"did you mean {near[0]}?" if near else "see Settings in the README"
+    near = get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in _names()], n=1)
+    meant = f"did you mean {PREFIX}{near[0]}?" if near else "those that there are stand in the README."
     return f"{name}: is no setting; {meant} After a roll-back {PREFIX}ALLOW_UNKNOWN=true starts all the same"
 
 

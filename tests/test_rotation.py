@@ -38,7 +38,7 @@ def test_a_new_key_on_one_of_two_hosts(
     """At each step of a rotation a page of one host is a form of the other: sixteen purchases of sixteen."""
     hosts = [host(settings, app, keys) for keys in (here, there)]
     for number in range(16):
-        shown, sent = hosts if number % 2 else reversed(hosts)
+        shown, sent = hosts[:: 1 if number % 2 else -1]
         action, fields = only_form(shown.get("/items/loaf").text)
         assert sent.post(action, fields).status_code == 302
     assert books.payments() == 16

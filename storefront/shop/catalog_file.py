@@ -66,7 +66,7 @@ def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
     except Unreadable as error:
-        raise CatalogError(f"{path}:{error.line}: {error.reason}") from None
+        raise CatalogError(f"{path}:{error.line}: {_plain(error.reason)}") from None
     if not isinstance(root, SequenceNode) or not root.value:
         raise CatalogError(f"{path}:1: a catalogue is a list of at least one item, each beginning with - id:")
     problems: list[str] = []
@@ -75,7 +75,7 @@ def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
     for node in root.value:
         line = _line(node)
         entry, found = _entry(node, rules)
-        problems += [f"{path}:{at}: {reason}" for at, reason in found]
+        problems += [f"{path}:{at}: {_plain(reason)}" for at, reason in found]
         if entry is None:
             continue
         if entry.id in lines:
@@ -90,6 +90,11 @@ def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
 def columns(text: str) -> int:
     """Half-width columns of a text: full-width characters count two."""
     return sum(2 if unicodedata.east_asian_width(char) in "WFA" else 1 for char in text)
+
+
+def _plain(text: str) -> str:
+    """What a terminal may be told of a file's own words."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _fits(name: str) -> str:

@@ -1,6 +1,7 @@
 """storefront: a reference item shop for social application providers. Here the rooms meet."""
 
 import logging
+import os
 import sys
 
 import requests
@@ -16,6 +17,7 @@ from storefront.shop import inventory
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
 CODINGS = ["br", "gzip"]
+log = structlog.get_logger()
 # What an item may cost, by channel; a catalogue can be held against it without a shop.
 PRICE_RULES = {mixi.channel.NAME: mixi.PRICES, external.channel.NAME: external.PRICES}
 
@@ -39,6 +41,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],
     )
     _log()
+    _warn(settings)
     Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
     health.init_app(app, settings)
@@ -57,6 +60,14 @@ def _standing() -> dict[str, int]:
         "unconfirmed_payments": payments.count_unconfirmed(),
         "negative_holdings": inventory.count_negatives(),
     }
+
+
+def _warn(settings: Settings) -> None:
+    """What the shop starts with all the same."""
+    for name in config.exposed(settings):
+        log.warning("not https: what is said there can be read and changed on the way", setting=name)
+    for name in config.unknown(os.environ) if settings.allow_unknown else ():
+        log.warning("unknown setting", setting=name)
 
 
 def _log() -> None:

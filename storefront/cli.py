@@ -1,6 +1,7 @@
 """The `storefront` command."""
 
 import os
+import sqlite3
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import click
 import flask_migrate
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, reports
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
-from storefront.config import PACKAGE, SettingsError
+from storefront.config import PACKAGE, PREFIX, SettingsError
 from storefront.db import migrate, transaction, unhurried
 from storefront.demo import HOST, SERVERS
 from storefront.doctor import Verdict
@@ -44,7 +46,20 @@ data = click.option(
 )
 
 
-@click.group()
+class Commands(click.Group):
+    """Whatever the database does, it is a sentence."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise click.ClickException(
+                f"the database cannot be used: {_first_line(error)}\n"
+                f"Look at {PREFIX}DATABASE_URL, and whether `storefront upgrade` has run."
+            ) from None
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="storefront")
 def main() -> None:
     """A reference item shop for social application providers, and the platform to buy from."""
@@ -61,7 +76,7 @@ def demo_command(shop_port: int, sandbox_port: int, provider_port: int, data: Pa
     environment = demo.environment(ports, data)
     demo.check_free(ports)
     os.environ.update(environment)
-    app = create_app()
+    app = _shop()
     _upgrade(app)
     _open_door(app)
     demo.serve(
@@ -223,6 +238,12 @@ def _void(code: str, reason: str) -> str:
         raise click.ClickException(f"not made void: {why}") from None
     except Unavailable as failure:
         raise click.ClickException(f"not made void: mixi did not answer ({failure})") from None
+
+
+def _first_line(error: Exception) -> str:
+    """The driver's own words, without the statement."""
+    words = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return words[0] if words else type(error).__name__
 
 
 def _shop() -> Flask:

@@ -1,9 +1,16 @@
-"""Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>."""
+"""Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>.
 
+What nobody should read may stand in a file, named by STOREFRONT_<NAME>_FILE.
+"""
+
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Literal, get_args
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
@@ -19,42 +26,66 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 PREFIX = "STOREFRONT_"
 PACKAGE = Path(__file__).resolve().parent
 # Source: guiding to an external site; mixi.net is the container's.
 MIXI_DOMAINS = (".mixi.jp", ".mixi.co.jp", ".mixi.net")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+FILE = "_FILE"
+SERVICE = "_SERVICE_HOST"  # so Kubernetes tells every container of a service, perhaps one called storefront
+MADE = 32  # characters of a secret that we make
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+HOUR, DAY = 3600, 86_400  # seconds
 # What mixi has certificates for, each of its own (source: validating signed requests).
 KeyChannel = Literal["pc", "smartphone", "lifecycle"]
 CERTIFIED: tuple[KeyChannel, ...] = get_args(KeyChannel)
 # They stand in a header of every answer.
-HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 
 class SettingsError(Exception):
     """The environment is not fit to serve from; says every reason, one a line."""
 
 
-def _http(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http or https address")
-    return url
+def _is_host(text: str) -> bool:
+    """Whether it is `host` or `host:port`; an IPv6 host stands in brackets."""
+    found = HOST.fullmatch(text)
+    if not found:
+        return False
+    host, port = found.groups()
+    return (port is None or 0 < int(port) < 2**16) and (not host.startswith("[") or _is_ipv6(host[1:-1]))
 
 
-def _has_port(parts: SplitResult) -> bool:
+def _is_ipv6(text: str) -> bool:
     try:
-        return parts.port != 0
+        return isinstance(ip_address(text), IPv6Address)
     except ValueError:
         return False
 
 
+def _http(url: str) -> str:
+    if not url.isascii():
+        raise ValueError("must be ASCII: write a name of other letters as DNS has it, xn--…")
+    if not re.fullmatch(r"[!-~]*", url) or set(url) & set('"<>\\^`|'):
+        raise ValueError('must have neither spaces nor any of "<>\\^`|')
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in DEFAULT_PORTS:
+        raise ValueError("must be an http or https address")
+    if not _is_host(re.split("[/?#]", rest, maxsplit=1)[0].lower()):
+        raise ValueError(
+            "must name a host, with a port from 1 to 65535 or none, such as shop.example.com:8000"
+        )
+    return url
+
+
 def _origin(url: str) -> str:
     parts = urlsplit(_http(url))
-    if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must be scheme, host and port only, such as https://shop.example.com")
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _commas(text: object) -> object:
@@ -102,7 +133,7 @@ def _certificate_address(url: str) -> str:
             "a certificate counts for one channel only"
         )
     # What is fetched is believed, so nobody on the way may change it.
-    if parts and parts.scheme != "https" and parts.hostname not in LOOPBACK:
+    if parts and not is_private(url):
         raise ValueError("must be https, except on this very machine")
     return url
 
@@ -117,6 +148,45 @@ def _limits(text: object) -> object:
     return {int(age): int(most) for age, most in pairs}
 
 
+def _database(url: str) -> str:
+    """The address, with the driver that is ours; of a wrong one nothing is repeated."""
+    url = re.sub(r"^(postgres|postgresql)://", "postgresql+psycopg://", url)
+    try:
+        address = make_url(url)
+        if address.drivername not in DRIVERS:
+            raise ValueError
+        dialect = address.get_dialect()
+        dialect.import_dbapi()
+        dialect().create_connect_args(address)
+    except ImportError:
+        raise ValueError("needs a driver for PostgreSQL: install storefront[postgres]") from None
+    except (SQLAlchemyError, ValueError):
+        raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME") from None
+    return url
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank")
+    return text
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    _said(value.get_secret_value())
+    return value
+
+
+def _made(value: SecretStr) -> SecretStr:
+    if len(_secret(value).get_secret_value()) < MADE:
+        raise ValueError(f"must have at least {MADE} characters: {MAKE}")
+    return value
+
+
+MAKE = "python3 -c 'import secrets; print(secrets.token_hex(32))' makes some"
+Text = Annotated[str, AfterValidator(_said)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+MadeSecret = Annotated[SecretStr, AfterValidator(_made)]
+DatabaseAddress = Annotated[str, AfterValidator(_database)]
 Address = Annotated[str, AfterValidator(_http)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -135,24 +205,32 @@ class Settings(BaseSettings):
     )
 
     # The house
-    secret_key: SecretStr = Field(
+    secret_key: MadeSecret = Field(
         description="Signs the forms; 32 characters or more, the same on every host."
+    )
+    secret_key_previous: MadeSecret | None = Field(
+        None, description="The key before it, or the one to come: verifies, never signs."
     )
     public_url: Origin = Field(
         description="Scheme, host and port under which mixi calls us; signatures are checked against it."
     )
-    database_url: str = Field(
-        "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql+psycopg://…"
+    database_url: DatabaseAddress = Field(
+        "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql://…"
     )
     catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
-    metrics_token: SecretStr | None = Field(
-        None, description="Opens /metrics to whoever sends it as a bearer token; without one there is none."
+    metrics_token: MadeSecret | None = Field(
+        None,
+        description="Opens /metrics to whoever sends it as a bearer token; without one there is none. "
+        "32 characters or more.",
     )
     metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
-    database_pool_size: int = Field(10, ge=1, description="Connections of one process to PostgreSQL.")
+    database_pool_size: int = Field(
+        10, ge=1, le=1000, description="Connections of one process to PostgreSQL."
+    )
     threads: int = Field(
         8,
         ge=1,
+        le=1000,
         description="Threads of one process, as the server is told; while the database hangs, one of them "
         "is kept free for /healthz.",
     )
@@ -164,13 +242,16 @@ class Settings(BaseSettings):
         description="Points and yen, counted alike, that a buyer may spend in a calendar month up to an age, "
         "as 15:5000,19:10000. None: nobody is asked for their age. Ours: no source names mixi's rule.",
     )
-    form_seconds: int = Field(1800, ge=60, description="How long a form stays good.")
+    allow_unknown: bool = Field(
+        False, description="Whether to start although the environment names settings that there are not."
+    )
+    form_seconds: int = Field(1800, ge=60, le=DAY, description="How long a form stays good.")
 
     # The mixi counter
-    mixi_app_id: str = Field(description="The application's id.")
-    mixi_consumer_key: str = Field(description="The consumer key of its RESTful API.")
-    mixi_consumer_secret: SecretStr = Field(description="The consumer secret of its RESTful API.")
-    mixi_consumer_secret_previous: SecretStr | None = Field(
+    mixi_app_id: Text = Field(description="The application's id.")
+    mixi_consumer_key: Text = Field(description="The consumer key of its RESTful API.")
+    mixi_consumer_secret: Secret = Field(description="The consumer secret of its RESTful API.")
+    mixi_consumer_secret_previous: Secret | None = Field(
         None, description="The secret before it: still verifies, never signs."
     )
     mixi_container_url: Address = Field(
@@ -190,7 +271,7 @@ class Settings(BaseSettings):
         (), description="Owner ids whose purchases are tests; commas between; * for all, in development."
     )
     mixi_timestamp_window: int = Field(
-        600, ge=1, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
+        600, ge=1, le=DAY, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
     )
     mixi_clock_skew: int = Field(
         2,
@@ -200,51 +281,61 @@ class Settings(BaseSettings):
         "start address.",
     )
     mixi_connect_seconds: float = Field(
-        2.0, gt=0, description="To reach the API: a healthy host answers in far less."
+        2.0, gt=0, le=10, description="To reach the API: a healthy host answers in far less."
     )
     mixi_read_seconds: float = Field(
-        3.0, gt=0, description="For the head of the API's answer, and between two pieces of its body."
+        3.0, gt=0, le=10, description="For the head of the API's answer, and between two pieces of its body."
     )
     mixi_total_seconds: float = Field(
-        6.0, gt=0, description="After that no call begins or goes on; a last wait may add one read time-out."
+        6.0,
+        gt=0,
+        le=10,
+        description="After that no call begins or goes on; a last wait may add one read time-out.",
     )
     mixi_calls_at_once: int = Field(
         2,
         ge=1,
+        le=1000,
         description="Threads of one process that may wait for mixi's answers; half as many more wait briefly "
         "for their turn. At most half of a worker's threads, so that a callback always finds one.",
     )
     mixi_interface_seconds: int = Field(
         60,
         ge=1,
+        le=HOUR,
         description="Seconds a repeated tap gets the same interface address. Ours: mixi says 'very short'.",
     )
 
     mixi_taps_per_minute: int = Field(
-        20, ge=10, description="Calls of the API that a customer's taps may cause in a minute."
+        20, ge=10, le=1_000_000, description="Calls of the API that a customer's taps may cause in a minute."
     )
     mixi_void_after: int = Field(
-        60, ge=11, description="Seconds after our last OK before a payment that mixi did not commit is void."
+        60,
+        ge=11,
+        le=DAY,
+        description="Seconds after our last OK before a payment that mixi did not commit is void.",
     )
     mixi_confirm_seconds: float = Field(
         2.0, gt=0, le=5, description="How long a page may wait for mixi to confirm payments."
     )
     mixi_confirms_per_visit: int = Field(
-        5, ge=1, description="Questions to mixi that one buyer causes within the pause at most."
+        5, ge=1, le=100, description="Questions to mixi that one buyer causes within the pause at most."
     )
     mixi_confirm_pause: int = Field(
         60,
         ge=1,
+        le=DAY,
         description="Seconds before mixi is asked about the same payment again, unless it has heard an OK "
         "since. Ours: the source forbids continuous calls, and names no number.",
     )
     mixi_payment_seconds: int = Field(
         1800,
         ge=60,
+        le=DAY,
         description="Seconds for which a payment that was started may be completed. Ours.",
     )
     mixi_pay_back_days: int = Field(
-        90, ge=0, description="Days after which a confirmed payment is not looked at again. Ours."
+        90, ge=0, le=3650, description="Days after which a confirmed payment is not looked at again. Ours."
     )
 
     mixi_certificates: Certificates = Field(
@@ -264,7 +355,7 @@ class Settings(BaseSettings):
         "utf-8", description="What mobile phones are written to in."
     )
     visit_seconds: int = Field(
-        1800, ge=60, description="How long a visit from PC or smartphone lasts without a step."
+        1800, ge=60, le=DAY, description="How long a visit from PC or smartphone lasts without a step."
     )
 
     # The door out: a payment provider that is not mixi's
@@ -272,13 +363,20 @@ class Settings(BaseSettings):
         "", description="The address of its payment page. Without one there is no door."
     )
     external_merchant: str = Field("", description="The name under which the provider knows the shop.")
-    external_secret: SecretStr | None = Field(None, description="What the shop and the provider sign with.")
+    external_secret: MadeSecret | None = Field(
+        None, description="What the shop and the provider sign with; 32 characters or more."
+    )
+    # One that was agreed upon before may be shorter, and must end somehow.
+    external_secret_previous: Secret | None = Field(
+        None, description="The secret before it, or the one to come: verifies, never signs."
+    )
     external_taps_per_minute: int = Field(
-        20, ge=1, description="Payments outside that a customer may start in a minute."
+        20, ge=1, le=1_000_000, description="Payments outside that a customer may start in a minute."
     )
     external_payment_seconds: int = Field(
         1800,
         ge=60,
+        le=DAY,
         description="Seconds for which a payment that was started outside is delivered; later ones are "
         "refunded. Ours.",
     )
@@ -303,13 +401,6 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return _commas(value)
 
-    @field_validator("secret_key")
-    @classmethod
-    def _strong(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < 32:
-            raise ValueError("must have at least 32 characters")
-        return value
-
     @field_validator("mixi_container_url")
     @classmethod
     def _complete(cls, value: str) -> str:
@@ -321,8 +412,8 @@ class Settings(BaseSettings):
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         hosts = tuple(host.lower() for host in value)
-        if not all(HOST.fullmatch(host) for host in hosts):
-            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
+        if not all(map(_is_host, hosts)):
+            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080,[2001:db8::1]:8080")
         return hosts
 
     @field_validator("mixi_platform_hosts")
@@ -336,10 +427,8 @@ class Settings(BaseSettings):
     @classmethod
     def _outside(cls, value: str) -> str:
         parts = urlsplit(_http(value)) if value else None
-        if parts and (parts.query or parts.fragment or "@" in parts.netloc or "\\" in value):
-            raise ValueError("must be an address without query, name or backslash")
-        if parts and not _has_port(parts):
-            raise ValueError("must have a port from 1 to 65535, or none")
+        if parts and (parts.query or parts.fragment):
+            raise ValueError("must be an address without query")
         return value
 
     @model_validator(mode="after")
@@ -364,19 +453,78 @@ class Settings(BaseSettings):
         return self
 
 
+# What nobody should read: secrets, and the database's password. It may stand in a file.
+IN_FILES = (
+    "secret_key",
+    "secret_key_previous",
+    "database_url",
+    "metrics_token",
+    "mixi_consumer_secret",
+    "mixi_consumer_secret_previous",
+    "external_secret",
+    "external_secret_previous",
+)
+
+
 def read() -> Settings:
     """The settings of this process, or SettingsError naming every one that is missing or wrong."""
+    environment = {name.upper(): value for name, value in os.environ.items()}
+    given, unread = _from_files(environment)
+    problems = [f"{PREFIX}{field.upper()}{FILE}: {reason}" for field, reason in unread.items()]
+    found = None
     try:
-        return Settings()
+        found = Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
+        problems += _reasons(error, unread)
+    if found is None or not found.allow_unknown:
+        problems += map(_no_setting, unknown(environment))
+    if found is None or problems:
+        raise SettingsError(
+            "\n  ".join(["The shop cannot start. Put these right in the environment:", *problems])
+        )
+    return found
+
+
+def unknown(environment: Iterable[str]) -> list[str]:
+    """The names of an environment that look like settings of ours and are none."""
+    ours = sorted(name.upper() for name in environment if name.upper().startswith(PREFIX))
+    services = [name.removesuffix(SERVICE) for name in ours if name.endswith(SERVICE)]
+    others = tuple(f"{service}_{part}" for service in services for part in ("SERVICE_", "PORT"))
+    known = set(_names())
+    return [name for name in ours if name not in known and not name.startswith(others)]
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can read or change what is said there: https, or this very machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname == "localhost":
+        return True
+    try:
+        return ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def exposed(known: Settings) -> list[str]:
+    """The settings that should name an https address and do not."""
+    fields = ("public_url", "mixi_confirm_url", "external_provider_url")
+    addresses = {f"{PREFIX}{field.upper()}": getattr(known, field) for field in fields}
+    return [name for name, address in addresses.items() if address and not is_private(address)]
+
+
+def names(url: str) -> set[str]:
+    """What a list of hosts may call the place that an address leads to: host:port, and host by itself."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    default = DEFAULT_PORTS.get(parts.scheme)
+    return {f"{host}:{parts.port or default}"} | ({host} if parts.port in (None, default) else set())
 
 
 def is_of_mixi(url: str, known: Settings) -> bool:
     """Whether an address belongs to mixi, whom no external payment may be made to."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
-    named = {parts.netloc.lower(), host} & set(known.mixi_platform_hosts)
+    named = {*names(url), host} & set(known.mixi_platform_hosts)
     return bool(named) or f".{host}".endswith(MIXI_DOMAINS)
 
 
@@ -386,15 +534,49 @@ def settings() -> Settings:
     return current
 
 
-def _explain(error: ValidationError) -> str:
-    lines = ["The shop cannot start. Set these in the environment:"]
+def _names() -> Iterator[str]:
+    for field in Settings.model_fields:
+        yield f"{PREFIX}{field.upper()}"
+        if field in IN_FILES:
+            yield f"{PREFIX}{field.upper()}{FILE}"
+
+
+def _no_setting(name: str) -> str:
+    near = get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in _names()], n=1)
+    meant = f"did you mean {PREFIX}{near[0]}?" if near else "those that there are stand in the README."
+    return f"{name}: is no setting; {meant} After a roll-back {PREFIX}ALLOW_UNKNOWN=true starts all the same"
+
+
+def _from_files(environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What stands in files, by field; and why some of it cannot be had."""
+    given: dict[str, Any] = {}
+    unread: dict[str, str] = {}
+    for field in IN_FILES:
+        name = f"{PREFIX}{field.upper()}"
+        path = environment.get(f"{name}{FILE}")
+        if not path:
+            continue
+        if environment.get(name):
+            unread[field] = f"{name} is set as well: keep one of them"
+            continue
+        try:
+            given[field] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            unread[field] = f"the file cannot be read ({error.strerror})"
+        except UnicodeDecodeError:
+            unread[field] = "the file is no text in UTF-8"
+    return given, unread
+
+
+def _reasons(error: ValidationError, unread: Mapping[str, str]) -> Iterator[str]:
     for problem in error.errors(include_input=False, include_url=False):
-        name = f"{PREFIX}{'_'.join(str(part) for part in problem['loc']).upper()}: " if problem["loc"] else ""
+        field = "_".join(str(part) for part in problem["loc"])
+        if field in unread:
+            continue  # that has been said
         reason = (
             problem["msg"].removeprefix("Value error, ") if problem["type"] != "missing" else "is missing"
         )
-        lines.append(f"  {name}{reason}")
-    return "\n".join(lines)
+        yield f"{PREFIX}{field.upper()}: {reason}" if field else reason
 
 
 def folder(name: str) -> Path:

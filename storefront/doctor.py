@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from storefront.external.channel import channel as door_out
 from storefront.external.registration import forbidden
 from storefront.mixi import payments, questions
 from storefront.mixi.channel import EVERYBODY, channel
-from storefront.mixi.client import DEFAULT_PORTS, session
+from storefront.mixi.client import session
 from storefront.mixi.payments import LISTENS
 from storefront.shop import books as kept
 from storefront.shop import catalog_file, inventory
@@ -45,6 +46,20 @@ DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are 
 # A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
 WORK_SECONDS = 2.0
 OVERDUE = timedelta(days=1)  # the finish page, moments after a purchase, confirms all but a few
+OWN_CA = (
+    "name the file of your own CA in REQUESTS_CA_BUNDLE, or let the server send the certificates in between"
+)
+# By OpenSSL's codes (source: its manual, X509_STORE_CTX_get_error).
+CERTIFICATES = {
+    9: "compare this host's clock with a time server",
+    10: "it has to be renewed",
+    18: OWN_CA,
+    19: OWN_CA,
+    20: OWN_CA,
+    21: OWN_CA,
+    62: "it has to be for this name, or the setting names another host",
+    64: "it has to be for this address, or name the host by its name",
+}
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 # SQLite's log needs memory shared between processes, which a file system over a network cannot give.
 REMOTE = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
@@ -177,6 +192,10 @@ def _secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
             f"{PREFIX}SECRET_KEY is the consumer secret",
             "make a key of its own: mixi knows the other one",
         )
+    for name in ("SECRET_KEY", "MIXI_CONSUMER_SECRET", "EXTERNAL_SECRET"):
+        if getattr(settings, f"{name.lower()}_previous"):
+            advice = "take it out when the rotation is over, see the README"
+            yield _warn("rotation", f"{PREFIX}{name}_PREVIOUS still verifies", advice)
     if consumer.strip() and not _is_repetitive(key) and consumer != key:
         yield _ok("secrets", f"the key has {len(key)} characters, the consumer secret {len(consumer)}")
 
@@ -356,11 +375,10 @@ def _platform_clock(settings: Settings, http: requests.Session) -> Iterator[Find
         with http.head(address, timeout=PATIENCE, allow_redirects=False) as answer:
             after, stamp = clock.now(), answer.headers.get("Date", "")
     except UNREACHABLE as error:
-        yield _fail(
-            "platform",
-            f"{address} does not answer ({type(error).__name__})",
-            f"no payment can be made without it: open the way out, or correct {PREFIX}MIXI_POINT_URL",
-        )
+        why, advice = _why(error)
+        correct = f"open the way out, or correct {PREFIX}MIXI_POINT_URL"
+        found = f"{address} does not answer ({why})"
+        yield _fail("platform", found, f"no payment can be made without it: {advice or correct}")
         return
     theirs = _moment(stamp)
     if theirs is None:
@@ -395,14 +413,16 @@ def _seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
 
 def _public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     address = f"{settings.public_url}/healthz"
+    keys = (settings.secret_key, settings.secret_key_previous)  # the host that answers may be a step behind
     correct = f"correct {PREFIX}PUBLIC_URL, or what stands in front of the shop"
     try:
         with http.get(address, timeout=PATIENCE, allow_redirects=False, stream=True) as answer:
             status, mark = answer.status_code, answer.headers.get(health.MARK)
             location = answer.headers.get("Location", "")
     except UNREACHABLE as error:
-        found = f"{address} does not answer ({type(error).__name__})"
-        yield _fail("public URL", found, f"start the shop, open the way in, or {correct}")
+        why, advice = _why(error)
+        found = f"{address} does not answer ({why})"
+        yield _fail("public URL", found, advice or f"start the shop, open the way in, or {correct}")
         return
     if 300 <= status < 400:
         yield _fail(
@@ -412,11 +432,46 @@ def _public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]
         )
     elif mark is None:
         yield _fail("public URL", f"{address} is answered by something else (status {status})", correct)
-    elif mark != health.mark(settings):
+    elif mark not in (health.mark(settings, key) for key in keys if key):
         advice = f"{correct}; every host needs the same {PREFIX}SECRET_KEY and {PREFIX}PUBLIC_URL"
         yield _fail("public URL", f"{address} is answered by another storefront", advice)
     else:
         yield _ok("public URL", f"{address} is this shop")
+
+
+def _confirming(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    parts = urlsplit(settings.mixi_confirm_url)
+    address = f"{parts.scheme}://{parts.netloc}/"
+    if settings.mixi_point_url.startswith(address):
+        return  # that has been asked
+    try:
+        with http.head(address, timeout=PATIENCE, allow_redirects=False):
+            yield _ok("confirming", f"{address} answers")
+    except UNREACHABLE as error:
+        why, advice = _why(error)
+        found = f"{address} does not answer ({why})"
+        yield _fail("confirming", found, advice or f"open the way out, or correct {PREFIX}MIXI_CONFIRM_URL")
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """Why nothing was heard; of a certificate what is wrong with it, and what to do about that."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate: {cause.verify_message}", CERTIFICATES.get(cause.verify_code, "")
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS: {cause.reason or cause}", ""
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__, ""
+
+
+def _https(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    exposed = config.exposed(settings)
+    for name in exposed:
+        found = f"{name} is http: what is said there can be read and changed on the way"
+        yield _fail("https", found, "let a proxy with a certificate stand there, and write https://")
+    if not exposed:
+        yield _ok("https", "every address that needs it has it, or is on this very machine")
 
 
 def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -424,11 +479,7 @@ def _addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     yield _ok("callback", f"{mixi_channel.callback_url}/…, with a word of its own for each payment")
     yield _ok("finish", mixi_channel.finish_url)
     parts = urlsplit(settings.mixi_container_url)
-    default = DEFAULT_PORTS[parts.scheme]
-    names = {f"{parts.hostname}:{parts.port or default}"}
-    if parts.port in (None, default):
-        names.add(str(parts.hostname))
-    if names.isdisjoint(settings.mixi_platform_hosts):
+    if config.names(settings.mixi_container_url).isdisjoint(settings.mixi_platform_hosts):
         yield _warn(
             "container",
             f"{parts.netloc} is not in {PREFIX}MIXI_PLATFORM_HOSTS",
@@ -513,6 +564,7 @@ def _door_out(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     _secrets,
+    _https,
     _translations,
     _catalog,
     _addresses,
@@ -520,5 +572,6 @@ CHECKS: tuple[Check, ...] = (
     _database,
     _door_out,
     _platform_clock,
+    _confirming,
     _public_url,
 )

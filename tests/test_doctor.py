@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import requests
@@ -264,6 +266,102 @@ def test_another_shop_at_our_address(examine: Examine, http: requests.Session, s
     assert "leads on to https://shop.test/healthz" in examine()["public URL"].found
     http.mount(SHOP, Wire(Response("ok\n")))
     assert "something else" in examine()["public URL"].found
+
+
+@on_sqlite
+def test_a_host_that_is_a_step_behind(examine: Examine, http: requests.Session, settings: Settings) -> None:
+    """While a key changes, a host with the other one is this shop; that it changes is not forgotten."""
+    old, new = (SecretStr(f"the {word} key, of 32 characters or more") for word in ("old", "new"))
+    behind = settings.model_copy(update={"secret_key": old, "secret_key_previous": new})
+    http.mount(SHOP, Wire(create_app(behind)))
+    findings = examine(secret_key=new, secret_key_previous=old)
+    assert findings["public URL"].verdict is Verdict.OK
+    assert findings["rotation"].verdict is Verdict.WARN
+    assert f"{PREFIX}SECRET_KEY_PREVIOUS" in findings["rotation"].found
+    assert "another storefront" in examine(secret_key=new)["public URL"].found
+
+
+HOUR = timedelta(hours=1)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("made", "trusted", "found", "advice"),
+    [
+        ({}, False, "self-signed certificate", "REQUESTS_CA_BUNDLE"),
+        ({"until": -HOUR}, True, "certificate has expired", "has to be renewed"),
+        ({"since": HOUR}, True, "certificate is not yet valid", "clock"),
+        ({"host": "127.0.0.2"}, True, "IP address mismatch", "has to be for this address"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("setting", "check"),
+    [("public_url", "public URL"), ("mixi_point_url", "platform"), ("mixi_confirm_url", "confirming")],
+)
+def test_what_is_wrong_with_a_certificate(
+    examine: Examine,
+    http: requests.Session,
+    tmp_path: Path,
+    made: dict[str, Any],
+    trusted: bool,
+    found: str,
+    advice: str,
+    setting: str,
+    check: str,
+) -> None:
+    """It is named, for the shop's address and the platform's, with what to do."""
+    file = tmp_path / "host.pem"
+    hostile.write_certificate(file, **made)
+    http.verify = str(file) if trusted else True
+    with hostile.point_api(file) as api:
+        finding = examine(**{setting: f"https://{hostile.HOST}:{api.port}"})[check]
+    assert finding.verdict is Verdict.FAIL
+    assert found in finding.found
+    assert advice in finding.advice
+
+
+@on_sqlite
+def test_a_server_without_tls(examine: Examine) -> None:
+    """Plain http where https is written is called that."""
+
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as line:
+            line.recv(1)
+            line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server((hostile.HOST, 0)) as listener:
+        Thread(target=answer, args=(listener,), daemon=True).start()
+        finding = examine(public_url=f"https://{hostile.HOST}:{listener.getsockname()[1]}")["public URL"]
+    assert "no TLS" in finding.found
+
+
+@on_sqlite
+def test_a_platform_behind_https(examine: Examine, http: requests.Session, tmp_path: Path) -> None:
+    """Where payments are confirmed is asked for itself when it is another place than where they are made."""
+    hostile.write_certificate(tmp_path / "host.pem")
+    http.verify = str(tmp_path / "host.pem")
+    with hostile.point_api(tmp_path / "host.pem") as api:
+        assert examine(mixi_confirm_url=api.address)["confirming"].verdict is Verdict.OK
+    assert "confirming" not in examine()
+
+
+@on_sqlite
+def test_https(examine: Examine) -> None:
+    """An address that others can listen to fails, and is named; this very machine needs no certificate."""
+    private = {"public_url": "https://shop.test", "mixi_confirm_url": "https://platform.test/atom"}
+    assert examine(**private)["https"].verdict is Verdict.OK
+    assert (
+        examine(public_url="http://127.0.0.1:9", mixi_confirm_url="http://[::1]/")["https"].verdict
+        is Verdict.OK
+    )
+    for name, address in (
+        ("public_url", "http://shop.test"),
+        ("mixi_confirm_url", "http://platform.test/atom"),
+        ("external_provider_url", "http://provider.test/pay"),
+    ):
+        finding = examine(**{**private, name: address})["https"]
+        assert finding.verdict is Verdict.FAIL
+        assert f"{PREFIX}{name.upper()} is http" in finding.found
 
 
 def test_the_mark_gives_nothing_away(app: Flask, settings: Settings) -> None:

@@ -229,7 +229,7 @@ def rule(page: TestResponse, name: str) -> list[str]:
     mixi_platform_hosts="point.platform.test, pay.test:8443",
     external_provider_url="https://provider.test/pay",
     external_merchant="lighthouse",
-    external_secret="a secret of both",
+    external_secret="a secret of the shop and its provider",
     external_provider_hosts="3ds.provider.test",
 )
 def test_where_a_form_may_be_led(browser: Browser) -> None:

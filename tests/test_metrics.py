@@ -24,7 +24,7 @@ from tests.street import Container
 from tests.test_health import all_but_one
 
 ROOT = Path(__file__).parent.parent
-TOKEN = "the token of the tests"
+TOKEN = "the token of the tests, and of nobody else"
 PROMTOOL = shutil.which("promtool")
 
 
@@ -178,7 +178,7 @@ from storefront import create_app, metrics
 from storefront.config import Settings
 from tests.street import SETTINGS
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
-    "metrics_token": "token", "metrics_folder": {str(folder)!r}}}))
+    "metrics_token": {TOKEN!r}, "metrics_folder": {str(folder)!r}}}))
 shutil.rmtree({str(folder)!r})
 open({str(folder)!r}, "w").close()
 with app.app_context():
@@ -188,7 +188,7 @@ os.remove({str(folder)!r})
 os.makedirs({str(folder)!r})
 counting = app.extensions["metrics"].counters()
 (counting.folder / "counter_1.db").touch()
-answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
+answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
 assert answer.status_code == 200, answer.text
 assert "storefront_unconfirmed_payments" in answer.text
 """

@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from flask import Flask
@@ -14,6 +14,8 @@ from storefront.config import Settings
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer
 from storefront.shop.turns import Turn
+from storefront.shop.visit import Visit
+from tests.databases import on_sqlite
 from tests.street import (
     CONSUMER_KEY,
     CONSUMER_SECRET,
@@ -115,6 +117,16 @@ def test_key_rotation(container: Container, api: ScriptedApi) -> None:
     assert current.verify("POST", address, query, asked["HTTP_AUTHORIZATION"], now=now, window=60)
 
 
+@on_sqlite
+@pytest.mark.changed(public_url="http://[::1]:8000", mixi_platform_hosts="[::1]:8001")
+def test_a_street_of_ipv6_addresses(app: Flask, api: ScriptedApi) -> None:
+    """Shop and platform may have addresses in brackets: pages are believed, and a purchase leads there."""
+    api.href = "http://[::1]:8001/point/1"
+    answer = Container(app, "http://[::1]:8000").buy()
+    assert answer.status_code == 302
+    assert answer.location == "http://[::1]:8001/point/1"
+
+
 def test_error_pages_say_nothing_of_the_inside(container: Container) -> None:
     """No traceback, no path, no name of a library."""
     for path in ("/nowhere", "/items/%00", "/history?page=%FF"):
@@ -122,10 +134,29 @@ def test_error_pages_say_nothing_of_the_inside(container: Container) -> None:
         assert not re.search(r"Traceback|\.py|Werkzeug|sqlalchemy", text, re.IGNORECASE)
 
 
-@pytest.mark.parametrize("name", ["endpoint", "_method", "_external", "_scheme", "_anchor", "values"])
+@pytest.mark.parametrize(
+    "name", ["endpoint", "_method", "_external", "_scheme", "_anchor", "filename", "values", "item_id"]
+)
 def test_names_of_the_framework(container: Container, name: str) -> None:
-    """A stranger's parameter that is called like one of the framework's is a parameter."""
-    page = container.get("/history", **{name: "POST"})
-    assert page.status_code == 200
-    assert f"{name}%3DPOST" in page.text
+    """A stranger's parameter that is called like one of the framework's is none, on error pages, too."""
+    for path, status in (("/history", 200), ("/items/excalibur", 200), ("/items/nothing", 404)):
+        page = container.get(path, **{name: "POST"})
+        assert page.status_code == status
+        assert f"{quote(path, safe='')}%3F{name}%3DPOST" in page.text
     assert container.get("/nowhere", **{name: "POST"}).status_code == 404
+
+
+def test_an_error_page_does_not_fail_as_its_page_did(
+    container: Container, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where the visitor's own links cannot be written, an error says so on a page without them."""
+
+    def broken(*_: object) -> str:
+        raise ValueError
+
+    monkeypatch.setattr(Visit, "here", broken)
+    for path, status in (("/history", 500), ("/items/nothing", 404)):
+        page = container.get(path, secret="a stranger's word")
+        assert page.status_code == status
+        assert "</html>" in page.text
+        assert "stranger" not in page.text + capfd.readouterr().err

@@ -58,9 +58,47 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
     ("name", "value"),
     [
         ("SECRET_KEY", "short"),
+        ("SECRET_KEY", " " * 40),
+        ("SECRET_KEY_PREVIOUS", "short"),
+        ("METRICS_TOKEN", "short"),
+        ("METRICS_TOKEN", " " * 40),
+        ("EXTERNAL_SECRET", "short"),
+        ("EXTERNAL_SECRET_PREVIOUS", " "),
+        ("MIXI_CONSUMER_SECRET", " "),
+        ("MIXI_CONSUMER_SECRET_PREVIOUS", "\t"),
+        ("MIXI_APP_ID", " "),
+        ("MIXI_CONSUMER_KEY", " "),
         ("PUBLIC_URL", "shop.test"),
         ("PUBLIC_URL", "http://shop.test/path"),
         ("PUBLIC_URL", "ftp://shop.test"),
+        ("PUBLIC_URL", "http://shop .test"),
+        ("PUBLIC_URL", " http://shop.test"),
+        ("PUBLIC_URL", "http://shop.test;script-src"),
+        ("PUBLIC_URL", "http://shop.test,evil.test"),
+        ("PUBLIC_URL", "http://shop.test:65536"),
+        ("PUBLIC_URL", "http://shop.test:0"),
+        ("PUBLIC_URL", "http://shop.test:x"),
+        ("PUBLIC_URL", "http://shop.test:"),
+        ("PUBLIC_URL", "http://店.test"),
+        ("PUBLIC_URL", "http://name@shop.test"),
+        ("PUBLIC_URL", "http://[::1"),
+        ("PUBLIC_URL", "http://[::::]"),
+        ("PUBLIC_URL", "http://[shop.test]"),
+        ("PUBLIC_URL", "http://::1"),
+        ("MIXI_POINT_URL", "http://api.test:99999/atom"),
+        ("MIXI_POINT_URL", "http://api.test/a tom"),
+        ("MIXI_CONFIRM_URL", "https://api.test;x/atom"),
+        ("MIXI_APP_URL", "http://店.test/"),
+        ("MIXI_PLATFORM_HOSTS", "mixi.net:65536"),
+        ("MIXI_PLATFORM_HOSTS", "[::::]"),
+        ("MIXI_PLATFORM_HOSTS", "::1"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "mysql://shop@db/shop"),
+        ("DATABASE_URL", "oracle+nothing://db"),
+        ("DATABASE_URL", "postgresql+psycopg2://db/shop"),
+        ("DATABASE_URL", "postgresql://db:port/shop"),
+        ("DATABASE_URL", "sqlite:///shop.db?timeout=short"),
+        ("DATABASE_URL", " "),
         ("MIXI_CONTAINER_URL", "http://ma.mixi.net/1"),
         ("MIXI_PLATFORM_HOSTS", " , "),
         ("MIXI_PLATFORM_HOSTS", "http://mixi.net"),
@@ -76,6 +114,164 @@ def test_wrong(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
         config.read()
     assert "short" not in str(error.value)
+
+
+def test_numbers_have_an_end(environment: pytest.MonkeyPatch) -> None:
+    """No number is so large that a moment or a queue could not be reckoned with it."""
+    numbers = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
+    for name in numbers:
+        environment.setenv(f"{PREFIX}{name.upper()}", "99999999999")
+    with pytest.raises(SettingsError) as error:
+        config.read()
+    assert [name for name in numbers if f"{PREFIX}{name.upper()}" not in str(error.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("MIXI_PLATFORM_HOST", "MIXI_PLATFORM_HOSTS"),
+        ("SECRETKEY", "SECRET_KEY"),
+        ("EXTERNAL_SECRET_PREVIOS", "EXTERNAL_SECRET_PREVIOUS"),
+        ("METRICS_TOKEN_FIL", "METRICS_TOKEN_FILE"),
+        ("PORT", None),
+    ],
+)
+def test_unknown(environment: pytest.MonkeyPatch, name: str, nearest: str | None) -> None:
+    """A name that is none of ours refuses to start, beside the nearest; after a roll-back it may stay."""
+    environment.setenv(PREFIX + name, "8000")
+    with pytest.raises(SettingsError, match=f"{PREFIX}{name}: is no setting") as error:
+        config.read()
+    assert ("did you mean" in str(error.value)) is (nearest is not None)
+    if nearest:
+        assert f"did you mean {PREFIX}{nearest}?" in str(error.value)
+    environment.setenv(f"{PREFIX}ALLOW_UNKNOWN", "true")
+    config.read()
+
+
+def test_unknown_and_missing_at_once(environment: pytest.MonkeyPatch) -> None:
+    """A name that was misspelt stands beside the one that is missing for it."""
+    environment.delenv(f"{PREFIX}MIXI_APP_ID")
+    environment.setenv(f"{PREFIX}MIXI_AP_ID", "1")
+    with pytest.raises(SettingsError) as error:
+        config.read()
+    assert f"{PREFIX}MIXI_APP_ID: is missing" in str(error.value)
+    assert f"{PREFIX}MIXI_AP_ID: is no setting; did you mean {PREFIX}MIXI_APP_ID?" in str(error.value)
+
+
+def test_names_of_other_programs(environment: pytest.MonkeyPatch) -> None:
+    """What Kubernetes says of services called storefront and storefront-db is no setting, and no mistake."""
+    for service in ("STOREFRONT", "STOREFRONT_DB"):
+        for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP_ADDR"):
+            environment.setenv(f"{service}_{name}", "10.0.0.1")
+    environment.setenv("STOREFRONTS", "10.0.0.1")
+    config.read()
+
+
+@pytest.mark.parametrize(
+    "written", ["postgres://shop@db/shop", "postgresql://shop@db/shop", "postgresql+psycopg://shop@db/shop"]
+)
+def test_an_address_of_postgresql(environment: pytest.MonkeyPatch, written: str) -> None:
+    """However its scheme is written, PostgreSQL is spoken to by our driver."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", written)
+    assert config.read().database_url == "postgresql+psycopg://shop@db/shop"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:8000", "https://[2001:db8::1]", "HTTPS://Shop.Example.com:8000"]
+)
+def test_an_address_of_ours(environment: pytest.MonkeyPatch, url: str) -> None:
+    """A host may be an IPv6 address in brackets; capitals mean nothing."""
+    environment.setenv(f"{PREFIX}PUBLIC_URL", url)
+    assert config.read().public_url == url.lower()
+
+
+def test_hosts_in_brackets(environment: pytest.MonkeyPatch) -> None:
+    """A platform at an IPv6 address is one of the platform's hosts."""
+    environment.setenv(f"{PREFIX}MIXI_PLATFORM_HOSTS", "[::1]:8001,[2001:DB8::1]")
+    hosts = config.read().mixi_platform_hosts
+    assert hosts == ("[::1]:8001", "[2001:db8::1]")
+    for url in ("http://[::1]:8001/point", "https://[2001:db8::1]/point", "https://[2001:db8::1]:443/"):
+        assert not config.names(url).isdisjoint(hosts)
+    for url in ("http://[::1]/point", "http://[::1]:8000/", "https://[2001:db8::2]/"):
+        assert config.names(url).isdisjoint(hosts)
+
+
+def test_secrets_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What nobody should read may stand in a file, whose last line may have an end."""
+    for name, value in (
+        ("SECRET_KEY", "a key of 32 characters from a file"),
+        ("MIXI_CONSUMER_SECRET", "from a file & more"),
+        ("DATABASE_URL", "postgres://shop:pa55word@db/shop"),
+    ):
+        environment.delenv(PREFIX + name, raising=False)
+        file = tmp_path / name
+        file.write_text(f"{value}\n")
+        environment.setenv(f"{PREFIX}{name}_FILE", str(file))
+    settings = config.read()
+    assert settings.secret_key.get_secret_value() == "a key of 32 characters from a file"
+    assert settings.mixi_consumer_secret.get_secret_value() == "from a file & more"
+    assert settings.database_url == "postgresql+psycopg://shop:pa55word@db/shop"
+
+
+def test_every_secret_may_stand_in_a_file() -> None:
+    """Whatever is kept from print may be kept from the environment as well."""
+    secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert set(config.IN_FILES) == {*secrets, "database_url"}
+
+
+def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is missing, empty, no text or one too many is said to be, and nothing else with it."""
+    files = {
+        "SECRET_KEY": None,
+        "METRICS_TOKEN": b"",
+        "EXTERNAL_SECRET": b"\xff",
+        "MIXI_CONSUMER_SECRET": b"x",
+    }
+    environment.delenv(f"{PREFIX}SECRET_KEY")
+    for name, content in files.items():
+        environment.setenv(f"{PREFIX}{name}_FILE", str(tmp_path / name))
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+    with pytest.raises(SettingsError) as error:
+        config.read()
+    assert str(error.value).splitlines()[1:] == [
+        f"  {PREFIX}SECRET_KEY_FILE: the file cannot be read (No such file or directory)",
+        f"  {PREFIX}MIXI_CONSUMER_SECRET_FILE: {PREFIX}MIXI_CONSUMER_SECRET is set as well: keep one of them",
+        f"  {PREFIX}EXTERNAL_SECRET_FILE: the file is no text in UTF-8",
+        f"  {PREFIX}METRICS_TOKEN: is blank",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://shop.test", True),
+        ("http://192.0.2.1:8000", True),
+        ("http://127.0.0.1.evil.test", True),
+        ("http://127.8.0.1:8000", False),
+        ("http://[::1]:8000", False),
+        ("http://localhost", False),
+        ("https://shop.test", False),
+    ],
+)
+def test_the_start_warns_of_http(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, said: bool
+) -> None:
+    """A public address that others can listen to is named in the log when the shop starts."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", "sqlite://")
+    environment.setenv(f"{PREFIX}PUBLIC_URL", url)
+    create_app()
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "not https" in line]
+    assert bool(warnings) is said
+    assert all(f"setting={PREFIX}PUBLIC_URL" in line for line in warnings)
+
+
+def test_the_zones_of_the_world_come_along() -> None:
+    """Japan's time is known on a host that has no zones of its own."""
+    program = "from storefront.shop import catalog_file; print(catalog_file.JAPAN)"
+    bare = {**os.environ, "PYTHONTZPATH": ""}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=bare, capture_output=True, text=True)
+    assert done.stdout == "Asia/Tokyo\n", done.stderr
 
 
 def test_an_address_that_is_too_long(environment: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ class Channel:
     provider_url: str
     merchant: str
     secret: str
+    secret_previous: str  # only verifies
     on_smartphone: bool
 
     def __repr__(self) -> str:
@@ -47,7 +48,7 @@ class Channel:
         """What the provider says of a payment, to be believed; or BadSeal."""
         if not self.secret:
             raise BadSeal("no secret is configured")
-        said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW)
+        said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW, self.secret_previous)
         if said.pop("merchant", "") != self.merchant:
             raise BadSeal("merchant")
         return said
@@ -70,11 +71,12 @@ def origin(url: str) -> str:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    secret = settings.external_secret
+    secret, previous = settings.external_secret, settings.external_secret_previous
     app.extensions[NAME] = Channel(
         provider_url=settings.external_provider_url,
         merchant=settings.external_merchant,
         secret=secret.get_secret_value() if secret else "",
+        secret_previous=previous.get_secret_value() if previous else "",
         on_smartphone=settings.external_on_smartphone,
     )
 

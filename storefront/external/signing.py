@@ -21,10 +21,17 @@ def sealed(fields: Mapping[str, str], secret: str, now: int) -> dict[str, str]:
     return {**signed, SIGNATURE: _signature(signed, secret)}
 
 
-def unsealed(fields: Mapping[str, str], secret: str, now: int, window: int) -> dict[str, str]:
-    """The fields, to be believed; or BadSeal. `window` is how many seconds they may be off."""
+def unsealed(
+    fields: Mapping[str, str], secret: str, now: int, window: int, previous: str = ""
+) -> dict[str, str]:
+    """The fields, to be believed; or BadSeal. `window` is how many seconds they may be off.
+
+    While the secret changes, what is signed with the `previous` one is believed, too.
+    """
     signed = {name: value for name, value in fields.items() if name != SIGNATURE}
-    if not hmac.compare_digest(fields.get(SIGNATURE, "").encode(), _signature(signed, secret).encode()):
+    given = fields.get(SIGNATURE, "").encode()
+    right = [_signature(signed, one).encode() for one in (secret, previous) if one]
+    if not any(hmac.compare_digest(given, signature) for signature in right):
         raise BadSeal("signature")
     at = signed.pop(AT, "")
     if not (at.isascii() and at.isdigit() and len(at) <= 10) or abs(now - int(at)) > window:

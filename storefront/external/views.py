@@ -5,7 +5,6 @@ import sys
 import structlog
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from itsdangerous import Signer
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
@@ -23,13 +22,14 @@ from storefront.external.payments import (
 )
 from storefront.external.registration import Rule
 from storefront.external.signing import BadSeal
-from storefront.shop import catalog, forms, limits, visit
+from storefront.shop import catalog, forms, limits, visit, words
 from storefront.shop.catalog import Offer
 from storefront.shop.forms import StaleForm
 from storefront.shop.visit import Stranger, Visit
 
 ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
 PLAIN = {"Content-Type": "text/plain"}
+FINISH = "storefront.external.finish"
 # The provider gives the money back on a 409 that says REFUND, gives up on other 4xx, else asks again.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSeal: (401, "not signed by our provider"),
@@ -148,20 +148,16 @@ def _visit_of_form() -> Visit:
 
 def _way_back(code: str, language: str) -> str:
     """Where the provider sends the buyer: signed, so that it shows this payment to whoever comes by it."""
-    seal = _signer().get_signature(code).decode()
+    seal = words.signer(FINISH).get_signature(code).decode()
     return settings().public_url + url_for("external.finish", code=code, seal=seal, lang=language)
 
 
 def _signed_for(code: str) -> ExternalPayment:
-    is_signed = _signer().verify_signature(code, request.args.get("seal", ""))
+    is_signed = words.signer(FINISH).verify_signature(code, request.args.get("seal", ""))
     payment = payments.returning(code) if is_signed else None
     if payment is None:
         raise NotFound if visit.known() else Stranger
     return payment
-
-
-def _signer() -> Signer:
-    return Signer(settings().secret_key.get_secret_value(), salt="storefront.external.finish")
 
 
 def _heard() -> Notice:

@@ -16,12 +16,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from storefront.clock import Deadline, TooLate
+from storefront.config import DEFAULT_PORTS, names
 from storefront.gate import Gate
 from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest, Unreadable
 from storefront.mixi.signing import ApiClient
 
 CHUNK = 8 * 1024
-DEFAULT_PORTS = {"http": 80, "https": 443}
 PLAIN = {"Accept-Encoding": "identity"}
 # Too slow, too early, too much: these say no more than 503 does, that waiting helps.
 LATER = (408, 425, 429)
@@ -286,12 +286,10 @@ def _is_on(url: str, hosts: tuple[str, ...]) -> bool:
     """Whether a browser that follows `url` arrives at one of `hosts` (host, or host:port)."""
     try:
         parts = urlsplit(url)
-        port = parts.port
+        called = names(url)
     except ValueError:
         return False
     plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
     if not plain or parts.scheme not in DEFAULT_PORTS or parts.username is not None:
         return False
-    default = DEFAULT_PORTS[parts.scheme]
-    names = {f"{parts.hostname}:{port or default}"} | ({parts.hostname} if port in (None, default) else set())
-    return not names.isdisjoint(hosts)
+    return not called.isdisjoint(hosts)

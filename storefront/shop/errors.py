@@ -86,10 +86,20 @@ def _http(error: HTTPException) -> ResponseReturnValue:
         return error
     with suppress(Stranger, SQLAlchemyError):
         visit.current()  # so that the page can lead back to the shelf
-    page = render_template("error.html", explanation=BY_STATUS.get(error.code, ELSE))
+    page = _words(BY_STATUS.get(error.code, ELSE))
     said = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return page, error.code, said  # such as Allow and Retry-After
 
 
 def _page(explanation: Explanation, status: int) -> ResponseReturnValue:
-    return render_template("error.html", explanation=explanation), status
+    return _words(explanation), status
+
+
+def _words(explanation: Explanation) -> str:
+    """The page that says so; it does not fail the way the visitor's page did."""
+    try:
+        return render_template("error.html", explanation=explanation)
+    except Exception as error:
+        log.error("error page broke", kind=type(error).__name__, path=request.path)
+        visit.forget()  # whose links nobody can write
+        return render_template("error.html", explanation=explanation)

@@ -1,11 +1,15 @@
-"""Words that we sign and get back, perhaps on another host, whose clock is never quite the same."""
+"""Words that we sign and get back, perhaps on another host, whose clock is never quite the same.
+
+While the key changes both keys verify, and the current one alone signs.
+"""
 
 from typing import Any
 
 from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializer
+from itsdangerous import Signer as PlainSigner
 
 from storefront.clock import SKEW_SECONDS
-from storefront.config import settings
+from storefront.config import Settings, settings
 
 
 class Signer(TimestampSigner):
@@ -23,4 +27,15 @@ class Signer(TimestampSigner):
 
 def serializer(salt: str) -> URLSafeTimedSerializer:
     """Writes and reads words for one use, which its salt names; what reads says how old they may be."""
-    return URLSafeTimedSerializer(settings().secret_key.get_secret_value(), salt=salt, signer=Signer)
+    return URLSafeTimedSerializer(keys(settings()), salt=salt, signer=Signer)
+
+
+def signer(salt: str) -> PlainSigner:
+    """Signs what has no age, for one use, which its salt names."""
+    return PlainSigner(keys(settings()), salt=salt)
+
+
+def keys(shop: Settings) -> list[str]:
+    """Those that verify; the last one is the current one, which signs."""
+    both = (shop.secret_key_previous, shop.secret_key)
+    return [key.get_secret_value() for key in both if key]

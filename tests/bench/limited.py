@@ -19,7 +19,7 @@ from tests.bench.traffic import flood
 from tests.demo import free_ports
 from tests.street import claims
 
-TOKEN = "the token of the benchmark"
+TOKEN = "the token of the benchmark, and of nobody else"
 ASKED = 40  # of one kind in one round
 CALLBACK, SHELF, PAGE, BAG, METRICS = KINDS = ("callback", "shelf", "item page", "bag", "/metrics")
 

@@ -11,6 +11,7 @@ The clock stands still, and what is random in the shop is counted: a seed gives 
 
 import argparse
 import ast
+import inspect
 import io
 import itertools
 import logging
@@ -37,6 +38,7 @@ import structlog
 from flask import Flask
 from lxml import html
 from sqlalchemy import func, select
+from werkzeug.routing import MapAdapter
 
 from storefront import clock, create_app
 from storefront.config import Settings
@@ -153,6 +155,11 @@ WORDS = (
     "#", "?", ",", "+", "loaf", "excalibur", HANAKO, TARO, APP_ID, "12346", "never-made",
     "2009-09-03T06:34:29Z", "2027-02-30T25:61:61Z", "lang", "page", "opensocial_owner_id",
     "opensocial_app_id", "point_code", "status", "updated", "token", "item", "oauth_nonce",
+)  # fmt: skip
+# Words with a meaning for the framework, which a stranger's parameter of that name must not have.
+KEYWORDS = (
+    *(name for build in (Flask.url_for, MapAdapter.build) for name in inspect.signature(build).parameters),
+    "filename", "item_id", "static", "code", "name", "_method", "_fragment", "request", "g", "session",
 )  # fmt: skip
 OTHER_HEADERS = (
     ("Host", "evil.example"), ("Host", ""), ("Host", "[::1"), ("Host", "a:b:c"),
@@ -832,6 +839,16 @@ class Pages:
 
     name = "pages"
     methods = ("GET", "GET", "GET", "POST", "POST", "HEAD", *METHODS)
+    pages = (
+        "/",
+        "/items/loaf",
+        "/items/nothing",
+        "/inventory",
+        "/history",
+        "/legal",
+        "/nowhere",
+        "/mixi/finish",
+    )
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
@@ -855,6 +872,8 @@ class Pages:
 
     def draw(self, random: Random) -> Request:
         pairs = claims(HANAKO if random.random() < 0.8 else TARO)
+        if random.random() < 0.15:
+            return self._named(random, pairs)
         path, fields = random.choice(self.routes), [("token", "x"), ("item", "loaf")]
         method = random.choice(self.methods)
         if random.random() < 0.3:
@@ -910,6 +929,19 @@ class Pages:
 
     def close(self) -> None:
         self.audit()
+
+    def _named(self, random: Random, pairs: Sequence[tuple[str, str]]) -> Request:
+        """A sound page, but for a parameter that is called like a word of the framework's."""
+        said = [
+            (random.choice(KEYWORDS), random.choice((*WORDS, *METHODS)))
+            for _ in range(random.choice((1, 1, 2)))
+        ]
+        path, query = (
+            random.choice(self.pages),
+            query_of(random.sample([*pairs, *said], len(pairs) + len(said))),
+        )
+        headers = (("Authorization", self.shop.signed(random, "GET", path, query)),)
+        return Request("GET", path, query, headers, b"")
 
     def _authorization(self, random: Random, method: str, path: str, query: bytes) -> str:
         if path == LIFECYCLE and random.random() < 0.6:

@@ -152,16 +152,18 @@ def hangs_up_later(listener: socket.socket) -> Iterator[None]:
     end.cancel()
 
 
-def write_certificate(file: Path) -> None:
-    """A key and a certificate of its own for this host, in one file."""
+def write_certificate(
+    file: Path, host: str = HOST, since: timedelta = -timedelta(days=1), until: timedelta = timedelta(days=1)
+) -> None:
+    """A key and a certificate of its own for this host, in one file; good from and until then."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, THREAD)])
-    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))])
+    hosts = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(host, critical=False)
+        .not_valid_before(now + since)
+        .not_valid_after(now + until)
+        .add_extension(hosts, critical=False)
         .sign(key, hashes.SHA256())
     )
     encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()

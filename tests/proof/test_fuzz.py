@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import request
 
 from storefront.mixi import signing
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.signing import BadSignature
+from storefront.shop.visit import Visit
 from tests.databases import ENGINES, new_database
 from tests.proof import fuzz
 from tests.proof.fuzz import PURE, SERVED, Shop, Tally
@@ -56,6 +58,17 @@ def test_a_planted_mistake_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     believing = fuzz.Signatures()
     monkeypatch.setattr(believing, "consumer", _Believing())
     assert fuzz.run(believing, 50, SEED).violations
+
+
+def test_names_of_the_framework_are_among_the_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that hands a stranger's parameters on to the framework by name is caught."""
+
+    def careless(here: Visit, language: str) -> str:
+        return here.link(str(request.endpoint), **{**(request.view_args or {}), **request.args})
+
+    monkeypatch.setattr(Visit, "here", careless)
+    with fuzz.shop_on(fuzz.SQLITE) as shop:
+        assert fuzz.run(fuzz.Pages(shop), FEW, SEED).violations
 
 
 class _Believing:

@@ -1,8 +1,8 @@
 """The model: shop and platform joined in memory, any sequence of acts and faults, and the books after each.
 
 The sandbox is the oracle: what it took is what the shop may have given. One clock moves both sides
-and stands still between acts, so that a sequence that fails is found again. STOREFRONT_MODEL=long
-looks for new sequences, STOREFRONT_MODEL_EXAMPLES of them.
+and stands still between acts, so that a sequence that fails is found again. MODEL=long
+looks for new sequences, MODEL_EXAMPLES of them.
 """
 
 import os
@@ -81,7 +81,7 @@ PREFIX = {Our.VOID: "void:", Our.PAY_BACK: "pay_back:"}
 
 settings.register_profile(
     "ci",
-    max_examples=int(os.environ.get("STOREFRONT_MODEL_EXAMPLES", "50")),
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "50")),
     stateful_step_count=25,
     derandomize=True,
     database=None,
@@ -91,11 +91,11 @@ settings.register_profile(
 settings.register_profile(
     "long",
     settings.get_profile("ci"),
-    max_examples=int(os.environ.get("STOREFRONT_MODEL_EXAMPLES", "2000")),
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "2000")),
     derandomize=False,
     print_blob=True,
 )
-PROFILE = os.environ.get("STOREFRONT_MODEL", "ci")
+PROFILE = os.environ.get("MODEL", "ci")
 
 
 class Time:

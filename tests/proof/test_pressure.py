@@ -12,7 +12,7 @@ from tests.demo import wait_for
 from tests.proof.pressure import Call, Held, Shop, street
 
 WORKERS, THREADS, PLACES = 1, 4, 2
-TOKEN = "the token of the proofs"
+TOKEN = "the token of the proofs, and of nobody else"
 # Longer than anything here takes, so that only the API's answer ends a call.
 PATIENT = {
     "STOREFRONT_MIXI_READ_SECONDS": "4",

@@ -384,7 +384,7 @@ def test_the_shelf_asks_once(app: Flask, container: Container) -> None:
 
 
 @on_sqlite
-@pytest.mark.changed(metrics_token="a token")
+@pytest.mark.changed(metrics_token="the token of the tests, and of nobody else")
 @pytest.mark.parametrize("what", ["callback", "shelf", "item", "bag", "use", "outstanding"])
 def test_nothing_reads_all_sales(app: Flask, container: Container, what: str) -> None:
     """No statement of these reads a table that grows with what is sold but through an index."""

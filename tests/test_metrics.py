@@ -205,11 +205,11 @@ sys.path.insert(0, {str(ROOT)!r})
 from storefront import create_app, metrics
 from storefront.config import Settings
 from tests.street import SETTINGS
-app = create_app(Settings.model_validate({{**SETTINGS, "metrics_token": "token",
+app = create_app(Settings.model_validate({{**SETTINGS, "metrics_token": {TOKEN!r},
     "database_url": "postgresql+psycopg://127.0.0.1:9/nobody", "metrics_folder": {str(tmp_path)!r}}}))
 with app.app_context():
     metrics.count_call("create", "answered")
-answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer token"}})
+answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
 assert answer.status_code == 200, answer.text
 print(answer.text)
 """

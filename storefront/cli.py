@@ -15,7 +15,7 @@ from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
 from storefront.db import migrate, transaction, unhurried
 from storefront.demo import HOST, SERVERS
-from storefront.doctor import Verdict
+from storefront.doctor.finding import Verdict
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import Facts

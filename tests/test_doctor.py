@@ -19,7 +19,9 @@ from werkzeug import Response
 from storefront import create_app, doctor
 from storefront.config import PACKAGE, PREFIX, Settings
 from storefront.db import db, transaction
-from storefront.doctor import MIB, Finding, Verdict
+from storefront.doctor import house, sqlite
+from storefront.doctor.finding import Finding, Verdict
+from storefront.doctor.sqlite import MIB
 from storefront.mixi.payments import Payment
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory
@@ -206,10 +208,10 @@ def test_another_encoding(settings: Settings, examine: Examine) -> None:
 
 def test_disk() -> None:
     """Below a gibibyte it warns, below a hundred mebibytes it fails."""
-    assert doctor.disk(1024 * MIB).verdict is Verdict.OK
-    assert doctor.disk(1023 * MIB).verdict is Verdict.WARN
-    assert doctor.disk(100 * MIB).verdict is Verdict.WARN
-    assert doctor.disk(99 * MIB).verdict is Verdict.FAIL
+    assert sqlite.disk(1024 * MIB).verdict is Verdict.OK
+    assert sqlite.disk(1023 * MIB).verdict is Verdict.WARN
+    assert sqlite.disk(100 * MIB).verdict is Verdict.WARN
+    assert sqlite.disk(99 * MIB).verdict is Verdict.FAIL
 
 
 def test_file_system() -> None:
@@ -220,11 +222,11 @@ def test_file_system() -> None:
         "/dev/vdb /srv/shop/fast xfs rw 0 0\n"
         "nas:/x /srv/two\\040words cifs rw 0 0\n"
     )
-    assert doctor.file_system(Path("/srv"), mounts) == "ext4"
-    assert doctor.file_system(Path("/srv/shop/instance"), mounts) == "nfs4"
-    assert doctor.file_system(Path("/srv/shop/fast/instance"), mounts) == "xfs"
-    assert doctor.file_system(Path("/srv/two words"), mounts) == "cifs"
-    assert doctor.file_system(Path("/srv"), "") == ""
+    assert sqlite.file_system(Path("/srv"), mounts) == "ext4"
+    assert sqlite.file_system(Path("/srv/shop/instance"), mounts) == "nfs4"
+    assert sqlite.file_system(Path("/srv/shop/fast/instance"), mounts) == "xfs"
+    assert sqlite.file_system(Path("/srv/two words"), mounts) == "cifs"
+    assert sqlite.file_system(Path("/srv"), "") == ""
 
 
 @on_sqlite
@@ -352,14 +354,14 @@ def test_purchases_that_were_tests(
 def test_translations(tmp_path: Path) -> None:
     """A text that was translated and not compiled is found; the shipped ones are compiled."""
     shipped = PACKAGE / "translations"
-    assert doctor.uncompiled(shipped) == []
+    assert house.uncompiled(shipped) == []
     copy = tmp_path / "translations"
     shutil.copytree(shipped, copy)
     with (copy / "ja" / "LC_MESSAGES" / "messages.po").open("a") as source:
         source.write('\nmsgid "A lighthouse"\nmsgstr "灯台"\n')
-    assert doctor.uncompiled(copy) == ["ja"]
+    assert house.uncompiled(copy) == ["ja"]
     (copy / "ja" / "LC_MESSAGES" / "messages.mo").unlink()
-    assert doctor.uncompiled(copy) == ["ja"]
+    assert house.uncompiled(copy) == ["ja"]
 
 
 @on_sqlite

@@ -1,0 +1,92 @@
+"""What can be seen over the wire only: the platform's clock, and the shop at its public address."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from storefront import clock, health
+from storefront.clock import SKEW_SECONDS
+from storefront.config import PREFIX, Settings
+from storefront.doctor.finding import Finding, fail, ok, warn
+from storefront.mixi.payments import LISTENS
+
+PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
+# A name that is none comes out of requests as an error of what lies below it.
+UNREACHABLE = (requests.RequestException, HTTPError, OSError)
+# A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
+WORK_SECONDS = 2.0
+
+
+def platform_clock(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    parts = urlsplit(settings.mixi_point_url)
+    address = f"{parts.scheme}://{parts.netloc}/"
+    before = clock.now()
+    try:
+        with http.head(address, timeout=PATIENCE, allow_redirects=False) as answer:
+            after, stamp = clock.now(), answer.headers.get("Date", "")
+    except UNREACHABLE as error:
+        yield fail(
+            "platform",
+            f"{address} does not answer ({type(error).__name__})",
+            f"no payment can be made without it: open the way out, or correct {PREFIX}MIXI_POINT_URL",
+        )
+        return
+    theirs = _moment(stamp)
+    if theirs is None:
+        yield warn("platform", f"{address} sends no Date", "compare our clock with a time server by hand")
+        return
+    # A Date names a whole second; on average it is half over.
+    off = seconds_off(theirs + timedelta(seconds=0.5), before, after)
+    found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
+    if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
+        yield fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")
+    elif off > settings.mixi_clock_skew and abs(off) > SKEW_SECONDS:
+        more = f"or raise {PREFIX}MIXI_CLOCK_SKEW: start addresses would be refused as signed in the future"
+        yield fail("platform", found, f"{advice}, {more}")
+    elif abs(off) > SKEW_SECONDS:
+        yield warn("platform", found, advice)
+    else:
+        yield ok("platform", found)
+
+
+def public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    address = f"{settings.public_url}/healthz"
+    correct = f"correct {PREFIX}PUBLIC_URL, or what stands in front of the shop"
+    try:
+        with http.get(address, timeout=PATIENCE, allow_redirects=False, stream=True) as answer:
+            status, mark = answer.status_code, answer.headers.get(health.MARK)
+            location = answer.headers.get("Location", "")
+    except UNREACHABLE as error:
+        found = f"{address} does not answer ({type(error).__name__})"
+        yield fail("public URL", found, f"start the shop, open the way in, or {correct}")
+        return
+    if 300 <= status < 400:
+        yield fail(
+            "public URL",
+            f"{address} leads on to {location}",
+            f"{correct}: signatures hold for one address only",
+        )
+    elif mark is None:
+        yield fail("public URL", f"{address} is answered by something else (status {status})", correct)
+    elif mark != health.mark(settings):
+        advice = f"{correct}; every host needs the same {PREFIX}SECRET_KEY and {PREFIX}PUBLIC_URL"
+        yield fail("public URL", f"{address} is answered by another storefront", advice)
+    else:
+        yield ok("public URL", f"{address} is this shop")
+
+
+def seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
+    """How far their clock runs ahead of ours, read at some moment between two of ours."""
+    return (theirs - (before + (after - before) / 2)).total_seconds()
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(stamp)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -37,6 +37,7 @@ DOORS: dict[str, set[str]] = {
         "demo",
         "doctor",
         "external",
+        "health",
         "mixi",
         "reports",
         "shop",
@@ -57,7 +58,7 @@ ORDER: dict[str, list[str]] = {
         "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",
         "views", "operator_pages", "__init__",
     ],
-    "doctor": ["finding", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
+    "doctor": ["finding", "tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
 }  # fmt: skip
 
 FILES = sorted(PACKAGE.rglob("*.py"))

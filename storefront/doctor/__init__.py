@@ -8,40 +8,36 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storefront import clock, config, create_app
 from storefront.config import PREFIX, Settings, SettingsError
-from storefront.db import db, transaction
-from storefront.doctor import house, wire
-from storefront.doctor.finding import Check, Finding, Verdict, fail, ok, warn
-from storefront.doctor.postgresql import postgresql
-from storefront.doctor.sqlite import sqlite
+from storefront.db import cause, db
+from storefront.doctor import house, postgresql, sqlite, tallies, wire
+from storefront.doctor.finding import Check, Finding, fail, ok, warn
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import forbidden
 from storefront.mixi.client import session
-from storefront.shop import books as kept
-from storefront.shop.books import Miscount
 from storefront.shop.devices import Device
+
+IN_MEMORY = "sqlite://"
 
 
 def examine(settings: Settings | None = None, http: requests.Session | None = None) -> Iterator[Finding]:
-    """Every check in turn, the quick ones first; of the environment, unless `settings` are given."""
+    """Every check to its end, whatever the others found or fell over, the quick ones first. Makes nothing.
+
+    Of the environment, unless `settings` are given.
+    """
     http = http or session()
     try:
         settings = settings or config.read()
-        app = create_app(settings, http)
+        app, lacking = _shop(settings, http)
     except SettingsError as error:
         for line in str(error).splitlines()[1:]:  # below a heading
             yield fail("settings", line.strip(), "see Settings in the README")
         return
-    except (SQLAlchemyError, ImportError) as error:
-        yield fail(
-            "database",
-            f"{PREFIX}DATABASE_URL cannot be used ({type(error).__name__})",
-            "write sqlite:///FILE, or postgresql+psycopg://… with storefront[postgres] installed",
-        )
-        return
     yield ok("settings", "complete")
+    yield from lacking
     for check in CHECKS:
-        yield from _inside(app, check, settings, http)
+        if not lacking or check not in ON_DATABASE:
+            yield from _inside(app, check, settings, http)
     with app.app_context():
         db.engine.dispose()
 
@@ -49,50 +45,50 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
 def books(app: Flask, *, rebuild: bool) -> Iterator[Finding]:
     """What is kept of sales, held against all grants; or written anew, with what was wrong."""
     with app.app_context():
-        if rebuild:
-            with transaction() as session:
-                differences = kept.rebuild(session)
-        else:
-            differences = kept.check(db.session())
-    found = [
-        *(("stock", _miscount(one)) for one in differences.stocks),
-        *(
-            ("below zero", f"{one.channel} {one.external_id} has {one.quantity} of {one.item_id}, unseen")
-            for one in differences.unseen
-        ),
-    ]
-    for check, words in found:
-        if rebuild:
-            yield ok(check, f"{words}; put right")
-        else:
-            yield fail(check, words, "run `storefront doctor --books --rebuild`")
-    if not found:
-        yield ok("books", "what is kept is what the grants say")
+        yield from tallies.rebuild() if rebuild else tallies.check()
+
+
+def _shop(settings: Settings, http: requests.Session) -> tuple[Flask, list[Finding]]:
+    """The shop to look at; if its database cannot even be named, without one."""
+    quiet = settings.model_copy(update={"metrics_token": None})  # metrics have a folder, which would be made
+    try:
+        return create_app(quiet, http), []
+    except (SQLAlchemyError, ImportError) as error:
+        found = f"{PREFIX}DATABASE_URL cannot be used ({type(error).__name__})"
+        advice = "write sqlite:///FILE, or postgresql+psycopg://… with storefront[postgres] installed"
+        homeless = quiet.model_copy(update={"database_url": IN_MEMORY})
+        return create_app(homeless, http), [fail("database", found, advice)]
 
 
 def _inside(app: Flask, check: Check, settings: Settings, http: requests.Session) -> list[Finding]:
+    name = check.__name__.strip("_").replace("_", " ")
+    findings = []
     with app.app_context():
-        return list(check(settings, http))
-
-
-def _miscount(one: Miscount) -> str:
-    kept, granted = (f"{sold} sold, {tested} as tests" for sold, tested in (one.kept, one.granted))
-    return f"{one.item_id} has {kept}; the grants say {granted}"
+        try:
+            for finding in check(settings, http):
+                findings.append(finding)  # what it found before it fell counts
+        except SQLAlchemyError as error:
+            findings.append(fail(name, f"could not be checked ({cause(error)})", "mend the database first"))
+        except Exception as error:
+            found = f"could not be checked ({type(error).__name__}: {error})"
+            findings.append(fail(name, found, "mend what this names, and ask again"))
+    return findings
 
 
 def _database(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     try:
         if db.engine.dialect.name == "sqlite":
-            yield from sqlite()
+            yield from sqlite.database()
         else:
-            yield from postgresql()
+            yield from postgresql.database()
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
-        yield fail(
-            "database",
-            f"does not answer: {type(error).__name__}, {cause[0]}",
-            f"start it, or correct {PREFIX}DATABASE_URL",
+        said = cause(error)
+        advice = (
+            postgresql.DIRECTLY
+            if "startup parameter" in said
+            else f"start it, or correct {PREFIX}DATABASE_URL"
         )
+        yield fail("database", f"does not answer: {said}", advice)
 
 
 def _door_out(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -118,3 +114,4 @@ CHECKS: tuple[Check, ...] = (
     wire.platform_clock,
     wire.public_url,
 )
+ON_DATABASE = (_database, _door_out)

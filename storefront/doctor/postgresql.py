@@ -7,22 +7,26 @@ from sqlalchemy import Connection, text
 
 from storefront import clock
 from storefront.clock import SKEW_SECONDS
-from storefront.db import db
+from storefront.db import BOUNDS, db
 from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.doctor.schema import migrated
 from storefront.doctor.wire import seconds_off
 
 MIB = 1024 * 1024
+DIRECTLY = "PgBouncer and its like are not supported: name the server itself, the shop has a pool of its own"
+ENCODING = "UTF8"
+NEW_DATABASE = f"make a new one: createdb --encoding={ENCODING} --template=template0"
 DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are no further apart than that
 
 
-def postgresql() -> Iterator[Finding]:
+def database() -> Iterator[Finding]:
     with db.engine.connect() as connection:
         version = connection.scalar(text("SHOW server_version"))
         size = connection.scalar(text("SELECT pg_database_size(current_database())")) or 0
         yield ok("database", f"PostgreSQL {version}, {size // MIB:,} MiB")
         yield from migrated(connection)
         yield _commits(connection)
+        yield _bounds(connection)
         yield _isolation(connection)
         yield _encoding(connection)
         yield _database_clock(connection)
@@ -44,6 +48,15 @@ def _commits(connection: Connection) -> Finding:
     return ok("durability", found)
 
 
+def _bounds(connection: Connection) -> Finding:
+    """Whether the server has heard how long the shop will wait; a pooler may keep that to itself."""
+    values = {name: connection.scalar(text(f"SHOW {name}")) for name in BOUNDS}
+    found = ", ".join(f"{name} {value}" for name, value in values.items())
+    if values != BOUNDS:
+        return fail("limits", f"{found}: the shop's own do not reach the server", DIRECTLY)
+    return ok("limits", found)
+
+
 def _isolation(connection: Connection) -> Finding:
     ours, theirs = (
         connection.scalar(text(f"SHOW {name}"))
@@ -54,10 +67,9 @@ def _isolation(connection: Connection) -> Finding:
 
 def _encoding(connection: Connection) -> Finding:
     encoding = connection.scalar(text("SHOW server_encoding"))
-    if encoding != "UTF8":
-        advice = "make a new one: createdb --encoding=UTF8 --template=template0"
-        return fail("encoding", f"the database is in {encoding}", advice)
-    return ok("encoding", "UTF8")
+    if encoding != ENCODING:
+        return fail("encoding", f"the database is in {encoding}", NEW_DATABASE)
+    return ok("encoding", ENCODING)
 
 
 def _database_clock(connection: Connection) -> Finding:

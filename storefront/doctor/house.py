@@ -12,10 +12,12 @@ from storefront import PRICE_RULES, config
 from storefront.config import PACKAGE, PREFIX, Settings
 from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.mixi.channel import channel
-from storefront.mixi.client import DEFAULT_PORTS
+from storefront.mixi.client import DEFAULT_PORTS, Unavailable, fetch
+from storefront.mixi.keys import PATIENCE, KeyRing
 from storefront.shop import catalog_file
 from storefront.shop.catalog_file import CatalogError
 
+NO_KEY = "storefront-doctor"  # a name that mixi has no key by
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 
 
@@ -101,13 +103,24 @@ def addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 def certificates(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     rings = channel().keys
     if settings.mixi_certificate_url:
-        yield ok("certificates", f"fetched from {settings.mixi_certificate_url}")
+        yield from (_published(name, ring) for name, ring in rings.items())
     elif all(rings.values()):
         yield ok("certificates", f"held for {', '.join(rings)}")
     else:
         lacking = ", ".join(name for name, ring in rings.items() if not ring)
         found = f"none of mixi's for {lacking}: what it signs there is refused"
         yield warn("certificates", found, f"add them to {PREFIX}MIXI_CERTIFICATES as channel:name=path")
+
+
+def _published(name: str, ring: KeyRing) -> Finding:
+    """Whether somebody answers where a channel's certificates are, be it that there is none of this name."""
+    address = ring.address.replace("{name}", NO_KEY)
+    try:
+        fetch(ring.line, address, PATIENCE)
+    except Unavailable as failure:
+        found = f"{address} cannot be fetched ({failure})"
+        return fail("certificates", found, f"open the way out, or correct {PREFIX}MIXI_CERTIFICATE_URL")
+    return ok("certificates", f"for {name} there is an answer at {ring.address}")
 
 
 def _is_repetitive(secret: str) -> bool:

@@ -1,6 +1,6 @@
 """What can be seen over the wire only: the platform's clock, and the shop at its public address."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -19,6 +19,11 @@ PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five tog
 UNREACHABLE = (requests.RequestException, HTTPError, OSError)
 # A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
 WORK_SECONDS = 2.0
+# What a proxy may drop, or write in another way: then every signature of mixi's is a bad one.
+AUTHORIZATION = 'OAuth realm="storefront doctor", oauth_nonce="%2B%7e"'
+QUERY = "b=2&a=1&a=%2f%2F&plus=+%20&empty=&bare&&word=%e3%81%82"
+NAMES = {"query": "query", "authorization": "Authorization header"}
+LET_THROUGH = "have the proxy pass it on untouched: all that mixi signs would be refused"
 
 
 def platform_clock(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -54,29 +59,51 @@ def platform_clock(settings: Settings, http: requests.Session) -> Iterator[Findi
 
 
 def public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    address = f"{settings.public_url}/healthz"
+    address = f"{settings.public_url}{health.ALIVE}"
     correct = f"correct {PREFIX}PUBLIC_URL, or what stands in front of the shop"
+    headers = {"Authorization": AUTHORIZATION}
     try:
-        with http.get(address, timeout=PATIENCE, allow_redirects=False, stream=True) as answer:
-            status, mark = answer.status_code, answer.headers.get(health.MARK)
-            location = answer.headers.get("Location", "")
+        with http.get(
+            f"{address}?{QUERY}",
+            headers=headers,
+            auth=_as_it_is,
+            timeout=PATIENCE,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            status, found, sent = answer.status_code, answer.headers, urlsplit(answer.url).query
     except UNREACHABLE as error:
-        found = f"{address} does not answer ({type(error).__name__})"
-        yield fail("public URL", found, f"start the shop, open the way in, or {correct}")
+        what = f"{address} does not answer ({type(error).__name__})"
+        yield fail("public URL", what, f"start the shop, open the way in, or {correct}")
         return
     if 300 <= status < 400:
         yield fail(
             "public URL",
-            f"{address} leads on to {location}",
+            f"{address} leads on to {found.get('Location', '')}",
             f"{correct}: signatures hold for one address only",
         )
-    elif mark is None:
+    elif health.MARK not in found:
         yield fail("public URL", f"{address} is answered by something else (status {status})", correct)
-    elif mark != health.mark(settings):
+    elif found[health.MARK] != health.mark(settings):
         advice = f"{correct}; every host needs the same {PREFIX}SECRET_KEY and {PREFIX}PUBLIC_URL"
         yield fail("public URL", f"{address} is answered by another storefront", advice)
     else:
         yield ok("public URL", f"{address} is this shop")
+        yield from _way_in(found, {"query": sent, "authorization": AUTHORIZATION})
+
+
+def _way_in(found: Mapping[str, str], sent: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether what a signature is made of comes through a proxy as it was sent."""
+    changed = [part for part, words in sent.items() if found.get(health.HEARD[part]) != health.trace(words)]
+    for part in changed:
+        yield fail("way in", f"the {NAMES[part]} does not come through as it was sent", LET_THROUGH)
+    if not changed:
+        yield ok("way in", "query and Authorization header come through as they were sent")
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Whatever a .netrc has for that host."""
+    return request
 
 
 def seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:

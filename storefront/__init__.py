@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     app.url_rule_class = security.Rule
     app.config.update(
         SETTINGS=settings,
-        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_DATABASE_URI=db.address(settings, app.instance_path),
         SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings),
         MAX_CONTENT_LENGTH=MAX_FORM_BYTES,
         COMPRESS_ALGORITHM=CODINGS,

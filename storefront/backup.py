@@ -5,9 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from storefront.db import db
+from sqlalchemy.exc import SQLAlchemyError
 
-PRIVATE = 0o600  # it holds what buyers hold, so it is its owner's alone
+from storefront import health
+from storefront.db import PRIVATE, cause, db
 
 
 class NotPossible(Exception):
@@ -23,6 +24,7 @@ def backup(file: Path) -> int:
         raise NotPossible(
             "this shop is on PostgreSQL: use pg_dump --format=custom, as the README says under Production"
         )
+    _check_shop()
     try:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
     except FileExistsError:
@@ -35,6 +37,18 @@ def backup(file: Path) -> int:
         file.unlink()
         raise
     return file.stat().st_size
+
+
+def _check_shop() -> None:
+    """A copy of nothing would be taken for a backup."""
+    where = db.engine.url.database
+    try:
+        with db.engine.connect() as connection:
+            found = health.revision(connection)
+    except SQLAlchemyError as error:
+        raise NotPossible(f"{where} cannot be read: {cause(error)}") from None
+    if found is None:
+        raise NotPossible(f"no shop is in {where}: name its database in STOREFRONT_DATABASE_URL")
 
 
 def _copy(file: Path) -> None:

@@ -9,15 +9,17 @@ from pathlib import Path
 import click
 import flask_migrate
 from flask import Flask
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, reports
+from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, health, reports
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
-from storefront.config import PACKAGE, PREFIX, SettingsError
-from storefront.db import migrate, transaction, unhurried
+from storefront.config import PACKAGE, SettingsError
+from storefront.db import cause, db, make_file, migrate, transaction, unhurried
 from storefront.demo import HOST, SERVERS
-from storefront.doctor import Verdict
+from storefront.doctor.finding import Verdict
+from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.external import facts
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import Facts
@@ -46,20 +48,18 @@ data = click.option(
 )
 
 
-class Commands(click.Group):
-    """Whatever the database does, it is a sentence."""
+class Told(click.Group):
+    """What a database has against a command is told in a sentence."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, context: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            return super().invoke(context)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise click.ClickException(
-                f"the database cannot be used: {_first_line(error)}\n"
-                f"Look at {PREFIX}DATABASE_URL, and whether `storefront upgrade` has run."
-            ) from None
+            advice = "`storefront doctor` says more"
+            raise click.ClickException(f"the database stopped it: {cause(error)}; {advice}") from None
 
 
-@click.group(cls=Commands)
+@click.group(cls=Told)
 @click.version_option(package_name="storefront")
 def main() -> None:
     """A reference item shop for social application providers, and the platform to buy from."""
@@ -240,12 +240,6 @@ def _void(code: str, reason: str) -> str:
         raise click.ClickException(f"not made void: mixi did not answer ({failure})") from None
 
 
-def _first_line(error: Exception) -> str:
-    """The driver's own words, without the statement."""
-    words = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return words[0] if words else type(error).__name__
-
-
 def _shop() -> Flask:
     try:
         return create_app()
@@ -255,11 +249,35 @@ def _shop() -> Flask:
 
 def _upgrade(app: Flask) -> None:
     with app.app_context():
-        flask_migrate.upgrade(directory=migrate.directory)
+        _migrate()
     try:
         _load(app, None)
     except CatalogError as error:
         raise click.ClickException(f"migrated, but the catalogue was not loaded:\n{error}") from None
+
+
+def _migrate() -> None:
+    """To this code's revision; a database that is newer stays as it is, if this code can live with it."""
+    try:
+        make_file(db.engine)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} cannot be made: {error.strerror}") from None
+    with db.engine.connect() as connection:
+        _check_encoding(connection)
+        unfit, found = health.misfit(connection), health.revision(connection)
+    if found is None or found in health.known():
+        flask_migrate.upgrade(directory=migrate.directory)
+    elif unfit:
+        raise click.ClickException(f"nothing was migrated: {unfit.found}; {unfit.advice}")
+
+
+def _check_encoding(connection: Connection) -> None:
+    """In a database that is not in UTF-8 a name could not be kept, or could not be read."""
+    if connection.dialect.name == "sqlite":
+        return
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != ENCODING:
+        raise click.ClickException(f"nothing was migrated: the database is in {encoding}; {NEW_DATABASE}")
 
 
 def _open_door(app: Flask) -> None:

@@ -7,15 +7,28 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil, inf
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Enum, MetaData, event, literal, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    event,
+    literal,
+    make_url,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -30,9 +43,13 @@ from storefront.places import Places
 
 # Nobody waits longer than this for a row that somebody else holds.
 LOCK_SECONDS = 5.0
-WAITS = f"-c lock_timeout={LOCK_SECONDS:.0f}s -c statement_timeout={LOCK_SECONDS:.0f}s"
+BOUNDS = dict.fromkeys(("lock_timeout", "statement_timeout"), f"{LOCK_SECONDS:.0f}s")
+# Whatever the server, the database or the role would have: psycopg reads moments in this style alone.
+SESSION = " ".join(f"-c {name}={value}" for name, value in {**BOUNDS, "datestyle": "ISO"}.items())
 # A server that lives cuts a statement off itself; what says nothing for longer is given up.
 SILENT_SECONDS = LOCK_SECONDS + 1
+MEMORY = ":memory:"
+LOG = "log"  # which one stands beside SQLite's file, in a connection's `info`
 SILENCE = "silence"  # another bound in a connection's `info`, until it is given back
 DARK_SECONDS = 4  # without any sign of the other host, of its kernel even
 GLANCE_SECONDS = 1.0  # for the question whether a connection still lives
@@ -47,6 +64,7 @@ LINK = {
 
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+PRIVATE = 0o600  # a database holds what buyers hold, so its file is its owner's alone
 PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
 
 
@@ -115,7 +133,14 @@ db = SQLAlchemy(metadata=MetaData(naming_convention=NAMES))
 # One line for each SQLite database; who forks leaves it to the parent.
 LINES: WeakKeyDictionary[Engine, Places] = WeakKeyDictionary()
 os.register_at_fork(after_in_child=LINES.clear)
+# Which file each SQLite database was opened in, by device and number.
+OPENED: WeakKeyDictionary[Engine, tuple[int, int] | None] = WeakKeyDictionary()
+NOWHERE = (-1, -1)  # once it was moved: what is there afterwards has missed what was written meanwhile
 migrate = Migrate(directory=str(PACKAGE / "migrations"))
+
+
+class Moved(SQLAlchemyError):
+    """Another file stands where SQLite's was opened, or none: what is written now would be lost."""
 
 
 class Model(DeclarativeBase):
@@ -131,11 +156,41 @@ def init_app(app: Flask) -> None:
         _prepare(db.engine)
 
 
+def address(settings: Settings, folder: str) -> URL:
+    """Where the database is; the file of a relative path is in `folder`. Nothing is made."""
+    url = make_url(settings.database_url)
+    scheme = "file:" if url.query.get("uri") else ""
+    name = (url.database or "").removeprefix(scheme)
+    if url.get_backend_name() != "sqlite" or name in ("", MEMORY):
+        return url
+    return url.set(database=scheme + os.path.join(folder, name))
+
+
+def file_of(engine: Engine) -> Path | None:
+    """The file of a SQLite database; None if it is in memory, or on a server."""
+    name = (engine.url.database or "").removeprefix("file:")
+    return None if engine.dialect.name != "sqlite" or name in ("", MEMORY) else Path(name)
+
+
+def make_file(engine: Engine) -> None:
+    """An empty file for SQLite, unless there is one. Whoever only opens a database makes none."""
+    file = file_of(engine)
+    if file and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(PRIVATE)
+
+
+def cause(error: Exception) -> str:
+    """What the database itself said, in one line, without the statement."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return f"{type(error).__name__}, {said[0]}" if said else type(error).__name__
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
     if settings.database_url.startswith("sqlite"):
-        in_file = make_url(settings.database_url).database not in (None, "", ":memory:")
+        in_file = make_url(settings.database_url).database not in (None, "", MEMORY)
         pool = {"pool_size": settings.threads, "pool_timeout": LOCK_SECONDS} if in_file else {}
         return silent | pool
     return silent | {
@@ -144,7 +199,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
         # Whatever the server would do by itself: who has waited for a row must see it as it is then.
         "isolation_level": "READ COMMITTED",
-        "connect_args": {**LINK, "options": WAITS},
+        "connect_args": {**LINK, "options": SESSION, "client_encoding": "UTF8"},
     }
 
 
@@ -287,6 +342,10 @@ def _within(until: Deadline, talk: Talk) -> Talk:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
+    file = file_of(engine)
+    if file:
+        _keep_to(file, engine)
+
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # so that BEGIN is ours to say
@@ -304,6 +363,45 @@ def _prepare_sqlite(engine: Engine) -> None:
             _begin_to_write(connection, Deadline.after(patience / 1000))
         else:
             connection.exec_driver_sql("BEGIN")
+
+
+def _keep_to(file: Path, engine: Engine) -> None:
+    """Open the file that is there, and never another one in its place."""
+
+    @event.listens_for(engine, "do_connect")
+    def open_only(dialect: Dialect, record: ConnectionPoolEntry, names: Any, options: Any) -> None:
+        if engine in OPENED:
+            _check_place(file, engine, {})
+        name = names[0] if options.get("uri") else file.resolve().as_uri()
+        if "mode=" not in name:
+            names[0] = f"{name}{'&' if '?' in name else '?'}mode=rw"
+        options["uri"] = True
+
+    @event.listens_for(engine, "checkout")
+    def before_use(connection: Any, record: ConnectionPoolEntry, proxy: Any) -> None:
+        _check_place(file, engine, record.info)
+
+    @event.listens_for(engine, "commit")
+    def before_commit(connection: Connection) -> None:
+        _check_place(file, engine, connection.info)
+
+
+def _check_place(file: Path, engine: Engine, info: dict[Any, Any]) -> None:
+    """SQLite would write on into a file that has been moved, and into a log that has been deleted."""
+    here, log = _identity(file), _identity(file.with_name(f"{file.name}-wal"))
+    known = info.get(LOG) or log  # it is there from a connection's first statement to its last
+    if OPENED.setdefault(engine, here) != here or known != log:
+        OPENED[engine] = NOWHERE
+        raise Moved(f"{file} is not what was opened, or the log beside it is not")
+    info[LOG] = known
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin_to_write(connection: Connection, wait: Deadline) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TextIO
 
+from storefront.db import fresh
 from storefront.external import malfunctions as reported
 from storefront.external import wording
 from storefront.external.registration import Facts, State, Step, assess, forbidden
@@ -55,7 +56,9 @@ def registration(out: TextIO, facts: Facts, site: str, today: date) -> None:
 
 def malfunctions(out: TextIO) -> None:
     """Every malfunction that was reported."""
-    reported.export(out, reported.reports())
+    found = reported.reports()
+    fresh()  # here as below: whoever reads on and pauses holds nothing in the database
+    reported.export(out, found)
 
 
 def outstanding(out: TextIO, as_csv: bool) -> None:
@@ -67,6 +70,7 @@ def outstanding(out: TextIO, as_csv: bool) -> None:
         for payment in payments.used_up()
     ]
     below = [(one.channel, one.external_id, one.item_id, one.quantity) for one in inventory.negatives()]
+    fresh()
     if as_csv:
         unconfirmed = (("unconfirmed", *row[:4], "", *row[4:]) for row in waiting)
         used_up = ((row[4], *row[:4], *[""] * 6) for row in undone)
@@ -108,6 +112,7 @@ def book(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> No
 def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> None:
     """What each kind of entry comes to, and all together."""
     sums = ledger.totals(*_days(first, last))
+    fresh()
     rows = [
         *((total.kind.value, total.count, total.amount, total.unit) for total in sums),
         *_overall(sums),

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copyfile
+from shutil import copy
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
@@ -78,7 +78,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     empty = request.node.get_closest_marker("empty_database")
     if request.param == "sqlite":
         if not empty:
-            copyfile(request.getfixturevalue("full_shelf"), tmp_path / "shop.db")
+            copy(request.getfixturevalue("full_shelf"), tmp_path / "shop.db")
         return f"sqlite:///{tmp_path}/shop.db"
     server = request.getfixturevalue("postgresql")
     if empty:

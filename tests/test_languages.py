@@ -12,7 +12,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
-from storefront import doctor
+from storefront.doctor import house
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -79,12 +79,12 @@ def test_the_readmes_command(side: str, tmp_path: Path) -> None:
     folder = shutil.copytree(ROOT / SIDES[side][2], tmp_path / "translations")
     source, compiled = (folder / "ja" / "LC_MESSAGES" / f"messages.{kind}" for kind in ("po", "mo"))
     source.write_text(source.read_text().replace("日本", "ニッポン").replace("mixi", "ミクシィ"))
-    assert doctor.uncompiled(folder) == ["ja"]
+    assert house.uncompiled(folder) == ["ja"]
     (command,) = re.findall(r"`\.venv/bin/(pybabel compile -d) storefront/translations`", README.read_text())
     subprocess.run(
         [Path(sys.executable).parent / command.split()[0], *command.split()[1:], folder], check=True
     )
-    assert doctor.uncompiled(folder) == []
+    assert house.uncompiled(folder) == []
     assert "ミクシィ".encode() in compiled.read_bytes()
 
 

@@ -41,11 +41,11 @@ def code(container: Container) -> str:
 
 @pytest.fixture
 def books(app: Flask) -> Callable[[], dict[str, list[str]]]:
-    """Every row of every table."""
+    """Every row of every table, but the one by which monitors have it tried whether we can sell."""
 
     def books() -> dict[str, list[str]]:
         with app.app_context():
-            tables = db.metadata.sorted_tables
+            tables = [table for table in db.metadata.sorted_tables if table.name != "pulse"]
             return {table.name: sorted(map(repr, db.session.execute(select(table)))) for table in tables}
 
     return books

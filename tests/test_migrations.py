@@ -1,7 +1,9 @@
 """Migrations: from nothing, from the version before, by two processes at once, to the models exactly."""
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 
 import flask_migrate
@@ -18,6 +20,7 @@ from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog
 from tests.command import run
+from tests.databases import on_sqlite
 from tests.street import HANAKO, Books, Container
 
 pytestmark = pytest.mark.empty_database
@@ -244,3 +247,42 @@ def test_what_the_database_refuses(app: Flask, engine: Engine) -> None:
     for statement in FORBIDDEN:
         with engine.connect() as connection, pytest.raises(IntegrityError):
             connection.execute(text(statement))
+
+
+# As alembic before 1.20 left it on SQLite: beside the rule of today the one of the first version.
+LEFT = "CONSTRAINT ck_payment_reason CHECK (refusal IN ('sold_out', 'limit_reached', 'over')), CONSTRAINT"
+
+
+def leave_a_check(engine: Engine) -> None:
+    """Put the old rule back into the table, where no ALTER could."""
+    file = sqlite3.connect(str(engine.url.database))
+    with closing(file), file:
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute(
+            "UPDATE sqlite_master SET sql = substr(sql, 1, instr(sql, 'CONSTRAINT') - 1) || ?"
+            " || substr(sql, instr(sql, 'CONSTRAINT') + length('CONSTRAINT')) WHERE name = 'payment'",
+            [LEFT],
+        )
+    engine.dispose()
+
+
+@on_sqlite
+def test_a_check_that_was_left_behind(app: Flask, engine: Engine) -> None:
+    """The rule that alembic of old did not take away is taken away, with every row and every other rule."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0005")
+    leave_a_check(engine)
+    with engine.connect() as connection, pytest.raises(IntegrityError):
+        connection.execute(text("UPDATE payment SET refusal = 'withdrawn'"))
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE payment SET refusal = 'withdrawn'"))
+        names = [rule["name"] for rule in inspect(connection).get_check_constraints("payment")]
+        assert sorted(map(str, names)) == ["ck_payment_reason", "ck_payment_status"]
+        assert {index["name"] for index in inspect(connection).get_indexes("payment")} == {
+            index.name for index in db.metadata.tables["payment"].indexes
+        }
+        assert connection.scalar(text("SELECT count(*) FROM payment")) == 1
+    assert differences(engine) == []

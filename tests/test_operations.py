@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shutil
 import subprocess
 import threading
@@ -32,8 +33,9 @@ from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
-from tests.command import run
+from tests.command import environment, run
 from tests.databases import on_postgresql, on_sqlite
+from tests.demo import COMMAND
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
 from tests.wire import Wire
 
@@ -142,6 +144,12 @@ def enter(app: Flask, entries: list[dict[str, Any]]) -> None:
             session.execute(insert(Entry), [{**common, **entry} for entry in entries])
 
 
+@on_sqlite
+def test_the_platforms_file_is_private(town: Town, tmp_path: Path) -> None:
+    """The platform's file, too, is its owner's alone: the app's secrets are in it."""
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("sandbox.db*")} == {0o600}
+
+
 def test_the_ledger_is_what_the_platform_has_taken(town: Town, settings: Settings) -> None:
     """Bought, cancelled, tested, paid back: the ledger's total is the sandbox's."""
     town.buy("excalibur", "taro")
@@ -207,6 +215,33 @@ def test_a_long_ledger_does_not_fill_the_memory(app: Flask) -> None:
         tracemalloc.stop()
     assert count == 20_000
     assert peak < 6 * 1024 * 1024  # all at once take more than twenty
+
+
+def test_a_reader_pauses(app: Flask, settings: Settings) -> None:
+    """`storefront ledger | less`: who has read a page and thinks holds nothing in the database."""
+    enter(app, [{"key": f"row-{number}", "amount": 10} for number in range(5_000)])
+    command = [COMMAND, "ledger"]
+    with subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout
+        first = reader.stdout.readline()  # the pipe behind it is full by now
+        enter(app, [{"key": "meanwhile", "amount": 10}])
+        assert held(app) == 0
+        rest = reader.stdout.read()
+    assert re.findall(r"row-\d+", first + rest) == [f"row-{number}" for number in range(5_000)]
+    assert "meanwhile" not in rest
+
+
+def held(app: Flask) -> int:
+    """What keeps SQLite from emptying its log, or how many sessions have PostgreSQL keep old rows."""
+    with app.app_context(), db.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            driver = connection.connection.driver_connection
+            assert driver
+            busy, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return int(busy)
+        sessions = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        query = text(f"SELECT count(*) {sessions} AND backend_xmin IS NOT NULL")  # our own words
+        return int(connection.scalar(query) or 0)
 
 
 def test_outstanding(town: Town, settings: Settings) -> None:
@@ -336,11 +371,12 @@ def test_a_backup_overwrites_nothing(town: Town, settings: Settings, tmp_path: P
 
 
 def state(app: Flask) -> dict[str, list[Any]]:
-    """Every row of every table."""
+    """Every row of every table, but the one that readiness is tried by."""
     with app.app_context():
         rows = {
             table.name: sorted(repr(tuple(row)) for row in db.session.execute(select(table)))
             for table in db.metadata.sorted_tables
+            if table.name != "pulse"
         }
         db.session.remove()
     return rows

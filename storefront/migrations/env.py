@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
+
+from storefront.db import SILENCE, make_file
 
 ONE_AT_A_TIME = 6_494_101  # any number, the same for every process that migrates
 PATIENCE = 60_000  # milliseconds a second process waits for the first
@@ -14,6 +16,7 @@ PATIENCE = 60_000  # milliseconds a second process waits for the first
 
 def run() -> None:
     database = current_app.extensions["migrate"].db
+    make_file(database.engine)
     with (
         database.engine.connect().execution_options(patience=PATIENCE) as connection,
         _tables_may_be_rebuilt(connection),
@@ -27,10 +30,24 @@ def run() -> None:
         )
         with context.begin_transaction():
             if connection.dialect.name == "postgresql":
-                connection.info["silence"] = math.inf  # as storefront.db bounds it
+                connection.info[SILENCE] = math.inf
                 connection.execute(text("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_AT_A_TIME})
             context.run_migrations()
+            _say_whom_it_fits(connection)
+
+
+def _say_whom_it_fits(connection: Connection) -> None:
+    """The code of this revision, and any before it that only additive migrations followed."""
+    if not inspect(connection).has_table("fit"):
+        return
+    connection.execute(text("DELETE FROM fit"))
+    revision = context.get_context().get_current_revision()
+    while revision:
+        connection.execute(text("INSERT INTO fit (revision) VALUES (:revision)"), {"revision": revision})
+        script = context.script.get_revision(revision)
+        before = script.down_revision if getattr(script.module, "additive", False) else None
+        revision = before if isinstance(before, str) else None
 
 
 @contextmanager

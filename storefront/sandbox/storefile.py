@@ -1,5 +1,6 @@
 """How the sandbox keeps things: in an SQLite file that is thrown away whenever its shape changes."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 # A writer waits for another at most this long; each holds the file for a few milliseconds.
 LOCK_SECONDS = 15
 POLL_SECONDS = 0.02
+PRIVATE = 0o600  # secrets of the app are in it
 
 
 class Moment(TypeDecorator[datetime]):
@@ -74,6 +76,9 @@ class StoreFile:
     def _on_connect(self, connection: Any, _record: object) -> None:
         # sqlite3 would begin by itself, and too late: the begin event below speaks instead.
         connection.isolation_level = None
+        for _, _, file in connection.execute("PRAGMA database_list"):
+            if file:
+                os.chmod(file, PRIVATE)
         _write_ahead(connection)
         connection.execute(f"PRAGMA synchronous = {self.synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -484,6 +484,7 @@ def assert_full_then_not(shop: Shop, codes: list[str], make_room: Callable[[], N
     refused = codes[len(answers) - 1]
     assert answers[-1].is_refused()
     assert shop.callback(refused).is_refused()
+    wait_for(lambda: shop.ask("/readyz").status == 503)
     for sold in codes[: len(answers) - 1]:
         assert shop.standing(sold) == SOLD
     assert shop.standing(refused) == NOTHING
@@ -491,6 +492,7 @@ def assert_full_then_not(shop: Shop, codes: list[str], make_room: Callable[[], N
     wait_for(lambda: shop.callback(refused).is_ok)
     assert shop.callback(refused).is_ok
     assert shop.standing(refused) == SOLD
+    assert shop.ask("/readyz").status == 200
 
 
 def begun(shop: Shop) -> list[str]:

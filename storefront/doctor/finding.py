@@ -1,0 +1,45 @@
+"""What a check finds, and what to do about it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import requests
+
+from storefront.config import Settings
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found and, unless all is well, what to do."""
+
+    verdict: Verdict
+    check: str
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict.value:<4}  {self.check:<13}  {self.found}" + (
+            f"; {self.advice}" if self.advice else ""
+        )
+
+
+Check = Callable[[Settings, requests.Session], Iterator[Finding]]
+
+
+def ok(check: str, found: str) -> Finding:
+    return Finding(Verdict.OK, check, found)
+
+
+def warn(check: str, found: str, advice: str) -> Finding:
+    return Finding(Verdict.WARN, check, found, advice)
+
+
+def fail(check: str, found: str, advice: str) -> Finding:
+    return Finding(Verdict.FAIL, check, found, advice)

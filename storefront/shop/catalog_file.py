@@ -216,7 +216,8 @@ class Written:
     def _pairs(self, node: MappingNode, place: Place) -> Iterator[tuple[str, Any]]:
         for key, value in node.value:
             line, name = _line(key), key.value
-            if not isinstance(key, ScalarNode) or key.anchor or key.tag != f"{YAML_TAG}str":
+            is_word = isinstance(key, ScalarNode) and key.tag == f"{YAML_TAG}str" and name.isprintable()
+            if not is_word or key.anchor:
                 shown = name if isinstance(key, ScalarNode) and name else "this"
                 self.problems.append((line, f"{shown} cannot stand before a colon here: write a name, as id"))
                 continue
@@ -274,9 +275,7 @@ def _scalar(node: ScalarNode) -> object:
     if kind in ("str", "timestamp", "value", "merge"):
         return text
     if kind in ("bool", "float"):
-        raise ValueError(
-            f"{text[:40]} is not read here: write a whole number, true, false, or text in quotes"
-        )
+        raise ValueError(f"{text[:40]} is not read here: write a whole number, true or false, or use quotes")
     raise ValueError(f"{node.tag} is not read here: leave it out")
 
 

@@ -250,7 +250,7 @@ def test_what_the_database_refuses(app: Flask, engine: Engine) -> None:
 
 
 # As alembic before 1.20 left it on SQLite: beside the rule of today the one of the first version.
-LEFT = "CONSTRAINT ck_payment_reason CHECK (refusal IN ('sold_out', 'limit_reached', 'over')), CONSTRAINT"
+LEFT = "CONSTRAINT reason CHECK (refusal IN ('sold_out', 'limit_reached', 'over')), CONSTRAINT"
 
 
 def leave_a_check(engine: Engine) -> None:

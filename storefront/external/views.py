@@ -18,7 +18,6 @@ from storefront.external.payments import (
     ExternalPayment,
     Malformed,
     Notice,
-    Status,
     UnknownPayment,
 )
 from storefront.external.registration import Rule
@@ -35,7 +34,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSeal: (401, "not signed by our provider"),
     Malformed: (400, "not a notice"),
     UnknownPayment: (404, "no such payment"),
-    Contradiction: (409, "this is not how the payment stands here"),
+    Contradiction: (409, "it does not fit the payment"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
 
@@ -98,16 +97,16 @@ def finish(code: str) -> str:
 
 @blueprint.post("/notices")
 def notice() -> ResponseReturnValue:
-    """The provider tells: this payment was paid, or cancelled."""
+    """The provider tells what became of a payment."""
     try:
-        status = payments.settle(_heard(), clock.now())
+        good = payments.settle(_heard(), clock.now())
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
-        if isinstance(refusal, Contradiction) and refusal.owed:
-            reason = f"REFUND {reason}"
+        if isinstance(refusal, Contradiction):
+            reason = f"REFUND {refusal.reason}" if refusal.owed else refusal.reason
         log.warning("notice refused", status=code, reason=reason)
         return f"{reason}\n", code, PLAIN
-    if status is Status.REFUND:
+    if not good:
         return "REFUND it cannot be delivered\n", 409, PLAIN
     return "OK", PLAIN
 

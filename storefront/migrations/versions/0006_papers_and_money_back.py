@@ -56,7 +56,7 @@ def _each_provider(rewritten: Callable[[dict[str, Any]], dict[str, Any]]) -> Non
 
 def _register_the_shelf() -> None:
     """Nobody was asked for prices before, so those of this day count as registered, and are marked so."""
-    connection, now = op.get_bind(), datetime.now(UTC)
+    connection, now = op.get_bind(), _now()
     newest = sa.select(REGISTRATION.c.facts).order_by(REGISTRATION.c.id.desc()).limit(1)
     facts = connection.scalar(newest)
     prices: dict[str, int] = dict(connection.execute(sa.text(PRICES)).all())  # type: ignore[arg-type]  # pairs
@@ -77,7 +77,7 @@ def _with_days(provider: dict[str, Any]) -> dict[str, Any]:
 
 def _without_days(provider: dict[str, Any]) -> dict[str, Any]:
     """What holds on this day, until all of it ends."""
-    today = datetime.now(JAPAN).date().isoformat()
+    today = _now().astimezone(JAPAN).date().isoformat()
     held = {name: one for name in CERTIFICATES if _holds(one := provider.get(name) or {}, today)}
     ends = [one.get("until") for one in held.values()]
     numbers = {name: held.get(name, {}).get("number", "") for name in CERTIFICATES}
@@ -92,3 +92,9 @@ def _without_days(provider: dict[str, Any]) -> dict[str, Any]:
 
 def _holds(certificate: dict[str, Any], today: str) -> bool:
     return (certificate.get("since") or "") <= today <= (certificate.get("until") or "9999")
+
+
+def _now() -> datetime:
+    """By the database's clock, which is UTC on SQLite and says where it is on PostgreSQL."""
+    now: datetime = op.get_bind().execute(sa.select(sa.func.now())).scalar_one()
+    return now if now.tzinfo else now.replace(tzinfo=UTC)

@@ -374,8 +374,8 @@ def test_an_overdue_sheet_is_a_risk() -> None:
 )
 def test_either_certificate(privacy_mark: str, isms: str, state: State) -> None:
     """A provider holds the PrivacyMark, an ISMS certificate or both."""
-    both = {"privacy_mark": Certificate(privacy_mark), "isms": Certificate(isms)}
-    facts = replace(FIRST, providers=(replace(PAY, **both),))
+    provider = replace(PAY, privacy_mark=Certificate(privacy_mark), isms=Certificate(isms))
+    facts = replace(FIRST, providers=(provider,))
     assert stands(facts, Rule.PROVIDER_CERTIFIED) == (state, None)
     assert refusal(facts) is (None if state is State.DONE else Rule.PROVIDER_CERTIFIED)
 

@@ -387,9 +387,11 @@ def test_the_warning_names_the_services(app: Flask, enter: Enter) -> None:
     """The ways to pay that a paper names are named; one that waits is not."""
     more = (*PAY.services, Service("convenience store"))
     record(app, replace(lawful(), providers=(replace(PAY, services=more),)))
-    terms = html.fromstring(enter().warning(lang="en").text).cssselect(".facts dt")
-    told = {str(term.text_content()): str(term.getnext().text_content()) for term in terms}
-    assert told["You pay by"] == "card"
+    page = html.fromstring(enter().warning(lang="en").text)
+    terms, told = (
+        [str(one.text_content()) for one in page.cssselect(f".facts {tag}")] for tag in ("dt", "dd")
+    )
+    assert told[terms.index("You pay by")] == "card"
 
 
 @pytest.mark.parametrize("rule", BROKEN)

@@ -59,7 +59,7 @@ def _register_the_shelf() -> None:
     connection, now = op.get_bind(), _now()
     newest = sa.select(REGISTRATION.c.facts).order_by(REGISTRATION.c.id.desc()).limit(1)
     facts = connection.scalar(newest)
-    prices: dict[str, int] = dict(connection.execute(sa.text(PRICES)).all())  # type: ignore[arg-type]  # pairs
+    prices: dict[str, int] = dict(connection.execute(sa.text(PRICES)).all())
     if facts and prices:
         taken_on = now.astimezone(JAPAN).date().isoformat()
         recorded = {**facts, "prices": prices, "prices_taken_on": taken_on}
@@ -79,7 +79,7 @@ def _without_days(provider: dict[str, Any]) -> dict[str, Any]:
     """What holds on this day, until all of it ends."""
     today = _now().astimezone(JAPAN).date().isoformat()
     held = {name: one for name in CERTIFICATES if _holds(one := provider.get(name) or {}, today)}
-    ends = [one.get("until") for one in held.values()]
+    ends: list[Any] = [one.get("until") for one in held.values()]
     numbers = {name: held.get(name, {}).get("number", "") for name in CERTIFICATES}
     names = [service["name"] for service in provider.get("services", ())]
     return {

@@ -315,5 +315,5 @@ def _patience(provider: Provider) -> timedelta:
 
 def _summed(notices: Sequence[Notice]) -> Told:
     news = [one for one in notices if one.kind is Kind.NEWS]
-    asides = {one.kind: one for one in notices if one.kind is not Kind.NEWS}
+    asides: dict[Kind, Notice] = {one.kind: one for one in notices if one.kind is not Kind.NEWS}
     return Told(len(news), news[-1] if news else None, asides)

@@ -388,9 +388,8 @@ def test_the_warning_names_the_services(app: Flask, enter: Enter) -> None:
     more = (*PAY.services, Service("convenience store"))
     record(app, replace(lawful(), providers=(replace(PAY, services=more),)))
     page = html.fromstring(enter().warning(lang="en").text)
-    terms, told = (
-        [str(one.text_content()) for one in page.cssselect(f".facts {tag}")] for tag in ("dt", "dd")
-    )
+    terms = [str(term.text_content()) for term in page.cssselect(".facts dt")]
+    told = [str(one.text_content()) for one in page.cssselect(".facts dd")]
     assert told[terms.index("You pay by")] == "card"
 
 

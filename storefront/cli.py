@@ -20,7 +20,7 @@ from storefront.db import cause, db, make_file, migrate, transaction, unhurried
 from storefront.demo import HOST, SERVERS
 from storefront.doctor.finding import Verdict
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
-from storefront.external import facts
+from storefront.external import facts, shelf
 from storefront.external.channel import channel as door_out
 from storefront.external.registration import Facts
 from storefront.mixi import payments, questions
@@ -285,7 +285,7 @@ def _open_door(app: Flask) -> None:
     with app.app_context():
         if facts.current() == Facts():
             now = clock.now()
-            facts.record(demo.registration(facts.day(now), door_out().site), now)
+            facts.record(demo.registration(facts.day(now), door_out().site, shelf.prices()), now)
 
 
 def _load(app: Flask, file: Path | None) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import requests
 
-from storefront.external.registration import Facts, Form, Provider, Sheet
+from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
 from storefront.sandbox import keys
 from storefront.sandbox.cast import BY_KEY
 
@@ -38,14 +38,17 @@ MADE_ONCE = (
 )
 
 
-def registration(today: date, site: str) -> Facts:
-    """The door out as a shop has it that mixi let open it a while ago; its provider is the sandbox's."""
+def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
+    """The door out as a shop has it that mixi let open it a while ago; its provider is the sandbox's.
+
+    `prices` are those of its shelf, in yen by item.
+    """
     sent, received = today - timedelta(days=40), today - timedelta(days=35)
     provider = Provider(
         name="港まちペイ（シミュレーション）",
         site=site,
-        services=("クレジットカード（シミュレーション）",),
-        privacy_mark="00000000（シミュレーション）",
+        services=(Service("クレジットカード（シミュレーション）", listed=True),),
+        privacy_mark=Certificate("00000000（シミュレーション）"),
         listed=True,
     )
     return Facts(
@@ -53,7 +56,12 @@ def registration(today: date, site: str) -> Facts:
         stable=True,
         registration=Form(sent_on=sent, signed=True, received_on=received),
         providers=(provider,),
-        sheet=Sheet(requested_on=received, submitted_on=received + timedelta(days=7)),
+        sheet=Sheet(
+            requested_on=received,
+            deadline=received + timedelta(days=14),
+            submitted_on=received + timedelta(days=7),
+        ),
+        prices=prices,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from storefront.db import fresh
 from storefront.external import malfunctions as reported
-from storefront.external import wording
+from storefront.external import shelf, wording
 from storefront.external.registration import Facts, State, Step, assess, forbidden
 from storefront.mixi import payments
 from storefront.mixi.payments import Unconfirmed
@@ -52,6 +52,10 @@ def registration(out: TextIO, facts: Facts, site: str, today: date) -> None:
         print(f"\nNext: {_step(assessment.next)}", file=out)
     for step in assessment.risks:
         print(f"Risk: mixi may stop or delete the app. {_step(step)}", file=out)
+    for row in () if closed else shelf.rows(facts, today):
+        if row.closed_by:
+            approved = f"{row.approved.yen} yen is approved" if row.approved else "no price is approved"
+            print(f"Not outside: {row.item.id} costs {row.yen} yen, {approved}.", file=out)
 
 
 def malfunctions(out: TextIO) -> None:

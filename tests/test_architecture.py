@@ -56,8 +56,8 @@ ORDER: dict[str, list[str]] = {
         "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
     ],
     "external": [
-        "signing", "registration", "forms", "channel", "facts", "malfunctions", "wording", "payments",
-        "views", "operator_pages", "__init__",
+        "signing", "registration", "forms", "channel", "facts", "shelf", "malfunctions", "wording",
+        "payments", "views", "operator_pages", "__init__",
     ],
     "doctor": ["finding", "tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
 }  # fmt: skip

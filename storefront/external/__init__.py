@@ -23,6 +23,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.register_blueprint(operator_pages.blueprint)
     channel.init_app(app, settings)
     wording.init_app(app)
+    app.add_template_test(views.has_door, "approved_outside")
     add_unit(app, Unit(payments.UNIT, _("yen"), _("%s yen")))
     catalog.add_channel(app, channel.NAME, PRICES)
     visit.add_side_door(app, visit.SideDoor(channel.NAME, views.leads_out, payments.purchases))

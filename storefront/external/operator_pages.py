@@ -12,18 +12,22 @@ from werkzeug.exceptions import NotFound
 
 from storefront import clock, config
 from storefront.config import settings
-from storefront.external import facts, malfunctions, registration
+from storefront.external import facts, malfunctions, registration, shelf
 from storefront.external.channel import channel, origin
 from storefront.external.facts import FACTS
 from storefront.external.forms import Fields, flat, nested, problems
 from storefront.external.malfunctions import Harm, Malfunction, Progress
-from storefront.external.registration import ChangeKind
+from storefront.external.registration import ChangeKind, Effect, Facts, Way
 from storefront.shop import forms, operators
 from storefront.shop.devices import Device
 
-LONGEST = 1000  # characters of one field
-DAYS = {"launched_on", "stopped_on", "sent_on", "received_on", "approved_on"}
-DAYS |= {"requested_on", "deadline", "submitted_on", "certified_until"}
+LONGEST, LONGEST_LIST = 1000, 10_000  # characters of one field, and of one with many lines
+DAYS = {"launched_on", "stopped_on", "sent_on", "received_on", "approved_on", "since", "until"}
+DAYS |= {"requested_on", "deadline", "submitted_on", "prices_taken_on", "content_changed_on"}
+CHOICES = {"kind", "effect", "way"}  # of a change; they say nothing by themselves
+PRICE = re.compile(r"([0-9A-Za-z]{1,64})[\s:=,]+¥?([0-9][0-9,]{0,8})")
+# What stays as it was approved last; providers and prices have steps of their own.
+STAYS = (ChangeKind.METHOD, ChangeKind.SERVICE, ChangeKind.PRODUCT, ChangeKind.SCREEN_FLOW)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 MOST_ROWS = 50  # providers or changes on one page
 CSV = {
@@ -37,7 +41,7 @@ blueprint = Blueprint("operator_pages", __name__, url_prefix="/external")
 @blueprint.get("/registration")
 def checklist() -> ResponseReturnValue:
     """How the registration of external payment stands, and the form with its facts."""
-    return _checklist(flat(FACTS.dump_python(facts.current(), mode="json")))
+    return _checklist(flat(_shown(facts.current())))
 
 
 @blueprint.post("/registration")
@@ -105,58 +109,101 @@ def _written() -> Fields:
 
 
 def _filled() -> dict[str, Any]:
-    """The facts as they were filled in. The last change is there to be; its choice alone says nothing."""
+    """The facts as they were filled in. The last change is there to be; its choices alone say nothing."""
     values = nested(_written())
     changes = values.get("changes")
     if isinstance(changes, list):
-        kept = [row for row in changes if not isinstance(row, dict) or row.keys() - {"kind"}]
+        kept = [row for row in changes if not isinstance(row, dict) or row.keys() - CHOICES]
         values["changes"] = kept
     return values
 
 
 def _wrong(written: Fields) -> dict[str, str]:
     """What the types of the facts alone would not find wrong."""
-    wrong = {name: "long" for name, value in written.items() if len(value) > LONGEST}
+    wrong = {}
     for name, value in written.items():
         field = name.rpartition(".")[2]
-        if field in DAYS and value and not DAY.fullmatch(value):
+        if len(value) > (LONGEST_LIST if field == "prices" else LONGEST):
+            wrong[name] = "long"
+        elif field in DAYS and value and not DAY.fullmatch(value):
             wrong[name] = "day"
         elif field == "site" and not _outside(value):
             wrong[name] = "site"
+        elif field == "prices" and _prices(value) is None:
+            wrong[name] = "prices"
     for number in range(_rows(written, "providers")):
         if not written.get(name := f"providers.{number}.name"):
             wrong[name] = "blank"  # the warning page names whom the buyer pays
+    return wrong | _wrong_changes(written)
+
+
+def _wrong_changes(written: Fields) -> dict[str, str]:
+    """What is added or terminated has to be named, or nothing would come of the approval."""
+    wrong = {}
+    names = {written.get(f"providers.{number}.name") for number in range(_rows(written, "providers"))}
+    for row in (f"changes.{number}." for number in range(_rows(written, "changes"))):
+        kind, effect = written.get(f"{row}kind"), written.get(f"{row}effect", Effect.CHANGE)
+        if effect == Effect.CHANGE or kind not in (ChangeKind.PROVIDER, ChangeKind.METHOD):
+            continue
+        if written.get(f"{row}provider") not in names:
+            wrong[f"{row}provider"] = "provider"
+        if kind == ChangeKind.METHOD and not written.get(f"{row}service"):
+            wrong[f"{row}service"] = "blank"
     return wrong
 
 
 def _facts(values: dict[str, Any]) -> dict[str, Any]:
     """The same as values of their types, as far as they can be."""
-    rows = values.get("providers")
-    if not isinstance(rows, list):
-        return values
-    return {**values, "providers": [_provider(row) if isinstance(row, dict) else row for row in rows]}
+    changed = {**_priced(values)}
+    for name, each in (("providers", _provider), ("changes", _priced)):
+        rows = values.get(name)
+        if isinstance(rows, list):
+            changed[name] = [each(row) if isinstance(row, dict) else row for row in rows]
+    return changed
 
 
 def _provider(row: dict[str, Any]) -> dict[str, Any]:
-    services, site = row.get("services", ""), row.get("site", "")
-    if not (isinstance(services, str) and isinstance(site, str)):
-        return row
-    return {**row, "services": services.splitlines(), "site": origin(site)}
+    site = row.get("site", "")
+    return {**row, "site": origin(site)} if isinstance(site, str) else row
+
+
+def _priced(row: dict[str, Any]) -> dict[str, Any]:
+    prices = row.get("prices")
+    return {**row, "prices": _prices(prices) or {}} if isinstance(prices, str) else row
+
+
+def _prices(text: str) -> dict[str, int] | None:
+    """The yen of each item, a line each; None if a line is not understood, or says it again."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [match for line in lines if (match := PRICE.fullmatch(line))]
+    prices = {match[1]: int(match[2].replace(",", "")) for match in found}
+    return prices if len(prices) == len(lines) else None
+
+
+def _shown(recorded: Facts) -> dict[str, Any]:
+    """The facts as the form shows them, with prices in lines."""
+    values: dict[str, Any] = FACTS.dump_python(recorded, mode="json")
+    for row in (values, *values["changes"]):
+        row["prices"] = [f"{item} {yen}" for item, yen in row["prices"].items()]
+    return values
 
 
 def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
-    holder, today = operators.required(), facts.day(clock.now())
+    holder, today, recorded = operators.required(), facts.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
         today=today,
-        assessment=registration.assess(facts.current(), today),
+        assessment=registration.assess(recorded, today),
         door=channel(),
-        closed_by=registration.forbidden(
-            facts.current(), Device.PC, channel().site, today, on_smartphone=False
-        ),
+        closed_by=registration.forbidden(recorded, Device.PC, channel().site, today, on_smartphone=False),
+        stays=[
+            (kind, registration.standing(recorded, kind, today), registration.waiting(recorded, kind, today))
+            for kind in STAYS
+        ],
+        shelf=shelf.rows(recorded, today),
         written=written,
         wrong=wrong or {},
-        kinds=list(ChangeKind),
+        choices={"kind": list(ChangeKind), "effect": list(Effect), "way": list(Way)},
         rows=lambda name: _rows(written, name),
         token=forms.seal(holder, "registration"),
     )
@@ -168,7 +215,8 @@ def _outside(site: str) -> bool:
 
 
 def _rows(written: Fields, name: str) -> int:
-    numbers = [int(field.split(".")[1]) for field in written if re.match(rf"{name}\.\d{{1,3}}\.", field)]
+    row = re.compile(rf"{re.escape(name)}\.([0-9]{{1,3}})\.")
+    numbers = [int(found[1]) for field in written if (found := row.match(field))]
     return min(max(numbers, default=-1) + 1, MOST_ROWS)
 
 

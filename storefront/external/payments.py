@@ -1,7 +1,7 @@
 """Payments made outside: the provider takes the money, then tells us; the goods come once.
 
 Unlike mixi it does not ask first. So what cannot be delivered any more is answered with a word that
-makes the provider give the money back.
+makes the provider give the money back, and what it gave back by itself takes the goods back here.
 """
 
 import re
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
-from sqlalchemy import ForeignKey, String, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
@@ -26,10 +26,11 @@ from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 from storefront.shop.visit import Purchase
 
-UNIT = "yen"
+UNIT, CURRENCY = "yen", "JPY"
 CODE_LENGTH, REFERENCE_LENGTH = 40, 64
 CODE = re.compile(rf"[0-9A-Za-z_-]{{1,{CODE_LENGTH}}}")
 REFERENCE = re.compile(rf"[!-~]{{1,{REFERENCE_LENGTH}}}")
+CURRENCIES = re.compile(r"[A-Z]{3}")  # ISO 4217
 PAY, MINUTE = f"{NAME}.pay", timedelta(minutes=1)
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
@@ -42,15 +43,35 @@ class Status(StrEnum):
     create -> complete   the provider was paid, and the goods were given out
     create -> cancel     the buyer thought better of it
     create -> refund     the provider was paid, but the goods are not to be had: it gives the money back
+    complete, create -> refunded     the provider gave the money back by itself: no goods any more
+    complete, create -> chargeback   the buyer's bank took the money back, likewise
     """
 
     CREATE = "create"
     COMPLETE = "complete"
     CANCEL = "cancel"
     REFUND = "refund"
+    REFUNDED = "refunded"
+    CHARGEBACK = "chargeback"
 
 
-OUTCOMES = {"paid": Status.COMPLETE, "cancelled": Status.CANCEL}
+class Outcome(StrEnum):
+    """The provider's words. A try that was declined may be followed by one that works."""
+
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    DECLINED = "declined"
+    REFUNDED = "refunded"
+    CHARGEBACK = "chargeback"
+
+
+SETTLED = {
+    Outcome.PAID: Status.COMPLETE,
+    Outcome.CANCELLED: Status.CANCEL,
+    Outcome.REFUNDED: Status.REFUNDED,
+    Outcome.CHARGEBACK: Status.CHARGEBACK,
+}
+MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
 
 
 class ExternalPayment(Model):
@@ -76,14 +97,14 @@ class UnknownPayment(Exception):
 
 
 class Contradiction(Exception):
-    """The payment is settled already, in another way; or is over another sum.
+    """The notice does not fit the payment; `reason` says how, for who reads the provider's log.
 
     `owed`: money was taken for which nothing was given.
     """
 
-    def __init__(self, owed: bool) -> None:
-        super().__init__(owed)
-        self.owed = owed
+    def __init__(self, reason: str, owed: bool) -> None:
+        super().__init__(reason)
+        self.reason, self.owed = reason, owed
 
 
 class Malformed(Exception):
@@ -92,27 +113,31 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Notice:
-    """What the provider tells: this payment was paid, or cancelled."""
+    """What the provider tells of a payment, or of one try to pay it: each try has its own reference."""
 
     code: str
     reference: str
     yen: int
-    outcome: Status
+    outcome: Outcome
+    currency: str = CURRENCY
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> "Notice":
         """Parse the fields of a verified notice, or raise Malformed; UnknownPayment for a code not ours."""
         code, reference = fields.get("payment", ""), fields.get("reference", "")
         yen, outcome = fields.get("yen", ""), fields.get("outcome", "")
+        currency = fields.get("currency", CURRENCY)
         if not (code and REFERENCE.fullmatch(reference)):
             raise Malformed("payment or reference is none")
         if not (yen.isascii() and yen.isdigit() and len(yen) <= 9):
             raise Malformed("yen is no sum")
-        if outcome not in OUTCOMES:
-            raise Malformed("outcome is neither paid nor cancelled")
+        if not CURRENCIES.fullmatch(currency):
+            raise Malformed("currency is none")
+        if outcome not in set(Outcome):
+            raise Malformed("outcome is none of our words")
         if not CODE.fullmatch(code):
             raise UnknownPayment
-        return cls(code, reference, int(yen), OUTCOMES[outcome])
+        return cls(code, reference, int(yen), Outcome(outcome), currency)
 
 
 def start(code: str, customer: Customer, offer: Offer, language: str, now: datetime) -> ExternalPayment:
@@ -134,18 +159,20 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         return session.get_one(ExternalPayment, code)
 
 
-def settle(notice: Notice, now: datetime) -> Status:
-    """Bring one payment to its final state, exactly once, and say which; refund means: give the money back.
+def settle(notice: Notice, now: datetime) -> bool:
+    """Do once what a notice asks for; false means: the money is to be given back.
 
-    Call it as often as you like, from as many processes as you like.
+    Call it as often as you like, from as many processes as you like. Raises UnknownPayment, Contradiction.
     """
     with transaction() as session:
         payment = _claim(session, notice, now)
-        if payment is None:
-            return _repeat(session, notice)
-        if payment.status is Status.COMPLETE and not _deliver(session, payment, now):
-            return Status.REFUND
-        return notice.outcome
+        if payment is not None:
+            return payment.status is not Status.COMPLETE or _deliver(session, payment, now)
+        sold = _claim_back(session, notice, now)
+        if sold is not None:
+            _take_back(session, sold, now)
+            return True
+        return _repeat(session, notice)
 
 
 def find(customer_id: int, code: str) -> ExternalPayment | None:
@@ -174,26 +201,48 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
 
 def _claim(session: Session, notice: Notice, now: datetime) -> Any:
     """Win the right to settle: of any number of simultaneous notices, one gets the payment."""
-    wanted = update(ExternalPayment).where(
-        ExternalPayment.code == notice.code,
-        ExternalPayment.yen == notice.yen,
-        ExternalPayment.status == Status.CREATE,
-    )
-    values = {"status": notice.outcome, "settled_at": now, "reference": notice.reference}
+    if notice.outcome not in SETTLED:
+        return None
+    return _moved(session, notice, SETTLED[notice.outcome], now, ExternalPayment.status == Status.CREATE)
+
+
+def _claim_back(session: Session, notice: Notice, now: datetime) -> Any:
+    """Win the right to take a sale back; not for the money of another try, for which nothing was given."""
+    if notice.outcome not in MONEY_BACK:
+        return None
+    sold = ExternalPayment.status == Status.COMPLETE, ExternalPayment.reference == notice.reference
+    return _moved(session, notice, MONEY_BACK[notice.outcome], now, *sold)
+
+
+def _moved(
+    session: Session, notice: Notice, after: Status, now: datetime, *only_if: ColumnElement[bool]
+) -> Any:
+    if notice.currency != CURRENCY:
+        return None
+    same = ExternalPayment.code == notice.code, ExternalPayment.yen == notice.yen
+    wanted = update(ExternalPayment).where(*same, *only_if)
+    values = {"status": after, "settled_at": now, "reference": notice.reference}
     return session.execute(wanted.values(values).returning(*ExternalPayment.__table__.c)).one_or_none()
 
 
-def _repeat(session: Session, notice: Notice) -> Status:
-    """Say again what was said before."""
+def _repeat(session: Session, notice: Notice) -> bool:
+    """What a notice hears that changes nothing: as before, or what is wrong with it.
+
+    Only money that was taken, and for which nothing was given, is to be given back.
+    """
     payment = session.get(ExternalPayment, notice.code)
     if payment is None:
         raise UnknownPayment
-    same = (payment.yen, payment.reference) == (notice.yen, notice.reference)
-    refunded = payment.status is Status.REFUND and notice.outcome is Status.COMPLETE
-    if not same or not (refunded or payment.status is notice.outcome):
-        given = payment.status is Status.COMPLETE and payment.reference == notice.reference
-        raise Contradiction(owed=notice.outcome is Status.COMPLETE and not given)
-    return payment.status
+    same = payment.reference == notice.reference
+    done = same and payment.status in {Status.COMPLETE, *MONEY_BACK.values()}
+    owed = notice.outcome is Outcome.PAID and not done
+    if notice.currency != CURRENCY:
+        raise Contradiction(f"this payment is in {CURRENCY}", owed)
+    if notice.yen != payment.yen:
+        raise Contradiction(f"this payment is over {payment.yen} yen", owed)
+    if owed and not (same and payment.status is Status.REFUND):
+        raise Contradiction(f"this payment stands as {payment.status.value}", owed)
+    return not owed
 
 
 def _deliver(session: Session, payment: Any, now: datetime) -> bool:
@@ -211,6 +260,14 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
     inventory.grant(session, payment.customer_id, payment.item_id, key, now)
     ledger.record(session, payment.customer_id, Kind.SALE, payment.yen, UNIT, key, now)
     return True
+
+
+def _take_back(session: Session, payment: Any, now: datetime) -> None:
+    """Goods and entry go back under a key of their own, whatever became of the goods."""
+    key = f"{payment.status.value}:{payment.code}"
+    inventory.take_back(session, payment.customer_id, payment.item_id, key, now)
+    ledger.record(session, payment.customer_id, Kind.REFUND, -payment.yen, UNIT, key, now)
+    log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
 
 
 def _purchase(payment: ExternalPayment) -> Purchase:

@@ -7,10 +7,13 @@ recorded by the operator, and three rules say which of them count:
 - An answer counts only after its question: a receipt before the sending, an approval before the sending or
   a submission before the request is as good as not recorded.
 - A form without the signature counts neither as sent nor as received, whatever was recorded about it.
+
+A change is approved before it is made. So what may be used on a day, a provider, one of its services, a
+price, follows from papers and their days: the form from mixi's mail on, a change from its approval on.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
@@ -24,11 +27,26 @@ class ChangeKind(StrEnum):
     """The six changes that mixi approves first (source: types of changes)."""
 
     PROVIDER = "provider"  # added or terminated
-    METHOD = "method"  # added or terminated
+    METHOD = "method"  # a service of a provider, added or terminated
     PRICE = "price"  # as planned
     SERVICE = "service"  # its overview
     PRODUCT = "product"  # its overview
     SCREEN_FLOW = "screen_flow"
+
+
+class Effect(StrEnum):
+    """What a change does to the provider or the service that it names."""
+
+    CHANGE = "change"
+    ADD = "add"
+    TERMINATE = "terminate"
+
+
+class Way(StrEnum):
+    """How the form of a change goes to mixi; every other form goes by post."""
+
+    POST = "post"
+    REPLY = "reply"  # attached to a reply to mixi's e-mail about the receipt
 
 
 @dataclass(frozen=True)
@@ -48,12 +66,26 @@ class Sheet:
     deadline: date | None = None
     submitted_on: date | None = None
 
-    @property
-    def due_on(self) -> date | None:
-        """The last day in time. Two weeks stand in for a deadline that was not recorded."""
-        if self.deadline or not self.requested_on:
-            return self.deadline
-        return _days_later(self.requested_on, SHEET_DAYS)
+
+@dataclass(frozen=True)
+class Certificate:
+    """PrivacyMark, or ISMS / ISO/IEC 27001."""
+
+    number: str = ""  # "" is none
+    since: date | None = None  # the first day; None is before all that is recorded here
+    until: date | None = None  # the last day; None is not stated
+
+    def holds(self, on: date) -> bool:
+        began = self.since is None or self.since <= on
+        return bool(self.number.strip()) and began and (self.until is None or on <= self.until)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One way to pay at a provider; `listed` in the very paper that names the provider."""
+
+    name: str = ""
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,16 +94,14 @@ class Provider:
 
     name: str = ""
     site: str = ""
-    services: tuple[str, ...] = ()
-    privacy_mark: str = ""  # its number; "" is none
-    isms: str = ""  # the number of its ISMS or ISO/IEC 27001 certificate; "" is none
-    certified_until: date | None = None  # the last day; None is not stated
-    listed: bool = False  # in the application form, with all services in use
+    services: tuple[Service, ...] = ()
+    privacy_mark: Certificate = Certificate()
+    isms: Certificate = Certificate()
+    listed: bool = False  # in the form of the registration; else a change adds it
 
     def certified(self, on: date) -> bool:
-        """Either certificate is enough, to its last day."""
-        held = bool(self.privacy_mark.strip() or self.isms.strip())
-        return held and (self.certified_until is None or on <= self.certified_until)
+        """Either certificate is enough."""
+        return self.privacy_mark.holds(on) or self.isms.holds(on)
 
 
 @dataclass(frozen=True)
@@ -83,6 +113,11 @@ class Change:
     form: Form = Form()  # 外部決済利用アプリ変更申請書
     approved_on: date | None = None
     sheet: Sheet = Sheet()
+    effect: Effect = Effect.CHANGE
+    provider: str = ""  # the name of the one that is added or terminated, or has the service
+    service: str = ""
+    prices: Mapping[str, int] = field(default_factory=dict)  # the new ones in yen, by item
+    way: Way = Way.POST
 
 
 @dataclass(frozen=True)
@@ -100,11 +135,20 @@ class Facts:
     sheet: Sheet = Sheet()
     changes: tuple[Change, ...] = ()
     stopped_on: date | None = None  # mixi stopped the application
+    prices: Mapping[str, int] = field(default_factory=dict)  # in yen, by item, as the form says
+    prices_taken_on: date | None = None  # no paper was recorded: they stood on the shelf on that day
+    content_changed_on: date | None = None  # something in the registered form is not true any more
+    copy: Form = Form()  # the form anew, with what is true now
 
     @property
     def needs_package(self) -> bool:
         """An added application needs the application form only, unless the registration no longer fits it."""
         return not self.registered_before or self.contact_differs or self.facts_changed
+
+    @property
+    def form(self) -> Form:
+        """The one form that this application needs."""
+        return self.registration if self.needs_package else self.application
 
 
 class Rule(StrEnum):
@@ -116,12 +160,17 @@ class Rule(StrEnum):
     FOURTEEN_DAYS = "fourteen_days"
     ANY_PROVIDER = "any_provider"  # there is one to register
     PROVIDER_CERTIFIED = "provider_certified"  # PrivacyMark, ISMS/ISO 27001, or both
-    PROVIDER_LISTED = "provider_listed"  # all providers, with all services
+    PROVIDER_LISTED = "provider_listed"  # in the form; or a change adds it
+    PROVIDER_APPROVED = "provider_approved"  # by the change that adds it
+    PROVIDER_TERMINATED = "provider_terminated"
+    SERVICE_APPROVED = "service_approved"  # in the provider's paper, or by a change that adds it
+    PRICE_APPROVED = "price_approved"  # what the item costs is what the last paper says
     AUTHORISED_SIGNATURE = "authorised_signature"
     PACKAGE_SENT = "package_sent"
     APPLICATION_SENT = "application_sent"  # alone, for an added application
     RECEIPT_MAIL = "receipt_mail"
     CHECK_SHEET = "check_sheet"
+    NEW_COPY = "new_copy"  # of a registered form whose content has changed
     CHANGE_APPROVED = "change_approved"
     CHANGE_SHEET = "change_sheet"
     STOPPED_BY_MIXI = "stopped_by_mixi"
@@ -132,6 +181,7 @@ class State(StrEnum):
     OPEN = "open"  # the operator must act
     WAITING = "waiting"  # mixi must act, or a day must come
     OVERDUE = "overdue"
+    LATE = "late"  # done, but after its last day
 
 
 @dataclass(frozen=True)
@@ -174,8 +224,25 @@ class Assessment:
     @property
     def next(self) -> Step | None:
         """What to do first: the operator's own steps before the others, the nearest day before the rest."""
-        left = [step for step in self.steps if step.state is not State.DONE]
+        left = [step for step in self.steps if step.state not in (State.DONE, State.LATE)]
         return min(left, key=_urgency, default=None)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What counts by the papers of a day: `what` a change says or, if that is empty, the form; since when."""
+
+    what: str
+    since: date | None
+
+
+@dataclass(frozen=True)
+class Price:
+    """The yen that the last approved paper names; `taken` from the shelf, for want of a paper."""
+
+    yen: int
+    since: date | None
+    taken: bool
 
 
 def assess(facts: Facts, on: date) -> Assessment:
@@ -185,6 +252,7 @@ def assess(facts: Facts, on: date) -> Assessment:
             *_launch(facts, on),
             *_providers(facts, on),
             *_paper(facts, on),
+            *_copy(facts, on),
             *_changes(facts, on),
             *_stopped(facts, on),
         )
@@ -201,14 +269,55 @@ def forbidden(facts: Facts, device: Device, site: str, on: date, *, on_smartphon
     if device == Device.SMARTPHONE and not on_smartphone:
         return Rule.SMARTPHONE_SILENT
     if not usable(facts, site, on):
-        listed = any(provider.listed for provider in _at(facts, site))
-        return Rule.PROVIDER_CERTIFIED if listed else Rule.PROVIDER_LISTED
+        papers = [_provider_paper(facts, provider, on) for provider in _at(facts, site)]
+        if any(paper.allowed for paper in papers):
+            return Rule.PROVIDER_CERTIFIED
+        return papers[0].rule if papers else Rule.PROVIDER_LISTED
     return next((step.rule for step in assess(facts, on).missing), None)
 
 
+def forbidden_price(facts: Facts, item: str, yen: int, on: date) -> Rule | None:
+    """The rule against selling this item at this price today: mixi approves prices first; None is go."""
+    approved = price(facts, item, on)
+    return None if approved and approved.yen == yen else Rule.PRICE_APPROVED
+
+
 def usable(facts: Facts, site: str, on: date) -> Provider | None:
-    """The provider at this site, if it is listed and certified; the procedure is not asked."""
-    return next((provider for provider in _at(facts, site) if _usable(provider, on)), None)
+    """The provider at this site, if a paper names it and it is certified; the procedure is not asked."""
+    return next((provider for provider in _at(facts, site) if _usable(facts, provider, on)), None)
+
+
+def services(facts: Facts, provider: Provider, on: date) -> list[str]:
+    """The ways to pay that may be offered there today."""
+    allowed = (
+        service for service in provider.services if _service_paper(facts, provider, service, on).allowed
+    )
+    return [service.name for service in allowed]
+
+
+def price(facts: Facts, item: str, on: date) -> Price | None:
+    """What an item costs by the last approved paper that names it; of one day, the later row."""
+    found = None
+    if item in facts.prices:
+        taken = facts.prices_taken_on
+        found = Price(facts.prices[item], taken or facts.form.received_on, taken is not None)
+    for change in _made(facts, ChangeKind.PRICE, on):
+        if item in change.prices:
+            found = Price(change.prices[item], change.approved_on, taken=False)
+    return found
+
+
+def standing(facts: Facts, kind: ChangeKind, on: date) -> Standing:
+    """What was approved last of this kind, which stays until the next one is."""
+    made = _made(facts, kind, on)
+    if made:
+        return Standing(made[-1].what, made[-1].approved_on)
+    return Standing("", facts.form.received_on if _received(facts.form, on) else None)
+
+
+def waiting(facts: Facts, kind: ChangeKind, on: date) -> list[Change]:
+    """The changes of this kind that may not be made yet."""
+    return [change for change in facts.changes if change.kind is kind and not _approved(facts, change, on)]
 
 
 def _urgency(step: Step) -> tuple[bool, bool, date]:
@@ -227,20 +336,86 @@ def _launch(facts: Facts, on: date) -> Iterator[Step]:
 def _providers(facts: Facts, on: date) -> Iterator[Step]:
     """Each provider's standing. One that may not be used blocks only where there is no other."""
     yield Step(Rule.ANY_PROVIDER, State.DONE if facts.providers else State.OPEN)
-    blocks = not any(_usable(provider, on) for provider in facts.providers)
+    blocks = not any(_usable(facts, provider, on) for provider in facts.providers)
     for provider in facts.providers:
-        state, last = _certificate(provider, on)
-        yield Step(Rule.PROVIDER_CERTIFIED, state, last, provider.name, blocks)
-        listed = State.DONE if provider.listed else State.OPEN
-        yield Step(Rule.PROVIDER_LISTED, listed, None, provider.name, blocks)
+        paper = _provider_paper(facts, provider, on)
+        if paper.rule is Rule.PROVIDER_TERMINATED:  # nothing is left to do about it, unless it was the last
+            state = State.OPEN if blocks else State.DONE
+            yield Step(paper.rule, state, None, provider.name, blocks)
+            continue
+        yield Step(Rule.PROVIDER_CERTIFIED, *_certificate(provider, on), provider.name, blocks)
+        yield Step(paper.rule, paper.state, paper.wait_for, provider.name, blocks)
+        if paper.allowed:
+            yield from _services(facts, provider, on)
+
+
+def _services(facts: Facts, provider: Provider, on: date) -> Iterator[Step]:
+    """The services that may not be offered yet; they are kept switched off at the provider."""
+    for service in provider.services:
+        paper = _service_paper(facts, provider, service, on)
+        if not paper.allowed and paper.rule is not Rule.PROVIDER_TERMINATED:  # it may be forgotten, then
+            subject = f"{provider.name} / {service.name}"
+            yield Step(Rule.SERVICE_APPROVED, paper.state, paper.wait_for, subject, blocks=False)
 
 
 def _certificate(provider: Provider, on: date) -> tuple[State, date | None]:
+    """Whether one holds; until then the day one begins, or the last day that one held."""
     if provider.certified(on):
         return State.DONE, None
-    if replace(provider, certified_until=None).certified(on):
-        return State.OVERDUE, provider.certified_until
-    return State.OPEN, None
+    numbered = [one for one in (provider.privacy_mark, provider.isms) if one.number.strip()]
+    coming = [one.since for one in numbered if one.since and one.since > on and one.holds(one.since)]
+    if coming:
+        return State.WAITING, min(coming)
+    ended = [one.until for one in numbered if one.until and one.until < on]
+    return (State.OVERDUE, max(ended)) if ended else (State.OPEN, None)
+
+
+@dataclass(frozen=True)
+class _Paper:
+    """By which rule something may be used or not, and how that stands."""
+
+    rule: Rule
+    state: State
+    since: date | None = None
+    wait_for: date | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.state is State.DONE
+
+
+def _provider_paper(facts: Facts, provider: Provider, on: date) -> _Paper:
+    named = (change for change in _naming(facts, provider) if change.kind is ChangeKind.PROVIDER)
+    since = facts.form.received_on if _received(facts.form, on) else date.min
+    return _by_paper(facts, since if provider.listed else None, list(named), on)
+
+
+def _service_paper(facts: Facts, provider: Provider, service: Service, on: date) -> _Paper:
+    """A service stands in its provider's paper, or a change adds it; without the provider it is nothing."""
+    whole = _provider_paper(facts, provider, on)
+    if not whole.allowed:
+        return whole
+    of_kind = (change for change in _naming(facts, provider) if change.kind is ChangeKind.METHOD)
+    named = [change for change in of_kind if change.service.strip() == service.name.strip()]
+    return _by_paper(facts, whole.since if service.listed else None, named, on)
+
+
+def _by_paper(facts: Facts, listed_on: date | None, named: list[Change], on: date) -> _Paper:
+    """The newest paper decides; of two of one day the termination."""
+    papers = [(listed_on, True)] if listed_on else []
+    adding = [change for change in named if change.effect is Effect.ADD]
+    ending = [change for change in named if change.effect is Effect.TERMINATE]
+    for changes, allows in ((adding, True), (ending, False)):
+        papers += [(change.approved_on or on, allows) for change in changes if _approved(facts, change, on)]
+    if papers:
+        since, allows = max(papers, key=lambda paper: (paper[0], not paper[1]))
+        rule = Rule.PROVIDER_LISTED if allows else Rule.PROVIDER_TERMINATED
+        return _Paper(rule, State.DONE if allows else State.OPEN, since)
+    if not adding:
+        return _Paper(Rule.PROVIDER_LISTED, State.OPEN)
+    first = min(adding, key=lambda change: _approval(facts, change, on)[1] or date.max)
+    state, day = _approval(facts, first, on)
+    return _Paper(Rule.PROVIDER_APPROVED, state, wait_for=day)
 
 
 def _paper(facts: Facts, on: date) -> Iterator[Step]:
@@ -249,8 +424,7 @@ def _paper(facts: Facts, on: date) -> Iterator[Step]:
     A form sent before the application was old enough counts if mixi confirms it; billing waits all the same.
     """
     rule = Rule.PACKAGE_SENT if facts.needs_package else Rule.APPLICATION_SENT
-    form = facts.registration if facts.needs_package else facts.application
-    first = _first_day(facts)
+    form, first = facts.form, _first_day(facts)
     yield Step(Rule.AUTHORISED_SIGNATURE, State.DONE if form.signed else State.OPEN)
     if _sent(form, on) or (first is not None and first <= on):
         yield Step(rule, State.DONE if _sent(form, on) else State.OPEN)
@@ -260,7 +434,15 @@ def _paper(facts: Facts, on: date) -> Iterator[Step]:
     sheet = facts.sheet
     if _received(form, on) and facts.needs_package and sheet.requested_on is None:
         sheet = replace(sheet, requested_on=form.received_on)  # it is attached to that mail (step 3)
-    yield _sheet(Rule.CHECK_SHEET, sheet, on)
+    yield _sheet(Rule.CHECK_SHEET, sheet, on, two_weeks=not facts.needs_package)
+
+
+def _copy(facts: Facts, on: date) -> Iterator[Step]:
+    """The source names no deadline for it, and does not forbid billing meanwhile."""
+    changed = facts.content_changed_on
+    if changed and changed <= on:
+        sent = _sent(facts.copy, on) and _came(facts.copy.sent_on, on, after=changed)
+        yield Step(Rule.NEW_COPY, State.DONE if sent else State.OPEN, blocks=False)
 
 
 def _changes(facts: Facts, on: date) -> Iterator[Step]:
@@ -269,14 +451,14 @@ def _changes(facts: Facts, on: date) -> Iterator[Step]:
     mixi's approval is final: it is not asked again whether the form was signed.
     """
     for change in facts.changes:
-        yield Step(Rule.CHANGE_APPROVED, *_approval(change, on), change.what, blocks=False)
-        yield _sheet(Rule.CHANGE_SHEET, change.sheet, on, change.what)
+        yield Step(Rule.CHANGE_APPROVED, *_approval(facts, change, on), change.what, blocks=False)
+        yield _sheet(Rule.CHANGE_SHEET, change.sheet, on, change.what, two_weeks=True)
 
 
-def _approval(change: Change, on: date) -> tuple[State, date | None]:
-    if not _approved(change, on) and not _sent(change.form, on):
+def _approval(facts: Facts, change: Change, on: date) -> tuple[State, date | None]:
+    if not _approved(facts, change, on) and not (change.form.signed and _handed_in(facts, change, on)):
         return State.OPEN, None
-    return _once(lambda day: _approved(change, day), change.approved_on, on)
+    return _once(lambda day: _approved(facts, change, day), change.approved_on, on)
 
 
 def _stopped(facts: Facts, on: date) -> Iterator[Step]:
@@ -284,17 +466,22 @@ def _stopped(facts: Facts, on: date) -> Iterator[Step]:
         yield Step(Rule.STOPPED_BY_MIXI, State.WAITING)
 
 
-def _sheet(rule: Rule, sheet: Sheet, on: date, subject: str = "") -> Step:
-    """A late sheet is done once it is submitted. A deadline says that mixi has asked, if not on which day."""
+def _sheet(rule: Rule, sheet: Sheet, on: date, subject: str = "", *, two_weeks: bool) -> Step:
+    """A deadline says that mixi has asked, if not on which day.
+
+    A first registration knows no deadline but the mail's; two weeks are for added applications and changes.
+    """
+    due = sheet.deadline
+    if two_weeks and due is None and sheet.requested_on:
+        due = _days_later(sheet.requested_on, SHEET_DAYS)
     asked = sheet.deadline is not None if sheet.requested_on is None else sheet.requested_on <= on
-    state, due = State.OPEN, sheet.due_on
     if not asked:
-        state, due = State.WAITING, sheet.requested_on
-    elif _came(sheet.submitted_on, on, after=sheet.requested_on):
-        state, due = State.DONE, None
-    elif due is not None and due < on:
-        state = State.OVERDUE
-    return Step(rule, state, due, subject, blocks=False)
+        return Step(rule, State.WAITING, sheet.requested_on, subject, blocks=False)
+    if sheet.submitted_on and _came(sheet.submitted_on, on, after=sheet.requested_on):
+        late = due is not None and due < sheet.submitted_on
+        return Step(rule, State.LATE if late else State.DONE, due if late else None, subject, blocks=False)
+    overdue = due is not None and due < on
+    return Step(rule, State.OVERDUE if overdue else State.OPEN, due, subject, blocks=False)
 
 
 def _first_day(facts: Facts) -> date | None:
@@ -311,8 +498,18 @@ def _at(facts: Facts, site: str) -> list[Provider]:
     return [provider for provider in facts.providers if site and provider.site == site]
 
 
-def _usable(provider: Provider, on: date) -> bool:
-    return provider.listed and provider.certified(on)
+def _usable(facts: Facts, provider: Provider, on: date) -> bool:
+    return _provider_paper(facts, provider, on).allowed and provider.certified(on)
+
+
+def _naming(facts: Facts, provider: Provider) -> Iterable[Change]:
+    return (change for change in facts.changes if change.provider.strip() == provider.name.strip())
+
+
+def _made(facts: Facts, kind: ChangeKind, on: date) -> list[Change]:
+    """The approved changes of a kind, the oldest first."""
+    approved = (change for change in facts.changes if change.kind is kind and _approved(facts, change, on))
+    return sorted(approved, key=lambda change: change.approved_on or on)
 
 
 def _sent(form: Form, on: date) -> bool:
@@ -323,8 +520,14 @@ def _received(form: Form, on: date) -> bool:
     return _sent(form, on) and _came(form.received_on, on, after=form.sent_on)
 
 
-def _approved(change: Change, on: date) -> bool:
-    return _came(change.form.sent_on, on) and _came(change.approved_on, on, after=change.form.sent_on)
+def _handed_in(facts: Facts, change: Change, on: date) -> bool:
+    """A reply is no older than the mail that it answers."""
+    mail = facts.form.received_on if change.way is Way.REPLY else date.min
+    return mail is not None and _came(change.form.sent_on, on, after=mail)
+
+
+def _approved(facts: Facts, change: Change, on: date) -> bool:
+    return _handed_in(facts, change, on) and _came(change.approved_on, on, after=change.form.sent_on)
 
 
 def _came(day: date | None, on: date, after: date | None = None) -> bool:

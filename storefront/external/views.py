@@ -17,7 +17,6 @@ from storefront.external.payments import (
     ExternalPayment,
     Malformed,
     Notice,
-    Status,
     UnknownPayment,
 )
 from storefront.external.registration import Rule
@@ -35,7 +34,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     BadSeal: (401, "not signed by our provider"),
     Malformed: (400, "not a notice"),
     UnknownPayment: (404, "no such payment"),
-    Contradiction: (409, "this is not how the payment stands here"),
+    Contradiction: (409, "it does not fit the payment"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
 
@@ -57,11 +56,11 @@ def warning(item_id: str) -> ResponseReturnValue:
     here = visit.current()
     _check_open(here)
     offer = _offer(item_id)
+    _check_price(offer)
     standing = limits.standing(offer, here.customer.id, ANY_SUM, clock.now())
-    provider = registration.usable(facts.current(), channel().site, facts.day(clock.now()))
     token = forms.seal(here.customer.id, _purpose(offer), here.key)
-    page = {"offer": offer, "standing": standing, "provider": provider, "token": token}
-    return render_template("external/warning.html", site=channel().site, **page)
+    page = {"offer": offer, "standing": standing, "token": token}
+    return render_template("external/warning.html", site=channel().site, **page, **_provider())
 
 
 @blueprint.post("/payments")
@@ -71,6 +70,7 @@ def checkout() -> ResponseReturnValue:
     visit.speak(here.language)
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
+    _check_price(offer)
     code = forms.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
     visit.refresh(here)  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, ANY_SUM, clock.now())
@@ -98,16 +98,16 @@ def finish(code: str) -> str:
 
 @blueprint.post("/notices")
 def notice() -> ResponseReturnValue:
-    """The provider tells: this payment was paid, or cancelled."""
+    """The provider tells what became of a payment."""
     try:
-        status = payments.settle(_heard(), clock.now())
+        good = payments.settle(_heard(), clock.now())
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
-        if isinstance(refusal, Contradiction) and refusal.owed:
-            reason = f"REFUND {reason}"
+        if isinstance(refusal, Contradiction):
+            reason = f"REFUND {refusal.reason}" if refusal.owed else refusal.reason
         log.warning("notice refused", status=code, reason=reason)
         return f"{reason}\n", code, PLAIN
-    if status is Status.REFUND:
+    if not good:
         return "REFUND it cannot be delivered\n", 409, PLAIN
     return "OK", PLAIN
 
@@ -122,6 +122,11 @@ def leads_out(here: Visit) -> bool:
     return bool(channel()) and forbidding(here) is None
 
 
+def has_door(offer: Offer) -> bool:
+    """Whether mixi has approved what this item costs."""
+    return _price_rule(offer) is None
+
+
 def forbidding(here: Visit) -> Rule | None:
     """The rule that keeps this visitor in, if there is one."""
     door, today = channel(), facts.day(clock.now())
@@ -134,6 +139,25 @@ def _check_open(here: Visit) -> None:
     rule = forbidding(here) if channel() else None
     if rule or not channel():
         raise Closed(rule)
+
+
+def _check_price(offer: Offer) -> None:
+    rule = _price_rule(offer)
+    if rule:
+        raise Closed(rule)
+
+
+def _price_rule(offer: Offer) -> Rule | None:
+    today = facts.day(clock.now())
+    return registration.forbidden_price(facts.current(), offer.item.id, offer.price.amount, today)
+
+
+def _provider() -> dict[str, object]:
+    """Whom the buyer pays, by what the papers of today say."""
+    recorded, today = facts.current(), facts.day(clock.now())
+    provider = registration.usable(recorded, channel().site, today)
+    ways = registration.services(recorded, provider, today) if provider else []
+    return {"provider": provider, "services": ways, "today": today}
 
 
 def _visit_of_form() -> Visit:

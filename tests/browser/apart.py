@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from storefront import clock, create_app, demo
 from storefront.config import PREFIX, Settings
 from storefront.db import db
-from storefront.external import facts
+from storefront.external import facts, shelf
 from tests.databases import fill
 from tests.demo import wait_for
 
@@ -38,7 +38,9 @@ def apart(
     fill(app)
     with app.app_context():
         today = facts.day(clock.now())
-        facts.record(demo.registration(today, environment["PROVIDER_PUBLIC_URL"]), clock.now())
+        facts.record(
+            demo.registration(today, environment["PROVIDER_PUBLIC_URL"], shelf.prices()), clock.now()
+        )
         db.engine.dispose()
     more = [f"--{kind}file={file}" for kind, file in certificate(folder).items()] if tls else []
     with ExitStack() as stack:

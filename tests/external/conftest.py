@@ -20,7 +20,7 @@ from storefront.config import Settings
 from storefront.db import db, transaction
 from storefront.external import facts, wording
 from storefront.external.payments import ExternalPayment, Status
-from storefront.external.registration import Facts, Form, Provider, Rule, Sheet
+from storefront.external.registration import Certificate, Facts, Form, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
 from storefront.mixi.signing import signed_address
 from storefront.sandbox.keys import KeyPair
@@ -34,9 +34,17 @@ PROVIDER = "http://provider.test:8002"
 PAY_PAGE = f"{PROVIDER}/pay"
 MERCHANT, SECRET = "lighthouse", "a secret of the shop & its provider"
 MARK, ISMS = "10820001", "IS 500001"
-PAY = Provider("Harbour Pay", PROVIDER, ("card",), privacy_mark=MARK, isms=ISMS, listed=True)
+PAY = Provider(
+    "Harbour Pay",
+    PROVIDER,
+    (Service("card", listed=True),),
+    privacy_mark=Certificate(MARK),
+    isms=Certificate(ISMS),
+    listed=True,
+)
 REFERENCE = "REF123456789"
 YEN = 110  # of an excalibur
+PRICES = {"excalibur": YEN, "lantern": 330, "fireworks": 550, "coat": 5280, "telescope": 10780}
 DAY = timedelta(days=1)
 
 Enter = Callable[..., "Browser"]
@@ -203,7 +211,8 @@ def lawful() -> Facts:
         stable=True,
         registration=Form(sent, signed=True, received_on=sent + 5 * DAY),
         providers=(PAY,),
-        sheet=Sheet(sent + 5 * DAY, submitted_on=sent + 12 * DAY),
+        sheet=Sheet(sent + 5 * DAY, sent + 19 * DAY, sent + 12 * DAY),
+        prices=PRICES,
     )
 
 

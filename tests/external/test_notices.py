@@ -22,7 +22,7 @@ from storefront import db as database
 from storefront.db import db, transaction
 from storefront.external import payments
 from storefront.external.channel import WINDOW
-from storefront.external.payments import Contradiction, ExternalPayment, Notice, Status
+from storefront.external.payments import Contradiction, ExternalPayment, Notice, Outcome, Status
 from storefront.external.signing import sealed
 from storefront.mixi.payments import Payment
 from storefront.mixi.payments import Status as MixiStatus
@@ -176,21 +176,21 @@ def test_the_naive_version_is_caught(shop: Flask, codes: list[str], outside: Out
 
 
 def test_paid_against_cancelled(shop: Flask, codes: list[str], outside: Outside) -> None:
-    """Paid and cancelled at the same moment: one of them, wholly; the other is contradicted."""
-    refused: dict[str, Status] = {}
+    """Paid and cancelled at the same moment: one of them, wholly; what was paid too late is owed back."""
+    owed: list[tuple[str, Outcome, bool]] = []
 
-    def deliver(code: str, outcome: Status) -> None:
+    def deliver(code: str, outcome: Outcome) -> None:
         with shop.app_context():
             try:
                 payments.settle(Notice(code, REFERENCE, YEN, outcome), clock.now())
-            except Contradiction:
-                refused[code] = outcome
+            except Contradiction as why:
+                owed.append((code, outcome, why.owed))
 
-    sides = {Status.COMPLETE, Status.CANCEL}
     for code in codes:
-        at_once(*[partial(deliver, code, side) for side in sides])
-        assert outside.status(code) is (sides - {refused[code]}).pop()
-    bought = list(refused.values()).count(Status.CANCEL)
+        at_once(partial(deliver, code, Outcome.PAID), partial(deliver, code, Outcome.CANCELLED))
+        too_late = (code, Outcome.PAID, True) in owed
+        assert outside.status(code) is (Status.CANCEL if too_late else Status.COMPLETE)
+    bought = len(codes) - len(owed)
     assert (len(outside.grants()), len(outside.entries())) == (bought, bought)
 
 
@@ -299,6 +299,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "a sum beyond all sums": {"yen": "1" + "0" * 9},
     "no outcome": {"outcome": None},
     "an outcome of mixi's": {"outcome": "10"},
+    "no currency": {"currency": ""},
+    "a currency that is none": {"currency": "yen"},
     "a state of ours": {"outcome": "complete"},
 }
 
@@ -358,6 +360,7 @@ def test_another_sum(shop: Flask, code: str, outside: Outside, first: str, yen: 
     answer = tell(shop, notice(code, yen=yen))
     assert answer.status_code == 409
     assert answer.text.startswith("REFUND") == (first != "paid"), "what was delivered is not given back"
+    assert answer.text.endswith(f"this payment is over {YEN} yen\n")
     assert (outside.status(code), outside.grants(), outside.entries()) == before
 
 
@@ -371,9 +374,9 @@ def test_a_wrong_sum_spoils_nothing(shop: Flask, code: str) -> None:
     ("first", "then"),
     [
         ({"outcome": "cancelled"}, {"outcome": "paid"}),
-        ({"outcome": "paid"}, {"outcome": "cancelled"}),
         ({"outcome": "paid"}, {"outcome": "paid", "reference": "ANOTHER"}),
-        ({"outcome": "cancelled"}, {"outcome": "cancelled", "reference": "ANOTHER"}),
+        ({"outcome": "refunded"}, {"outcome": "paid", "reference": "ANOTHER"}),
+        ({"outcome": "chargeback"}, {"outcome": "paid", "reference": "ANOTHER"}),
         ({"outcome": "cancelled"}, {"outcome": "paid", "reference": "ANOTHER"}),
     ],
 )
@@ -383,9 +386,8 @@ def test_contradictions(
     """What was settled stays so; money for which nothing was given goes back, and no other."""
     assert answered(tell(shop, notice(code, **first))) == OK
     before = (outside.payment(code).reference, outside.status(code), outside.grants(), outside.entries())
-    word = "REFUND" if then["outcome"] == "paid" else "this"
     for _ in range(2):
-        assert answered(tell(shop, notice(code, **then))) == (409, "text/plain", word)
+        assert answered(tell(shop, notice(code, **then))) == REFUND
     after = (outside.payment(code).reference, outside.status(code), outside.grants(), outside.entries())
     assert after == before
     assert answered(tell(shop, notice(code, **first))) == OK
@@ -397,6 +399,131 @@ def test_a_cancelled_notice(shop: Flask, code: str, outside: Outside) -> None:
         assert answered(tell(shop, notice(code, outcome="cancelled"))) == OK
     assert outside.status(code) is Status.CANCEL
     assert (outside.grants(), outside.entries()) == ([], [])
+
+
+# A second attempt, a declined try
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "declined"])
+@pytest.mark.parametrize("reference", [REFERENCE, "ANOTHER"])
+def test_a_second_attempt_that_expired(
+    shop: Flask, code: str, outside: Outside, outcome: str, reference: str
+) -> None:
+    """What is delivered stays so, whatever becomes of another try to pay it: OK, and nothing changes."""
+    tell(shop, notice(code))
+    before = (outside.payment(code).reference, outside.grants(), outside.entries())
+    for _ in range(2):
+        assert answered(tell(shop, notice(code, outcome=outcome, reference=reference))) == OK
+    assert outside.status(code) is Status.COMPLETE
+    assert (outside.payment(code).reference, outside.grants(), outside.entries()) == before
+
+
+def test_a_declined_try(shop: Flask, hanako: Browser, code: str, outside: Outside) -> None:
+    """A try that was declined changes nothing; the one that works is a sale under its own reference."""
+    assert answered(tell(shop, notice(code, outcome="declined", reference="TRY1"))) == OK
+    assert untouched(outside, code)
+    assert 'data-state="create"' in hanako.finish(code).text
+    assert answered(tell(shop, notice(code, reference="TRY2"))) == OK
+    assert answered(tell(shop, notice(code, outcome="declined", reference="TRY1"))) == OK
+    assert outside.grants() == [(f"external:{code}", "excalibur", 1)]
+    assert (outside.status(code), outside.payment(code).reference) == (Status.COMPLETE, "TRY2")
+
+
+@pytest.mark.parametrize("first", ["nothing", "paid", "cancelled"])
+def test_another_currency(shop: Flask, code: str, outside: Outside, first: str) -> None:
+    """Money in another currency is refused with a reason; only what was not delivered is owed back."""
+    if first != "nothing":
+        tell(shop, notice(code, outcome=first))
+    before = (outside.status(code), outside.grants(), outside.entries())
+    answer = tell(shop, notice(code, currency="USD"))
+    assert answer.status_code == 409
+    assert answer.text == ("" if first == "paid" else "REFUND ") + "this payment is in JPY\n"
+    assert (outside.status(code), outside.grants(), outside.entries()) == before
+    assert answered(tell(shop, notice(code, currency="JPY", outcome=first.replace("nothing", "paid")))) == OK
+
+
+# The money goes back
+
+
+BACK = ["refunded", "chargeback"]
+
+
+@pytest.mark.parametrize("outcome", BACK)
+def test_the_money_went_back(shop: Flask, hanako: Browser, code: str, outside: Outside, outcome: str) -> None:
+    """Goods and entry are taken back under a key of their own, once, however often it is said."""
+    tell(shop, notice(code))
+    for _ in range(3):
+        assert answered(tell(shop, notice(code, outcome=outcome))) == OK
+    assert sorted(outside.grants()) == sorted(
+        [(f"external:{code}", "excalibur", 1), (f"{outcome}:{code}", "excalibur", -1)]
+    )
+    assert sorted(outside.entries()) == sorted(
+        [(f"external:{code}", "sale", YEN, "yen"), (f"{outcome}:{code}", "refund", -YEN, "yen")]
+    )
+    assert outside.status(code) is Status(outcome)
+    assert 'data-item="excalibur"' not in hanako.get("/inventory").text
+    assert f'data-state="{outcome}"' in hanako.get("/history").text
+    for later in ("paid", "cancelled", "declined", *BACK):
+        assert answered(tell(shop, notice(code, outcome=later))) == OK
+    assert (len(outside.grants()), outside.status(code)) == (2, Status(outcome))
+
+
+@pytest.mark.parametrize("outcome", BACK)
+def test_money_of_another_try(shop: Flask, code: str, outside: Outside, outcome: str) -> None:
+    """Paid twice, and the second one given back: the sale stands, since nothing was given for that money."""
+    tell(shop, notice(code))
+    assert answered(tell(shop, notice(code, reference="TWICE"))) == REFUND
+    assert answered(tell(shop, notice(code, outcome=outcome, reference="TWICE"))) == OK
+    assert (outside.status(code), len(outside.grants())) == (Status.COMPLETE, 1)
+
+
+@pytest.mark.parametrize("outcome", BACK)
+def test_back_before_it_was_told_of(shop: Flask, code: str, outside: Outside, outcome: str) -> None:
+    """Money that went back before we heard of it buys nothing when the word of the payment comes late."""
+    assert answered(tell(shop, notice(code, outcome=outcome))) == OK
+    assert answered(tell(shop, notice(code))) == OK
+    assert (outside.status(code), outside.grants(), outside.entries()) == (Status(outcome), [], [])
+
+
+def test_given_back_as_we_asked(shop: Flask, hanako: Browser, outside: Outside) -> None:
+    """The provider may say that it did what REFUND asked for: OK, and the page still says why."""
+    code = hanako.leave("fireworks")
+    limit(shop, "fireworks", stock=0)
+    assert answered(tell(shop, notice(code, yen="550"))) == REFUND
+    assert answered(tell(shop, notice(code, yen="550", outcome="refunded"))) == OK
+    assert (outside.status(code), outside.payment(code).refusal) == (Status.REFUND, Reason.SOLD_OUT)
+
+
+def test_a_part_of_the_money(shop: Flask, code: str, outside: Outside) -> None:
+    """A part cannot be taken back: refused with a reason, and the sale stands."""
+    tell(shop, notice(code))
+    answer = tell(shop, notice(code, outcome="refunded", yen="10"))
+    assert answered(answer) == (409, "text/plain", "this")
+    assert (outside.status(code), len(outside.grants())) == (Status.COMPLETE, 1)
+
+
+def test_used_up_and_charged_back(shop: Flask, hanako: Browser, outside: Outside) -> None:
+    """What is used up is taken back all the same, and the operator sees the holding below zero."""
+    code = hanako.leave("fireworks")
+    tell(shop, notice(code, yen="550"))
+    with shop.app_context():
+        inventory.use(outside.payment(code).customer_id, "fireworks", "tap", clock.now())
+    assert answered(tell(shop, notice(code, yen="550", outcome="chargeback"))) == OK
+    with shop.app_context():
+        (below,) = inventory.negatives()
+    assert (below.item_id, below.quantity) == ("fireworks", -1)
+
+
+def test_taken_back_once_for_eight_notices(shop: Flask, codes: list[str], outside: Outside) -> None:
+    """Eight notices of each refund at the same moment, four of them chargebacks: one taking back each."""
+    for code in codes:
+        tell(shop, notice(code))
+    outcomes = BACK * (NOTICES // 2)
+    for code in codes:
+        at_once(*[partial(tell, shop, notice(code, outcome=outcome)) for outcome in outcomes])
+    assert (len(outside.grants()), len(outside.entries())) == (2 * PAYMENTS, 2 * PAYMENTS)
+    assert sum(quantity for _, _, quantity in outside.grants()) == 0
+    assert sum(amount for _, _, amount, _ in outside.entries()) == 0
 
 
 # Sold out in between
@@ -560,12 +687,14 @@ def row(customer_id: int, number: int, at: datetime) -> dict[str, object]:
 
 
 def finished(shop: Flask, hanako: Browser, state: str) -> str:
-    """A payment in one of its four states."""
+    """A payment in one of its six states."""
     code = hanako.leave("fireworks")
     if state == "refund":
         limit(shop, "fireworks", stock=0)
     if state != "create":
         tell(shop, notice(code, yen="550", outcome="cancelled" if state == "cancel" else "paid"))
+    if state in BACK:
+        tell(shop, notice(code, yen="550", outcome=state))
     return code
 
 
@@ -574,6 +703,8 @@ SAID = {
     "complete": ("is in your bag.", "かばんに入りました"),
     "cancel": ("You cancelled the purchase.", "キャンセルしました"),
     "refund": ("The provider pays your money back. Sold out.", "返金"),
+    "refunded": ("The provider has given your money back.", "決済会社から返金されました"),
+    "chargeback": ("Your bank has taken the money back.", "お支払いが取り消されました"),
 }
 
 

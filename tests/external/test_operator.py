@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -22,7 +23,20 @@ from storefront.db import Model, db
 from storefront.external import facts, wording
 from storefront.external.facts import Record
 from storefront.external.malfunctions import Report
-from storefront.external.registration import Change, ChangeKind, Facts, Rule, State
+from storefront.external.registration import (
+    Certificate,
+    Change,
+    ChangeKind,
+    Effect,
+    Facts,
+    Form,
+    Provider,
+    Rule,
+    Service,
+    Sheet,
+    State,
+    Way,
+)
 from storefront.shop import customers, forms
 from storefront.shop.operators import Login
 from tests.command import run
@@ -32,8 +46,10 @@ from tests.external.conftest import (
     ISMS,
     MARK,
     PAY,
+    PRICES,
     PROVIDER,
     SECRET,
+    YEN,
     Browser,
     Enter,
     Operator,
@@ -294,12 +310,15 @@ def lawful_fields() -> dict[str, str]:
         "registration.sent_on": str(sent),
         "registration.received_on": str(sent + 5 * DAY),
         "sheet.requested_on": str(sent + 5 * DAY),
+        "sheet.deadline": str(sent + 19 * DAY),
         "sheet.submitted_on": str(sent + 12 * DAY),
+        "prices": "\n".join(f"{item} {yen}" for item, yen in PRICES.items()),
         "providers.0.name": PAY.name,
         "providers.0.site": PROVIDER,
-        "providers.0.services": "card",
-        "providers.0.privacy_mark": MARK,
-        "providers.0.isms": ISMS,
+        "providers.0.services.0.name": "card",
+        "providers.0.services.0.listed": "yes",
+        "providers.0.privacy_mark.number": MARK,
+        "providers.0.isms.number": ISMS,
         "providers.0.listed": "yes",
     }
 
@@ -333,8 +352,17 @@ def test_saving_again_changes_nothing(app: Flask, operator: Operator) -> None:
         **{
             **vars(lawful()),
             "registered_before": True,
-            "changes": (Change(ChangeKind.PRICE, "excalibur at 500 yen", approved_on=today()),),
-            "providers": (PAY, PAY.__class__("Rival Pay", "https://rival.example", ("a & b", "c <d>"))),
+            "changes": (
+                Change(ChangeKind.PRICE, "dearer", approved_on=today(), prices={"excalibur": 500, "coat": 1}),
+                Change(effect=Effect.ADD, provider="Rival Pay", way=Way.REPLY),
+            ),
+            "providers": (
+                replace(PAY, isms=Certificate(ISMS, today() - DAY, today() + DAY)),
+                Provider("Rival Pay", "https://rival.example", (Service("a & b"), Service("c <d>", True))),
+            ),
+            "prices_taken_on": today(),
+            "content_changed_on": today(),
+            "copy": Form(today(), signed=True),
         }
     )
     record(app, recorded)
@@ -363,12 +391,25 @@ def test_earlier_records_are_kept(app: Flask, operator: Operator) -> None:
         ({"registration.received_on": ""}, Rule.RECEIPT_MAIL, State.WAITING, None, "nobody may"),
         ({"registration.received_on": 3}, Rule.RECEIPT_MAIL, State.WAITING, "from 3", "nobody may"),
         ({"providers.0.listed": ""}, Rule.PROVIDER_LISTED, State.OPEN, None, "nobody may"),
-        ({"providers.0.certified_until": -1}, Rule.PROVIDER_CERTIFIED, State.OVERDUE, "by -1", "nobody may"),
         (
-            {"sheet.requested_on": -3, "sheet.submitted_on": ""},
+            {"providers.0.privacy_mark.until": -1, "providers.0.isms.number": ""},
+            Rule.PROVIDER_CERTIFIED,
+            State.OVERDUE,
+            "by -1",
+            "nobody may",
+        ),
+        (
+            {"providers.0.privacy_mark.since": 1, "providers.0.isms.number": ""},
+            Rule.PROVIDER_CERTIFIED,
+            State.WAITING,
+            "from 1",
+            "nobody may",
+        ),
+        (
+            {"sheet.requested_on": -30, "sheet.deadline": "", "sheet.submitted_on": ""},
             Rule.CHECK_SHEET,
             State.OPEN,
-            "by 11",
+            None,
             "buyers on a PC may",
         ),
         (
@@ -379,10 +420,18 @@ def test_earlier_records_are_kept(app: Flask, operator: Operator) -> None:
             "buyers on a PC may",
         ),
         (
-            {"sheet.requested_on": -20, "sheet.submitted_on": ""},
+            {"sheet.requested_on": -20, "sheet.deadline": -6, "sheet.submitted_on": ""},
             Rule.CHECK_SHEET,
             State.OVERDUE,
             "by -6",
+            "buyers on a PC may",
+        ),
+        ({"content_changed_on": 0}, Rule.NEW_COPY, State.OPEN, None, "buyers on a PC may"),
+        (
+            {"providers.0.services.1.name": "bank"},
+            Rule.SERVICE_APPROVED,
+            State.OPEN,
+            None,
             "buyers on a PC may",
         ),
         ({"stopped_on": 0}, Rule.STOPPED_BY_MIXI, State.WAITING, None, "nobody may"),
@@ -435,7 +484,9 @@ WRONG: list[tuple[str, str, str]] = [
     ("stopped_on", "86400", "day"),
     ("registration.sent_on", "01/03/2010", "day"),
     ("sheet.deadline", "2010-03-01T10:00", "day"),
-    ("providers.0.certified_until", "for ever", "day"),
+    ("providers.0.privacy_mark.until", "for ever", "day"),
+    ("providers.0.isms.since", "always", "day"),
+    ("content_changed_on", "soon", "day"),
     ("changes.0.approved_on", "soon", "day"),
     ("changes.0.sheet.requested_on", "２０１０-03-01", "day"),
     ("providers.0.site", "https://mixi.jp", "site"),
@@ -452,10 +503,17 @@ WRONG: list[tuple[str, str, str]] = [
     ("providers.0.site", "https://mixi.jp\\.example.com", "site"),
     ("providers.0.site", "https://pay.example.com:port", "site"),
     ("providers.0.name", "long", "long"),
-    ("providers.0.services", "long", "long"),
-    ("providers.0.privacy_mark", "long", "long"),
-    ("providers.0.isms", "long", "long"),
+    ("providers.0.services.0.name", "long", "long"),
+    ("providers.0.privacy_mark.number", "long", "long"),
+    ("providers.0.isms.number", "long", "long"),
     ("changes.0.what", "long", "long"),
+    ("prices", "excalibur", "prices"),
+    ("prices", "excalibur 1.5", "prices"),
+    ("prices", "excalibur -110", "prices"),
+    ("prices", "エクスカリバー 110", "prices"),
+    ("prices", "excalibur 110\nexcalibur 120", "prices"),
+    ("changes.0.prices", "110", "prices"),
+    ("changes.0.prices", "long", "long"),
 ]
 
 
@@ -482,9 +540,105 @@ def test_several_wrong_facts(app: Flask, operator: Operator, language: str) -> N
     wrong = {"launched_on": "?", "providers.0.site": "ftp://x", "sheet.deadline": "?"}
     answer = operator.fill(REGISTRATION, {**lawful_fields(), **wrong}, language)
     assert (answer.status_code, marked(answer).keys()) == (422, wrong.keys())
-    corrected = {**fields_of(answer.text, REGISTRATION), **lawful_fields(), "sheet.deadline": ""}
+    corrected = {**fields_of(answer.text, REGISTRATION), **lawful_fields()}
     assert operator.post(REGISTRATION, corrected).status_code == 303
     assert current(app) == lawful()
+
+
+@pytest.mark.parametrize("written", ["excalibur 1,110", "excalibur:1110\n\n", " excalibur\t¥1110 "])
+@on_sqlite
+def test_prices_as_people_write_them(app: Flask, operator: Operator, written: str) -> None:
+    """An item and its yen on each line, with or without the marks that one is used to."""
+    assert operator.fill(REGISTRATION, {**lawful_fields(), "prices": written}).status_code == 303
+    assert current(app).prices == {"excalibur": 1110}
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"kind": "provider", "effect": "add"}, {"provider": "provider"}),
+        ({"kind": "provider", "effect": "terminate", "provider": "Nobody"}, {"provider": "provider"}),
+        ({"kind": "method", "effect": "add"}, {"provider": "provider", "service": "blank"}),
+        ({"kind": "method", "effect": "add", "provider": PAY.name}, {"service": "blank"}),
+        ({"kind": "provider", "effect": "add", "provider": PAY.name}, {}),
+        ({"kind": "provider", "effect": "change"}, {}),
+        ({"kind": "price", "effect": "add"}, {}),
+    ],
+)
+@on_sqlite
+def test_what_is_added_has_a_name(
+    app: Flask, operator: Operator, change: dict[str, str], wrong: dict[str, str]
+) -> None:
+    """A change that adds or terminates names what, since nothing would come of its approval else."""
+    row = {f"changes.0.{name}": value for name, value in {"what": "another", **change}.items()}
+    answer = operator.fill(REGISTRATION, {**lawful_fields(), **row})
+    assert answer.status_code == (422 if wrong else 303)
+    expected = {f"changes.0.{name}": problem(app, kind, "en") for name, kind in wrong.items()}
+    assert marked(answer) == expected
+
+
+def told_of(page: TestResponse, selector: str) -> str:
+    (row,) = html.fromstring(page.text).cssselect(selector)
+    return " ".join(" ".join(str(text) for text in row.itertext()).split())
+
+
+def test_the_page_says_what_stays_as_it_was(shop: Flask, operator: Operator) -> None:
+    """Of a change that waits: what it is, that it is not to be made yet, and what counts, since when."""
+    done = Change(ChangeKind.SCREEN_FLOW, "two pages", Form(today() - 9 * DAY, signed=True), today() - DAY)
+    record(shop, replace(lawful(), changes=(done, Change(ChangeKind.SCREEN_FLOW, "one page"))))
+    page = operator.get(REGISTRATION)
+    flow = told_of(page, '[data-kind="screen_flow"]')
+    assert f"since {today() - DAY} two pages Not approved yet, so it stays as above: one page" in flow
+    product = told_of(page, '[data-kind="product"]')
+    assert f"since {today() - 35 * DAY} As the form says." in product
+
+
+def test_the_page_says_what_items_cost(shop: Flask, operator: Operator) -> None:
+    """Each item with its price on the shelf, the approved one, since when, and whether it has a door."""
+    more = {"excalibur": YEN + 1, "coat": 5280}
+    record(shop, replace(lawful(), prices=more, prices_taken_on=today() - DAY))
+    page = operator.get(REGISTRATION)
+    excalibur = told_of(page, '[data-item="excalibur"][data-door="no"]')
+    assert f"Taken from the shelf at the upgrade 111 yen since {today() - DAY}" in excalibur
+    assert "no way to pay outside until mixi has approved" in excalibur
+    assert "No paper names a price." in told_of(page, '[data-item="lantern"][data-door="no"]')
+    assert "no way" not in told_of(page, '[data-item="coat"][data-door="yes"]')
+
+
+def test_a_late_sheet_is_shown_as_late(shop: Flask, operator: Operator) -> None:
+    """Sent back a day after its deadline, the sheet is shown as late, and asks for nothing."""
+    record(shop, replace(lawful(), sheet=Sheet(deadline=today() - 9 * DAY, submitted_on=today() - 8 * DAY)))
+    page = operator.get(REGISTRATION)
+    assert steps(page)["check_sheet"] == "late"
+    assert f"by {today() - 9 * DAY}" in words(page.text)
+    assert ("Next:" in words(page.text), "A check sheet is overdue" in words(page.text)) == (False, False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_operator_needs_stands_on_the_page(operator: Operator, language: str) -> None:
+    """The address, the forms by their names, who signs, the days, and the mail that ends the programme."""
+    text = words(operator.get(REGISTRATION, language).text)
+    for fact in (
+        "外部決済方法利用届出書",
+        "新規外部決済利用アプリ申請書",
+        "外部決済利用アプリ変更申請書",
+        "mixi Platform Team",
+        "1-2-20 Higashi, Shibuya-ku",
+        "Tokyo 150-0011, Japan",
+        "mpp_info@mixi.co.jp",
+        "14",
+        {"en": "A duly authorised representative", "ja": "権限のある代表者"}[language],
+        {"en": "Certified partners of mixi only", "ja": "認定パートナー"}[language],
+        {"en": "the mail template that the e-mail names", "ja": "メールテンプレート"}[language],
+    ):
+        assert fact in text
+
+
+@pytest.mark.parametrize("path", [MALFUNCTIONS, NEW])
+def test_borrowed_fields_are_labelled(operator: Operator, path: str) -> None:
+    """The fields of a report are another product's, and the page says so."""
+    assert "another product of mixi's: the trouble report of page apps" in words(operator.get(path).text)
+    assert "ページアプリ" in words(operator.get(path, "ja").text)
 
 
 def test_the_last_change_is_there_to_be_filled_in(app: Flask, operator: Operator) -> None:
@@ -505,7 +659,8 @@ def test_several_providers_and_changes(app: Flask, operator: Operator) -> None:
     for number in range(1, 12):
         more = {
             f"providers.{number}.name": f"Pay {number}",
-            f"providers.{number}.services": "card\nbank & more",
+            f"providers.{number}.services.0.name": "card",
+            f"providers.{number}.services.1.name": "bank & more",
             f"changes.{number - 1}.what": f"change {number}",
         }
         assert operator.fill(REGISTRATION, more).status_code == 303
@@ -514,9 +669,10 @@ def test_several_providers_and_changes(app: Flask, operator: Operator) -> None:
         PAY.name,
         *(f"Pay {number}" for number in range(1, 12)),
     ]
-    assert recorded.providers[11].services == ("card", "bank & more")
+    assert recorded.providers[11].services == (Service("card"), Service("bank & more"))
     assert [change.what for change in recorded.changes] == [f"change {number}" for number in range(1, 12)]
-    emptied = {"providers.3.name": "", "providers.3.services": "", "changes.4.what": ""}
+    emptied = {"providers.3.name": "", "changes.4.what": ""}
+    emptied |= {f"providers.3.services.{place}.name": "" for place in (0, 1)}
     operator.fill(REGISTRATION, emptied)
     recorded = current(app)
     assert "Pay 3" not in [provider.name for provider in recorded.providers]
@@ -553,6 +709,11 @@ def test_a_cleared_change_does_not_move_the_mark(operator: Operator) -> None:
         {"changes.x.what": "y"},
         {"providers.0.site.x": "y"},
         {"providers.0.services.x": "y"},
+        {"providers.0.services": "x"},
+        {"providers.0.privacy_mark": "x"},
+        {"prices.0": "x"},
+        {"prices.x": "y"},
+        {"changes.0.prices.x": "y"},
         {"providers.1000000000.name": "y"},
         {f"providers.{'9' * 5000}.name": "y"},
         {"registration": "x"},
@@ -589,7 +750,7 @@ def test_the_command(app: Flask, settings: Settings, state: str) -> None:
     """`storefront operator` prints a link that works, and the very steps of the page."""
     operator = Operator(app)
     if state != "nothing":
-        late = {"sheet.requested_on": str(today() - 20 * DAY), "sheet.submitted_on": ""}
+        late = {"sheet.deadline": str(today() - 6 * DAY), "sheet.submitted_on": ""}
         operator.fill(REGISTRATION, {**lawful_fields(), **(late if state == "late" else {})})
     address, _, steps = printed(settings, "operator").partition("\n")
     assert address.startswith(f"{SHOP}/operator?token=")
@@ -606,6 +767,13 @@ def test_the_command(app: Flask, settings: Settings, state: str) -> None:
     (following,) = re.findall(r"^Next: (.*)$", steps, re.MULTILINE) or [""]
     assert following.replace("(", "").replace(")", "") in words(page.text)
     assert bool(following) is (state != "in order")
+
+
+def test_the_command_names_items_without_a_door(shop: Flask, settings: Settings) -> None:
+    """What mixi has not approved the price of is named, with both prices."""
+    record(shop, replace(lawful(), prices={**PRICES, "excalibur": YEN + 1}))
+    lines = [line for line in printed(settings, "operator").splitlines() if line.startswith("Not outside")]
+    assert lines == [f"Not outside: excalibur costs {YEN} yen, {YEN + 1} yen is approved."]
 
 
 # Malfunctions

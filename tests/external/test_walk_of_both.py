@@ -20,7 +20,7 @@ from storefront.db import db
 from storefront.external.payments import Status
 from storefront.sandbox import clock as provider_clock
 from storefront.sandbox.provider import create_provider, notices, payments
-from storefront.sandbox.provider.notices import Told
+from storefront.sandbox.provider.notices import Kind, Told
 from storefront.sandbox.provider.payments import Payment
 from storefront.sandbox.provider.settings import ProviderSettings
 from storefront.shop import ledger
@@ -92,6 +92,10 @@ class Both:
         address = str(link.get("href"))
         assert address.startswith(f"{SHOP}/")
         return address.removeprefix(SHOP)
+
+    def undo(self, how: str) -> str:
+        """Press the button of the list that gives the only payment's money back."""
+        return self.press("/", f"/{how}/{self.only().reference}")
 
     def only(self) -> Payment:
         with self.provider.app_context():
@@ -303,6 +307,74 @@ def test_sold_out_and_not_heard(hanako: Browser, both: Both, outside: Outside) -
     assert (outside.grants(), both.collected()) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("how", "said", "state"),
+    [
+        ("refunds", "The provider has given your money back.", "refunded"),
+        ("chargebacks", "Your bank has taken the money back.", "chargeback"),
+    ],
+)
+def test_the_money_goes_back(
+    hanako: Browser, both: Both, outside: Outside, how: str, said: str, state: str
+) -> None:
+    """A button of the provider's gives the money back: goods and entry are taken back, both sides say so."""
+    page = both.arrive(str(hanako.go_on(lang="en").location))
+    both.pay(page)
+    both.undo(how)
+    assert both.state() == (state, True)
+    assert "In all, you have paid nothing." in words(both.page(page).text)
+    back = hanako.get(both.back(page))
+    assert (state_of(back), said in words(back.text)) == (state, True)
+    both.again()
+    assert sum(quantity for _, _, quantity in outside.grants()) == 0
+    assert earned(hanako.app) == both.collected() == 0
+
+
+def test_back_before_the_shop_was_there(hanako: Browser, both: Both, outside: Outside) -> None:
+    """The shop hears of the money when it is back already: nothing is given out, then or later."""
+    page = both.arrive(str(hanako.go_on(lang="en").location))
+    both.line.broken = requests.ConnectionError("nobody there")
+    both.pay(page)
+    both.line.broken = None
+    both.undo("refunds")
+    assert both.state() == ("refunded", True)
+    assert (outside.grants(), outside.entries(), both.collected()) == ([], [], 0)
+
+
+def test_a_second_attempt_that_expires(hanako: Browser, both: Both, outside: Outside) -> None:
+    """Of a payment that is delivered, a second attempt's end is heard with OK and changes nothing."""
+    both.pay(both.arrive(str(hanako.go_on(lang="en").location)))
+    assert "The shop said OK." in both.again("/expired")
+    assert (both.told().asides[Kind.EXPIRED].good, both.state()) == (True, ("paid", True))
+    assert (len(outside.grants()), earned(hanako.app)) == (1, YEN)
+
+
+def test_a_declined_card(hanako: Browser, both: Both, outside: Outside) -> None:
+    """A declined card is no sale, and the next one that works is one."""
+    page = both.arrive(str(hanako.go_on(lang="en").location))
+    assert "Your card was declined." in both.press(page, f"{page}/decline")
+    assert (both.told().asides[Kind.DECLINED].said, both.state()) == ("OK", ("waiting", False))
+    assert (outside.grants(), both.collected()) == ([], 0)
+    assert "The shop knows of your payment." in both.pay(page)
+    assert (len(outside.grants()), earned(hanako.app)) == (1, YEN)
+
+
+@pytest.mark.parametrize("before", ["nothing", "pay", "cancel"])
+@pytest.mark.parametrize(("kind", "why"), [("sum", "over 110 yen"), ("currency", "in JPY")])
+def test_another_sum_or_currency(
+    hanako: Browser, both: Both, outside: Outside, before: str, kind: str, why: str
+) -> None:
+    """Whatever the payment's state, what does not fit it is refused with a reason and changes nothing."""
+    page = both.arrive(str(hanako.go_on(lang="en").location))
+    if before != "nothing":
+        both.press(page, f"{page}/{before}")
+    kept = (outside.status(both.only().code), outside.grants(), both.state())
+    assert "The shop refused it and said why, as it must." in both.again(f"/{kind}")
+    said = both.told().asides[Kind(kind)].said
+    assert (why in said, said.startswith("REFUND")) == (True, before != "pay")
+    assert (outside.status(both.only().code), outside.grants(), both.state()) == kept
+
+
 @pytest.mark.parametrize("before", ["nothing", "pay", "cancel"])
 def test_a_forged_notice(hanako: Browser, both: Both, outside: Outside, before: str) -> None:
     """Whatever the payment's state, a notice under a wrong signature is refused and changes nothing."""
@@ -312,7 +384,7 @@ def test_a_forged_notice(hanako: Browser, both: Both, outside: Outside, before: 
     kept = (outside.status(both.only().code), outside.grants(), both.state())
     assert "The shop refused the forged notice, as it must." in both.again("/forged")
     assert (outside.status(both.only().code), outside.grants(), both.state()) == kept
-    assert both.told().last_forged.status == 401  # type: ignore[union-attr]
+    assert both.told().asides[Kind.FORGED].status == 401
 
 
 def test_a_double_tap_is_one_payment(hanako: Browser, both: Both, outside: Outside) -> None:

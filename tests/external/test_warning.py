@@ -18,7 +18,18 @@ from werkzeug.test import TestResponse
 from storefront import clock
 from storefront.config import Settings
 from storefront.db import transaction
-from storefront.external.registration import Change, ChangeKind, Facts, Form, Provider, Rule, Sheet
+from storefront.external.registration import (
+    Certificate,
+    Change,
+    ChangeKind,
+    Effect,
+    Facts,
+    Form,
+    Provider,
+    Rule,
+    Service,
+    Sheet,
+)
 from storefront.external.signing import unsealed
 from storefront.shop import customers, forms
 from storefront.shop.catalog import Price
@@ -30,6 +41,7 @@ from tests.external.conftest import (
     MERCHANT,
     PAY,
     PAY_PAGE,
+    PRICES,
     PROVIDER,
     SECRET,
     YEN,
@@ -71,6 +83,11 @@ def forged_token(app: Flask, customer: str, item: str = "excalibur", yen: int = 
 def price_outside(hanako: Browser, yen: int) -> None:
     with hanako.app.app_context(), transaction() as session:
         session.execute(update(Price).filter_by(item_id="excalibur", channel="external").values(amount=yen))
+
+
+def approve(app: Flask, **prices: int) -> None:
+    """mixi has approved other prices."""
+    record(app, replace(lawful(), prices={**PRICES, **prices}))
 
 
 # The way to the door
@@ -139,8 +156,9 @@ def test_the_warning_says_everything(hanako: Browser) -> None:
 @pytest.mark.parametrize(
     ("provider", "shown", "hidden"),
     [
-        (replace(PAY, isms=""), [MARK], ["ISMS"]),
-        (replace(PAY, privacy_mark=""), [ISMS], ["PrivacyMark"]),
+        (replace(PAY, isms=Certificate()), [MARK], ["ISMS"]),
+        (replace(PAY, privacy_mark=Certificate()), [ISMS], ["PrivacyMark"]),
+        (replace(PAY, isms=Certificate(ISMS, until=today() - DAY)), [MARK], ["ISMS"]),
     ],
 )
 def test_only_the_certificates_it_holds(
@@ -156,7 +174,7 @@ def test_only_the_certificates_it_holds(
 @on_sqlite
 def test_the_warning_names_the_provider_of_the_door(app: Flask, enter: Enter) -> None:
     """Of several registered providers the one that is named is the one that the button leads to."""
-    other = Provider("Rival Pay", "https://rival.example", (), privacy_mark="99999999", listed=True)
+    other = Provider("Rival Pay", "https://rival.example", (), Certificate("99999999"), listed=True)
     record(app, replace(lawful(), providers=(other, PAY)))
     text = words(enter().warning().text)
     assert PAY.name in text
@@ -214,6 +232,7 @@ def test_each_time_another_payment(hanako: Browser, outside: Outside) -> None:
     """Whoever reads the warning anew and goes on, makes another payment, for the price of that moment."""
     first = hanako.leave()
     price_outside(hanako, 220)
+    approve(hanako.app, excalibur=220)
     second = hanako.leave()
     assert first != second
     assert (outside.payment(first).yen, outside.payment(second).yen) == (110, 220)
@@ -287,11 +306,25 @@ def sent_alone(facts: Facts) -> Facts:
     return replace(facts, registered_before=True, registration=Form(), application=Form(signed=True))
 
 
+def about_pay(effect: Effect, approved_on: date | None) -> Change:
+    """A change that adds or terminates the provider."""
+    sent = Form(today() - 9 * DAY, signed=True)
+    return Change(
+        ChangeKind.PROVIDER, "another provider", sent, approved_on, effect=effect, provider=PAY.name
+    )
+
+
 # For each rule, the lawful registration with nothing but that rule broken.
 BROKEN: dict[Rule, Callable[[Facts], Facts]] = {
     Rule.PROVIDER_LISTED: lambda facts: replace(facts, providers=(replace(PAY, listed=False),)),
+    Rule.PROVIDER_APPROVED: lambda facts: replace(
+        facts, providers=(replace(PAY, listed=False),), changes=(about_pay(Effect.ADD, None),)
+    ),
+    Rule.PROVIDER_TERMINATED: lambda facts: replace(facts, changes=(about_pay(Effect.TERMINATE, today()),)),
+    Rule.PRICE_APPROVED: lambda facts: replace(facts, prices={**PRICES, "excalibur": YEN + 1}),
     Rule.PROVIDER_CERTIFIED: lambda facts: replace(
-        facts, providers=(replace(PAY, certified_until=today() - DAY),)
+        facts,
+        providers=(replace(PAY, privacy_mark=Certificate(MARK, until=today() - DAY), isms=Certificate()),),
     ),
     Rule.STABLE_OPERATION: lambda facts: replace(facts, stable=False),
     Rule.FOURTEEN_DAYS: lambda facts: replace(facts, launched_on=today() - 14 * DAY),
@@ -307,6 +340,7 @@ BROKEN: dict[Rule, Callable[[Facts], Facts]] = {
 }
 # The device's rules have tests of their own, and what only warns has another.
 NEVER_FIRST = {Rule.ANY_PROVIDER, Rule.CHECK_SHEET, Rule.CHANGE_APPROVED, Rule.CHANGE_SHEET}
+NEVER_FIRST |= {Rule.SERVICE_APPROVED, Rule.NEW_COPY}
 
 
 def test_every_rule_is_tried() -> None:
@@ -331,6 +365,34 @@ def test_a_broken_rule_closes_the_door(hanako: Browser, outside: Outside, rule: 
     assert hanako.post("/external/payments", form).status_code == 303
 
 
+def test_a_price_closes_one_item(hanako: Browser) -> None:
+    """An item whose price waits for its approval has no door; the others keep theirs."""
+    price_outside(hanako, YEN + 1)
+    assert [len(ways(hanako.get(f"/items/{item}"))) for item in ("excalibur", "lantern")] == [0, 1]
+    assert (hanako.warning().status_code, hanako.warning("lantern").status_code) == (403, 200)
+    approve(hanako.app, excalibur=YEN + 1)
+    assert hanako.warning().status_code == 200
+
+
+def test_begun_before_the_door_closed(hanako: Browser, outside: Outside) -> None:
+    """Whoever was let out lawfully gets what they paid for, though the price has changed since."""
+    code = hanako.leave()
+    price_outside(hanako, YEN + 1)
+    assert tell(hanako.app, notice(code)).text == "OK"
+    assert len(outside.grants()) == 1
+
+
+@on_sqlite
+def test_the_warning_names_the_services(app: Flask, enter: Enter) -> None:
+    """The ways to pay that a paper names are named; one that waits is not."""
+    more = (*PAY.services, Service("convenience store"))
+    record(app, replace(lawful(), providers=(replace(PAY, services=more),)))
+    page = html.fromstring(enter().warning(lang="en").text)
+    terms = [str(term.text_content()) for term in page.cssselect(".facts dt")]
+    told = [str(one.text_content()) for one in page.cssselect(".facts dd")]
+    assert told[terms.index("You pay by")] == "card"
+
+
 @pytest.mark.parametrize("rule", BROKEN)
 def test_mixi_still_sells(shop: Flask, enter: Enter, api: ScriptedApi, rule: Rule) -> None:
     """A closed door out is no closed shop: points are taken as ever."""
@@ -345,7 +407,7 @@ def test_mixi_still_sells(shop: Flask, enter: Enter, api: ScriptedApi, rule: Rul
 @pytest.mark.parametrize(
     "change",
     [
-        {"sheet": Sheet(date(2010, 3, 1))},
+        {"sheet": Sheet(deadline=date(2010, 3, 1))},
         {"changes": (Change(ChangeKind.PRICE, "dearer", Form(signed=True)),)},
         {"changes": (Change(ChangeKind.PRICE, "dearer", sheet=Sheet(date(2010, 3, 1))),)},
         {"providers": (PAY, Provider("unlisted"))},
@@ -475,6 +537,7 @@ def test_addresses_that_a_provider_may_have(url: str) -> None:
 
 def token_of_mixis_form(hanako: Browser, enter: Enter) -> str:
     price_outside(hanako, 100)  # the same number as in points
+    approve(hanako.app, excalibur=100)
     return fields_of(hanako.get("/items/excalibur").text, "/mixi/payments")["token"]
 
 
@@ -556,6 +619,7 @@ def test_the_price_has_changed(hanako: Browser, outside: Outside) -> None:
     """A warning page that shows yesterday's price leads nowhere."""
     fields = hanako.form()
     price_outside(hanako, 111)
+    approve(hanako.app, excalibur=111)
     assert hanako.post("/external/payments", fields).status_code == 400
     assert outside.payments() == 0
 

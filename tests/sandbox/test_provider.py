@@ -198,6 +198,7 @@ def test_a_buyer_pays(stage: Stage) -> None:
         "payment": "p-1",
         "reference": reference,
         "yen": "1200",
+        "currency": "JPY",
         "outcome": "paid",
     }
     told = stage.shop.heard[0]
@@ -511,7 +512,7 @@ def test_the_database_refuses_two_notices_at_once(stage: Stage) -> None:
     number = stage.payment().id
 
     def begin() -> None:
-        row = notices.Notice(payment_id=number, outcome="paid", forged=False, sent_at=clock.now())
+        row = notices.Notice(payment_id=number, outcome="paid", kind=notices.Kind.NEWS, sent_at=clock.now())
         with stage.app.app_context(), store.transaction() as session:
             session.add(row)
 
@@ -530,6 +531,7 @@ def test_the_shop_cannot_deliver(stage: Stage, later: Callable[[float], None]) -
     text = stage.browser.get(page).text
     assert "We gave ¥1,200 back to you." in text
     assert "In all, you have paid nothing." in text
+    assert "The shop cannot deliver." in text
     overview = stage.browser.get("/").text
     assert f'action="/notices/{stage.payment().reference}"' not in overview
     assert '<strong class="sum">¥0</strong>' in overview
@@ -656,8 +658,8 @@ def test_no_transaction_while_the_shop_is_asked(stage: Stage) -> None:
     assert seen == [303]
 
 
-@pytest.mark.parametrize("path", ["/payments/{token}/pay", "/payments/{token}/cancel"])
-def test_forms_without_the_word(stage: Stage, path: str) -> None:
+@pytest.mark.parametrize("action", ["pay", "decline", "cancel"])
+def test_forms_without_the_word(stage: Stage, action: str) -> None:
     """Another page cannot press the buyer's buttons."""
     token = stage.browser.arrive().rpartition("/")[2]
     for data in (
@@ -665,20 +667,90 @@ def test_forms_without_the_word(stage: Stage, path: str) -> None:
         {"form_token": "guessed"},
         {"form_token": Browser(stage.app.test_client()).word("/payments/" + token)},
     ):
-        answer = stage.browser.post(path.format(token=token), data=data)
+        answer = stage.browser.post(f"/payments/{token}/{action}", data=data)
         assert answer.status_code == 403
         assert "Nothing was paid by this." in answer.text
     assert stage.state() == ("waiting", False)
     assert not stage.shop.heard
 
 
-@pytest.mark.parametrize("what", ["", "/forged"])
-def test_buttons_of_the_list_without_the_word(stage: Stage, what: str) -> None:
-    """Another page cannot send notices."""
+@pytest.mark.parametrize(
+    "button",
+    [
+        "/notices/{}",
+        "/notices/{}/forged",
+        "/notices/{}/sum",
+        "/notices/{}/currency",
+        "/notices/{}/expired",
+        "/refunds/{}",
+        "/chargebacks/{}",
+    ],
+)
+def test_buttons_of_the_list_without_the_word(stage: Stage, button: str) -> None:
+    """Another page cannot send notices, or give money back."""
     page = stage.browser.arrive()
     stage.browser.press(page, f"{page}/pay")
-    assert stage.browser.post(f"/notices/{stage.payment().reference}{what}").status_code == 403
-    assert len(stage.shop.heard) == 1
+    assert stage.browser.post(button.format(stage.payment().reference)).status_code == 403
+    assert (len(stage.shop.heard), stage.state()) == (1, ("paid", True))
+
+
+@pytest.mark.parametrize(("how", "state"), [("refunds", "refunded"), ("chargebacks", "chargeback")])
+def test_money_goes_back_once(stage: Stage, later: Callable[[float], None], how: str, state: str) -> None:
+    """The money goes back once, and the shop is told until it has heard of it."""
+    page = stage.browser.arrive()
+    stage.browser.press(page, f"{page}/pay")
+    stage.shop.answer = plain("", 503)
+    button = f"/{how}/{stage.payment().reference}"
+    word = stage.browser.word("/")
+    stage.browser.press("/", button)
+    assert stage.state() == (state, False)
+    stage.shop.answer = plain("OK")
+    for other in ("/refunds", "/chargebacks"):
+        stage.browser.post(f"{other}/{stage.payment().reference}", data={"form_token": word})
+    assert [notice["outcome"] for notice in stage.shop.believed()] == ["paid", state]
+    later(6)
+    stage.browser.get(page)
+    assert stage.state() == (state, True)
+    assert '<strong class="sum">¥0</strong>' in stage.browser.get("/").text
+
+
+def test_paid_at_once_after_a_declined_try(stage: Stage) -> None:
+    """The word of a declined try does not keep the word of the payment waiting; each has its reference."""
+    page = stage.browser.arrive()
+    for _ in range(2):
+        stage.browser.press(page, f"{page}/decline")
+    assert "Your card was declined." in stage.browser.get(page).text
+    stage.browser.press(page, f"{page}/pay")
+    said = [(notice["outcome"], notice["reference"]) for notice in stage.shop.believed()]
+    reference = stage.payment().reference
+    assert said == [
+        ("declined", f"{reference}-D1"),
+        ("declined", f"{reference}-D2"),
+        ("paid", reference),
+    ]
+    assert stage.state() == ("paid", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "good", "said"),
+    [
+        (plain("over another sum", 409), True, "refused it and said why"),
+        (plain("REFUND another sum", 409), False, "asked for money to be given back that it cannot ask for"),
+        (plain("", 409), False, "neither believed it nor refused it with 409 and a reason"),
+        (plain("no", 500), False, "neither believed it nor refused it with 409 and a reason"),
+        (plain("OK"), False, "believed a notice that does not fit the payment"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sum", "currency"])
+def test_what_does_not_fit_is_judged(stage: Stage, kind: str, answer: Script, good: bool, said: str) -> None:
+    """A shop that has delivered refuses another sum with a reason, and asks for no money; nothing moves."""
+    page = stage.browser.arrive()
+    stage.browser.press(page, f"{page}/pay")
+    stage.shop.answer = answer
+    stage.again(f"/{kind}")
+    aside = stage.notices().asides[notices.Kind(kind)]
+    assert (aside.good, said in aside.verdict) == (good, True)
+    assert stage.state() == ("paid", True)
 
 
 def test_secrets_are_on_no_page(stage: Stage, later: Callable[[float], None]) -> None:

@@ -5,8 +5,8 @@ ours, and its signatures are those of `external.signing`. It takes play money, t
 acts on the answer:
 
 arrivals    read()                        the buyer comes, at an address that the shop signed
-payments    keep(), pay(), cancel()       one row for each payment, one conditional update for each step
-notices     tell(), tell_again(), forge() what the shop is told, one notice at a time, and what it said
+payments    keep(), pay(), undo() …       one row for each payment, one conditional update for each step
+notices     tell(), tell_again(), say()   what the shop is told, one notice at a time, and what it said
 """
 
 import requests

@@ -7,8 +7,9 @@ anything else, or silence   not heard: told again when the buyer looks, or when 
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from time import monotonic, sleep
 from urllib.parse import urlencode
 
@@ -36,12 +37,42 @@ MARGIN = timedelta(seconds=5)
 POLL_SECONDS = 0.1
 MAX_ANSWER_BYTES = 64 * 1024
 SHOWN = 80
-OUTCOMES = {Status.PAID: "paid", Status.CANCELLED: "cancelled"}
+CURRENCY, ANOTHER_CURRENCY = "JPY", "USD"
+OUTCOMES = {
+    Status.PAID: "paid",
+    Status.CANCELLED: "cancelled",
+    Status.REFUNDED: "refunded",
+    Status.CHARGEBACK: "chargeback",
+}
+STATUSES = {outcome: status for status, outcome in OUTCOMES.items()}
+WRONG_REFUND = N_("The shop asked for money to be given back that it cannot ask for. Nothing was changed.")
 FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 
 
 class NoAnswer(Exception):
     """The shop said nothing we could use; the message is a text of the catalogue."""
+
+
+class Kind(StrEnum):
+    """Why the shop is told something."""
+
+    NEWS = "news"  # how the payment stands
+    DECLINED = "declined"  # a try to pay did not work; another one may
+    EXPIRED = "expired"  # a second attempt at what is paid already ran out
+    FORGED = "forged"  # signed with a wrong secret, to see that the shop refuses it
+    SUM = "sum"  # over another sum, likewise
+    CURRENCY = "currency"  # in another currency, likewise
+
+
+ASIDES = {
+    Kind.DECLINED: "declined",
+    Kind.EXPIRED: "cancelled",
+    Kind.FORGED: "paid",
+    Kind.SUM: "paid",
+    Kind.CURRENCY: "paid",
+}
+# What can be said of a payment in one state only.
+ONLY = {Kind.DECLINED: Status.WAITING, Kind.EXPIRED: Status.PAID}
 
 
 class Notice(Base):
@@ -52,8 +83,7 @@ class Notice(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     payment_id: Mapped[int] = mapped_column(ForeignKey(Payment.id))
     outcome: Mapped[str]
-    # Signed with a wrong secret, to see that the shop refuses it.
-    forged: Mapped[bool]
+    kind: Mapped[Kind]
     sent_at: Mapped[datetime] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
     status: Mapped[int | None]
@@ -71,22 +101,22 @@ class Told:
 
     count: int = 0
     last: Notice | None = None
-    last_forged: Notice | None = None
+    asides: Mapping[Kind, Notice] = field(default_factory=dict)  # the last of each kind
 
 
 def tell(provider: Provider, payment: Payment) -> None:
     """Tell the shop of a payment it has not heard of, unless it was asked only just now."""
-    _send(provider, _begun(provider, payment, again=False))
+    _send(provider, _begun(provider, payment, Kind.NEWS, again=False))
 
 
 def tell_again(provider: Provider, payment: Payment) -> None:
-    """Tell the shop once more, whether it has heard it or not. Not of a refund: that is finished."""
-    _send(provider, _begun(provider, payment, again=True))
+    """Tell the shop once more, whether it has heard it or not. Not what it asked for itself."""
+    _send(provider, _begun(provider, payment, Kind.NEWS, again=True))
 
 
-def forge(provider: Provider, payment: Payment) -> None:
-    """Say under a wrong signature that the payment was made. Nothing comes of the answer."""
-    _send(provider, _begun(provider, payment, again=True, forged=True))
+def say(provider: Provider, payment: Payment, kind: Kind) -> None:
+    """Say something beside how the payment stands. Nothing comes of the answer."""
+    _send(provider, _begun(provider, payment, kind, again=True))
 
 
 def wait(provider: Provider, payment: Payment) -> None:
@@ -116,19 +146,25 @@ class _Sending:
     payment: Payment
 
 
-def _begun(provider: Provider, payment: Payment, *, again: bool, forged: bool = False) -> _Sending | None:
+def _begun(provider: Provider, payment: Payment, kind: Kind, *, again: bool) -> _Sending | None:
     """The right to tell the shop now, kept as an open notice; nothing if it may not be told now."""
     now = clock.now()
     with transaction() as session:
         latest = session.get_one(Payment, payment.id)
-        outcome = OUTCOMES[Status.PAID] if forged else OUTCOMES.get(latest.status)
+        outcome = _outcome(kind, latest)
         resting = not again and (latest.heard or _told_since(session, latest, now - REST))
         if outcome is None or resting or _open(session, latest, now - _patience(provider)):
             return None
         _abandon(session, latest, now)
-        notice = Notice(payment_id=latest.id, outcome=outcome, forged=forged, sent_at=now)
+        notice = Notice(payment_id=latest.id, outcome=outcome, kind=kind, sent_at=now)
         session.add(notice)
     return _Sending(notice, latest)
+
+
+def _outcome(kind: Kind, payment: Payment) -> str | None:
+    if kind is Kind.NEWS:
+        return None if payment.undelivered else OUTCOMES.get(payment.status)
+    return ASIDES[kind] if ONLY.get(kind, payment.status) is payment.status else None
 
 
 def _send(provider: Provider, sending: _Sending | None) -> None:
@@ -146,16 +182,28 @@ def _send(provider: Provider, sending: _Sending | None) -> None:
 
 
 def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:
-    payment = sending.payment
+    payment, kind = sending.payment, sending.notice.kind
     fields = {
         "merchant": payment.merchant,
         "payment": payment.code,
-        "reference": payment.reference,
-        "yen": str(payment.yen),
+        "reference": _reference(payment, kind),
+        "yen": str(payment.yen + (kind is Kind.SUM)),
         "outcome": sending.notice.outcome,
+        "currency": ANOTHER_CURRENCY if kind is Kind.CURRENCY else CURRENCY,
     }
-    secret = secrets.token_urlsafe() if sending.notice.forged else provider.secret
+    secret = secrets.token_urlsafe() if kind is Kind.FORGED else provider.secret
     return sealed(fields, secret, int(sending.notice.sent_at.timestamp()))
+
+
+def _reference(payment: Payment, kind: Kind) -> str:
+    """Each try has a reference of its own; the one that works has the payment's."""
+    match kind:
+        case Kind.DECLINED:
+            return f"{payment.reference}-D{payment.declined}"
+        case Kind.EXPIRED:
+            return f"{payment.reference}-2"
+        case _:
+            return payment.reference
 
 
 def _asked(provider: Provider, form: str) -> Answer:
@@ -193,8 +241,10 @@ def _end(notice: Notice, answer: Answer | None, said: str, silence: str) -> None
             return
         if answer is None:
             verdict, good = silence, False
-        elif notice.forged:
+        elif notice.kind is Kind.FORGED:
             verdict, good = _judged_forgery(answer)
+        elif notice.kind in (Kind.SUM, Kind.CURRENCY):
+            verdict, good = _judged_misfit(session.get_one(Payment, notice.payment_id), answer)
         else:
             verdict, good = _acted(session, notice, answer, now)
         values = {"status": answer and answer.status, "said": said, "verdict": verdict, "good": good}
@@ -202,18 +252,28 @@ def _end(notice: Notice, answer: Answer | None, said: str, silence: str) -> None
 
 
 def _acted(session: Session, notice: Notice, answer: Answer, now: datetime) -> tuple[str, bool]:
+    news = notice.kind is Kind.NEWS
     if _is_ok(answer):
-        payments.hear(session, notice.payment_id)
+        if news:
+            payments.hear(session, notice.payment_id, STATUSES[notice.outcome])
         return N_("The shop said OK."), True
     if _is_refund(answer):
-        if payments.give_back(session, notice.payment_id, now):
+        if news and payments.give_back(session, notice.payment_id, now):
             return N_("The shop cannot deliver. The money was given back."), True
-        return N_(
-            "The shop asked for money to be given back that it cannot ask for. Nothing was changed."
-        ), False
+        return WRONG_REFUND, False
     if 300 <= answer.status < 400:
         return N_("The shop redirected us. We do not follow, and it is not an OK."), False
     return N_("The shop did not say OK."), False
+
+
+def _judged_misfit(payment: Payment, answer: Answer) -> tuple[str, bool]:
+    if answer.status < 300:
+        return N_("The shop believed a notice that does not fit the payment!"), False
+    if _is_refund(answer) and payment.status is Status.PAID and payment.heard:
+        return WRONG_REFUND, False
+    if answer.status == 409 and answer.body.strip():
+        return N_("The shop refused it and said why, as it must."), True
+    return N_("The shop neither believed it nor refused it with 409 and a reason."), False
 
 
 def _judged_forgery(answer: Answer) -> tuple[str, bool]:
@@ -234,7 +294,7 @@ def _is_refund(answer: Answer) -> bool:
 
 
 def _told_since(session: Session, payment: Payment, moment: datetime) -> bool:
-    recently = (Notice.payment_id == payment.id, Notice.forged.is_(False), Notice.ended_at > moment)
+    recently = (Notice.payment_id == payment.id, Notice.kind == Kind.NEWS, Notice.ended_at > moment)
     return session.scalars(select(Notice.id).where(*recently).limit(1)).first() is not None
 
 
@@ -254,6 +314,6 @@ def _patience(provider: Provider) -> timedelta:
 
 
 def _summed(notices: Sequence[Notice]) -> Told:
-    real = [one for one in notices if not one.forged]
-    forged = [one for one in notices if one.forged]
-    return Told(len(real), real[-1] if real else None, forged[-1] if forged else None)
+    news = [one for one in notices if one.kind is Kind.NEWS]
+    asides: dict[Kind, Notice] = {one.kind: one for one in notices if one.kind is not Kind.NEWS}
+    return Told(len(news), news[-1] if news else None, asides)

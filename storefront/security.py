@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 NO_ROBOTS = "User-agent: *\nDisallow: /\n"
 BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
+ADDRESSES = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
+# Servers log a browser's name as well, in which a space is allowed.
+ESCAPED = {**dict.fromkeys(ADDRESSES, BARE), "HTTP_USER_AGENT": re.compile(r"[^ -~]")}
 
 
 @dataclass
@@ -68,6 +71,8 @@ class Rule(routing.Rule):
 
 def init_app(app: Flask, settings: Settings) -> None:
     app.extensions["others"] = Others()
+    # To mend an address with too many slashes the framework redirects to whatever host the request names.
+    app.url_map.merge_slashes = False
     app.add_url_rule("/robots.txt", view_func=_robots, methods=["GET", "HEAD"])
     app.wsgi_app = _escaped(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
 
@@ -91,11 +96,16 @@ def _robots() -> tuple[str, dict[str, str]]:
 
 
 def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """Percent-escape the bare bytes of a query, which the framework could not read; no signature changes."""
+    """Percent-escape the bare bytes of a query, which the framework could not read; no signature changes.
+
+    The same for what a server's log says of a request, which is written when it has been answered.
+    """
 
     def application(environ: dict[str, Any], start_response: Any) -> Any:
-        query = environ.get("QUERY_STRING", "")
-        environ["QUERY_STRING"] = BARE.sub(lambda byte: f"%{ord(byte[0]):02X}", query)
+        for name in environ.keys() & ESCAPED.keys():
+            environ[name] = ESCAPED[name].sub(_escape, environ[name])
+        if environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic"):
+            del environ["HTTP_AUTHORIZATION"]  # of a proxy before us; the log would have its user's name
         try:
             return inner(environ, start_response)
         except Exception as error:  # not even an error page: the server would log the whole address
@@ -104,6 +114,10 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
             return [b"The shop is out of order. Nothing was paid by this page.\n"]
 
     return application
+
+
+def _escape(byte: re.Match[str]) -> str:
+    return f"%{ord(byte[0]):02X}"
 
 
 def _policy(shop: str) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from pathlib import Path
 from urllib.parse import urlencode
 
 import brotli  # type: ignore[import-untyped]  # it ships no types
@@ -10,7 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import operators
+from storefront.shop import operators, visit
 from tests.databases import on_sqlite
 from tests.street import (
     CALLBACK,
@@ -46,6 +47,40 @@ def asked(container: Container, target: str, **headers: str) -> TestResponse:
 def files(page: str) -> set[str]:
     """The static files that a page names."""
     return set(re.findall(r"/static/[^\"]+", page))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("//", 200), ("//inventory", 401), ("/mixi//callback", 404), ("///x", 404), ("/static//shop.css", 404)],
+)
+@on_sqlite
+def test_slashes_lead_nowhere(container: Container, path: str, status: int) -> None:
+    """An address with too many slashes is never redirected, least of all to a host that the request names."""
+    strange = {"PATH_INFO": path, "HTTP_HOST": "evil.test"}
+    answer = container.app.test_client().get("/", environ_overrides=strange)
+    assert answer.status_code == status
+    assert "Location" not in answer.headers
+    assert "evil.test" not in answer.text
+
+
+@on_sqlite
+def test_a_mark_belongs_to_a_file(app: Flask, tmp_path: Path) -> None:
+    """However a stranger spells the name of a file, one mark is kept for it; a changed file has another."""
+    app.static_folder = str(tmp_path)
+    style = tmp_path / "shop.css"
+    style.write_text("p {}")
+    client = app.test_client()
+    with app.test_request_context():
+        before = visit.mark("shop.css")
+    for spelling in range(20):
+        path = {"PATH_INFO": "/static/" + "./" * spelling + "shop.css"}
+        answer = client.get("/", query_string=f"v={before}", environ_overrides=path)
+        assert "immutable" in answer.headers["Cache-Control"]
+    assert len(app.extensions["static_marks"]) == 1
+    style.write_text("p { color: red }")
+    with app.test_request_context():
+        assert visit.mark("shop.css") != before
+        assert visit.mark("nothing.css") == visit.mark("../shop.css") == visit.mark("a\0b") == ""
 
 
 def test_robots_are_kept_out(container: Container) -> None:

@@ -30,7 +30,7 @@ from storefront.sandbox import create_sandbox, people
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments as platform_payments
 from storefront.sandbox.settings import SandboxSettings
-from storefront.shop import customers, inventory, ledger
+from storefront.shop import csv_file, customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
 from tests.command import environment, run
@@ -132,7 +132,8 @@ def town(app: Flask, tmp_path: Path) -> Town:
 
 
 def table(printed: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(printed)))
+    assert printed.startswith("\ufeff")  # else a spreadsheet takes Japanese for something else
+    return list(csv.DictReader(io.StringIO(printed.removeprefix("\ufeff"))))
 
 
 def enter(app: Flask, entries: list[dict[str, Any]]) -> None:
@@ -200,6 +201,47 @@ def test_days_are_japans(app: Flask, settings: Settings) -> None:
     assert keys("--from", "2027-02-01") == ["feb", "mar"]
     totals = run(settings, "ledger", "--totals", "--from", "2027-03-01").stdout
     assert totals.splitlines()[-1].split() == ["all", "1", "10", "point"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--until", "9999-12-31"], ["--from", "0001-01-01"], ["--from", "9999-12-31"]]
+)
+@on_sqlite
+def test_far_days(app: Flask, settings: Settings, words: list[str]) -> None:
+    """The first and the last day of the calendar are days like others."""
+    enter(app, [{"key": "k", "amount": 10}])
+    found = table(run(settings, "ledger", "--csv", *words).stdout)
+    assert len(found) == (words != ["--from", "9999-12-31"])
+
+
+@pytest.mark.parametrize(
+    "start", [*"=+-@\uff1d\uff0b\uff0d\uff20\ufeff\r", "\ufeff=", "\t=", " =", "\u3000\uff1d"]
+)
+def test_no_cell_is_a_formula(start: str) -> None:
+    """Nothing that somebody wrote is reckoned with or run by a spreadsheet; a number stays one."""
+    file = io.StringIO()
+    csv_file.write(file, ["what", "points"], [(f"{start}1+1", -100), ("\u3000剣=1", 0)])
+    first, second = table(file.getvalue())
+    assert first == {"what": f"'{start}1+1", "points": "-100"}
+    assert second == {"what": "\u3000剣=1", "points": "0"}
+
+
+@on_sqlite
+def test_every_file_says_that_it_is_utf_8(app: Flask, settings: Settings) -> None:
+    """A spreadsheet opens what the command line writes, whatever the terminal is set to."""
+    for words in (
+        ["ledger", "--csv"],
+        ["ledger", "--totals", "--csv"],
+        ["outstanding", "--csv"],
+        ["malfunctions"],
+    ):
+        printed = subprocess.run(
+            [COMMAND, *words],
+            env={**environment(settings), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "shift_jis"},
+            capture_output=True,
+            timeout=120,
+        )
+        assert printed.stdout.startswith(b"\xef\xbb\xbf"), printed.stderr
 
 
 def test_a_long_ledger_does_not_fill_the_memory(app: Flask) -> None:

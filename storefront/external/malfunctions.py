@@ -1,6 +1,5 @@
 """Reports of billing that went wrong, with the fields mixi asks for; kept, corrected, exported."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from sqlalchemy import JSON, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, transaction
+from storefront.shop import csv_file
 from storefront.shop.catalog_file import JAPAN
 
 MOST = 2**31 - 1  # reports that the database can number
@@ -137,12 +137,12 @@ def find(report_id: int) -> Row | None:
 def export(file: TextIO, rows: Sequence[Row]) -> None:
     """The reports as CSV: a line each, moments in Japan's time."""
     names = list(Malfunction.model_fields)
-    writer = csv.writer(file)
-    writer.writerow(["report", *names, "reported_at", "changed_at"])
-    for row in rows:
-        values = [getattr(row.malfunction, name) for name in names]
-        cells = [row.id, *values, row.reported_at, row.changed_at]
-        writer.writerow([_cell(value) for value in cells])
+    reported = (
+        (row.id, *(getattr(row.malfunction, name) for name in names), row.reported_at, row.changed_at)
+        for row in rows
+    )
+    lines = ([_cell(value) for value in values] for values in reported)
+    csv_file.write(file, ["report", *names, "reported_at", "changed_at"], lines)
 
 
 def _report(session: Session, report_id: int | None, now: datetime) -> Report | None:
@@ -160,7 +160,4 @@ def _row(report: Report) -> Row:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(JAPAN).isoformat(timespec="minutes")
-    # A spreadsheet would take these for a formula.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
+    return value.astimezone(JAPAN).isoformat(timespec="minutes") if isinstance(value, datetime) else value

@@ -72,7 +72,7 @@ def export() -> ResponseReturnValue:
     operators.required()
     file = io.StringIO()
     malfunctions.export(file, malfunctions.reports())
-    return "\ufeff" + file.getvalue(), CSV  # the mark tells a spreadsheet that it is UTF-8
+    return file.getvalue(), CSV
 
 
 @blueprint.get("/malfunctions/new")

@@ -20,6 +20,7 @@ from storefront.shop.visit import Entrance, Notice, Stranger, Visit
 START = f"{NAME}.start"
 COOKIE = Cookie("visit", framed=True)  # the key of the visit
 METHODS = ("GET", "POST")  # the container keeps the phone's, and phones have these (spec: process flow)
+SCHEME = "oauth"  # of an Authorization header of the container's
 CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
 
 log = structlog.get_logger()
@@ -68,7 +69,9 @@ def is_from_container(asked: Request) -> bool:
     if asked.endpoint == START:
         return False
     names = {name for name, _ in parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)}
-    return "Authorization" in asked.headers or not names.isdisjoint(CLAIMS)
+    # Another scheme is somebody else's: a proxy before the shop may ask for a password of its own.
+    scheme = asked.headers.get("Authorization", "").partition(" ")[0].lower()
+    return scheme == SCHEME or not names.isdisjoint(CLAIMS)
 
 
 def resume(key: str) -> Visit | None:

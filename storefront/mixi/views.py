@@ -198,16 +198,21 @@ def _settle(arrival: Deadline) -> Deadline:
 
 def _refuse(refusal: Exception) -> tuple[int, str]:
     status, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
-    log.warning("callback refused", status=status, reason=reason, kind=type(refusal).__name__)
+    log.warning("callback refused", status=status, reason=reason, problem=_problem(refusal))
     return status, f"REFUSED: {reason}\n"
 
 
 def _refuse_event(refusal: Exception) -> ResponseReturnValue:
     status, reason = next(answer for kind, answer in EVENT_REFUSALS.items() if isinstance(refusal, kind))
-    problem = refusal.problem if isinstance(refusal, BadSignature) else type(refusal).__name__
-    log.warning("lifecycle refused", status=status, reason=reason, problem=problem)
+    log.warning("lifecycle refused", status=status, reason=reason, problem=_problem(refusal))
     later = {"Retry-After": str(refusal.seconds)} if isinstance(refusal, NotNow) else {}
     return f"REFUSED: {reason}\n", status, PLAIN | later
+
+
+def _problem(refusal: Exception) -> str:
+    """The word that tells refusals of one kind apart; what other errors say may repeat what was sent."""
+    tells = isinstance(refusal, BadSignature | Malformed | NotForSale)
+    return str(refusal) if tells else type(refusal).__name__
 
 
 def _offer(item_id: str, channel_name: str) -> Offer:

@@ -48,11 +48,15 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         MAX_CONTENT_LENGTH=MIB,
     )
+    # To mend an address the framework redirects to whatever host the request names.
+    app.url_map.merge_slashes = app.url_map.strict_slashes = False
     for room in (store, language, forms, pages, mixi):
         room.init_app(app)
     key_folder = settings.keys or _beside_database(app)
     pair = keys.keep(key_folder, settings.lifecycle_key_name)
-    app.extensions["sandbox"] = platform = Sandbox(settings, http or new_session(), pair, key_folder)
+    app.extensions["sandbox"] = platform = Sandbox(
+        settings, http or new_session(settings.shop_ca), pair, key_folder
+    )
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
     _fill(app, settings)

@@ -7,8 +7,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.devices import Device
 from storefront.sandbox.keys import START_NAMES
+from storefront.sandbox.language import N_
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.store import Base, reading, transaction
+
+MAINTENANCE = N_("The platform is closed for maintenance. The app was not asked.")
 
 
 class Switch(StrEnum):
@@ -18,6 +21,8 @@ class Switch(StrEnum):
     APPROVED = "approved"
     REPLACE_ERROR_PAGES = "replace_error_pages"
     HOLD_EVENTS = "hold_events"
+    TOP_UP_MAINTENANCE = "top_up_maintenance"
+    MAINTENANCE = "maintenance"
 
 
 class Application(Base):
@@ -30,6 +35,8 @@ class Application(Base):
     approved: Mapped[bool]
     replace_error_pages: Mapped[bool]
     hold_events: Mapped[bool]
+    top_up_maintenance: Mapped[bool]
+    maintenance: Mapped[bool]
     # The keys under which start addresses are signed now.
     smartphone_key: Mapped[str]
     pc_key: Mapped[str]

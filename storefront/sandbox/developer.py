@@ -5,10 +5,11 @@ from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import application, clock, forms, keys, people, wirelog
 from storefront.sandbox.application import Switch
+from storefront.sandbox.assumptions import ASSUMPTIONS
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
 from storefront.sandbox.mixi import lifecycle, payments, start, topups
-from storefront.sandbox.phone import LAST_START
+from storefront.sandbox.phone import LAST_START, closed
 from storefront.sandbox.settings import assumptions
 from storefront.sandbox.wirelog import Kind
 
@@ -38,6 +39,7 @@ def show() -> ResponseReturnValue:
         topups=topups,
         events=lifecycle.untold(),
         rules=rules,
+        assumptions=ASSUMPTIONS,
         payments=payments.recent(RECENT),
     )
 
@@ -75,9 +77,12 @@ def start_by_post(word: str) -> ResponseReturnValue:
     """A form that opens the app on one device, for whoever this browser plays."""
     forms.check()
     visitor, device = people.visitor(), Device(word)
+    if application.application(sandbox().settings.app_id).maintenance:
+        return closed()
     if visitor is None or not visitor.has_app:
         abort(403)
     people.pick_up(visitor.persona, device)
+    people.use(visitor.owner_id, clock.now())
     address, fields = start.form(sandbox(), device, visitor.owner_id)
     return render_template("sandbox/start_form.html", address=address, fields=fields, device=device)
 

@@ -24,6 +24,8 @@ class User(Base):
     topped_up: Mapped[int] = mapped_column(default=0)
     added_at: Mapped[datetime | None] = mapped_column(Moment)
     removed_at: Mapped[datetime | None] = mapped_column(Moment)
+    # When they last were in the app, as far as the platform sees it: its pages, its start, payment screens.
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
     # Where they last opened the app.
     device: Mapped[Device] = mapped_column(default=Device.MOBILE)
 
@@ -81,8 +83,15 @@ def hand() -> Device:
 def add_app(session: Session, owner_id: str, now: datetime) -> bool:
     """From now on this user has the app; False if they had it."""
     without = update(User).where(User.owner_id == owner_id, User.added_at.is_(None))
-    added = session.execute(without.values(added_at=now, removed_at=None).returning(User.owner_id))
+    values = {"added_at": now, "removed_at": None, "used_at": now}
+    added = session.execute(without.values(values).returning(User.owner_id))
     return added.first() is not None
+
+
+def use(owner_id: str, now: datetime) -> None:
+    """This user is in the app."""
+    with transaction() as session:
+        session.execute(update(User).where(User.owner_id == owner_id).values(used_at=now))
 
 
 def remove_app(session: Session, owner_id: str, now: datetime) -> bool:

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import forms, people
+from storefront.sandbox import clock, forms, people
+from storefront.sandbox.application import MAINTENANCE, application
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -44,6 +45,8 @@ def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
     forms.check()
     platform, device = sandbox(), Device(word)
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
+    if application(platform.settings.app_id).maintenance:
+        return closed()
     people.pick_up(persona, device)
     lifecycle.add(platform, persona.owner_id)
     if not device.on_own_domain:
@@ -57,6 +60,8 @@ def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
 def app_on_pc() -> ResponseReturnValue:
     """The platform's own page on a PC, with the app in a frame; each time by a fresh start address."""
     user = people.visitor()
+    if application(sandbox().settings.app_id).maintenance:
+        return closed()
     if user is None or people.hand() is not Device.PC:
         return redirect(url_for(".home", hint="choose"))
     if not user.has_app:
@@ -93,7 +98,13 @@ def healthz() -> ResponseReturnValue:
     return "ok", {"Content-Type": "text/plain; charset=utf-8"}
 
 
+def closed() -> ResponseReturnValue:
+    """What stands in place of the platform's pages while it is under maintenance."""
+    return render_template("sandbox/screen.html", what=MAINTENANCE), 503
+
+
 def _start(device: Device, owner_id: str) -> str:
     """A fresh start address, given to this browser."""
+    people.use(owner_id, clock.now())
     session[LAST_START] = address = start.address(sandbox(), device, owner_id)
     return address

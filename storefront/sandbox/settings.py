@@ -1,10 +1,10 @@
 """What the sandbox is told from outside, and what it had to assume about the platform."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,17 +13,18 @@ from storefront.sandbox.keys import NAME as KEY_NAME
 from storefront.sandbox.language import N_
 
 MIB = 1024 * 1024
+MOST = 1_000_000_000  # seconds, bytes or requests: no clock and no file reckons with more
 
 
 def fact(default: int, meaning: str) -> int:
     """A number the platform published."""
-    field: int = Field(default, gt=0, description=meaning, json_schema_extra={"source": "fact"})
+    field: int = Field(default, gt=0, le=MOST, description=meaning, json_schema_extra={"source": "fact"})
     return field
 
 
-def ours(default: int, meaning: str) -> int:
+def ours(default: int, meaning: str, *, least: int = 1) -> int:
     """A number the platform never published; this one is our guess."""
-    field: int = Field(default, gt=0, description=meaning, json_schema_extra={"source": "ours"})
+    field: int = Field(default, ge=least, le=MOST, description=meaning, json_schema_extra={"source": "ours"})
     return field
 
 
@@ -42,6 +43,9 @@ class SandboxSettings(BaseSettings):
     shop_url: str = Field(description="The server of the registered app.")
     app_id: str = Field(pattern=r"^[0-9A-Za-z_-]+$", description="The registered app.")
     app_name: str = Field(default="灯台の町の道具屋", description="The app's name, as the platform shows it.")
+    shop_ca: FilePath | None = Field(
+        default=None, description="The certificates (PEM) that a shop behind https is checked against."
+    )
     consumer_key: str = Field(min_length=1, description="The app's consumer key.")
     consumer_secret: SecretStr = Field(min_length=1)
     secret_key: SecretStr = Field(min_length=16)
@@ -70,6 +74,19 @@ class SandboxSettings(BaseSettings):
     )
     interface_ttl: int = ours(180, N_("Seconds a payment screen stays open after each step."))
     api_timestamp_skew: int = ours(300, N_("How many seconds the clock of an API caller may be off."))
+    rate_limit: int = ours(
+        60, N_("How many requests to the API a minute may name one user; more are answered 503.")
+    )
+    unused_seconds: int = ours(
+        86400,
+        N_("Seconds without a page or payment screen after which the API refuses a user; 0 is never."),
+        least=0,
+    )
+    removed_user_status: Annotated[Literal[401, 403], BeforeValidator(int)] = Field(
+        401,
+        description=N_("What the API answers about a user who has removed the app: 401 or 403."),
+        json_schema_extra={"source": "ours"},
+    )
     max_page_bytes: int = ours(MIB, N_("The largest page or image of the app, in bytes."))
     max_redirects: int = ours(5, N_("How many redirects in a row the container follows."))
     strict_ok_body: bool = our_switch(
@@ -81,6 +98,10 @@ class SandboxSettings(BaseSettings):
     hold_events: bool = our_switch(
         N_("Whether lifecycle events are held at first, until they are sent by hand.")
     )
+    top_up_maintenance: bool = our_switch(
+        N_("Whether at first no points can be obtained, while they can be spent.")
+    )
+    maintenance: bool = our_switch(N_("Whether the whole platform is closed at first."))
     in_development: bool = our_switch(
         N_("Whether the app starts out in development, where every purchase is a test.")
     )

@@ -19,6 +19,9 @@ KEEP = 3000
 PAGE = 25
 EXCERPT = 500
 
+# What is redacted of an exchange.
+TEXTS = ("url", "base_string", "sent", "answer", "forbidden")
+
 # As phones have it, with the signs that JIS left to the makers; all else is read as UTF-8.
 SHIFT_JIS = ("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932")
 
@@ -63,6 +66,8 @@ class Exchange(Base):
     milliseconds: Mapped[int]
     good: Mapped[bool]
     verdict: Mapped[str]
+    # The links of a page that the platform allows no app, a line each.
+    forbidden: Mapped[str] = mapped_column(default="")
     # A phone asked for what is for the platform's servers alone.
     attack: Mapped[bool] = mapped_column(default=False)
 
@@ -79,8 +84,9 @@ class Exchange(Base):
 
 def record(exchange: Exchange) -> None:
     """Write one exchange down, redacted, and forget the oldest."""
-    texts = (exchange.url, exchange.base_string, exchange.sent or "", exchange.answer or "")
-    exchange.url, exchange.base_string, exchange.sent, exchange.answer = map(redact, doors.hide(*texts))
+    texts = [getattr(exchange, name) or "" for name in TEXTS]
+    for name, text in zip(TEXTS, map(redact, doors.hide(*texts)), strict=True):
+        setattr(exchange, name, text)
     with transaction() as session:
         session.add(exchange)
         session.flush()

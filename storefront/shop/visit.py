@@ -280,12 +280,16 @@ def static(name: str) -> str:
 
 def mark(name: str) -> str:
     """What a static file's content is known by; empty if there is no such file."""
-    marks = current_app.extensions.setdefault("static_marks", {})
     path = Path(safe_join(str(current_app.static_folder), name) or "")
-    if name not in marks and path.is_file():
-        marks[name] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
-    found: str = marks.get(name, "")
-    return found
+    if not path.is_file():
+        return ""
+    marks: dict[object, str] = current_app.extensions.setdefault("static_marks", {})
+    # Strangers can spell one name in any number of ways; files are as many as there are.
+    stat = path.stat()
+    file = stat.st_dev, stat.st_ino, stat.st_mtime_ns
+    if file not in marks:
+        marks[file] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
+    return marks[file]
 
 
 def _entrance() -> Entrance:

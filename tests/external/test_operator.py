@@ -972,7 +972,7 @@ def test_the_export(operator: Operator) -> None:
     assert {name: first[name] for name in same} == {name: FULL[name] for name in same}
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d"])
 @on_sqlite
 def test_the_export_has_no_formulas(operator: Operator, start: str) -> None:
     """No cell of it begins with what a spreadsheet would reckon or run."""
@@ -996,7 +996,7 @@ def test_the_command_exports_the_same(settings: Settings, operator: Operator) ->
     """`storefront malfunctions` prints what the page lets one download."""
     report(operator)
     report(operator, {"description": "Another one."})
-    assert table(printed(settings, "malfunctions")) == table(
+    assert table(printed(settings, "malfunctions").removeprefix("\ufeff")) == table(
         operator.get(f"{MALFUNCTIONS}.csv").data.decode("utf-8-sig")
     )
 

@@ -1,6 +1,7 @@
 """mixi asks for the sale: the table of answers, and what each leaves behind."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from storefront.db import db, fresh, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.taps import Intent
+from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
     CALLBACK,
@@ -113,6 +115,38 @@ def test_malformed(container: Container, books: Books, changes: dict[str, Any]) 
     answer = container.app.test_client().get(target, headers=sign("GET", target))
     assert is_refused(answer, 400)
     assert (books.status(code), books.grants()) == (Status.CREATE, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"secret": "a guess"}, "signature_invalid"),
+        ({"timestamp": "1254282755"}, "timestamp_refused"),
+        ({"key": "another"}, "consumer_key_unknown"),
+    ],
+)
+@on_sqlite
+def test_the_log_has_the_problem(container: Container, changes: dict[str, str], problem: str) -> None:
+    """The log says which of many things was wrong with a callback, in the word that mixi's own API uses."""
+    target = container.callback_target(container.start())
+    with capture_logs() as lines:
+        container.app.test_client().get(target, headers=sign("GET", target, **changes))
+    (line,) = lines
+    assert (line["event"], line["status"], line["problem"]) == ("callback refused", 401, problem)
+
+
+@on_sqlite
+def test_the_log_has_the_reason(container: Container) -> None:
+    """What is refused though it was signed has its word in the log as well."""
+    code = container.start()
+    with capture_logs() as lines, container.app.app_context():
+        container.callback(code, status="30")
+        with transaction() as session:
+            session.execute(update(Payment).values(created_at=datetime(2009, 9, 3, tzinfo=UTC)))
+        container.callback(code)
+        container.callback(code, owner=TARO)
+    problems = [line["problem"] for line in lines if line["event"] == "callback refused"]
+    assert problems == ["status is neither 10 nor 20", "expired", "UnknownPayment"]
 
 
 def test_not_signed(container: Container, books: Books) -> None:

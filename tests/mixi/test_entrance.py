@@ -6,8 +6,23 @@ from urllib.parse import quote, urlencode
 import pytest
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
+from storefront.sandbox.keys import KeyPair
 from tests.databases import on_sqlite
-from tests.street import APP_ID, HANAKO, PLATFORM, SHOP, TARO, Books, Container, claims, links, sign, words
+from tests.street import (
+    APP_ID,
+    HANAKO,
+    PLATFORM,
+    SHOP,
+    TARO,
+    Books,
+    Browser,
+    Container,
+    claims,
+    links,
+    sign,
+    start_address,
+    words,
+)
 
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]
 
@@ -70,6 +85,24 @@ def test_forgeries(container: Container, path: str, forge: object) -> None:
     answer = ask(container, target, **headers)
     assert answer.status_code == 401
     assert "確認できませんでした" in answer.text
+
+
+@pytest.mark.parametrize(
+    "scheme", ["Basic c3RhZ2luZzpzZWNyZXQ=", "bearer x", "Negotiate x", "Digest realm=x"]
+)
+@on_sqlite
+def test_somebody_elses_password(container: Container, pair: KeyPair, scheme: str) -> None:
+    """A proxy before a staging shop has a password of its own: that claims nothing and ends no visit."""
+    headers = {"Authorization": scheme}
+    answer = ask(container, "/inventory", **headers)
+    assert answer.status_code == 401
+    assert "確認できませんでした" not in answer.text
+    assert ask(container, "/", **headers).status_code == 200
+    browser = Browser(container.app)
+    browser.get(start_address(pair), headers=headers)
+    assert browser.get("/inventory", headers=headers).status_code == 200
+    claimed = f"/?{urlencode(claims(HANAKO))}"
+    assert "確認できませんでした" in ask(container, claimed, **headers).text
 
 
 @pytest.mark.parametrize(

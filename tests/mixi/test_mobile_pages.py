@@ -20,13 +20,15 @@ from storefront.db import Model, transaction
 from storefront.mixi import taps
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.taps import Intent
+from storefront.sandbox.mixi.addresses import App
+from storefront.sandbox.mixi.links import forbidden
 from storefront.shop import catalog, inventory
 from storefront.shop.catalog import Item
 from storefront.shop.customers import identify
 from storefront.shop.limits import Reason
 from storefront.shop.visit import MOBILE_PAGE
 from tests.databases import on_sqlite
-from tests.street import HANAKO, Container, ScriptedApi, claims, links, only_form, words
+from tests.street import APP_ID, HANAKO, Container, ScriptedApi, claims, links, only_form, words
 
 ORIGIN = "https://shop.harbour-tools.example.co.jp"
 CONTAINER = "http://container.platform-of-the-harbour.example.co.jp/12345/"
@@ -220,6 +222,15 @@ def test_they_speak_without_pictures_and_styles(walk: Walk, visit: Visit) -> Non
         assert not page.cssselect("[hidden], [aria-hidden]"), name
         assert page.cssselect("h1")[0].text_content().strip(), name
         assert page.get("lang") == walk.language, name
+
+
+@on_sqlite
+@EVERYWHERE
+def test_no_link_is_forbidden(walk: Walk, visit: Visit) -> None:
+    """No page has a link that the platform allows no app: to the outside, to a mail, to a call."""
+    app = App(APP_ID, ORIGIN, CONTAINER)
+    for name, text in visit(walk).items():
+        assert forbidden(text.encode(), app) == [], name
 
 
 @on_sqlite

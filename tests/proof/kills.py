@@ -153,6 +153,7 @@ def street(database: str, folder: Path) -> Iterator[Street]:
         "SANDBOX_APP_ID": APP_ID,
         "SANDBOX_CONSUMER_KEY": CONSUMER_KEY,
         "SANDBOX_CONSUMER_SECRET": CONSUMER_SECRET,
+        "SANDBOX_RATE_LIMIT": "1000000",
         "SANDBOX_SECRET_KEY": "a secret of the proofs, and of nobody else",
         "SANDBOX_DATABASE_URL": f"sqlite:///{folder}/sandbox.db",
     }

@@ -403,6 +403,7 @@ def _sandbox_settings(folder: Any) -> SandboxSettings:
         page_seconds=REAL_PATIENCE,
         callback_seconds=REAL_PATIENCE,
         lifecycle_seconds=REAL_PATIENCE,
+        rate_limit=1_000_000,
     )
 
 

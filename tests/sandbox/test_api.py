@@ -10,7 +10,9 @@ import pytest
 from flask import Flask
 
 from storefront.mixi import signing
+from storefront.sandbox import wirelog
 from storefront.sandbox.mixi import atom, payments
+from storefront.sandbox.wirelog import Kind
 from tests.sandbox.conftest import API, PLATFORM, TEST_XML, XML, Phone, Purchase, Shop, owner, read_created
 
 
@@ -87,7 +89,8 @@ def test_code_of_another_user(shop: Shop) -> None:
         ({"body_hash": None}, "parameter_absent"),
         ({"body_hash": "wrong"}, "parameter_rejected"),
         ({"sent": XML.replace("100", "10").encode()}, "parameter_rejected"),
-        ({"signed_url": API.replace("http:", "https:")}, "signature_invalid"),
+        ({"signed_url": API.replace("http:", "ftp:")}, "signature_invalid"),
+        ({"version": None}, "parameter_absent"),
     ],
 )
 def test_bad_signatures_are_refused(shop: Shop, options: dict[str, Any], problem: str) -> None:
@@ -144,6 +147,7 @@ def test_a_parameter_in_query_and_header_counts_once(app: Flask) -> None:
         ("oauth_nonce", "twice"),
         ("oauth_signature_method", "HMAC-SHA1"),
         ("oauth_timestamp", stamp),
+        ("oauth_version", "1.0"),
         ("oauth_body_hash", signing.body_hash(body)),
         pair,
     ]
@@ -247,9 +251,118 @@ def test_the_limits_themselves_are_allowed(shop: Shop, xml: str | bytes) -> None
     assert shop.create(xml=xml).status_code == 200
 
 
-def test_content_type_of_a_creation(shop: Shop) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["text/xml", "application/atom+xml", "application/atom+xml;type=feed", "type=entry", ""]
+)
+def test_content_type_of_a_creation(shop: Shop, content_type: str) -> None:
     """Another content type is 400."""
-    assert shop.create(content_type="text/xml").status_code == 400
+    assert shop.create(content_type=content_type).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/atom+xml;type=entry;charset=utf-8",
+        "application/atom+xml; charset=UTF-8; type=entry",
+        'Application/Atom+XML; Type="Entry"',
+    ],
+)
+def test_spellings_of_a_content_type(shop: Shop, content_type: str) -> None:
+    """Names of media types and their parameters have no case, and a charset may stand beside."""
+    assert shop.create(content_type=content_type).status_code == 200
+
+
+@pytest.mark.parametrize("transport", ["http", "https"])
+def test_an_https_base_string_is_accepted_and_said(
+    make: Callable[..., Flask], shop: Shop, transport: str
+) -> None:
+    """A SAP that signs https, where http is published, is understood, and the log says what it did."""
+    shop.app = make(public_url=f"{transport}://platform.test:8001")
+    for number, scheme in enumerate(("http", "https")):
+        signed = API.replace("http:", f"{scheme}:")
+        code = read_created(shop.create(signed_url=signed)).code
+        assert shop.confirm(code, signed_url=signed).status_code == 200
+        with shop.app.app_context():
+            rows, _ = wirelog.page(1, Kind.API)
+        for row in rows[:2]:
+            assert ("though the base string has https" in row.verdict) == (scheme == "https")
+            assert f"&{scheme}%3A%2F%2Fplatform.test%3A8001" in row.base_string
+        assert len(rows) == 2 * (number + 1)
+
+
+def test_sixty_requests_a_minute(
+    shop: Shop, later: Callable[[float], None], logged: Callable[[], list[wirelog.Exchange]]
+) -> None:
+    """More than 60 requests a minute in one user's name are 503 until the minute is over; others' go on."""
+    code = read_created(shop.create()).code
+    assert [shop.confirm(code).status_code for _ in range(59)] == [200] * 59
+    answer = shop.confirm(code)
+    assert answer.status_code == 503
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert "60 requests a minute" in answer.text
+    assert shop.create().status_code == 503
+    assert logged()[0].verdict.startswith("Refused: not now.")
+    assert shop.create("taro").status_code == 200
+    later(int(answer.headers["Retry-After"]))
+    assert shop.confirm(code).status_code == 200
+
+
+def test_the_rate_is_a_setting(make: Callable[..., Flask], shop: Shop) -> None:
+    """SANDBOX_RATE_LIMIT says how many."""
+    shop.app = make(rate_limit=1)
+    assert [shop.create().status_code for _ in range(2)] == [200, 503]
+
+
+@pytest.mark.parametrize(("device", "seconds"), [("mobile", 86400), ("pc", 86400), ("mobile", 60)])
+def test_who_has_not_been_there_for_a_day(
+    make: Callable[..., Flask], later: Callable[[float], None], device: str, seconds: int
+) -> None:
+    """The API tells nothing of a user who has not used the app for long; opening it is enough."""
+    app = make(unused_seconds=seconds)
+    phone, shop = Phone(app.test_client()).belongs_to("hanako", device), Shop(app)
+    code = read_created(shop.create()).code
+    later(seconds - 30)
+    assert shop.confirm(code).status_code == 200
+    later(40)
+    answer = shop.confirm(code)
+    assert answer.status_code == 401
+    assert 'oauth_problem="permission_denied"' in answer.headers["WWW-Authenticate"]
+    assert shop.create().status_code == 401
+    phone.belongs_to("hanako", device)
+    if device == "mobile":
+        assert phone.page("http://shop.test/").status_code == 200
+    assert shop.confirm(code, nonce="back").status_code == 200
+
+
+def test_use_can_be_for_ever(make: Callable[..., Flask], later: Callable[[float], None]) -> None:
+    """With 0 nobody has been away for too long."""
+    app = make(unused_seconds=0)
+    Phone(app.test_client()).belongs_to("hanako")
+    later(10**8)
+    assert Shop(app).create().status_code == 200
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_status_of_a_removed_user(make: Callable[..., Flask], status: int) -> None:
+    """What is said about a user who removed the app is unpublished, so it is a setting."""
+    app = make(removed_user_status=status)
+    phone = Phone(app.test_client()).belongs_to("hanako")
+    phone.press("/", "/removals", persona="hanako")
+    answer = Shop(app).create()
+    assert answer.status_code == status
+    assert ("permission_denied" in answer.headers.get("WWW-Authenticate", "")) == (status == 401)
+
+
+def test_api_maintenance(phone: Phone, shop: Shop, logged: Callable[[], list[wirelog.Exchange]]) -> None:
+    """While the platform is closed the API says when to come again, and nothing else."""
+    code = read_created(shop.create()).code
+    phone.press("/developer", "/developer/switches/maintenance", on="yes")
+    for answer in (shop.create(), shop.confirm(code)):
+        assert (answer.status_code, answer.mimetype) == (503, "text/plain")
+        assert answer.headers["Retry-After"] == "60"
+    assert logged()[0].status == 503
+    phone.press("/developer", "/developer/switches/maintenance", on="no")
+    assert shop.status(code) == "create"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])

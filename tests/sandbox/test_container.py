@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from html import escape
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +14,8 @@ from werkzeug import Request, Response
 
 from storefront.mixi import signing
 from storefront.sandbox.devices import HANDSETS, Carrier
-from storefront.sandbox.mixi import payments
+from storefront.sandbox.mixi import links, payments
+from storefront.sandbox.wirelog import Exchange
 from tests.sandbox.conftest import (
     APP,
     KEY,
@@ -21,6 +23,7 @@ from tests.sandbox.conftest import (
     SECRET,
     SHOP,
     XML,
+    Begin,
     Phone,
     Purchase,
     Sap,
@@ -29,6 +32,8 @@ from tests.sandbox.conftest import (
     read_created,
 )
 from tests.wire import Wire
+
+Logged = Callable[[], list[Exchange]]
 
 
 @pytest.fixture
@@ -397,3 +402,78 @@ def test_a_query_nobody_would_sign(phone: Phone, sap: Sap) -> None:
     """A page address with a hundred and more parameters gives an error screen."""
     assert phone.page(f"{SHOP}/?" + "a=1&" * 200).status_code == 502
     assert not sap.heard
+
+
+FORBIDDEN = {
+    "mailto:help@shop.test": False,
+    "TEL:0312345678": False,
+    "http://elsewhere.test/": False,
+    "//elsewhere.test/": False,
+    f"{SHOP}/items": False,
+    "/items": False,
+    "items": False,
+    "?guid=ON&url=http%3A%2F%2Felsewhere.test%2F": False,
+    "?url=mailto%3Ahelp%40shop.test": False,
+    "javascript:alert(1)": False,
+    "market://details": False,
+    f"{PLATFORM}/point/abc": False,
+    "?guid=ON&url=http%3A%2F%2Fshop.test%2Fitems": True,
+    "?guid=ON": True,
+    f"{PLATFORM}/ma/{APP}/": True,
+    f"{PLATFORM}/ma/{APP}/?url=http%3A%2F%2Fshop.test%2Fitems": True,
+    "#top": True,
+    "invite:friends?callback=x": True,
+    "location:cell": True,
+}
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "shift_jis"])
+@pytest.mark.parametrize("markup", ['<a class=x href="{}">表</a>', "<form action='{}'>", '<area HREF="{}">'])
+def test_forbidden_links_are_marked(
+    phone: Phone, sap: Sap, logged: Logged, markup: str, charset: str
+) -> None:
+    """The log names each link of a page that the platform allows no app: by mail, by call, to the outside."""
+    page = "<body>表" + "".join(markup.format(escape(link)) for link in FORBIDDEN) + "</body>"
+    sap.says("/", page.encode(charset), content_type=f"text/html; charset={charset}")
+    assert phone.page(f"{SHOP}/").status_code == 200
+    marked = logged()[0].forbidden.splitlines()
+    assert marked == [link for link, is_allowed in FORBIDDEN.items() if not is_allowed]
+    shown = phone.get("/log?lang=en").text
+    assert "links that the platform allows no app: 12" in shown
+    assert "mailto:help@shop.test" in shown
+
+
+def test_what_has_no_forbidden_links(phone: Phone, sap: Sap, logged: Logged) -> None:
+    """A page without them has no mark, nor has what is no page; a page of a thousand fills no log."""
+    phone.page(f"{SHOP}/")
+    assert logged()[0].forbidden == ""
+    sap.says("/text", '<a href="tel:1">', content_type="text/plain")
+    phone.page(f"{SHOP}/text")
+    assert logged()[0].forbidden == ""
+    sap.says("/many", "".join(f'<a href="tel:{number}">' for number in range(1000)))
+    phone.page(f"{SHOP}/many")
+    assert len(logged()[0].forbidden.splitlines()) == links.MOST
+
+
+def test_full_maintenance(phone: Phone, sap: Sap, begin: Begin) -> None:
+    """While the platform is closed no page, image, start or payment screen is, and the app is not asked."""
+    buyer, purchase = begin()
+    sap.heard.clear()
+    phone.press("/developer", "/developer/switches/maintenance", on="yes")
+    for device in ("mobile", "smartphone", "pc"):
+        assert phone.press("/", f"/phone/{device}", persona="taro").status_code == 503
+    assert buyer.page(f"{SHOP}/").status_code == 503
+    assert buyer.get(f"/mm/{APP}/?url={SHOP}/x.gif").status_code == 503
+    assert buyer.screen(purchase.url) == "maintenance"
+    assert buyer.post(f"{purchase.url.removeprefix(PLATFORM)}/buy").status_code == 503
+    assert (sap.heard, sap.events[1:]) == ([], [])
+    phone.press("/developer", "/developer/switches/maintenance", on="no")
+    assert buyer.buy(purchase.url) == "bought"
+
+
+@pytest.mark.parametrize(("path", "status"), [("//", 302), (f"/ma/{APP}", 302), ("/developer//", 404)])
+def test_no_address_leads_to_the_host_header(phone: Phone, path: str, status: int) -> None:
+    """An address with a slash too many or too few is mended by nobody, least of all by a named host."""
+    answer = phone.client.get("/", environ_overrides={"PATH_INFO": path, "HTTP_HOST": "evil.test"})
+    assert answer.status_code == status
+    assert "evil.test" not in answer.headers.get("Location", "")

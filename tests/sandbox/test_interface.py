@@ -428,3 +428,18 @@ def test_a_lost_question_is_not_for_ever(
     assert phone.screen(purchase.url) == "confirm"
     assert phone.buy(purchase.url) == "bought"
     assert balance("hanako") == 49_900
+
+
+def test_top_up_maintenance(begin: Begin, balance: Callable[[str], int]) -> None:
+    """While no points can be obtained the screen says so, and those that are there can be spent."""
+    phone, short = begin("yuki")
+    rich, enough = begin("hanako")
+    phone.press("/developer", "/developer/switches/top_up_maintenance", on="yes")
+    path = short.url.removeprefix(PLATFORM)
+    assert phone.screen(short.url) == "shortage"
+    assert 'data-no-top-up="maintenance"' in phone.get(path).text
+    assert phone.press(path, f"{path}/top-up", points="100").status_code == 400
+    assert balance("yuki") == 80
+    assert rich.buy(enough.url) == "bought"
+    phone.press("/developer", "/developer/switches/top_up_maintenance", on="no")
+    assert phone.buy(short.url, "top-up", points="100") == "confirm"

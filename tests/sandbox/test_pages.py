@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from lxml import html
 
 from storefront.sandbox import wirelog
+from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox.settings import assumptions
 from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
 
 
@@ -233,3 +236,15 @@ def test_a_new_process_keeps_the_store(
     phone.buy(purchase.url)
     make()
     assert balance("hanako") == 49_900
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
+    """The developer's page lists each rule that no source states, and the setting that changes it, if any."""
+    page = " ".join(html.fromstring(phone.get(f"/developer?lang={language}").text).text_content().split())
+    for name in assumptions():
+        assert f"SANDBOX_{name.upper()}" in page
+    listed = [rule for rules in ASSUMPTIONS.values() for rule in rules]
+    assert len(set(listed)) == len(listed)
+    for rule in listed:
+        assert (rule in page) == (language == "en")

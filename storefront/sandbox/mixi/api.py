@@ -1,14 +1,14 @@
 """The point API: a SAP creates a payment, a SAP confirms one. Both signed."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from time import monotonic
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from flask import Blueprint, Response, request
-from sqlalchemy import UniqueConstraint, delete
+from sqlalchemy import UniqueConstraint, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,9 +21,11 @@ from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import patience
 from storefront.sandbox.people import User
 from storefront.sandbox.store import Base, transaction
+from storefront.sandbox.storefile import Moment
 from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
 
 PATH = "/atom/mobile/point/@me"
+MINUTE = timedelta(minutes=1)
 
 # The vocabulary of OAuth Problem Reporting; which of its words the platform used is ours.
 REASONS = {
@@ -41,6 +43,13 @@ REFUSED = {
     401: N_("Refused: the request is not properly signed."),
     403: N_("Refused: not allowed."),
     404: N_("Refused: there is no such payment."),
+    503: N_("Refused: not now. Too many requests for this user, or maintenance."),
+}
+
+# By whether the base string had https.
+ANSWERED = {
+    False: N_("Verified and answered."),
+    True: N_("Verified and answered, though the base string has https; the published one has http."),
 }
 
 blueprint = Blueprint("api", __name__)
@@ -49,12 +58,15 @@ blueprint = Blueprint("api", __name__)
 class Refusal(Exception):
     """The API says no: a status, and the reason in plain words."""
 
-    def __init__(self, status: int, reason: str, problem: str = "", base_string: str = "") -> None:
+    def __init__(
+        self, status: int, reason: str, problem: str = "", base_string: str = "", *, retry_after: int = 0
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.problem = problem
         self.base_string = base_string
+        self.retry_after = retry_after
 
 
 class Nonce(Base):
@@ -69,11 +81,22 @@ class Nonce(Base):
     timestamp: Mapped[int]
 
 
+class Asked(Base):
+    """A request about a user; kept as long as it counts."""
+
+    __tablename__ = "asked"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(index=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
 @dataclass
 class _Seen:
     """What the log may show of a request whose signature was right."""
 
     base_string: str = ""
+    by_https: bool = False
 
 
 Act = Callable[[Sandbox, datetime, _Seen], Response]
@@ -95,8 +118,10 @@ def _answer(act: Act) -> Response:
     platform, now, started = sandbox(), clock.now(), monotonic()
     seen = _Seen()
     try:
+        if application(platform.settings.app_id).maintenance:
+            raise Refusal(503, "the platform is under maintenance", retry_after=MINUTE.seconds)
         response = act(platform, now, seen)
-        verdict = N_("Verified and answered.")
+        verdict = ANSWERED[seen.by_https]
     except Refusal as refusal:
         response = _refusal(refusal)
         seen.base_string = seen.base_string or refusal.base_string
@@ -122,9 +147,10 @@ def _answer(act: Act) -> Response:
 def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     signed = _verified(platform, now, seen)
     _check_body_hash(signed, request.get_data())
-    buyer = _requestor(signed)
+    buyer = _requestor(platform, signed, now)
     app = _approved(platform)
-    if not re.fullmatch(r"application/atom\+xml\s*;\s*type=\"?entry\"?", request.content_type or ""):
+    kind = request.mimetype, request.mimetype_params.get("type", "").lower()
+    if kind != ("application/atom+xml", "entry"):
         raise Refusal(400, "Content-Type must be application/atom+xml;type=entry")
     settings = platform.settings
     # The maximum differs by device, and the API has no parameter for the device: that the one counts on
@@ -142,7 +168,7 @@ def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
 
 def _confirm(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     signed = _verified(platform, now, seen)
-    asker = _requestor(signed)
+    asker = _requestor(platform, signed, now)
     _approved(platform)
     payment = payments.by_code(_parameter(signed, "point_code"))
     if payment is None:
@@ -159,24 +185,44 @@ def _confirm(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
 def _verified(platform: Sandbox, now: datetime, seen: _Seen) -> signing.Signed:
     settings, seconds = platform.settings, int(now.timestamp())
     try:
-        signed = platform.consumer.verify(
-            request.method,
-            # http in the base string, however the request travelled (source: the printed example).
-            signing.http_form(settings.public_url + PATH),
-            request.query_string,
-            request.headers.get("Authorization"),
-            now=seconds,
-            window=settings.api_timestamp_skew,
-        )
+        signed, seen.by_https = _by_either_scheme(platform, seconds)
     except signing.BadSignature as bad:
         advice = f"\nbase string computed here:\n{bad.base_string}" if bad.base_string else ""
         raise Refusal(
             401, REASONS.get(bad.problem, bad.problem) + advice, bad.problem, bad.base_string or ""
         ) from None
     seen.base_string = signed.base_string
+    if "oauth_version" not in signed.oauth:
+        raise Refusal(401, "oauth_version is missing", "parameter_absent")
     if not _first_use(signed, settings.api_timestamp_skew, seconds):
         raise Refusal(401, REASONS["nonce_used"], "nonce_used")
     return signed
+
+
+def _by_either_scheme(platform: Sandbox, seconds: int) -> tuple[signing.Signed, bool]:
+    """What the request says, and whether the address in its base string is https; or BadSignature.
+
+    http is published, for a request that travels by https as well. That https is taken, too, is ours.
+    """
+    address = signing.http_form(platform.settings.public_url + PATH)
+    try:
+        return _signed(platform, address, seconds), False
+    except signing.BadSignature as bad:
+        try:
+            return _signed(platform, urlunsplit(urlsplit(address)._replace(scheme="https")), seconds), True
+        except signing.BadSignature:
+            raise bad from None
+
+
+def _signed(platform: Sandbox, address: str, seconds: int) -> signing.Signed:
+    return platform.consumer.verify(
+        request.method,
+        address,
+        request.query_string,
+        request.headers.get("Authorization"),
+        now=seconds,
+        window=platform.settings.api_timestamp_skew,
+    )
 
 
 def _first_use(signed: signing.Signed, window: int, now: int) -> bool:
@@ -199,14 +245,31 @@ def _check_body_hash(signed: signing.Signed, body: bytes) -> None:
         raise Refusal(401, "oauth_body_hash is not the hash of this body", "parameter_rejected")
 
 
-def _requestor(signed: signing.Signed) -> User:
+def _requestor(platform: Sandbox, signed: signing.Signed, now: datetime) -> User:
     user = people.find(_parameter(signed, "xoauth_requestor_id"))
     if user is None:
         raise Refusal(403, "no access to this user")
+    _check_rate(user, platform.settings.rate_limit, now)
     if not user.has_app:
-        # That this is 401, and that it never lapses, is ours.
-        raise Refusal(401, "this user does not have the app", "permission_denied")
+        status = platform.settings.removed_user_status
+        raise Refusal(status, "this user does not have the app", "permission_denied" if status == 401 else "")
+    unused = timedelta(seconds=platform.settings.unused_seconds)
+    if unused and user.used_at and now - user.used_at > unused:
+        raise Refusal(401, "this user has not used the app for too long", "permission_denied")
     return user
+
+
+def _check_rate(user: User, most: int, now: datetime) -> None:
+    """Count this request, unless there were as many within a minute as there may be."""
+    with transaction() as session:
+        session.execute(delete(Asked).where(Asked.at <= now - MINUTE))
+        lately = select(func.count(), func.min(Asked.at)).where(Asked.owner_id == user.owner_id)
+        count, oldest = session.execute(lately).one()
+        if count < most:
+            session.add(Asked(owner_id=user.owner_id, at=now))
+            return
+    wait = ceil((oldest + MINUTE - now).total_seconds())
+    raise Refusal(503, f"more than {most} requests a minute for this user", retry_after=max(1, wait))
 
 
 def _parameter(signed: signing.Signed, name: str) -> str:
@@ -234,4 +297,6 @@ def _refusal(refusal: Refusal) -> Response:
         if refusal.base_string:
             problem += f', oauth_problem_advice="{quote(refusal.base_string, safe="")}"'
         response.headers["WWW-Authenticate"] = problem
+    if refusal.retry_after:
+        response.headers["Retry-After"] = str(refusal.retry_after)
     return response

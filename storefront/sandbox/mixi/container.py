@@ -4,11 +4,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, people
-from storefront.sandbox.application import application
+from storefront.sandbox.application import MAINTENANCE, application
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.devices import Device, user_agent
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi import frame, payments
+from storefront.sandbox.mixi import frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
 from storefront.sandbox.mixi.caller import patience
 from storefront.sandbox.mixi.line import Answer, Call, Method, NoAnswer
@@ -49,6 +49,7 @@ def page(app_id: str) -> ResponseReturnValue:
     if people.hand() is not Device.MOBILE:
         # Other devices open the app at its own address; that the container leads them home is ours.
         return redirect(url_for("phone.home", hint="container"))
+    people.use(visitor.owner_id, clock.now())
     url = _asked_for(app)
     call = _page_call(platform, visitor, app.with_owner(url, visitor.owner_id))
     try:
@@ -103,6 +104,8 @@ def _registered(app_id: str) -> tuple[Sandbox, App]:
         abort(405)
     if app_id != settings.app_id:
         abort(404)
+    if application(app_id).maintenance:
+        raise Screen(503, MAINTENANCE)
     return platform, App(app_id, settings.shop_url, settings.public_url)
 
 
@@ -152,7 +155,8 @@ def _shown(
     html = answer.media_type in HTML
     if html and answer.status >= 400 and application(app.app_id).replace_error_pages:
         raise Screen(answer.status, N_("The app answered with an error page; this screen replaces it."))
-    call.log(N_("Shown on the phone."), good=answer.status < 400)
+    wrong = links.forbidden(answer.body, app) if html else ()
+    call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong)
     return _passed(answer, _dressed(platform, app, visitor, answer.body) if html else answer.body)
 
 

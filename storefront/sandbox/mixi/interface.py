@@ -1,5 +1,6 @@
 """The point interface: here the buyer decides, and sees first what happened to the money."""
 
+from collections.abc import Sequence
 from time import monotonic, sleep
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, forms, people
+from storefront.sandbox.application import application
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
@@ -29,6 +31,10 @@ class Closed(Exception):
 
 class Expired(Exception):
     """The payment screen was left open too long."""
+
+
+class Maintenance(Exception):
+    """The platform is closed."""
 
 
 @blueprint.get("/<token>")
@@ -56,7 +62,7 @@ def top_up(token: str) -> ResponseReturnValue:
     """Add points, and go on with the same purchase."""
     payment, user = _admitted(token)
     forms.check()
-    means = topups.offered(people.hand(), user.persona.carrier)
+    means = _means(user)
     points = request.form.get("points", 0, type=int)
     if points not in TOP_UPS or not means or request.form.get("means", means[0]) not in means:
         abort(400)
@@ -73,6 +79,11 @@ def _closed(closed: Closed) -> ResponseReturnValue:
 @blueprint.errorhandler(Expired)
 def _expired(_expired: Expired) -> ResponseReturnValue:
     return render_template("sandbox/point/expired.html", app_url=_shelf()), 410
+
+
+@blueprint.errorhandler(Maintenance)
+def _maintenance(_maintenance: Maintenance) -> ResponseReturnValue:
+    return render_template("sandbox/point/maintenance.html"), 503
 
 
 def _decide(token: str, question: Question) -> ResponseReturnValue:
@@ -98,6 +109,8 @@ def _wait(payment: Payment, seconds: float) -> None:
 
 def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
     payment, user, now = payments.by_token(token), people.visitor(), clock.now()
+    if application(sandbox().settings.app_id).maintenance:
+        raise Maintenance
     if payment is None:
         raise Closed(N_("There is no payment at this address."))
     if user is None or user.owner_id != payment.owner_id:
@@ -111,6 +124,7 @@ def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
     if payment.status is Status.CREATE and payment.expires_at <= now:
         raise Expired
     payments.renew(payment.code, now, _patience())
+    people.use(user.owner_id, now)
     return payment, user
 
 
@@ -139,7 +153,8 @@ def _shown(payment: Payment, user: User) -> dict[str, object]:
         "most": _most(),
         "most_on_pc": settings.most(Device.PC),
         "missing": missing,
-        "means": topups.offered(device, user.persona.carrier),
+        "means": _means(user),
+        "no_top_up": application(settings.app_id).top_up_maintenance,
         "top_ups": [points for points in TOP_UPS if points >= missing][:CHOICES] or TOP_UPS[-1:],
         "finish_url": _finish(payment),
     }
@@ -164,6 +179,12 @@ def _shelf() -> str:
         return _app().page(_app().start())
     start = urlsplit(sandbox().settings.start_address(device))
     return f"{start.scheme}://{start.netloc}/"
+
+
+def _means(user: User) -> Sequence[topups.Means]:
+    """What this user can choose from to obtain points here and now."""
+    suspended = application(sandbox().settings.app_id).top_up_maintenance
+    return () if suspended else topups.offered(people.hand(), user.persona.carrier)
 
 
 def _most() -> int:

@@ -1,11 +1,12 @@
 """The platform's line to the app: one signed request, one answer, within a time."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import Literal, TypeVar
@@ -38,6 +39,10 @@ class NoAnswer(Exception):
 
 class TimedOut(NoAnswer):
     reason = N_("The app took too long.")
+
+
+class NotTrusted(NoAnswer):
+    reason = N_("The app's certificate is not one that the platform trusts. Of your own: SANDBOX_SHOP_CA.")
 
 
 class TooLarge(NoAnswer):
@@ -86,14 +91,16 @@ class Call:
             self.answer = within(self.seconds, lambda: self._exchange(sandbox.http))
         except (TimeoutError, requests.Timeout):
             raise TimedOut from None
+        except requests.exceptions.SSLError:
+            raise NotTrusted from None
         except FAILURES:
             raise NoAnswer from None
         finally:
             self.took = monotonic() - started
         return self.answer
 
-    def log(self, verdict: str, *, good: bool) -> None:
-        """Put the exchange into the wire log, with what we made of it in words."""
+    def log(self, verdict: str, *, good: bool, forbidden: Sequence[str] = ()) -> None:
+        """Put the exchange into the wire log, with what we made of it in words, and links it may not have."""
         answer = self.answer
         record(
             Exchange(
@@ -108,6 +115,7 @@ class Call:
                 milliseconds=round(self.took * 1000),
                 good=good,
                 verdict=verdict,
+                forbidden="\n".join(forbidden),
                 attack=self._by_phone and doors.leads_to(self.url, sandbox().settings.server_addresses),
             )
         )
@@ -154,10 +162,14 @@ class Call:
             return Answer(response.status_code, response.headers, bytes(body))
 
 
-def new_session() -> requests.Session:
-    """A line that obeys no proxy variables, never retries and keeps no cookies."""
+def new_session(authorities: Path | None = None) -> requests.Session:
+    """A line that obeys no proxy variables, never retries and keeps no cookies.
+
+    Certificates are checked against these authorities, or against those that everybody trusts.
+    """
     session = requests.Session()
     session.trust_env = False
+    session.verify = str(authorities) if authorities else True
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):

@@ -36,8 +36,10 @@ def create_provider(settings: ProviderSettings | None = None, http: requests.Ses
         # The whole sandbox has one catalogue.
         BABEL_TRANSLATION_DIRECTORIES=folder("sandbox/translations"),
     )
+    # To mend an address the framework redirects to whatever host the request names.
+    app.url_map.merge_slashes = False
     for room in (store, language, forms, pages):
         room.init_app(app)
-    app.extensions["provider"] = Provider(settings, http or new_session())
+    app.extensions["provider"] = Provider(settings, http or new_session(settings.shop_ca))
     app.register_blueprint(views.blueprint)
     return app

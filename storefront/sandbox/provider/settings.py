@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storefront.sandbox.provider.addresses import origin
@@ -23,6 +23,9 @@ class ProviderSettings(BaseSettings):
     merchant_secret: SecretStr = Field(min_length=1, description="Signs both ways between it and us.")
     notice_url: str = Field(description="Where the shop hears of payments.")
     shop_url: str = Field(description="The only origin that buyers are sent back to.")
+    shop_ca: FilePath | None = Field(
+        default=None, description="The certificates (PEM) that a shop behind https is checked against."
+    )
     database_url: SecretStr = SecretStr("sqlite:///provider.db")
 
     notice_seconds: int = ours(10, "How long a notice may take to be answered.")

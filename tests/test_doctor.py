@@ -338,7 +338,7 @@ HOUR = timedelta(hours=1)
 )
 def test_what_is_wrong_with_a_certificate(
     examine: Examine,
-    http: requests.Session,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     made: dict[str, Any],
     trusted: bool,
@@ -350,7 +350,10 @@ def test_what_is_wrong_with_a_certificate(
     """It is named, for the shop's address and the platform's, with what to do."""
     file = tmp_path / "host.pem"
     hostile.write_certificate(file, **made)
-    http.verify = str(file) if trusted else True
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    if trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
     with hostile.point_api(file) as api:
         finding = examine(**{setting: f"https://{hostile.HOST}:{api.port}"})[check]
     assert finding.verdict is Verdict.FAIL
@@ -374,10 +377,10 @@ def test_a_server_without_tls(examine: Examine) -> None:
 
 
 @on_sqlite
-def test_a_platform_behind_https(examine: Examine, http: requests.Session, tmp_path: Path) -> None:
+def test_a_platform_behind_https(examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where payments are confirmed is asked for itself when it is another place than where they are made."""
     hostile.write_certificate(tmp_path / "host.pem")
-    http.verify = str(tmp_path / "host.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "host.pem"))
     with hostile.point_api(tmp_path / "host.pem") as api:
         assert examine(mixi_confirm_url=api.address)["confirming"].verdict is Verdict.OK
     assert "confirming" not in examine()

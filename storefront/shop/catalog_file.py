@@ -183,10 +183,10 @@ OF_KIND: Mapping[str, str | Callable[[Any], str]] = {
     "string_type": "must be text: put it in quotes",
     "int_type": "must be a whole number: write digits only, without quotes",
     "bool_type": "must be true or false, without quotes",
-    "dict_type": "must be a mapping, such as {ja: 綱, en: Rope} or {mixi: 100}",
+    "dict_type": "must be a mapping, written as {ja: 綱, en: Rope} is",
     "greater_than_equal": lambda problem: f"must be at least {problem['ctx']['ge']}",
     "less_than_equal": lambda problem: f"must be at most {problem['ctx']['le']:,}: leave it out for no limit",
-    "too_short": "needs at least 1 price, such as {mixi: 100}",
+    "too_short": "needs at least 1 price: a channel and its amount",
 }
 
 

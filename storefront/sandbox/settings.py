@@ -15,6 +15,12 @@ from storefront.sandbox.language import N_
 MIB = 1024 * 1024
 
 
+def cookie_name(name: str, public_url: str) -> str:
+    """Cookies do not know ports: beside the others on one host, the name must differ."""
+    port = urlsplit(public_url).port
+    return f"{name}-{port}" if port else name
+
+
 def fact(default: int, meaning: str) -> int:
     """A number the platform published."""
     field: int = Field(default, gt=0, description=meaning, json_schema_extra={"source": "fact"})

@@ -1,10 +1,16 @@
 """The `storefront` command."""
 
 import os
+import shlex
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from socket import socket
+from typing import Any
 
 import click
 import flask_migrate
@@ -32,18 +38,21 @@ from storefront.shop.catalog_file import CatalogError
 
 CHECK_SECONDS = 10
 
-shop_port = click.option("--shop-port", default=8000, show_default=True, help="Where it listens.")
-sandbox_port = click.option("--sandbox-port", default=8001, show_default=True, help="Where it listens.")
-provider_port = click.option("--provider-port", default=8002, show_default=True, help="Where it listens.")
+a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
+shop_port = a_port("--shop-port", default=8000)
+sandbox_port = a_port("--sandbox-port", default=8001)
+provider_port = a_port("--provider-port", default=8002)
 
 as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
 a_day = click.DateTime(["%Y-%m-%d"])
 
+# Apart from a shop's own files, which are in the instance folder itself.
+DATA = Path(Flask("storefront").instance_path) / "demo"
 data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(Flask("storefront").instance_path),
-    show_default="the instance folder",
+    default=DATA,
+    show_default="demo in the instance folder",
     help="Where databases and keys are kept.",
 )
 
@@ -70,26 +79,28 @@ def main() -> None:
 @sandbox_port
 @provider_port
 @data
-def demo_command(shop_port: int, sandbox_port: int, provider_port: int, data: Path) -> None:
+@click.option("--database", metavar="URL", help="For the shop, in place of a file there: empty, or its own.")
+def demo_command(
+    shop_port: int, sandbox_port: int, provider_port: int, data: Path, database: str | None
+) -> None:
     """Start the shop, the sandbox and its payment provider, ready to buy in."""
     ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
-    environment = demo.environment(ports, data)
-    demo.check_free(ports)
-    os.environ.update(environment)
-    app = _shop()
-    _upgrade(app)
-    _open_door(app)
-    demo.serve(
-        ports,
-        f"""
+    with _prepared(ports, data, database) as (environment, sockets):
+        app = _shop()
+        click.echo("Filling the shop's database …")
+        _upgrade(app)
+        _open_door(app)
+        demo.serve(
+            sockets,
+            f"""
   Buy something:   {environment["SANDBOX_PUBLIC_URL"]}/
                    choose a simulated user and a device, pick an item
 
   The bare shop:   {environment["STOREFRONT_PUBLIC_URL"]}/
-  The operator:    storefront operator --demo
+  The operator:    {demo.command("storefront", "operator", "--demo", *_where(data))}
   Stop:            Ctrl-C
 """,
-    )
+        )
 
 
 @main.command()
@@ -108,18 +119,38 @@ def sandbox(
 ) -> None:
     """Start the sandbox and its payment provider alone, for a shop that you start yourself."""
     ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
-    os.environ.update(demo.environment(ports, data, shop_url, shop_ca))
-    del ports["shop"]
-    demo.check_free(ports)
-    demo.serve(
-        ports,
-        f"""
+    with _prepared(ports, data, without="shop", shop_url=shop_url, shop_ca=shop_ca) as (_, sockets):
+        bind = ["--bind", f"{HOST}:{shop_port}", "--threads", "8", "storefront:create_app()"]
+        demo.serve(
+            sockets,
+            f"""
   The platform:    http://{HOST}:{sandbox_port}/
-  A shop for it:   set -a; . {data / demo.ENVIRONMENT}; set +a
-                   storefront upgrade && gunicorn --bind {HOST}:{shop_port} --threads 8 wsgi:app
+  A shop for it:   set -a; . {shlex.quote(str(data.resolve() / demo.ENVIRONMENT))}; set +a
+                   {demo.command("storefront", "upgrade")}
+                   {demo.command("gunicorn", *demo.AS_IN_PRODUCTION, *bind)}
   Stop:            Ctrl-C
 """,
-    )
+        )
+
+
+@contextmanager
+def _prepared(
+    ports: dict[str, int], data: Path, database: str | None = None, without: str = "", **shop: Any
+) -> Iterator[tuple[dict[str, str], dict[str, socket]]]:
+    """The settings of a demo and the sockets of its servers, once all that it needs is its own."""
+    url = database and demo.database(database)
+    served = {name: port for name, port in ports.items() if name != without}
+    with demo.alone(data, f"http://{HOST}:{ports['sandbox']}/"), demo.won(served) as sockets:
+        click.echo(f"Keys and databases are in {data.resolve()}")
+        environment = demo.environment(ports, data, url, **shop)
+        demo.adopt(environment)
+        demo.keep(environment, data)
+        os.environ.update(environment)
+        yield environment, sockets
+
+
+def _where(data: Path) -> list[str]:
+    return [] if data == DATA else ["--data", str(data.resolve())]
 
 
 @main.command("operator")

@@ -496,11 +496,14 @@ def unknown(environment: Iterable[str]) -> list[str]:
 
 def is_private(url: str) -> bool:
     """Whether nobody on the way can read or change what is said there: https, or this very machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return True
+    return urlsplit(url).scheme == "https" or is_here(url)
+
+
+def is_here(url: str) -> bool:
+    """Whether it is an address of this very machine."""
+    host = urlsplit(url).hostname or ""
     try:
-        return ip_address(parts.hostname or "").is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -1,18 +1,25 @@
 """The demo: shop, platform and payment provider as processes of this machine, ready to buy in."""
 
+import errno
+import fcntl
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import click
 import requests
+from sqlalchemy import URL, create_engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
 from storefront.sandbox import keys
@@ -20,10 +27,14 @@ from storefront.sandbox.cast import BY_KEY
 
 HOST = "127.0.0.1"
 ENVIRONMENT = "demo.env"
+RUNNING = "running"  # who serves from the folder has this file locked, and says in it where
+POSTGRESQL = "postgresql+psycopg"
+MARK = "storefront_demo"  # the table by which a demo knows its database again
 START_SECONDS = 60
 STOP_SECONDS = 10
+AS_IN_PRODUCTION = ["--config", "python:storefront.serving"]
 SERVERS = {
-    "shop": ["--workers", "2", "--threads", "8", "storefront:create_app()"],
+    "shop": [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8", "storefront:create_app()"],
     "sandbox": ["--workers", "1", "--threads", "32", "storefront.sandbox:create_sandbox()"],
     "provider": ["--workers", "1", "--threads", "8", "storefront.sandbox.provider:create_provider()"],
 }
@@ -65,21 +76,70 @@ def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
     )
 
 
+@contextmanager
+def alone(data: Path, platform: str) -> Iterator[None]:
+    """Nobody else serves from this folder until the end of the block; whoever does is named."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / RUNNING).open("a+")
+    except OSError as error:
+        raise _unwritable(data, error) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise click.ClickException(
+                f"already running at {file.read()}; another one needs ports and a folder of its own (--data)"
+            ) from None
+        file.truncate(0)
+        file.write(platform)
+        file.flush()
+        yield
+
+
+@contextmanager
+def won(ports: Mapping[str, int]) -> Iterator[dict[str, socket.socket]]:
+    """A socket that listens on each port, until the end of the block."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(_listening(name, port)) for name, port in ports.items()}
+
+
+def _listening(name: str, port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        raise click.ClickException(f"port {port} {why}; choose another with --{name}-port") from None
+    return listening
+
+
 def environment(
-    ports: Mapping[str, int], data: Path, shop_url: str = "", shop_ca: Path | None = None
+    ports: Mapping[str, int],
+    data: Path,
+    database: str | None = None,
+    shop_url: str = "",
+    shop_ca: Path | None = None,
 ) -> dict[str, str]:
-    """The settings with which shop and sandbox know each other; their secrets are made once and kept.
+    """The settings with which shop and sandbox know each other; secrets of the last start are kept.
 
     The shop stands at its port, or wherever `shop_url` says, with a certificate that `shop_ca` has signed.
     """
-    file = data / ENVIRONMENT
     before = kept(data)
     shop, platform, provider = (f"http://{HOST}:{ports[name]}" for name in SERVERS)
     shop = shop_url.rstrip("/") or shop
     secret = {name: before.get(name) or secrets.token_hex(20) for name in MADE_ONCE}
     key = before.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
     key_folder = data.resolve() / "keys"
-    settings = {
+    try:
+        certificate = keys.certificate(key_folder)
+    except OSError as error:
+        raise _unwritable(key_folder, error) from None
+    return {
         **secret,
         "SANDBOX_APP_ID": "12345",
         "SANDBOX_CONSUMER_KEY": key,
@@ -95,8 +155,10 @@ def environment(
         "STOREFRONT_MIXI_PLATFORM_HOSTS": f"{HOST}:{ports['sandbox']}",
         "STOREFRONT_MIXI_APP_URL": f"{platform}/",
         "STOREFRONT_MIXI_TEST_OWNERS": BY_KEY["mika"].owner_id,
-        "STOREFRONT_DATABASE_URL": os.environ.get("STOREFRONT_DATABASE_URL") or _sqlite(data, "storefront"),
-        "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={keys.certificate(key_folder)}",
+        # Never one that is merely set in the environment: that may be a shop's.
+        "STOREFRONT_DATABASE_URL": database or _sqlite(data, "storefront"),
+        "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
+        "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={certificate}",
         "STOREFRONT_MIXI_CERTIFICATE_URL": f"{platform}/certificates/{{channel}}/{{name}}.pem",
         "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{provider}/pay",
         "STOREFRONT_EXTERNAL_MERCHANT": "storefront",
@@ -109,44 +171,100 @@ def environment(
         "PROVIDER_NOTICE_URL": f"{shop}/external/notices",
         "PROVIDER_SHOP_URL": shop,
         "PROVIDER_DATABASE_URL": _sqlite(data, "provider"),
-        "NO_PROXY": HOST,
+        # Both, since the one in lower case is read first.
+        **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
+        **(dict.fromkeys(("SANDBOX_SHOP_CA", "PROVIDER_SHOP_CA"), str(shop_ca.resolve())) if shop_ca else {}),
     }
-    if shop_ca:
-        settings |= {"SANDBOX_SHOP_CA": str(shop_ca.resolve()), "PROVIDER_SHOP_CA": str(shop_ca.resolve())}
-    data.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)
-    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    return settings
+
+
+def _around_proxies() -> str:
+    others = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",")
+    return ",".join([HOST, *(other for other in others if other.strip() not in ("", HOST))])
+
+
+def keep(settings: Mapping[str, str], data: Path) -> None:
+    """Write the settings down, for the next start and for a shell to read."""
+    file = data / ENVIRONMENT
+    try:
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+    except OSError as error:
+        raise _unwritable(data, error) from None
 
 
 def kept(data: Path) -> dict[str, str]:
     """The settings of the last start; none before the first."""
     file = data / ENVIRONMENT
-    return dict(line.split("=", 1) for line in file.read_text().splitlines()) if file.exists() else {}
+    words = shlex.split(file.read_text()) if file.exists() else []
+    return dict(word.partition("=")[::2] for word in words)
+
+
+def adopt(settings: Mapping[str, str]) -> None:
+    """Make sure that the shop's database is this demo's: empty, then it is marked; or marked before."""
+    url = make_url(settings["STOREFRONT_DATABASE_URL"])
+    mark = sha256(f"storefront.demo {settings['STOREFRONT_SECRET_KEY']}".encode()).hexdigest()[:16]
+    try:
+        engine = create_engine(url, hide_parameters=True)
+        with engine.begin() as connection:
+            tables = inspect(connection).get_table_names()
+            if not tables:
+                connection.execute(text(f"CREATE TABLE {MARK} (mark VARCHAR(16) NOT NULL)"))
+                connection.execute(text(f"INSERT INTO {MARK} VALUES (:mark)"), {"mark": mark})  # noqa: S608  # our own word
+            elif MARK not in tables or connection.scalar(text(f"SELECT mark FROM {MARK}")) != mark:  # noqa: S608
+                raise click.ClickException(
+                    f"{url} holds what this demo did not make; choose an empty one with --database,"
+                    " or another folder with --data"
+                )
+        engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:  # the driver may not be installed
+        raise _unusable(url, error) from None
+
+
+def database(address: str) -> str:
+    """The address of a database as all of our processes understand it."""
+    try:
+        url = make_url(address)
+    except SQLAlchemyError as error:
+        raise click.ClickException(f"this is no address of a database: {error}") from None
+    driver = {"postgres": POSTGRESQL, "postgresql": POSTGRESQL}.get(url.drivername, url.drivername)
+    if driver not in ("sqlite", POSTGRESQL):
+        raise click.ClickException(
+            f"the shop keeps its books in sqlite:///… or {POSTGRESQL}://…, not in {driver}"
+        )
+    if driver == "sqlite" and not url.query:
+        if url.database in (None, "", ":memory:"):
+            raise click.ClickException("the servers cannot share a database in memory; name a file")
+        url = url.set(database=str(Path(str(url.database)).resolve()))
+    return url.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def command(name: str, *words: str) -> str:
+    """What to type, in any folder, for a command that was installed beside this one."""
+    return shlex.join([str(Path(sys.executable).with_name(name)), *words])
 
 
 def _sqlite(data: Path, name: str) -> str:
     return f"sqlite:///{data.resolve() / name}.db"
 
 
-def check_free(ports: Mapping[str, int]) -> None:
-    for name, port in ports.items():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                raise click.ClickException(
-                    f"port {port} is taken; choose another with --{name}-port"
-                ) from None
+def _unwritable(folder: Path, error: OSError) -> click.ClickException:
+    return click.ClickException(
+        f"cannot write into {folder}: {error.strerror}; choose another folder with --data"
+    )
 
 
-def serve(ports: Mapping[str, int], welcome: str) -> None:
-    """Run one server a port until a signal comes or one of them ends."""
+def _unusable(url: URL, error: Exception) -> click.ClickException:
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return click.ClickException(f"{url} cannot be used: {reason}")
+
+
+def serve(listening: Mapping[str, socket.socket], welcome: str) -> None:
+    """Run one server a socket until a signal comes or one of them ends."""
     stop = _Stop()
-    servers = {name: _start(name, port) for name, port in ports.items()}
+    click.echo(f"Starting {', '.join(listening)} …")
+    servers = {name: _start(name, one) for name, one in listening.items()}
     try:
-        if _wait_ready(ports, servers, stop):
+        if _wait_ready(listening, servers, stop):
             click.echo(welcome)
         while not stop.asked and all(server.poll() is None for server in servers.values()):
             time.sleep(0.2)
@@ -169,18 +287,21 @@ class _Stop:
         self.asked = True
 
 
-def _start(name: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{port}", "--worker-class", "gthread"]
+def _start(name: str, listening: socket.socket) -> subprocess.Popen[bytes]:
+    descriptor = listening.fileno()
+    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{descriptor}"]
     quiet = ["--log-level", "warning", "--graceful-timeout", "5"]
     # A session of its own, so that Ctrl-C reaches the servers through us alone.
-    return subprocess.Popen([*command, *quiet, *SERVERS[name]], start_new_session=True)  # noqa: S603  # our own words
+    return subprocess.Popen(  # noqa: S603  # our own words
+        [*gunicorn, *quiet, *SERVERS[name]], start_new_session=True, pass_fds=[descriptor]
+    )
 
 
 def _wait_ready(
-    ports: Mapping[str, int], servers: Mapping[str, subprocess.Popen[bytes]], stop: _Stop
+    listening: Mapping[str, socket.socket], servers: Mapping[str, subprocess.Popen[bytes]], stop: _Stop
 ) -> bool:
     until = time.monotonic() + START_SECONDS
-    waiting = dict(ports)
+    waiting = {name: one.getsockname()[1] for name, one in listening.items()}
     with requests.Session() as http:
         http.trust_env = False
         while waiting and not stop.asked and all(server.poll() is None for server in servers.values()):

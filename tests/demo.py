@@ -1,4 +1,4 @@
-"""The demo as a newcomer starts it: a process of its own with two servers behind it."""
+"""The demo as a newcomer starts it: a process of its own with three servers behind it."""
 
 import os
 import re
@@ -27,23 +27,25 @@ class Demo:
 
 
 @contextmanager
-def demo(folder: Path, database_url: str | None = None) -> Iterator[Demo]:
-    """A running demo on free ports, its data in `folder`."""
+def demo(
+    folder: Path, database_url: str | None = None, words: str = "demo", **exported: str
+) -> Iterator[Demo]:
+    """A running demo on free ports, its data in `folder`; or another command that serves."""
     shop_port, sandbox_port, provider_port = free_ports(3)
     output = folder / "output.txt"
     ports = ["--shop-port", str(shop_port), "--sandbox-port", str(sandbox_port)]
     ports += ["--provider-port", str(provider_port)]
-    environment = {**os.environ, **({"STOREFRONT_DATABASE_URL": database_url} if database_url else {})}
+    ports += ["--database", database_url] if database_url else []
     with output.open("w") as file:
         process = subprocess.Popen(
-            [COMMAND, "demo", *ports, "--data", str(folder)],
+            [COMMAND, words, *ports, "--data", str(folder)],
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env={**os.environ, **exported},
         )
     try:
-        wait_for(lambda: "Buy something" in output.read_text() or process.poll() is not None)
+        wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)
         assert process.poll() is None, output.read_text()
         yield Demo(process, f"http://127.0.0.1:{shop_port}", f"http://127.0.0.1:{sandbox_port}", output)
     finally:

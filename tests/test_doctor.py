@@ -21,6 +21,7 @@ from werkzeug import Response
 from storefront import create_app, doctor
 from storefront.config import PACKAGE, PREFIX, Settings
 from storefront.db import db, transaction
+from storefront.demo import kept
 from storefront.doctor import house, sqlite
 from storefront.doctor.finding import Finding, Verdict
 from storefront.doctor.sqlite import MIB
@@ -80,8 +81,7 @@ def consult(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def environment(running: Demo) -> dict[str, str]:
-    lines = (running.output.parent / "demo.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    return kept(running.output.parent)
 
 
 def test_a_running_shop_is_well(running: Demo) -> None:

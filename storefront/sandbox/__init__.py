@@ -30,7 +30,7 @@ from storefront.sandbox.context import Sandbox
 from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.line import new_session
-from storefront.sandbox.settings import MIB, SandboxSettings
+from storefront.sandbox.settings import MIB, SandboxSettings, cookie_name
 
 
 def create_sandbox(settings: SandboxSettings | None = None, http: requests.Session | None = None) -> Flask:
@@ -41,8 +41,7 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        # Cookies do not know ports: beside the shop on one host, the name must differ.
-        SESSION_COOKIE_NAME="sandbox",
+        SESSION_COOKIE_NAME=cookie_name("sandbox", settings.public_url),
         # The app leads to the payment screen from a frame, so to a browser it is the app's request.
         SESSION_COOKIE_SAMESITE="None" if settings.public_url.startswith("https:") else "Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),

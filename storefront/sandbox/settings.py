@@ -16,6 +16,12 @@ MIB = 1024 * 1024
 MOST = 1_000_000_000  # seconds, bytes or requests: no clock and no file reckons with more
 
 
+def cookie_name(name: str, public_url: str) -> str:
+    """Cookies do not know ports: beside the others on one host, the name must differ."""
+    port = urlsplit(public_url).port
+    return f"{name}-{port}" if port else name
+
+
 def fact(default: int, meaning: str) -> int:
     """A number the platform published."""
     field: int = Field(default, gt=0, le=MOST, description=meaning, json_schema_extra={"source": "fact"})

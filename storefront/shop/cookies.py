@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
 from itsdangerous import BadData
 
-from storefront.config import settings
+from storefront.config import is_here, settings
 from storefront.shop import words
 
 
@@ -53,7 +54,10 @@ class Cookie:
         )
 
     def _full_name(self) -> str:
-        return f"__Host-{self.name}" if _over_tls() else self.name
+        name = f"__Host-{self.name}" if _over_tls() else self.name
+        # Cookies do not know ports, and on one's own machine several shops may run at once.
+        at = settings().public_url
+        return f"{name}-{urlsplit(at).port}" if is_here(at) and urlsplit(at).port else name
 
     @property
     def _salt(self) -> str:

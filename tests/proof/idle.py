@@ -163,11 +163,13 @@ def callbacks(shop: Shop, bought: Mapping[str, str]) -> list[Call]:
 @click.option("--sockets", default=200, show_default=True)
 @click.option("--callbacks", "count", default=10, show_default=True)
 @click.option("--worker", "names", multiple=True, type=click.Choice(list(SERVERS)), default=list(SERVERS))
-def main(sockets: int, count: int, names: tuple[str, ...]) -> None:
+@click.option("--sent", multiple=True, type=click.Choice(list(map(str, Idle))), default=list(map(str, Idle)))
+def main(sockets: int, count: int, names: tuple[str, ...], sent: tuple[str, ...]) -> None:
     """Count the callbacks that are answered OK in time while sockets stand open."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # or the servers would outlive us
     click.echo(f"{sockets} sockets; {WORKERS} workers of {THREADS} threads; {count} callbacks at once")
-    for name, behind, idle in product(names, (False, True) if NGINX else (False,), Idle):
+    kinds = [idle for idle in Idle if str(idle) in sent]
+    for name, behind, idle in product(names, (False, True) if NGINX else (False,), kinds):
         with served(SERVERS[name], WORKERS, THREADS, behind=behind) as shop:
             bought = {owner: shop.start(owner) for owner in (f"mo3idle{n}" for n in range(count))}
             with left_open(shop.port, idle, sockets):

@@ -17,7 +17,7 @@ from storefront.sandbox.mixi.line import new_session
 from storefront.sandbox.provider import pages, store, views
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.settings import ProviderSettings
-from storefront.sandbox.settings import MIB
+from storefront.sandbox.settings import MIB, cookie_name
 
 
 def create_provider(settings: ProviderSettings | None = None, http: requests.Session | None = None) -> Flask:
@@ -28,8 +28,7 @@ def create_provider(settings: ProviderSettings | None = None, http: requests.Ses
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        # Cookies do not know ports: beside the shop and the sandbox on one host, the name must differ.
-        SESSION_COOKIE_NAME="provider",
+        SESSION_COOKIE_NAME=cookie_name("provider", settings.public_url),
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         MAX_CONTENT_LENGTH=MIB,

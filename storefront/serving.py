@@ -16,6 +16,7 @@ from socket import SHUT_WR, socket
 from typing import Any
 
 from gunicorn import http
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from storefront.clock import Deadline
@@ -65,7 +66,9 @@ class Worker(ThreadWorker):
             super().enqueue_req(conn)
             return
         conn.sock.setblocking(False)
-        self._hear(conn, bytearray(conn.parser.unreader.buf.getvalue() if conn.parser else b""))
+        before = conn.parser
+        ahead = before.unreader.buf.getvalue() if isinstance(before, RequestParser) else b""
+        self._hear(conn, bytearray(ahead))
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """The connection was answered: it is kept for another request, or seen off."""
@@ -87,7 +90,7 @@ class Worker(ThreadWorker):
         piece = _there_now(conn.sock)
         arrived += piece or b""
         try:
-            whole = is_whole(arrived)
+            whole = is_whole(bytes(arrived))
         except Refused as refused:
             self._refuse(conn, str(refused))
             return

@@ -21,6 +21,7 @@ import requests
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from storefront.db import make_file
 from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
 from storefront.sandbox import keys
 from storefront.sandbox.cast import BY_KEY
@@ -205,6 +206,7 @@ def adopt(settings: Mapping[str, str]) -> None:
     mark = sha256(f"storefront.demo {settings['STOREFRONT_SECRET_KEY']}".encode()).hexdigest()[:16]
     try:
         engine = create_engine(url, hide_parameters=True)
+        make_file(engine)
         with engine.begin() as connection:
             tables = inspect(connection).get_table_names()
             if not tables:
@@ -216,7 +218,7 @@ def adopt(settings: Mapping[str, str]) -> None:
                     " or another folder with --data"
                 )
         engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:  # the driver may not be installed
+    except (SQLAlchemyError, OSError, ImportError) as error:  # the driver may not be installed
         raise _unusable(url, error) from None
 
 

@@ -28,7 +28,7 @@ DOORS: dict[str, set[str]] = {
     "__init__": {"config", "db", "external", "health", "logs", "metrics", "mixi", "security", "shop"},
     "backup": {"db", "health"},
     "reports": {"db", "external", "mixi", "shop"},
-    "demo": {"external.registration", "sandbox.cast", "sandbox.keys"},
+    "demo": {"db", "external.registration", "sandbox.cast", "sandbox.keys"},
     "doctor": {"__init__", "clock", "config", "db", "external", "health", "mixi", "shop"},
     "cli": {
         "__init__",

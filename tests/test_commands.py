@@ -1,19 +1,17 @@
-"""Every command says in a sentence that its database is none."""
+"""Every command that asks the database says in a sentence that it is none."""
 
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from click.testing import CliRunner
 
 from storefront.cli import main
 from storefront.config import PREFIX
-from tests.demo import free_ports
 from tests.test_settings import GOOD
 
 COMMANDS = [
     "upgrade", "catalog", "doctor", "doctor --books", "doctor --books --rebuild", "outstanding", "ledger",
-    "ledger --totals", "malfunctions", "operator", "check code", "backup copy.db", "demo",
+    "ledger --totals", "malfunctions", "operator", "check code", "backup copy.db",
 ]  # fmt: skip
 ADDRESSES = {
     "no address": "nonsense",
@@ -26,7 +24,7 @@ ADDRESSES = {
     "no database": "sqlite:///{folder}/words.txt",
     "not migrated": "sqlite:///{folder}/fresh.db",
 }
-NOT_MIGRATED = [one for one in COMMANDS if one not in ("upgrade", "backup copy.db", "demo")]
+NOT_MIGRATED = [one for one in COMMANDS if one not in ("upgrade", "backup copy.db")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -52,14 +50,9 @@ def consult(folder: Path, command: str, address: str) -> str:
     (folder / "words.txt").write_text("no database " * 100)
     settings = {**GOOD, "DATABASE_URL": address.format(folder=folder)}
     words = command.split()
-    if command == "demo":
-        shop, sandbox, provider = free_ports(3)
-        words += [f"--shop-port={shop}", f"--sandbox-port={sandbox}", f"--provider-port={provider}"]
-        words += [f"--data={folder / 'demo'}"]
     if words[0] == "backup":
         words[1] = str(folder / words[1])
-    with mock.patch.dict("os.environ"):  # the demo leaves its settings there
-        done = CliRunner(env={PREFIX + name: value for name, value in settings.items()}).invoke(main, words)
+    done = CliRunner(env={PREFIX + name: value for name, value in settings.items()}).invoke(main, words)
     assert done.exit_code == 1, done.output
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert "Traceback" not in done.output

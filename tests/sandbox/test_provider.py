@@ -826,11 +826,11 @@ def test_an_error_of_ours_is_a_page(stage: Stage, monkeypatch: pytest.MonkeyPatc
 
 
 def test_cookies_of_three_apps_on_one_host(stage: Stage) -> None:
-    """The cookie has a name of its own, and scripts do not see it."""
+    """The cookie has a name of its own, with the port in it, and scripts do not see it."""
     cookie = stage.browser.get("/payments" + stage.browser.arrive().removeprefix("/payments")).headers[
         "Set-Cookie"
     ]
-    assert cookie.startswith("provider=")
+    assert cookie.startswith("provider-8002=")
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
 

@@ -64,7 +64,7 @@ class Told(click.Group):
         try:
             return super().invoke(context)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            advice = "`storefront doctor` says more"
+            advice = "run `storefront upgrade` first; `storefront doctor` says more"
             raise click.ClickException(f"the database stopped it: {cause(error)}; {advice}") from None
 
 

@@ -19,7 +19,7 @@ ADDRESSES = {
     "nobody": "postgres://shop:pa55word@127.0.0.1:9/shop",
     "no port": "postgres://shop:pa55word@127.0.0.1:99999/shop",
     "no option": "postgres://shop:pa55word@127.0.0.1:9/shop?colour=red",
-    "no folder": "sqlite:////no/such/folder/shop.db",
+    "no folder": "sqlite:///{folder}/words.txt/shop.db",
     "a folder": "sqlite:///{folder}",
     "no database": "sqlite:///{folder}/words.txt",
     "not migrated": "sqlite:///{folder}/fresh.db",

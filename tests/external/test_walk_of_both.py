@@ -406,11 +406,11 @@ def test_notices_and_buyers_at_once(shop: Flask, hanako: Browser, both: Both, ou
     """Paid in four windows at the same moment, and told as often: one payment, one grant."""
     page = both.arrive(str(hanako.go_on(lang="en").location))
     (form,) = [one for one in html.fromstring(both.page(page).text).forms if one.action == f"{page}/pay"]
-    fields, cookie = dict(form.form_values()), both.window.get_cookie("provider", "provider.test")
+    fields, cookie = dict(form.form_values()), both.window.get_cookie("provider-8002", "provider.test")
     assert cookie
     windows = [both.provider.test_client() for _ in range(4)]
     for window in windows:
-        window.set_cookie("provider", cookie.value, domain="provider.test")
+        window.set_cookie("provider-8002", cookie.value, domain="provider.test")
     pressed: list[int] = []
 
     def press(window: FlaskClient) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -228,7 +228,7 @@ def test_they_speak_without_pictures_and_styles(walk: Walk, visit: Visit) -> Non
 @EVERYWHERE
 def test_no_link_is_forbidden(walk: Walk, visit: Visit) -> None:
     """No page has a link that the platform allows no app: to the outside, to a mail, to a call."""
-    app = App(APP_ID, ORIGIN, CONTAINER)
+    app = App(APP_ID, ORIGIN, urljoin(CONTAINER, "/").rstrip("/"))
     for name, text in visit(walk).items():
         assert forbidden(text.encode(), app) == [], name
 

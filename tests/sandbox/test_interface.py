@@ -314,7 +314,7 @@ def test_a_double_press_asks_once(begin: Begin, app: Flask, sap: Sap, balance: C
     phone, purchase = begin()
     path = purchase.url.removeprefix(PLATFORM)
     token = re.search(r'name="form_token" value="([^"]+)"', phone.get(path).text)
-    cookie = phone.client.get_cookie("sandbox", domain="platform.test")
+    cookie = phone.client.get_cookie("sandbox-8001", domain="platform.test")
     assert token
     assert cookie
 
@@ -327,7 +327,7 @@ def test_a_double_press_asks_once(begin: Begin, app: Flask, sap: Sap, balance: C
 
     def press() -> None:
         client = app.test_client()
-        client.set_cookie("sandbox", cookie.value, domain="platform.test")
+        client.set_cookie("sandbox-8001", cookie.value, domain="platform.test")
         barrier.wait()
         hand = Phone(client)
         hand.post(f"{path}/buy", data={"form_token": token[1]})

@@ -392,14 +392,14 @@ def test_nothing_reads_all_sales(app: Flask, container: Container, what: str) ->
         session.execute(update(Item).filter_by(id="fireworks").values(per_customer=9))
     told(container, "fireworks", HANAKO)
     code = container.start("fireworks")
-    standing = app.extensions["metrics"].standing
+    exposition = app.extensions["metrics"].exposition
     acts: dict[str, Callable[[], object]] = {
         "callback": lambda: container.callback(code),
         "shelf": lambda: container.get("/"),
         "item": lambda: container.get("/items/fireworks"),
         "bag": lambda: container.get("/inventory"),
         "use": lambda: inventory.use(1, "fireworks", "x", clock.now()),
-        "outstanding": lambda: (standing(), inventory.negatives()),
+        "outstanding": lambda: (exposition(), inventory.negatives()),
     }
     with app.app_context(), heard(app) as sent:
         acts[what]()

@@ -132,7 +132,7 @@ class Street:
     def age(self, code: str) -> None:
         """Set our last OK back by twenty seconds in the database, which spares every test that wait.
 
-        The buyer's turns to ask are set back with it, for one buyer stands for all of them here.
+        The buyer's turns to ask are free again, for one buyer stands for all of them here.
         """
         with Session(self.engine) as session:
             said = session.get_one(Payment, code).ok_at

@@ -14,7 +14,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug import routing
 
-from storefront.config import Settings
+from storefront.config import HouseSettings
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Rule(routing.Rule):
             self.methods.discard("HEAD")
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: HouseSettings) -> None:
     app.extensions["others"] = Others()
     # To mend an address with too many slashes the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = False

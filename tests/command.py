@@ -5,7 +5,8 @@ from subprocess import CompletedProcess
 
 from pydantic import SecretStr
 
-from storefront.config import PREFIX, Settings
+from storefront import Settings
+from storefront.config import PREFIX
 from tests.demo import COMMAND
 from tests.proof.served import without_settings
 

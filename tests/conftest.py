@@ -12,8 +12,7 @@ import requests
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.db import db
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair

@@ -15,9 +15,9 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from storefront.config import CERTIFIED
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
+from storefront.mixi.settings import CERTIFIED
 from storefront.mixi.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant

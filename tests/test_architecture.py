@@ -25,7 +25,7 @@ DOORS: dict[str, set[str]] = {
     "metrics": {"config"},
     "security": {"config"},
     "serving": {"clock"},
-    "__init__": {"config", "db", "external", "health", "logs", "metrics", "mixi", "security", "shop"},
+    "__init__": {"config", "db", "health", "logs", "metrics", "security", "shop"},
     "backup": {"db", "health"},
     "reports": {"db", "external", "mixi", "shop"},
     "demo": {"db", "external.registration", "sandbox.cast", "sandbox.keys"},
@@ -53,12 +53,12 @@ ORDER: dict[str, list[str]] = {
         "views", "__init__",
     ],
     "mixi": [
-        "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",
-        "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
+        "settings", "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",
+        "questions", "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
     ],
     "external": [
-        "signing", "registration", "forms", "channel", "facts", "shelf", "malfunctions", "wording",
-        "payments", "views", "operator_pages", "__init__",
+        "settings", "signing", "registration", "forms", "channel", "facts", "shelf", "malfunctions",
+        "wording", "payments", "views", "operator_pages", "__init__",
     ],
     "doctor": ["finding", "tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
 }  # fmt: skip

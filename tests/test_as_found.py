@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, inspect
 
-from storefront.config import Settings
+from storefront import Settings
 from storefront.db import db
 from tests.command import environment, run
 from tests.databases import ask, new_database, on_postgresql, on_sqlite

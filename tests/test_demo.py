@@ -17,9 +17,8 @@ from pydantic import SecretStr
 from requests.utils import get_environ_proxies
 from sqlalchemy import create_engine, inspect, text
 
-from storefront import create_app
+from storefront import Settings, create_app
 from storefront import demo as the_demo
-from storefront.config import Settings
 from storefront.sandbox import create_sandbox
 from storefront.sandbox.provider import create_provider
 from storefront.sandbox.provider.settings import ProviderSettings

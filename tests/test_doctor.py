@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from sqlalchemy import text, update
 from werkzeug import Response
 
-from storefront import create_app, doctor
-from storefront.config import PACKAGE, PREFIX, Settings
+from storefront import Settings, create_app, doctor
+from storefront.config import PACKAGE, PREFIX
 from storefront.db import db, transaction
 from storefront.demo import kept
 from storefront.doctor import house, sqlite

@@ -14,8 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from werkzeug import Response
 
-from storefront import doctor
-from storefront.config import Settings
+from storefront import Settings, doctor
 from storefront.doctor.finding import Finding, Verdict
 from tests.databases import ask, new_database, on_postgresql, on_sqlite
 from tests.pooler import pooler

@@ -15,8 +15,7 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db, migrate, transaction
 from storefront.external import facts
 from storefront.external.registration import Certificate, Facts, Service

@@ -21,8 +21,7 @@ from sqlalchemy import create_engine, func, insert, select, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.sandbox import clock as platform_clock

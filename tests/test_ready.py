@@ -13,9 +13,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from storefront import create_app, health
+from storefront import Settings, create_app, health
 from storefront.backup import NotPossible, backup
-from storefront.config import Settings
 from storefront.db import db, migrate
 from tests.command import run
 from tests.databases import ask, on_postgresql, on_sqlite

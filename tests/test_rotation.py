@@ -7,8 +7,7 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.shop import operators, words
 from storefront.shop.operators import NotOperator
 from tests.databases import on_sqlite

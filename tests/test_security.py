@@ -9,8 +9,7 @@ from flask import Flask
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer
 from storefront.shop.turns import Turn

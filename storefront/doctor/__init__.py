@@ -6,8 +6,8 @@ import requests
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import clock, config, create_app
-from storefront.config import PREFIX, Settings, SettingsError
+from storefront import Settings, clock, config, create_app
+from storefront.config import PREFIX, SettingsError
 from storefront.db import cause, db
 from storefront.doctor import house, postgresql, sqlite, tallies, wire
 from storefront.doctor.finding import Check, Finding, fail, ok, warn
@@ -27,7 +27,7 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
     """
     http = http or session()
     try:
-        settings = settings or config.read()
+        settings = settings or config.read(Settings)
         app, lacking = _shop(settings, http)
     except SettingsError as error:
         for line in str(error).splitlines()[1:]:  # below a heading

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import requests
 
-from storefront.config import Settings
+from storefront import Settings
 
 
 class Verdict(StrEnum):

@@ -8,8 +8,8 @@ import requests
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
-from storefront import PRICE_RULES, config
-from storefront.config import PACKAGE, PREFIX, Settings
+from storefront import PRICE_RULES, Settings, config
+from storefront.config import PACKAGE, PREFIX
 from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.mixi.channel import channel
 from storefront.mixi.client import Unavailable, fetch

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from storefront import clock, health
+from storefront import Settings, clock, health
 from storefront.clock import SKEW_SECONDS
-from storefront.config import PREFIX, Settings
+from storefront.config import PREFIX
 from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.mixi.payments import LISTENS
 

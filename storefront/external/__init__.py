@@ -4,12 +4,13 @@
 warning page. The provider takes the money, then tells us; `payments.settle` gives the goods once.
 """
 
+import requests
 from flask import Flask
 from flask_babel import lazy_gettext as _
 
 from storefront import security
-from storefront.config import Settings
 from storefront.external import channel, operator_pages, payments, views, wording
+from storefront.external.settings import ExternalSettings
 from storefront.shop import catalog, operators, visit
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.units import Unit, add_unit
@@ -18,7 +19,7 @@ from storefront.shop.units import Unit, add_unit
 PRICES = PriceRule(unit=payments.UNIT, minimum=1, maximum=1_000_000)
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: ExternalSettings, http: requests.Session | None) -> None:
     app.register_blueprint(views.blueprint)
     app.register_blueprint(operator_pages.blueprint)
     channel.init_app(app, settings)

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from werkzeug.exceptions import NotFound
 
-from storefront import clock, config
+from storefront import clock
 from storefront.config import settings
 from storefront.external import facts, malfunctions, registration, shelf
 from storefront.external.channel import channel, origin
@@ -18,6 +18,7 @@ from storefront.external.facts import FACTS
 from storefront.external.forms import Fields, flat, nested, problems
 from storefront.external.malfunctions import Harm, Malfunction, Progress
 from storefront.external.registration import ChangeKind, Effect, Facts, Way
+from storefront.external.settings import is_of_mixi
 from storefront.shop import forms, operators
 from storefront.shop.devices import Device
 
@@ -77,7 +78,8 @@ def export() -> ResponseReturnValue:
 
 @blueprint.get("/malfunctions/new")
 def new_report() -> ResponseReturnValue:
-    return _report_form({"app_id": settings().mixi_app_id, "inquiries": "0"}, None)
+    app_id = getattr(settings(), "mixi_app_id", "")  # another room's; the report goes to mixi
+    return _report_form({"app_id": app_id, "inquiries": "0"}, None)
 
 
 @blueprint.get("/malfunctions/<int:report_id>")
@@ -211,7 +213,7 @@ def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
 
 def _outside(site: str) -> bool:
     """Whether this may be a provider's site; an empty field is none."""
-    return not site.strip() or (bool(origin(site)) and not config.is_of_mixi(origin(site), settings()))
+    return not site.strip() or (bool(origin(site)) and not is_of_mixi(origin(site), settings()))
 
 
 def _rows(written: Fields, name: str) -> int:

@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
-from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction, words
 from storefront.external.channel import NAME
+from storefront.external.settings import settings
 from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer

@@ -10,10 +10,10 @@ import requests
 from flask import Flask, request
 from flask_babel import lazy_gettext as _
 
-from storefront import security
-from storefront.config import Settings
-from storefront.mixi import carriers, channel, charset, entrance, views
+from storefront import metrics, security
+from storefront.mixi import carriers, channel, charset, entrance, payments, views
 from storefront.mixi.client import session
+from storefront.mixi.settings import MixiSettings
 from storefront.shop import catalog, operators, visit
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.units import Unit, add_unit
@@ -24,12 +24,13 @@ POINT = Unit("point", _("mixi points"), "%spt", "point.svg")
 PRICES = PriceRule(unit="point", minimum=channel.MINIMUM, maximum=max(channel.MAXIMUM.values()))
 
 
-def init_app(app: Flask, settings: Settings, http: requests.Session | None) -> None:
+def init_app(app: Flask, settings: MixiSettings, http: requests.Session | None) -> None:
     app.register_blueprint(views.blueprint)
     channel.init_app(app, settings, http or session())
     add_unit(app, POINT)
     operators.add_page(app, operators.Page("mixi.programme", _("Rules")))
     catalog.add_channel(app, channel.NAME, PRICES)
+    metrics.add_gauge(app, "unconfirmed_payments", payments.count_unconfirmed)
     charset.init_app(app, settings)
     app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")
     with app.app_context():

@@ -27,11 +27,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.clock import Deadline
-from storefront.config import settings
 from storefront.db import Model, db, fresh, insert_once, this_moment, transaction, words
 from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
+from storefront.mixi.settings import settings
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item

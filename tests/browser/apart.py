@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from storefront import clock, create_app, demo
-from storefront.config import PREFIX, Settings
+from storefront import Settings, clock, create_app, demo
+from storefront.config import PREFIX
 from storefront.db import db
 from storefront.external import facts, shelf
 from tests.databases import fill

@@ -15,8 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.external import facts, wording
 from storefront.external.payments import ExternalPayment, Status

@@ -17,8 +17,8 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from storefront import clock
-from storefront.config import PACKAGE, PREFIX, Settings
+from storefront import Settings, clock
+from storefront.config import PACKAGE, PREFIX
 from storefront.db import Model, db
 from storefront.external import facts, wording
 from storefront.external.facts import Record

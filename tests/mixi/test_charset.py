@@ -14,8 +14,7 @@ from lxml import html
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import transaction
 from storefront.mixi import taps
 from storefront.mixi.charset import TWINS

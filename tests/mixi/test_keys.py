@@ -19,8 +19,7 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.gate import Gate
 from storefront.mixi import client
 from storefront.mixi import keys as keyring

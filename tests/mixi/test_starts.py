@@ -15,8 +15,7 @@ from lxml import html
 from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db, transaction
 from storefront.mixi.starts import Start
 from storefront.sandbox.keys import KeyPair

@@ -40,8 +40,7 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.routing import MapAdapter
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db
 from storefront.mixi import signing
 from storefront.mixi.atom import CODE_LENGTH, PointEntry, Unreadable

@@ -39,7 +39,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from storefront.config import Settings
+from storefront import Settings
 from storefront.db import db
 from storefront.mixi import callback_word
 from storefront.mixi.payments import LISTENS, Payment, Status

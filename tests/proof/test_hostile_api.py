@@ -13,9 +13,8 @@ from flask import Flask
 from sqlalchemy import delete, update
 from urllib3.connection import HTTPConnection
 
-from storefront import create_app
+from storefront import Settings, create_app
 from storefront.clock import Deadline
-from storefront.config import Settings
 from storefront.db import db, transaction
 from storefront.gate import Gate
 from storefront.mixi.atom import PointRequest

@@ -39,8 +39,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, Interval, delete, event, literal, select, text, update
 from werkzeug.test import TestResponse
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db
 from storefront.mixi import payments as ours
 from storefront.mixi import questions

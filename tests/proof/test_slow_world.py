@@ -25,8 +25,7 @@ import requests
 from flask import Flask
 from sqlalchemy import create_engine, func, insert, select, text, update
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import RESTED_SECONDS, db, transaction
 from storefront.mixi.payments import LISTENS, Payment, Status
 from storefront.shop.inventory import Grant

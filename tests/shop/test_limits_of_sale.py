@@ -7,8 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import ages, forms, ledger

@@ -10,8 +10,7 @@ from flask import Flask
 from sqlalchemy import delete, event, func, make_url, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import ages, catalog, inventory, limits

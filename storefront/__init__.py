@@ -16,8 +16,7 @@ from storefront.shop import inventory
 MAX_FORM_BYTES = 64 * 1024
 CODINGS = ["br", "gzip"]
 log = structlog.get_logger()
-# What an item may cost, by channel; a catalogue can be held against it without a shop.
-PRICE_RULES = {mixi.channel.NAME: mixi.PRICES, external.channel.NAME: external.PRICES}
+COUNTERS = (mixi.COUNTER, external.COUNTER)
 
 
 def create_app(settings: Settings | None = None, http: requests.Session | None = None) -> Flask:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
 
 import requests
 import structlog
@@ -13,6 +12,7 @@ from flask_compress import Compress
 from storefront import config, db, health, logs, metrics, security, shop
 from storefront.config import HouseSettings
 from storefront.shop import inventory
+from storefront.shop.counter import Counter
 
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
@@ -20,16 +20,13 @@ CODINGS = ["br", "gzip"]
 log = structlog.get_logger()
 
 # A line for each counter's room. To take one away, delete its line, its folders and its tests.
-COUNTERS = (
+ROOMS = (
     "storefront.external",
     "storefront.mixi",
 )
-ROOMS = tuple(map(import_module, COUNTERS))
-# What an item may cost, by channel; a catalogue can be held against it without a shop.
-PRICE_RULES = {room.channel.NAME: room.PRICES for room in ROOMS}
-
-
-SETTINGS = [import_module(f"{name}.settings").SETTINGS for name in COUNTERS if find_spec(f"{name}.settings")]
+LOADED = tuple(map(import_module, ROOMS))
+COUNTERS: tuple[Counter, ...] = tuple(room.COUNTER for room in LOADED)
+SETTINGS = [counter.settings for counter in COUNTERS if counter.settings]
 
 
 class Settings(*SETTINGS, HouseSettings):  # type: ignore[misc]  # only the list above knows whose they are
@@ -63,7 +60,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     metrics.init_app(app, settings, _standing)
     metrics.add_gauge(app, "negative_holdings", inventory.count_negatives)
     shop.init_app(app)
-    for room in ROOMS:
+    for room in LOADED:
         room.init_app(app, settings, http)
     return app
 

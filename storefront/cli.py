@@ -18,7 +18,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, health, reports
+from storefront import COUNTERS, clock, config, create_app, demo, doctor, health, reports
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
@@ -33,7 +33,7 @@ from storefront.mixi import payments, questions
 from storefront.mixi.channel import channel
 from storefront.mixi.client import Unavailable
 from storefront.mixi.questions import NotVoid
-from storefront.shop import catalog, catalog_file, inventory, operators
+from storefront.shop import catalog, catalog_file, counter, inventory, operators
 from storefront.shop.catalog_file import CatalogError
 
 CHECK_SECONDS = 10
@@ -181,7 +181,7 @@ def catalog_command(file: Path | None, check: bool) -> None:
     try:
         if check:
             default = PACKAGE / "shop" / "catalog.yaml"
-            entries = catalog_file.read(file or default, PRICE_RULES)
+            entries = catalog_file.read(file or default, counter.price_rules(COUNTERS))
             click.echo(f"{len(entries)} items, no problem.")
         else:
             _load(_shop(), file)

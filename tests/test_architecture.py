@@ -48,9 +48,9 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "words", "devices", "units", "csv_file", "catalog_file", "catalog", "customers", "turns", "inventory",
-        "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators", "pages", "errors",
-        "views", "__init__",
+        "words", "devices", "units", "csv_file", "catalog_file", "customers", "visits", "counter", "catalog",
+        "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators",
+        "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "settings", "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",

@@ -13,7 +13,7 @@ from storefront import Settings, clock
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer
 from storefront.shop.turns import Turn
-from storefront.shop.visit import Visit
+from storefront.shop.visits import Visit
 from tests.databases import on_sqlite
 from tests.street import (
     CONSUMER_KEY,

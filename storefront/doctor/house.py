@@ -8,13 +8,13 @@ import requests
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
-from storefront import PRICE_RULES, Settings, config
+from storefront import COUNTERS, Settings, config
 from storefront.config import PACKAGE, PREFIX
 from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.mixi.channel import channel
 from storefront.mixi.client import Unavailable, fetch
 from storefront.mixi.keys import PATIENCE, KeyRing
-from storefront.shop import catalog_file
+from storefront.shop import catalog_file, counter
 from storefront.shop.catalog_file import CatalogError
 
 NO_KEY = "storefront-doctor"  # a name that mixi has no key by
@@ -76,16 +76,18 @@ def uncompiled(folder: Path) -> list[str]:
 
 
 def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    prices = counter.price_rules(COUNTERS)
     try:
-        entries = catalog_file.read(settings.catalog, PRICE_RULES)
+        entries = catalog_file.read(settings.catalog, prices)
     except CatalogError as error:
         lines = str(error).splitlines()
         more = f" (and {len(lines) - 1} more)" if lines[1:] else ""
         advice = f"mend it; `storefront catalog --check {settings.catalog}` names every line"
         yield fail("catalogue", lines[0] + more, advice)
         return
-    rules = (f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in PRICE_RULES.values())
-    yield ok("catalogue", f"{len(entries)} items, priced within {', '.join(rules)}")
+    by_unit = sorted(prices.values(), key=lambda rule: rule.unit)
+    rules = ", ".join(f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in by_unit)
+    yield ok("catalogue", f"{len(entries)} items, priced within {rules}")
     folder = config.folder("static") / "art"
     missing = sorted({entry.art for entry in entries if not (folder / entry.art).is_file()})
     if missing:

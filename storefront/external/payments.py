@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
@@ -21,10 +23,10 @@ from storefront.external.channel import NAME
 from storefront.external.settings import settings
 from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
+from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
-from storefront.shop.visit import Purchase
 
 UNIT, CURRENCY = "yen", "JPY"
 CODE_LENGTH, REFERENCE_LENGTH = 40, 64
@@ -71,6 +73,15 @@ SETTLED = {
     Outcome.REFUNDED: Status.REFUNDED,
     Outcome.CHARGEBACK: Status.CHARGEBACK,
 }
+STATES: Mapping[str, LazyString] = {
+    Status.COMPLETE: _("Bought"),
+    Status.CREATE: _("Not confirmed"),
+    Status.CANCEL: _("Cancelled"),
+    Status.REFUND: _("Not delivered, paid back"),
+    Status.REFUNDED: _("Money returned"),
+    Status.CHARGEBACK: _("Payment reversed"),
+}
+NOT_PAID = _("Nothing was paid yet.")
 MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
 
 
@@ -149,7 +160,7 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         "customer_id": customer.id,
         "item_id": offer.item.id,
         "item_name": offer.item.name(language),
-        "yen": offer.price.amount,
+        "yen": offer.amount,
         "status": Status.CREATE,
         "created_at": now,
     }
@@ -273,12 +284,12 @@ def _take_back(session: Session, payment: Any, now: datetime) -> None:
 def _purchase(payment: ExternalPayment) -> Purchase:
     return Purchase(
         code=payment.code,
+        channel=NAME,
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.yen,
         unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
-        is_test=False,
-        in_doubt=False,
+        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
     )

@@ -87,9 +87,6 @@ def is_of_mixi(url: str, known: HouseSettings) -> bool:
     return bool(named) or f".{host}".endswith(MIXI_DOMAINS)
 
 
-SETTINGS = ExternalSettings
-
-
 def settings() -> ExternalSettings:
     """The settings of the running shop, as this room knows them."""
     current: ExternalSettings = current_app.config["SETTINGS"]

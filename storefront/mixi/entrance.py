@@ -9,13 +9,15 @@ from flask import Request, request
 
 from storefront import clock
 from storefront.mixi import payments, questions, starts, taps
-from storefront.mixi.channel import MAXIMUM, NAME, channel
+from storefront.mixi.channel import NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
 from storefront.shop import customers, visit
 from storefront.shop.cookies import Cookie
+from storefront.shop.counter import Notice
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.visit import Entrance, Notice, Stranger, Visit
+from storefront.shop.visit import Stranger
+from storefront.shop.visits import Visit
 
 START = f"{NAME}.start"
 COOKIE = Cookie("visit", framed=True)  # the key of the visit
@@ -53,10 +55,9 @@ class PlainLinks:
         return address
 
 
-def entrance() -> Entrance:
-    return Entrance(
-        NAME, "mixi", channel().app_url, recognise, resume, payments.purchases, _notices, _refresh
-    )
+def address() -> str:
+    """Where the app is opened at mixi."""
+    return channel().app_url
 
 
 def recognise() -> Visit | None:
@@ -79,9 +80,7 @@ def resume(key: str) -> Visit | None:
     opened = starts.find(key, clock.now())
     if opened is None:
         return None
-    most = MAXIMUM[opened.device]
-    chosen = visit.asked_language()
-    return Visit(opened.customer, NAME, opened.device, most, PlainLinks(), chosen, "mixi.leave", key)
+    return Visit(opened.customer, opened.device, PlainLinks(), visit.asked_language(), "mixi.leave", key)
 
 
 def enter(key: str) -> bool:
@@ -96,6 +95,14 @@ def leave() -> None:
     """End the visit that this browser goes on with."""
     starts.end(COOKIE.read() or "", clock.now())
     COOKIE.drop()
+
+
+def notices(customer: Customer) -> Sequence[Notice]:
+    return taps.notices(customer, clock.now())
+
+
+def refresh(customer: Customer) -> None:
+    questions.refresh(channel(), customer.id, clock.now())
 
 
 def _going_on() -> Visit | None:
@@ -116,8 +123,8 @@ def _from_container() -> Visit:
         log.warning("page refused", reason=str(refusal))
         raise Stranger(forged=True) from refusal
     customer = customers.identify(NAME, owner_id, clock.now())
-    links, most = ContainerLinks(mixi.container_url), MAXIMUM[Device.MOBILE]
-    return Visit(customer, NAME, Device.MOBILE, most, links, visit.asked_language())
+    links = ContainerLinks(mixi.container_url)
+    return Visit(customer, Device.MOBILE, links, visit.asked_language())
 
 
 def _owner(signed: Signed, app_id: str) -> str:
@@ -127,11 +134,3 @@ def _owner(signed: Signed, app_id: str) -> str:
     if not is_opaque(owner_id, payments.OWNER_LENGTH):
         raise Malformed("opensocial_owner_id is no id")
     return owner_id
-
-
-def _notices(customer: Customer) -> Sequence[Notice]:
-    return taps.notices(customer, clock.now())
-
-
-def _refresh(customer: Customer) -> None:
-    questions.refresh(channel(), customer.id, clock.now())

@@ -4,13 +4,15 @@
 our OK is the business of `questions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
 import structlog
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from sqlalchemy import (
     ForeignKey,
     Index,
@@ -35,11 +37,11 @@ from storefront.mixi.settings import settings
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
+from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Overdrawn
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
-from storefront.shop.visit import Purchase
 
 UNIT = "point"
 OWNER_LENGTH = 64
@@ -66,6 +68,16 @@ class Status(StrEnum):
     VOID = "void"
 
 
+STATES: Mapping[str, LazyString] = {
+    Status.COMPLETE: _("Bought"),
+    Status.CREATE: _("Not confirmed"),
+    Status.CANCEL: _("Cancelled"),
+    Status.PAY_BACK: _("Points returned"),
+    Status.VOID: _("Not charged, taken back"),
+}
+NOT_USED = _("No points were used.")
+IN_DOUBT = _("The platform has not confirmed this purchase yet. We look again when you come back.")
+TEST = _("Test purchase: no points are used.")
 # Written out, so that a database that plans without knowing the values still takes the index of the few.
 UNKNOWN = text("unknown_at IS NOT NULL")
 UNCONFIRMED = text("status = 'complete' AND confirmed_at IS NULL")
@@ -302,16 +314,18 @@ def _note(callback: Callback, reason: Reason) -> None:
 
 
 def _purchase(payment: Payment) -> Purchase:
+    in_doubt = payment.status is Status.COMPLETE and payment.confirmed_at is None
     return Purchase(
         code=payment.point_code,
+        channel=NAME,
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.points,
         unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
-        is_test=payment.is_test,
-        in_doubt=payment.status is Status.COMPLETE and payment.confirmed_at is None,
+        unfinished=NOT_USED if payment.status is Status.CREATE else None,
+        notes=[*([IN_DOUBT] if in_doubt else ()), *([TEST] if payment.is_test else ())],
     )
 
 

@@ -219,9 +219,6 @@ class MixiSettings(HouseSettings):
         return self
 
 
-SETTINGS = MixiSettings
-
-
 def settings() -> MixiSettings:
     """The settings of the running shop, as this counter knows them."""
     current: MixiSettings = current_app.config["SETTINGS"]

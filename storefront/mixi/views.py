@@ -124,13 +124,13 @@ def checkout() -> ResponseReturnValue:
     offer = _offer(request.form.get("item", ""), here.channel)
     token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
     visit.refresh()  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, here.most, clock.now())
+    limits.check(offer, here.customer.id, here.device, clock.now())
     tap = Tap(
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
         item_id=offer.item.id,
         item_name=offer.item.name(here.language),
-        points=offer.price.amount,
+        points=offer.amount,
         language=here.language,
         token=token,
     )
@@ -235,6 +235,6 @@ def _again(template: str, item_id: str, **values: object) -> str:
     offer = catalog.offer(item_id, here.channel)
     fresh: dict[str, object] = {}
     if offer:
-        standing = limits.standing(offer, here.customer.id, here.most, clock.now())
+        standing = limits.standing(offer, here.customer.id, here.device, clock.now())
         fresh = {"token": forms.seal(here.customer.id, offer.purpose), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

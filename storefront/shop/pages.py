@@ -7,9 +7,10 @@ from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
 from storefront.config import settings
-from storefront.shop import forms, operators, visit
+from storefront.shop import counter, forms, operators, visit
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
+from storefront.shop.visits import DEFAULT_LANGUAGE
 
 LANGUAGES = {"ja": "日本語", "en": "English"}
 
@@ -19,7 +20,7 @@ CHECKED = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
-    Babel(app, default_locale=visit.DEFAULT_LANGUAGE, locale_selector=visit.language)
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=visit.language)
     app.jinja_env.filters["moment"] = moment
     app.context_processor(_common)
     app.after_request(_keep)
@@ -51,6 +52,8 @@ def _common() -> dict[str, object]:
     return {
         "visit": visit.known(),
         "who": visit.who,
+        "places": visit.places,
+        "counter": counter.of,
         "language": str(get_locale()),
         "languages": LANGUAGES,
         "settings": settings(),

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from storefront import PRICE_RULES as RULES
+from storefront import COUNTERS
 from storefront.db import transaction
-from storefront.shop import catalog, catalog_file
+from storefront.shop import catalog, catalog_file, counter
 from storefront.shop.catalog_file import CatalogError, Entry, columns
 from tests.street import Books, Container
 
+RULES = counter.price_rules(COUNTERS)
 SHIPPED = Path(catalog_file.__file__).parent / "catalog.yaml"
 GOOD = """
 - id: rope

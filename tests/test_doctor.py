@@ -23,8 +23,8 @@ from storefront.config import PACKAGE, PREFIX
 from storefront.db import db, transaction
 from storefront.demo import kept
 from storefront.doctor import house, sqlite
-from storefront.doctor.finding import Finding, Verdict
 from storefront.doctor.sqlite import MIB
+from storefront.findings import Finding, Verdict
 from storefront.mixi.payments import Payment
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from werkzeug import Response
 
 from storefront import Settings, doctor
-from storefront.doctor.finding import Finding, Verdict
+from storefront.findings import Finding, Verdict
 from tests.databases import ask, new_database, on_postgresql, on_sqlite
 from tests.pooler import pooler
 from tests.street import PLATFORM, SHOP

@@ -11,8 +11,8 @@ from flask import Flask, request
 from flask_babel import lazy_gettext as _
 
 from storefront import metrics, security
+from storefront.bounded import session
 from storefront.mixi import carriers, channel, charset, entrance, payments, views
-from storefront.mixi.client import session
 from storefront.mixi.settings import MixiSettings
 from storefront.security import Others
 from storefront.shop import counter, operators

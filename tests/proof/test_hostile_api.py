@@ -14,11 +14,12 @@ from sqlalchemy import delete, update
 from urllib3.connection import HTTPConnection
 
 from storefront import Settings, create_app
+from storefront.bounded import session
 from storefront.clock import Deadline
 from storefront.db import db, transaction
 from storefront.gate import Gate
 from storefront.mixi.atom import PointRequest
-from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable, session
+from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.turns import Turn
 from tests.databases import fill

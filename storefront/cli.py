@@ -166,8 +166,11 @@ def catalog_command(file: Path | None, check: bool) -> None:
     try:
         if check:
             default = PACKAGE / "shop" / "catalog.yaml"
-            entries = catalog_file.read(file or default, counter.price_rules(COUNTERS))
+            rules = counter.price_rules(COUNTERS)
+            entries = catalog_file.read(file or default, rules)
             click.echo(f"{len(entries)} items, no problem.")
+            for channel in sorted({name for entry in entries for name in entry.prices} - rules.keys()):
+                click.echo(f"No counter sells in {channel}: its prices lie idle.")
         else:
             _load(shop(), file)
     except CatalogError as error:

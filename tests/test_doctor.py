@@ -399,7 +399,6 @@ def test_https(examine: Examine) -> None:
     for name, address in (
         ("public_url", "http://shop.test"),
         ("mixi_confirm_url", "http://platform.test/atom"),
-        ("external_provider_url", "http://provider.test/pay"),
     ):
         finding = examine(**{**private, name: address})["https"]
         assert finding.verdict is Verdict.FAIL

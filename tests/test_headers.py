@@ -260,20 +260,11 @@ def rule(page: TestResponse, name: str) -> list[str]:
     return found
 
 
-@pytest.mark.changed(
-    mixi_platform_hosts="point.platform.test, pay.test:8443",
-    external_provider_url="https://provider.test/pay",
-    external_merchant="lighthouse",
-    external_secret="a secret of the shop and its provider",
-    external_provider_hosts="3ds.provider.test",
-)
+@pytest.mark.changed(mixi_platform_hosts="point.platform.test, pay.test:8443")
 def test_where_a_form_may_be_led(browser: Browser) -> None:
-    """Browsers hold a form to the policy at each redirect: every host of the platform and the provider."""
+    """Browsers hold a form to the policy at each redirect: every host of the platform."""
     assert rule(browser.get("/items/loaf"), "form-action") == [
         SHOP,
-        "https://provider.test",
-        "http://3ds.provider.test",
-        "https://3ds.provider.test",
         PLATFORM,
         "http://point.platform.test",
         "https://point.platform.test",
@@ -285,19 +276,18 @@ def test_where_a_form_may_be_led(browser: Browser) -> None:
 @pytest.mark.changed(mixi_app_url="https://mixi.test/run_appli.pl?id=12345")
 def test_who_may_frame_us(browser: Browser, app: Flask) -> None:
     """The platform's own page around the app, and no other; nobody the operator's pages."""
-    for path in [*PAGES, "/external/items/loaf"]:
+    for path in PAGES:
         for page in (browser.get(path), app.test_client().get(path)):
             assert rule(page, "frame-ancestors") == ["https://mixi.test"]
             assert "X-Frame-Options" not in page.headers
     with app.test_request_context():
         entry = operators.address().removeprefix(SHOP)
     let_in = Browser(app)
-    for path in (entry, "/operator?token=x", "/mixi/rules", "/external/registration"):
+    for path in (entry, "/operator?token=x", "/mixi/rules"):
         assert rule(let_in.get(path), "frame-ancestors") == ["'none'"]
     let_in.post("/operator", {"token": entry.partition("token=")[2]})
-    for path in ("/mixi/rules", "/external/registration", "/external/malfunctions/new"):
-        page = let_in.get(path)
-        assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
+    page = let_in.get("/mixi/rules")
+    assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
 
 
 @pytest.mark.parametrize(

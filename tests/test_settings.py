@@ -62,8 +62,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("SECRET_KEY_PREVIOUS", "short"),
         ("METRICS_TOKEN", "short"),
         ("METRICS_TOKEN", " " * 40),
-        ("EXTERNAL_SECRET", "short"),
-        ("EXTERNAL_SECRET_PREVIOUS", " "),
         ("MIXI_CONSUMER_SECRET", " "),
         ("MIXI_CONSUMER_SECRET_PREVIOUS", "\t"),
         ("MIXI_APP_ID", " "),
@@ -103,7 +101,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("MIXI_PLATFORM_HOSTS", " , "),
         ("MIXI_PLATFORM_HOSTS", "http://mixi.net"),
         ("MIXI_PLATFORM_HOSTS", "mixi.net; script-src *"),
-        ("EXTERNAL_PROVIDER_HOSTS", "https://provider.test"),
         ("MIXI_CLOCK_SKEW", "31"),
         ("MIXI_TOTAL_SECONDS", "10"),
     ],
@@ -131,7 +128,7 @@ def test_numbers_have_an_end(environment: pytest.MonkeyPatch) -> None:
     [
         ("MIXI_PLATFORM_HOST", "MIXI_PLATFORM_HOSTS"),
         ("SECRETKEY", "SECRET_KEY"),
-        ("EXTERNAL_SECRET_PREVIOS", "EXTERNAL_SECRET_PREVIOUS"),
+        ("MIXI_CONSUMER_SECRET_PREVIOS", "MIXI_CONSUMER_SECRET_PREVIOUS"),
         ("METRICS_TOKEN_FIL", "METRICS_TOKEN_FILE"),
         ("PORT", None),
     ],
@@ -224,8 +221,8 @@ def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Pa
     files = {
         "SECRET_KEY": None,
         "METRICS_TOKEN": b"",
-        "EXTERNAL_SECRET": b"\xff",
         "MIXI_CONSUMER_SECRET": b"x",
+        "MIXI_CONSUMER_SECRET_PREVIOUS": b"\xff",
     }
     environment.delenv(f"{PREFIX}SECRET_KEY")
     for name, content in files.items():
@@ -237,7 +234,7 @@ def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Pa
     assert str(error.value).splitlines()[1:] == [
         f"  {PREFIX}SECRET_KEY_FILE: the file cannot be read (No such file or directory)",
         f"  {PREFIX}MIXI_CONSUMER_SECRET_FILE: {PREFIX}MIXI_CONSUMER_SECRET is set as well: keep one of them",
-        f"  {PREFIX}EXTERNAL_SECRET_FILE: the file is no text in UTF-8",
+        f"  {PREFIX}MIXI_CONSUMER_SECRET_PREVIOUS_FILE: the file is no text in UTF-8",
         f"  {PREFIX}METRICS_TOKEN: is blank",
     ]
 

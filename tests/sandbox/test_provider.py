@@ -19,6 +19,7 @@ from pydantic import SecretStr, ValidationError
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
+from storefront import demo
 from storefront.external.signing import BadSeal, sealed, unsealed
 from storefront.sandbox import clock
 from storefront.sandbox.provider import create_provider, notices, payments, store
@@ -900,3 +901,30 @@ def test_settings_from_the_environment() -> None:
 def kept(stage: Stage) -> list[payments.Payment]:
     with stage.app.app_context():
         return list(payments.recent(100))
+
+
+def test_two_demos_at_once(tmp_path: Path) -> None:
+    """Cookies do not know ports: the provider's of two demos differ by their names."""
+    names = set()
+    for ports in (demo.ports(), {name: port + 10 for name, port in demo.ports().items()}):
+        own = demo.environment(ports, tmp_path)
+        settings = ProviderSettings(
+            public_url=own["PROVIDER_PUBLIC_URL"],
+            secret_key=SecretStr(own["PROVIDER_SECRET_KEY"]),
+            merchant=own["PROVIDER_MERCHANT"],
+            merchant_secret=SecretStr(own["PROVIDER_MERCHANT_SECRET"]),
+            notice_url=own["PROVIDER_NOTICE_URL"],
+            shop_url=own["PROVIDER_SHOP_URL"],
+            database_url=SecretStr(own["PROVIDER_DATABASE_URL"]),
+        )
+        answer = create_provider(settings).test_client().get("/?lang=en")
+        names.add(answer.headers["Set-Cookie"].partition("=")[0])
+    assert len(names) == 2
+
+
+def test_a_shop_behind_https(tmp_path: Path) -> None:
+    """A demo whose shop has a certificate of its own tells the provider, too."""
+    authority = tmp_path / "ca.pem"
+    own = demo.environment(demo.ports(), tmp_path, shop_url="https://shop.test/", shop_ca=authority)
+    assert own["PROVIDER_SHOP_CA"] == str(authority)
+    assert own["PROVIDER_NOTICE_URL"] == "https://shop.test/external/notices"

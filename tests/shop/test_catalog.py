@@ -83,7 +83,7 @@ def test_the_shipped_catalogue_is_good() -> None:
         ("mixi: 10", 'mixi: "10"', 6, "whole number"),
         ("mixi: 10", "mixi: ten", 6, "whole number"),
         ("mixi: 10", "mixi: !!int ten", 6, "whole number"),
-        ("mixi: 10", "mars: 10", 6, "no such channel"),
+        ("mixi: 10", "mixl: 10", 6, "no such channel"),
         ("{mixi: 10}", "{}", 6, "at least 1"),
         ("{mixi: 10}", "10", 6, "prices: must be a mapping"),
         ("{mixi: 10}", "{mixi: 10, mixi: 20}", 6, "prices.mixi: stands already on line 6"),

@@ -18,7 +18,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import COUNTERS, config, demo, doctor, health, reports
+from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
 from storefront.backup import NotPossible, backup
 from storefront.config import PACKAGE
 from storefront.db import cause, db, make_file, migrate, transaction, unhurried
@@ -175,6 +175,13 @@ def catalog_command(file: Path | None, check: bool) -> None:
             _load(shop(), file)
     except CatalogError as error:
         raise click.ClickException(f"the catalogue was not loaded:\n{error}") from None
+
+
+@main.command("settings")
+@click.option("--markdown", is_flag=True, help="As tables for a README.")
+def settings_command(markdown: bool) -> None:
+    """Print every setting, its default and its meaning."""
+    (settings_table.write_markdown if markdown else settings_table.write)(sys.stdout)
 
 
 @main.command("doctor")

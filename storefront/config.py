@@ -144,6 +144,14 @@ Limits = Annotated[dict[int, int], NoDecode, BeforeValidator(_limits)]
 SHOULD_BE_HTTPS: JsonDict = {"https": True}
 
 
+def unset(words: str) -> JsonDict:
+    """What a setting is where nobody sets it, if its default does not say so."""
+    return {"unset": words}
+
+
+MISSING = unset("say that they are missing")
+
+
 class HouseSettings(BaseSettings):
     """What belongs to all. Each counter puts a class of its own on top; `storefront.Settings` has all."""
 
@@ -170,7 +178,11 @@ class HouseSettings(BaseSettings):
         description="Opens /metrics to whoever sends it as a bearer token; without one there is none. "
         "32 characters or more.",
     )
-    metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
+    metrics_folder: str = Field(
+        "",
+        description="Where the workers of a host keep their numbers, each server's in a folder of its own.",
+        json_schema_extra=unset("`metrics` in the instance folder"),
+    )
     database_pool_size: int = Field(
         10, ge=1, le=1000, description="Connections of one process to PostgreSQL."
     )
@@ -198,13 +210,17 @@ class HouseSettings(BaseSettings):
     )
 
     # The legal notice (特定商取引法に基づく表記); an unfilled field says so on the page
-    legal_operator: str = Field("", description="Who sells.")
-    legal_representative: str = Field("", description="Who is responsible.")
-    legal_address: str = Field("", description="Where the operator is.")
-    legal_phone: str = Field("", description="Telephone number.")
-    legal_contact: str = Field("", description="Where and when questions are answered.")
-    legal_devices: str = Field("", description="Supported devices.")
-    legal_privacy: str = Field("", description="The privacy policy, or where it is.")
+    legal_operator: str = Field("", description="Who sells.", json_schema_extra=MISSING)
+    legal_representative: str = Field("", description="Who is responsible.", json_schema_extra=MISSING)
+    legal_address: str = Field("", description="Where the operator is.", json_schema_extra=MISSING)
+    legal_phone: str = Field("", description="Telephone number.", json_schema_extra=MISSING)
+    legal_contact: str = Field(
+        "", description="Where and when questions are answered.", json_schema_extra=MISSING
+    )
+    legal_devices: str = Field("", description="Supported devices.", json_schema_extra=MISSING)
+    legal_privacy: str = Field(
+        "", description="The privacy policy, or where it is.", json_schema_extra=MISSING
+    )
 
 
 Chosen = TypeVar("Chosen", bound=HouseSettings)

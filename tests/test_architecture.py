@@ -32,6 +32,7 @@ DOORS: dict[str, set[str]] = {
     "backup": {"db", "health"},
     "rim": {"__init__", "config", "findings", "tables"},
     "reports": {"db", "rim", "shop", "tables"},
+    "settings_table": {"__init__", "config", "tables"},
     "demo": {"db", "rim", "sandbox.server"},
     "doctor": {"__init__", "bounded", "clock", "config", "db", "findings", "health", "rim", "shop"},
     "cli": {
@@ -45,6 +46,7 @@ DOORS: dict[str, set[str]] = {
         "health",
         "reports",
         "rim",
+        "settings_table",
         "shop",
     },
 }

@@ -1,13 +1,16 @@
 """What the shop needs to start, and how it says so."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from storefront import Settings, config, create_app
+from storefront.cli import main
 from storefront.config import PREFIX, SettingsError
 
 ROOT = Path(__file__).parent.parent
@@ -298,6 +301,17 @@ def test_the_readme_lists_every_setting() -> None:
     """README and config.py name the same settings."""
     readme = (ROOT / "README.md").read_text()
     assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []
+
+
+def test_the_readme_has_what_the_command_prints() -> None:
+    """Each row that `storefront settings --markdown` prints stands in the README by its name and default."""
+    printed = CliRunner().invoke(main, ["settings", "--markdown"]).output
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", printed, re.MULTILINE))
+    assert {name.lower() for name in rows} == set(Settings.model_fields)
+    _, _, section = (ROOT / "README.md").read_text().partition("\n## Settings\n")
+    table = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.+?) \| .+ \|$", section.partition("\n## ")[0], re.MULTILINE)
+    kept = {name: default for names, default in table for name in re.findall(r"[A-Z_]+", names)}
+    assert {name: default for name, default in rows.items() if kept.get(name) != default} == {}
 
 
 def test_secrets_are_not_printed(environment: pytest.MonkeyPatch) -> None:

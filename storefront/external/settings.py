@@ -16,6 +16,7 @@ from storefront.config import (
     Secret,
     http_address,
     names,
+    unset,
 )
 
 # Source: guiding to an external site; mixi.net is the container's.
@@ -40,9 +41,15 @@ class ExternalSettings(HouseSettings):
         description="The address of its payment page. Without one there is no door.",
         json_schema_extra=SHOULD_BE_HTTPS,
     )
-    external_merchant: str = Field("", description="The name under which the provider knows the shop.")
+    external_merchant: str = Field(
+        "",
+        description="The name under which the provider knows the shop.",
+        json_schema_extra=unset("required with it"),
+    )
     external_secret: MadeSecret | None = Field(
-        None, description="What the shop and the provider sign with; 32 characters or more."
+        None,
+        description="What the shop and the provider sign with; 32 characters or more.",
+        json_schema_extra=unset("required with it"),
     )
     # One that was agreed upon before may be shorter, and must end somehow.
     external_secret_previous: Secret | None = Field(

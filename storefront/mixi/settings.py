@@ -23,6 +23,7 @@ from storefront.config import (
     Text,
     http_address,
     is_private,
+    unset,
 )
 
 # What mixi has certificates for, each of its own (source: validating signed requests).
@@ -203,7 +204,9 @@ class MixiSettings(HouseSettings):
         "name. Ours: no source says where. Without it only those above are known.",
     )
     mixi_app_url: Address | None = Field(
-        None, description="Where mixi shows the app to PC and smartphone; the container, if not set."
+        None,
+        description="Where mixi shows the app to PC and smartphone; only its origin may frame our pages.",
+        json_schema_extra=unset("`MIXI_CONTAINER_URL`"),
     )
     mixi_mobile_charset: Literal["utf-8", "shift_jis"] = Field(
         "utf-8", description="What mobile phones are written to in."

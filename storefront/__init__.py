@@ -9,7 +9,7 @@ import structlog
 from flask import Flask
 from flask_compress import Compress
 
-from storefront import config, db, health, logs, metrics, security, shop
+from storefront import config, db, health, logs, metrics, operator, security, shop
 from storefront.config import HouseSettings
 from storefront.shop import inventory
 from storefront.shop.counter import Counter
@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     metrics.init_app(app, settings, _standing)
     metrics.add_gauge(app, "negative_holdings", inventory.count_negatives)
     shop.init_app(app)
+    operator.init_app(app)
     for room in LOADED:
         room.init_app(app, settings, http)
     return app

@@ -25,8 +25,9 @@ from storefront.db import cause, db, make_file, migrate, transaction, unhurried
 from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
+from storefront.operator import login
 from storefront.rim import rims, shop
-from storefront.shop import catalog, catalog_file, counter, inventory, operators
+from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
@@ -148,7 +149,7 @@ def operator_command(of_demo: bool, data: Path) -> None:
         os.environ.update(demo.kept(data))
     app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
-        click.echo(f"{operators.address()}\n")
+        click.echo(f"{login.address()}\n")
         reports.registrations(sys.stdout)
 
 

@@ -21,14 +21,15 @@ DOORS: dict[str, set[str]] = {
     "logs": set(),
     "health": {"clock", "config", "db", "places"},
     "shop": {"clock", "config", "db", "security"},
-    "mixi": {"bounded", "clock", "config", "db", "gate", "metrics", "security", "shop"},
-    "external": {"clock", "config", "db", "security", "shop"},
+    "operator": {"clock", "config", "db", "security", "shop"},
+    "mixi": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
+    "external": {"clock", "config", "db", "operator", "security", "shop"},
     "sandbox": {"external.signing", "mixi.signing"},
     "migrations": {"db"},
     "metrics": {"config"},
     "security": {"config"},
     "serving": {"clock"},
-    "__init__": {"config", "db", "health", "logs", "metrics", "security", "shop"},
+    "__init__": {"config", "db", "health", "logs", "metrics", "operator", "security", "shop"},
     "backup": {"db", "health"},
     "rim": {"__init__", "config", "findings", "tables"},
     "reports": {"db", "rim", "shop", "tables"},
@@ -44,6 +45,7 @@ DOORS: dict[str, set[str]] = {
         "doctor",
         "findings",
         "health",
+        "operator",
         "reports",
         "rim",
         "settings_table",
@@ -57,7 +59,7 @@ TO_THE_RIM = {"doctor.wire", "findings", "rim", "tables"}
 ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "catalog_file", "customers", "visits", "counter", "catalog",
-        "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators",
+        "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms",
         "pages", "errors", "views", "__init__",
     ],
     "mixi": [
@@ -70,6 +72,7 @@ ORDER: dict[str, list[str]] = {
         "wording", "payments", "views", "operator_pages", "__init__",
         "example", "reports", "commands", "checks", "rim",
     ],
+    "operator": ["login", "pages", "views", "__init__"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
 }  # fmt: skip
 

@@ -19,9 +19,9 @@ from sqlalchemy import create_engine, inspect, text
 
 from storefront import Settings, create_app
 from storefront import demo as the_demo
+from storefront.operator import login
 from storefront.sandbox import create_sandbox
 from storefront.sandbox.settings import SandboxSettings
-from storefront.shop import operators
 from tests.databases import fill, on_sqlite
 from tests.demo import COMMAND, Demo, demo, own_ports, wait_for
 from tests.street import SETTINGS
@@ -255,7 +255,7 @@ def cookie_names(ports: dict[str, int], settings: Settings, folder: Path) -> set
         )
     )
     with shop.test_request_context():
-        token = operators.address().partition("token=")[2]
+        token = login.address().partition("token=")[2]
     answers = [
         shop.test_client().post("/operator", data={"token": token}),
         platform.test_client().get("/?lang=en"),

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from storefront.operator import login
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import operators, visit
+from storefront.shop import visit
 from tests.databases import on_sqlite
 from tests.street import (
     CALLBACK,
@@ -281,7 +282,7 @@ def test_who_may_frame_us(browser: Browser, app: Flask) -> None:
             assert rule(page, "frame-ancestors") == ["https://mixi.test"]
             assert "X-Frame-Options" not in page.headers
     with app.test_request_context():
-        entry = operators.address().removeprefix(SHOP)
+        entry = login.address().removeprefix(SHOP)
     let_in = Browser(app)
     for path in (entry, "/operator?token=x", "/mixi/rules"):
         assert rule(let_in.get(path), "frame-ancestors") == ["'none'"]
@@ -310,7 +311,7 @@ def test_the_operator_has_another_cookie(
     both = Browser(app, origin)
     both.get(start_address(pair, origin=origin))
     with app.test_request_context():
-        token = operators.address().partition("token=")[2]
+        token = login.address().partition("token=")[2]
     first, *said = both.post("/operator", {"token": token}).headers["Set-Cookie"].split("; ")
     assert first.partition("=")[0] == name
     assert {one for one in said if one.partition("=")[0] not in ("Max-Age", "Expires")} == attributes
@@ -323,7 +324,7 @@ def test_the_operator_has_another_cookie(
 def test_no_cookie_passes_for_the_other(app: Flask, browser: Browser, one: str, other: str) -> None:
     """What was signed for the one opens nothing under the name of the other."""
     with app.test_request_context():
-        browser.post("/operator", {"token": operators.address().partition("token=")[2]})
+        browser.post("/operator", {"token": login.address().partition("token=")[2]})
     cookie = browser.client.get_cookie(one, "shop.test")
     assert cookie
     thief = Browser(app)

@@ -11,8 +11,10 @@ from flask_babel import lazy_gettext as _
 from storefront import security
 from storefront.external import channel, operator_pages, payments, views, wording
 from storefront.external.settings import ExternalSettings
+from storefront.operator import pages
+from storefront.operator.pages import Page
 from storefront.security import Others
-from storefront.shop import counter, operators
+from storefront.shop import counter
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.counter import Counter, SideDoor
 from storefront.shop.units import Unit
@@ -45,5 +47,5 @@ def init_app(app: Flask, settings: ExternalSettings, http: requests.Session | No
     channel.init_app(app, settings)
     wording.init_app(app)
     app.add_template_test(views.has_door, "approved_outside")
-    operators.add_page(app, operators.Page("operator_pages.checklist", _("Registration")))
-    operators.add_page(app, operators.Page("operator_pages.reports", _("Malfunctions")))
+    pages.add(app, Page("operator_pages.checklist", _("Registration")))
+    pages.add(app, Page("operator_pages.reports", _("Malfunctions")))

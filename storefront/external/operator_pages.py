@@ -19,7 +19,8 @@ from storefront.external.forms import Fields, flat, nested, problems
 from storefront.external.malfunctions import Harm, Malfunction, Progress
 from storefront.external.registration import ChangeKind, Effect, Facts, Way
 from storefront.external.settings import is_of_mixi
-from storefront.shop import forms, operators
+from storefront.operator import login
+from storefront.shop import forms
 from storefront.shop.devices import Device
 
 LONGEST, LONGEST_LIST = 1000, 10_000  # characters of one field, and of one with many lines
@@ -47,7 +48,7 @@ def checklist() -> ResponseReturnValue:
 
 @blueprint.post("/registration")
 def record() -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), operators.required(), "registration")
+    forms.unseal(request.form.get("token", ""), login.required(), "registration")
     values = _filled()
     written = flat(values)
     wrong = _wrong(written)
@@ -64,13 +65,13 @@ def record() -> ResponseReturnValue:
 @blueprint.get("/malfunctions")
 def reports() -> str:
     """Every malfunction that was reported."""
-    operators.required()
+    login.required()
     return render_template("external/malfunctions.html", reports=malfunctions.reports())
 
 
 @blueprint.get("/malfunctions.csv")
 def export() -> ResponseReturnValue:
-    operators.required()
+    login.required()
     file = io.StringIO()
     malfunctions.export(file, malfunctions.reports())
     return file.getvalue(), CSV
@@ -84,7 +85,7 @@ def new_report() -> ResponseReturnValue:
 
 @blueprint.get("/malfunctions/<int:report_id>")
 def report(report_id: int) -> ResponseReturnValue:
-    operators.required()
+    login.required()
     row = malfunctions.find(report_id)
     if row is None:
         raise NotFound
@@ -94,7 +95,7 @@ def report(report_id: int) -> ResponseReturnValue:
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), operators.required(), "malfunction")
+    forms.unseal(request.form.get("token", ""), login.required(), "malfunction")
     written = _written()
     try:
         saved = malfunctions.save(Malfunction.model_validate(nested(written)), report_id, clock.now())
@@ -191,7 +192,7 @@ def _shown(recorded: Facts) -> dict[str, Any]:
 
 
 def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
-    holder, today, recorded = operators.required(), facts.day(clock.now()), facts.current()
+    holder, today, recorded = login.required(), facts.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
         today=today,
@@ -229,5 +230,5 @@ def _report_form(written: Fields, report_id: int | None, wrong: Mapping[str, str
         written=written,
         wrong=wrong or {},
         choices={"progress": list(Progress), "harm": list(Harm)},
-        token=forms.seal(operators.required(), "malfunction"),
+        token=forms.seal(login.required(), "malfunction"),
     )

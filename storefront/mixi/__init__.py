@@ -14,8 +14,10 @@ from storefront import metrics, security
 from storefront.bounded import session
 from storefront.mixi import carriers, channel, charset, entrance, payments, views
 from storefront.mixi.settings import MixiSettings
+from storefront.operator import pages
+from storefront.operator.pages import Page
 from storefront.security import Others
-from storefront.shop import counter, operators
+from storefront.shop import counter
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.counter import Counter, Entrance
 from storefront.shop.units import Unit
@@ -53,7 +55,7 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session | None) 
     counter.add(app, COUNTER, settings)
     app.register_blueprint(views.blueprint)
     channel.init_app(app, settings, http or session())
-    operators.add_page(app, operators.Page("mixi.programme", _("Rules")))
+    pages.add(app, Page("mixi.programme", _("Rules")))
     metrics.add_gauge(app, "unconfirmed_payments", payments.count_unconfirmed)
     charset.init_app(app, settings)
     app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")

@@ -17,7 +17,8 @@ from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
-from storefront.shop import catalog, forms, limits, operators, visit
+from storefront.operator import login
+from storefront.shop import catalog, forms, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
@@ -102,7 +103,7 @@ def change() -> ResponseReturnValue:
 @blueprint.get("/rules")
 def programme() -> str:
     """For the operator: the rules of the payment programme, and the code that keeps them."""
-    operators.required()
+    login.required()
     return render_template("mixi/rules.html", rules=rules())
 
 

@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
 from storefront.config import settings
-from storefront.shop import counter, forms, operators, visit
+from storefront.shop import counter, forms, visit
 from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
 from storefront.shop.visits import DEFAULT_LANGUAGE
@@ -60,6 +60,4 @@ def _common() -> dict[str, object]:
         "static": visit.static,
         "picture": picture,
         "seal": lambda purpose: forms.seal(visit.current().customer.id, purpose),
-        "operator_pages": operators.pages,
-        "operator_seal": lambda: forms.seal(operators.required(), "operator"),
     }

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, catalog, forms, inventory, limits, operators, visit
+from storefront.shop import ages, catalog, forms, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -121,27 +121,6 @@ def legal() -> str:
     here = visit.if_any()
     counters = [*visit.entrances(), *(visit.ways_out(here) if here else ())]
     return render_template("shop/legal.html", legal=settings(), counters=counters)
-
-
-@blueprint.route("/operator", methods=["GET", "HEAD"])
-def operator() -> str:
-    """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
-    token = request.args.get("token", "")
-    operators.check(token)
-    return render_template("shop/operator.html", token=token)
-
-
-@blueprint.post("/operator")
-def operator_enters() -> ResponseReturnValue:
-    operators.enter(request.form.get("token", ""), clock.now())
-    return redirect(settings().public_url + url_for(operators.pages()[0].endpoint), 303)
-
-
-@blueprint.post("/operator/leave")
-def operator_leaves() -> str:
-    forms.unseal(request.form.get("token", ""), operators.required(), "operator")
-    operators.leave(clock.now())
-    return render_template("shop/operator_left.html")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from storefront.external.payments import ExternalPayment, Status
 from storefront.external.registration import Certificate, Facts, Form, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
 from storefront.mixi.signing import signed_address
+from storefront.operator import login
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import operators
 from storefront.shop.catalog import Item
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
@@ -155,7 +155,7 @@ NONCES = itertools.count()
 def operator_address(app: Flask) -> str:
     """A fresh address of the operator's, inside the shop."""
     with app.test_request_context():
-        return operators.address().removeprefix(SHOP)
+        return login.address().removeprefix(SHOP)
 
 
 def fields_of(text: str, action: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from flask import Flask
 
 from storefront import Settings, config
 from storefront.config import PREFIX, SettingsError
-from storefront.shop import operators
+from storefront.operator import login
 from tests.street import PLATFORM, SHOP, Browser
 from tests.test_commands import ADDRESSES, consult
 from tests.test_headers import rule
@@ -76,7 +76,7 @@ def test_who_may_frame_its_pages(app: Flask) -> None:
     browser = Browser(app)
     assert rule(browser.get("/external/items/loaf"), "frame-ancestors") == [PLATFORM]
     with app.test_request_context():
-        entry = operators.address().removeprefix(SHOP)
+        entry = login.address().removeprefix(SHOP)
     browser.post("/operator", {"token": entry.partition("token=")[2]})
     for path in ("/external/registration", "/external/malfunctions/new"):
         page = browser.get(path)

@@ -37,8 +37,8 @@ from storefront.external.registration import (
     State,
     Way,
 )
+from storefront.operator.login import Login
 from storefront.shop import customers, forms
-from storefront.shop.operators import Login
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.external.conftest import (

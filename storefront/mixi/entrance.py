@@ -10,20 +10,20 @@ from flask import Request, request
 from storefront import clock
 from storefront.mixi import payments, questions, starts, taps
 from storefront.mixi.channel import NAME, channel
-from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
+from storefront.mixi.signing import BadSignature, Malformed, Signed, header_pairs, is_opaque
 from storefront.shop import customers, visit
 from storefront.shop.cookies import Cookie
-from storefront.shop.counter import Notice
+from storefront.shop.counter import FalseClaim, Notice
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
 START = f"{NAME}.start"
 COOKIE = Cookie("visit", framed=True)  # the key of the visit
 METHODS = ("GET", "POST")  # the container keeps the phone's, and phones have these (spec: process flow)
 SCHEME = "oauth"  # of an Authorization header of the container's
-CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
+KEY = "oauth_consumer_key"
+CLAIMS = ("opensocial_app_id", "opensocial_owner_id")
 
 log = structlog.get_logger()
 
@@ -61,7 +61,10 @@ def address() -> str:
 
 
 def recognise() -> Visit | None:
-    """Who is looking; nobody if the request neither comes from the container nor goes on with a visit."""
+    """Who is looking; nobody if the request neither comes from the container nor goes on with a visit.
+
+    Raises FalseClaim.
+    """
     return _from_container() if is_from_container(request) else _going_on()
 
 
@@ -69,10 +72,10 @@ def is_from_container(asked: Request) -> bool:
     """Whether a request claims to come through the mobile container; a start address makes like claims."""
     if asked.endpoint == START:
         return False
-    names = {name for name, _ in parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)}
-    # Another scheme is somebody else's: a proxy before the shop may ask for a password of its own.
-    scheme = asked.headers.get("Authorization", "").partition(" ")[0].lower()
-    return scheme == SCHEME or not names.isdisjoint(CLAIMS)
+    said = parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)
+    keys = [*_keys(asked.headers.get("Authorization", "")), *(value for name, value in said if name == KEY)]
+    # Who names a key says whose they are: other platforms sign with theirs, and in the same way.
+    return channel().consumer.key in keys if keys else any(name in CLAIMS for name, _ in said)
 
 
 def resume(key: str) -> Visit | None:
@@ -113,15 +116,25 @@ def _going_on() -> Visit | None:
     return found
 
 
+def _keys(authorization: str) -> Sequence[str]:
+    """The consumer key that a header names; none if it is in another scheme, such as a proxy's password."""
+    if authorization.partition(" ")[0].lower() != SCHEME:
+        return ()
+    try:
+        return [value for name, value in header_pairs(authorization) if name == KEY]
+    except BadSignature:
+        return ()
+
+
 def _from_container() -> Visit:
     mixi = channel()
     if request.method not in METHODS:
-        raise Stranger(forged=True)
+        raise FalseClaim
     try:
         owner_id = _owner(mixi.verify(request, clock.now()), mixi.app_id)
     except (BadSignature, Malformed) as refusal:
         log.warning("page refused", reason=str(refusal))
-        raise Stranger(forged=True) from refusal
+        raise FalseClaim from refusal
     customer = customers.identify(NAME, owner_id, clock.now())
     links = ContainerLinks(mixi.container_url)
     return Visit(customer, Device.MOBILE, links, visit.asked_language())

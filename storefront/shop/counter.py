@@ -24,6 +24,10 @@ from storefront.shop.visits import Visit
 COUNTERS = "counters"
 
 
+class FalseClaim(Exception):
+    """A request claims to come from a counter's platform, and does not."""
+
+
 @dataclass(frozen=True)
 class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
@@ -64,8 +68,9 @@ class Place:
 class Entrance:
     """Where the visitors of a platform come in.
 
-    `address` is where they open the app there. `recognise` finds who was signed in this request, or in
-    what it goes on with. `refresh` holds their purchases against the platform's.
+    `address` is where they open the app there. `recognise` says whose this request is, if it is one of
+    theirs: nobody's if it does not even claim to be, and FalseClaim if it claims to be and is not.
+    `refresh` holds their purchases against the platform's.
     """
 
     address: Callable[[], str]

@@ -17,7 +17,7 @@ from werkzeug.security import safe_join
 from storefront.config import settings
 from storefront.shop import counter
 from storefront.shop.catalog_file import LANGUAGES
-from storefront.shop.counter import Counter, Entrance, Notice, Place, Purchase
+from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visits import DEFAULT_LANGUAGE, Visit
@@ -27,7 +27,7 @@ END_OF_ID = 6  # characters that tell who is in, to those who know themselves
 
 
 class Stranger(Exception):
-    """Nobody known is looking; `forged` says that somebody claimed to be."""
+    """Nobody known is looking; `forged` says that somebody claimed to be, and no entrance knew them."""
 
     def __init__(self, forged: bool = False) -> None:
         super().__init__()
@@ -54,12 +54,11 @@ def ways_out(visitor: Visit) -> Sequence[Counter]:
 def current() -> Visit:
     """The visit this request belongs to, or Stranger."""
     if "visit" not in g:
-        found = (one.recognise() for one in _entrances())
-        g.visit = next((visit for visit in found if visit), None)
+        g.visit, g.forged = _recognised()
         if g.visit:
             _keep_at_hand(g.visit.customer)
     if g.visit is None:
-        raise Stranger
+        raise Stranger(forged=g.get("forged", False))
     visit: Visit = g.visit
     return visit
 
@@ -183,6 +182,20 @@ def mark(name: str) -> str:
     if file not in marks:
         marks[file] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
     return marks[file]
+
+
+def _recognised() -> tuple[Visit | None, bool]:
+    """Whose request this is, or whether it claims to be somebody's: known when all entrances were asked."""
+    forged = False
+    for entrance in _entrances():
+        try:
+            visit = entrance.recognise()
+        except FalseClaim:
+            forged = True
+        else:
+            if visit:
+                return visit, False
+    return None, forged
 
 
 def _entrances() -> Sequence[Entrance]:

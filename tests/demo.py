@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.street import GOODS
+
 COMMAND = str(Path(sys.executable).parent / "storefront")
 
 
@@ -42,7 +44,7 @@ def demo(
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **exported},
+            env={**os.environ, "STOREFRONT_CATALOG": str(GOODS), **exported},
         )
     try:
         wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)

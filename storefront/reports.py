@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TextIO
 
+from storefront.clock import JAPAN
 from storefront.db import fresh
 from storefront.external import malfunctions as reported
 from storefront.external import shelf, wording
@@ -11,7 +12,6 @@ from storefront.external.registration import Facts, State, Step, assess, forbidd
 from storefront.mixi import payments
 from storefront.mixi.payments import Unconfirmed
 from storefront.shop import csv_file, inventory, ledger
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
 from storefront.shop.ledger import Total
 

@@ -12,22 +12,23 @@ PACKAGE = Path(__file__).parent.parent / "storefront"
 DOORS: dict[str, set[str]] = {
     "config": set(),
     "clock": set(),
+    "languages": set(),
     "places": {"clock"},
     "db": {"clock", "config", "places"},
     "gate": set(),
     "logs": set(),
     "health": {"clock", "config", "db", "places"},
-    "shop": {"clock", "config", "db", "security"},
+    "shop": {"clock", "config", "db", "languages", "security"},
     "mixi": {"clock", "config", "db", "gate", "metrics", "security", "shop"},
     "external": {"clock", "config", "db", "security", "shop"},
-    "sandbox": {"external.signing", "mixi.signing"},
+    "sandbox": {"external.signing", "languages", "mixi.signing"},
     "migrations": {"db"},
     "metrics": {"config"},
     "security": {"config"},
     "serving": {"clock"},
     "__init__": {"config", "db", "external", "health", "logs", "metrics", "mixi", "security", "shop"},
     "backup": {"db", "health"},
-    "reports": {"db", "external", "mixi", "shop"},
+    "reports": {"clock", "db", "external", "mixi", "shop"},
     "demo": {"db", "external.registration", "sandbox.cast", "sandbox.keys"},
     "doctor": {"__init__", "clock", "config", "db", "external", "health", "mixi", "shop"},
     "cli": {
@@ -48,9 +49,9 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "words", "devices", "units", "csv_file", "catalog_file", "catalog", "customers", "turns", "inventory",
-        "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators", "pages", "errors",
-        "views", "__init__",
+        "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "catalog", "customers", "turns",
+        "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators", "pages",
+        "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",

@@ -6,20 +6,18 @@ from pathlib import Path
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
+from storefront.clock import JAPAN
 from storefront.config import settings
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.shop import forms, operators, visit
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.devices import Device
-
-LANGUAGES = {"ja": "日本語", "en": "English"}
-
 
 KEPT = "public, max-age=31536000, immutable"
 CHECKED = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
-    Babel(app, default_locale=visit.DEFAULT_LANGUAGE, locale_selector=visit.language)
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=visit.language)
     app.jinja_env.filters["moment"] = moment
     app.context_processor(_common)
     app.after_request(_keep)

@@ -18,13 +18,12 @@ from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
 from storefront.config import settings
-from storefront.shop.catalog_file import LANGUAGES
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
-DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
 class Stranger(Exception):

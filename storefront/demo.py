@@ -23,8 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storefront.db import make_file
 from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
+from storefront.languages import DEFAULT_LANGUAGE, said
 from storefront.sandbox import keys
 from storefront.sandbox.cast import BY_KEY
+from storefront.shop import identity
+from storefront.shop.identity import IdentityError
 
 HOST = "127.0.0.1"
 ENVIRONMENT = "demo.env"
@@ -135,7 +138,7 @@ def environment(
     shop = shop_url.rstrip("/") or shop
     secret = {name: before.get(name) or secrets.token_hex(20) for name in MADE_ONCE}
     key = before.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
-    key_folder = data.resolve() / "keys"
+    key_folder, name = data.resolve() / "keys", _name()
     try:
         certificate = keys.certificate(key_folder)
     except OSError as error:
@@ -143,6 +146,7 @@ def environment(
     return {
         **secret,
         "SANDBOX_APP_ID": "12345",
+        "SANDBOX_APP_NAME": name,
         "SANDBOX_CONSUMER_KEY": key,
         "SANDBOX_PUBLIC_URL": platform,
         "SANDBOX_SHOP_URL": shop,
@@ -169,6 +173,7 @@ def environment(
         "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
         "PROVIDER_PUBLIC_URL": provider,
         "PROVIDER_MERCHANT": "storefront",
+        "PROVIDER_MERCHANT_NAME": name,
         "PROVIDER_NOTICE_URL": f"{shop}/external/notices",
         "PROVIDER_SHOP_URL": shop,
         "PROVIDER_DATABASE_URL": _sqlite(data, "provider"),
@@ -176,6 +181,15 @@ def environment(
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
         **(dict.fromkeys(("SANDBOX_SHOP_CA", "PROVIDER_SHOP_CA"), str(shop_ca.resolve())) if shop_ca else {}),
     }
+
+
+def _name() -> str:
+    """What the shop is called, as its platform and its provider are told."""
+    file = Path(os.environ.get("STOREFRONT_IDENTITY") or identity.SHIPPED)
+    try:
+        return said(identity.read(file).name, DEFAULT_LANGUAGE)
+    except IdentityError as error:
+        raise click.ClickException(f"what the shop is called cannot be read:\n{error}") from None
 
 
 def _around_proxies() -> str:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.street import GOODS
+from tests.street import GOODS, IDENTITY
 
+OWN = {"STOREFRONT_CATALOG": str(GOODS), "STOREFRONT_IDENTITY": str(IDENTITY)}
 COMMAND = str(Path(sys.executable).parent / "storefront")
 
 
@@ -44,7 +45,7 @@ def demo(
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "STOREFRONT_CATALOG": str(GOODS), **exported},
+            env={**os.environ, **OWN, **exported},
         )
     try:
         wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)

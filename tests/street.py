@@ -35,8 +35,10 @@ TARO = "mo3w9x4tar0fr"
 CALLBACK = "/mixi/callback"
 NO_WORD = "the-word-of-no-payment"
 GOODS = Path(__file__).with_name("goods.yaml")
+IDENTITY = GOODS.with_name("identity.yaml")
 SETTINGS = {
     "catalog": str(GOODS),
+    "identity": str(IDENTITY),
     "secret_key": "a secret of the tests, and of nobody else",
     "public_url": SHOP,
     "mixi_app_id": APP_ID,

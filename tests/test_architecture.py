@@ -29,7 +29,7 @@ DOORS: dict[str, set[str]] = {
     "__init__": {"config", "db", "external", "health", "logs", "metrics", "mixi", "security", "shop"},
     "backup": {"db", "health"},
     "reports": {"clock", "db", "external", "mixi", "shop"},
-    "demo": {"db", "external.registration", "sandbox.cast", "sandbox.keys"},
+    "demo": {"db", "external.registration", "languages", "sandbox.cast", "sandbox.keys", "shop.identity"},
     "doctor": {"__init__", "clock", "config", "db", "external", "health", "mixi", "shop"},
     "cli": {
         "__init__",
@@ -49,9 +49,9 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "catalog", "customers", "turns",
-        "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators", "pages",
-        "errors", "views", "__init__",
+        "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "catalog",
+        "customers", "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms",
+        "operators", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments", "questions",

@@ -80,7 +80,7 @@ def _fits(name: str) -> str:
 
 def _reads(text: str) -> str:
     if not text.strip() or any(unicodedata.category(char) in ("Cc", "Cs") for char in text if char != "\n"):
-        raise ValueError("a description is text without control characters")
+        raise ValueError("must be text without control characters")
     return text
 
 
@@ -156,10 +156,11 @@ class Entry(BaseModel):
         return self
 
 
+OF_ART = "is the name of an .svg file in static/art, in small letters, digits, - and _"
 # The rules of fields that have one of their own.
 OF_FIELD = {
     "id": "an id is 1 to 64 half-width letters and digits",
-    "art": "art is the name of an .svg file in static/art, in small letters, digits, - and _",
+    "art": OF_ART,
     "prices": "needs at least 1 price: a channel and its amount",
 }
 

@@ -8,8 +8,8 @@ from flask_babel import Babel, get_locale
 
 from storefront.clock import JAPAN
 from storefront.config import settings
-from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import forms, operators, visit
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
+from storefront.shop import forms, identity, operators, visit
 from storefront.shop.devices import Device
 
 KEPT = "public, max-age=31536000, immutable"
@@ -19,6 +19,7 @@ CHECKED = "public, no-cache"
 def init_app(app: Flask) -> None:
     Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=visit.language)
     app.jinja_env.filters["moment"] = moment
+    app.jinja_env.filters["said"] = lambda texts: said(texts, str(get_locale()))
     app.context_processor(_common)
     app.after_request(_keep)
 
@@ -47,6 +48,7 @@ def _keep(response: Response) -> Response:
 
 def _common() -> dict[str, object]:
     return {
+        "identity": identity.current(),
         "visit": visit.known(),
         "who": visit.who,
         "language": str(get_locale()),

@@ -12,6 +12,8 @@ from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
 from storefront.shop import forms, identity, operators, visit
 from storefront.shop.devices import Device
 
+# The number keys of a mobile phone, no two the same; the places have theirs in the order of their tabs.
+KEYS = {"places": "1234", "buy": "5", "back": "7", "next": "8", "legal": "9", "language": "0"}
 KEPT = "public, max-age=31536000, immutable"
 CHECKED = "public, no-cache"
 
@@ -27,6 +29,12 @@ def init_app(app: Flask) -> None:
 def moment(value: datetime) -> str:
     """A moment in Japan, where the buyers are."""
     return value.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
+
+
+def key(name: str, position: int = 0) -> str:
+    """The number key that leads there on a mobile phone; empty elsewhere, and where none is left."""
+    here = visit.known()
+    return KEYS[name][position : position + 1] if here and here.device is Device.MOBILE else ""
 
 
 def picture(name: str) -> str:
@@ -56,6 +64,7 @@ def _common() -> dict[str, object]:
         "settings": settings(),
         "static": visit.static,
         "picture": picture,
+        "key": key,
         "seal": lambda purpose: forms.seal(visit.current().customer.id, purpose),
         "operator_pages": operators.pages,
         "operator_seal": lambda: forms.seal(operators.required(), "operator"),

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, health, reports
+from storefront.art import art
 from storefront.backup import NotPossible, backup
 from storefront.clock import Deadline
 from storefront.config import PACKAGE, SettingsError
@@ -35,6 +36,7 @@ from storefront.mixi.client import Unavailable
 from storefront.mixi.questions import NotVoid
 from storefront.shop import catalog, catalog_file, inventory, operators
 from storefront.shop.catalog_file import CatalogError
+from storefront.texts import texts
 
 CHECK_SECONDS = 10
 
@@ -72,6 +74,10 @@ class Told(click.Group):
 @click.version_option(package_name="storefront")
 def main() -> None:
     """A reference item shop for social application providers, and the platform to buy from."""
+
+
+main.add_command(art)
+main.add_command(texts)
 
 
 @main.command("demo")

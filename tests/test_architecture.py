@@ -33,6 +33,7 @@ DOORS: dict[str, set[str]] = {
     "doctor": {"__init__", "clock", "config", "db", "external", "health", "mixi", "shop"},
     "cli": {
         "__init__",
+        "art",
         "backup",
         "clock",
         "config",
@@ -44,7 +45,10 @@ DOORS: dict[str, set[str]] = {
         "mixi",
         "reports",
         "shop",
+        "texts",
     },
+    "art": {"config"},
+    "texts": {"config", "languages"},
 }
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {

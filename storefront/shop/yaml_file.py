@@ -126,7 +126,7 @@ class _Broken(Exception):
         self.line, self.reason = line, reason
 
 
-def _parsed(content: bytes) -> Any:
+def _parsed(content: bytes) -> Node | None:
     """The file's tree, of YAML 1.2; or what breaks it."""
     try:
         text = content.decode("utf-8-sig")
@@ -136,7 +136,7 @@ def _parsed(content: bytes) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.max_depth = DEEPEST
     try:
-        return yaml.compose(text)
+        root: Node | None = yaml.compose(text)
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _Broken(line, "has a character that no text has: take it out") from None
@@ -145,6 +145,7 @@ def _parsed(content: bytes) -> Any:
         raise _Broken(mark.line + 1 if mark else 1, _advice(error)) from None
     except (YAMLError, ValueError, AttributeError) as error:  # what its scanner lets through
         raise _Broken(1, f"is not YAML: {error}") from None
+    return root
 
 
 def _advice(error: MarkedYAMLError) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
+from storefront.art import art
 from storefront.backup import NotPossible, backup
 from storefront.config import PACKAGE
 from storefront.db import cause, db, make_file, migrate, transaction, unhurried
@@ -29,6 +30,7 @@ from storefront.operator import login
 from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
+from storefront.texts import texts
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
 
@@ -272,6 +274,5 @@ def _load(app: Flask, file: Path | None) -> None:
     click.echo(f"{count} items on the shelf.")
 
 
-for room in rims():
-    for command in room.commands:
-        main.add_command(command)
+for command in (art, texts, *(one for room in rims() for one in room.commands)):
+    main.add_command(command)

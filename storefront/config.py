@@ -173,6 +173,9 @@ class HouseSettings(BaseSettings):
         "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql://…"
     )
     catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
+    identity: Path = Field(
+        PACKAGE / "shop" / "identity.yaml", description="The file of what the shop is called."
+    )
     metrics_token: MadeSecret | None = Field(
         None,
         description="Opens /metrics to whoever sends it as a bearer token; without one there is none. "

@@ -22,8 +22,11 @@ from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from storefront.db import make_file
+from storefront.languages import DEFAULT_LANGUAGE, said
 from storefront.rim import rims
 from storefront.sandbox.server import Server, Street
+from storefront.shop import identity
+from storefront.shop.identity import IdentityError
 
 HOST = "127.0.0.1"
 ENVIRONMENT = "demo.env"
@@ -123,10 +126,10 @@ def environment(
     secret = {name: before.get(name) or secrets.token_hex(length) for name, length in lengths.items()}
     addresses = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     shop = shop_url.rstrip("/") or addresses[SHOP]
-    settings = dict(secret)
+    settings, name = dict(secret), _name()
     for one in platforms():
         try:
-            settings |= one.environment(Street(shop, addresses[one.name], data, secret, shop_ca))
+            settings |= one.environment(Street(name, shop, addresses[one.name], data, secret, shop_ca))
         except OSError as error:
             raise _unwritable(data.resolve(), error) from None
     return {
@@ -138,6 +141,15 @@ def environment(
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
     }
+
+
+def _name() -> str:
+    """What the shop is called, as its platform and its provider are told."""
+    file = Path(os.environ.get("STOREFRONT_IDENTITY") or identity.SHIPPED)
+    try:
+        return said(identity.read(file).name, DEFAULT_LANGUAGE)
+    except IdentityError as error:
+        raise click.ClickException(f"what the shop is called cannot be read:\n{error}") from None
 
 
 def _around_proxies() -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TextIO
 
+from storefront.clock import JAPAN
 from storefront.db import fresh
 from storefront.rim import rims
 from storefront.shop import csv_file, inventory, ledger
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.ledger import Total
 from storefront.tables import Row, Section, in_columns, merged, stamp, table
 

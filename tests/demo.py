@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storefront import demo as the_demo
+from tests.street import GOODS, IDENTITY
 
+OWN = {"STOREFRONT_CATALOG": str(GOODS), "STOREFRONT_IDENTITY": str(IDENTITY)}
 COMMAND = str(Path(sys.executable).parent / "storefront")
 
 
@@ -43,7 +45,7 @@ def demo(
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **exported},
+            env={**os.environ, **OWN, **exported},
         )
     try:
         wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)

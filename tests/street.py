@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -33,7 +34,11 @@ HANAKO = "mo3k7c2hanak0"
 TARO = "mo3w9x4tar0fr"
 CALLBACK = "/mixi/callback"
 NO_WORD = "the-word-of-no-payment"
+GOODS = Path(__file__).with_name("goods.yaml")
+IDENTITY = GOODS.with_name("identity.yaml")
 SETTINGS = {
+    "catalog": str(GOODS),
+    "identity": str(IDENTITY),
     "secret_key": "a secret of the tests, and of nobody else",
     "public_url": SHOP,
     "mixi_app_id": APP_ID,

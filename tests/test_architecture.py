@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "storefront"
 DOORS: dict[str, set[str]] = {
     "config": set(),
     "clock": set(),
+    "languages": set(),
     "places": {"clock"},
     "db": {"clock", "config", "places"},
     "gate": set(),
@@ -20,11 +21,11 @@ DOORS: dict[str, set[str]] = {
     "tables": set(),
     "logs": set(),
     "health": {"clock", "config", "db", "places"},
-    "shop": {"clock", "config", "db", "security"},
+    "shop": {"clock", "config", "db", "languages", "security"},
     "operator": {"clock", "config", "db", "security", "shop"},
     "mixi": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
     "external": {"clock", "config", "db", "operator", "security", "shop"},
-    "sandbox": {"external.signing", "mixi.signing"},
+    "sandbox": {"external.signing", "languages", "mixi.signing"},
     "migrations": {"db"},
     "metrics": {"config"},
     "security": {"config"},
@@ -32,12 +33,13 @@ DOORS: dict[str, set[str]] = {
     "__init__": {"config", "db", "health", "logs", "metrics", "operator", "security", "shop"},
     "backup": {"db", "health"},
     "rim": {"__init__", "config", "findings", "tables"},
-    "reports": {"db", "rim", "shop", "tables"},
+    "reports": {"clock", "db", "rim", "shop", "tables"},
     "settings_table": {"__init__", "config", "tables"},
-    "demo": {"db", "rim", "sandbox.server"},
+    "demo": {"db", "languages", "rim", "sandbox.server", "shop.identity"},
     "doctor": {"__init__", "bounded", "clock", "config", "db", "findings", "health", "rim", "shop"},
     "cli": {
         "__init__",
+        "art",
         "backup",
         "config",
         "db",
@@ -50,7 +52,10 @@ DOORS: dict[str, set[str]] = {
         "rim",
         "settings_table",
         "shop",
+        "texts",
     },
+    "art": {"config"},
+    "texts": {"config", "languages"},
 }
 # What a room brings to commands, doctor and reports stands in these files, and may import these, too.
 BROUGHT = ("commands", "checks", "reports", "rim")
@@ -58,9 +63,9 @@ TO_THE_RIM = {"doctor.wire", "findings", "rim", "tables"}
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "words", "devices", "units", "csv_file", "catalog_file", "customers", "visits", "counter", "catalog",
-        "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms",
-        "pages", "errors", "views", "__init__",
+        "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
+        "visits", "counter", "catalog", "turns", "inventory", "books", "ledger", "ages", "limits", "cookies",
+        "visit", "forms", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "settings", "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",

@@ -451,12 +451,12 @@ def test_addresses_of_certificates(examine: Examine, http: requests.Session) -> 
 def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> None:
     """A price outside the platform's range fails with its line, a missing drawing with its name."""
     file = tmp_path / "catalog.yaml"
-    shipped = settings.catalog.read_text()
-    file.write_text(shipped.replace("{mixi: 10}", "{mixi: 9}"))
+    goods = settings.catalog.read_text()
+    file.write_text(goods.replace("{mixi: 10}", "{mixi: 9}"))
     finding = examine(catalog=file)["catalogue"]
     assert finding.verdict is Verdict.FAIL
     assert "9 is not within 10 to 10000 points" in finding.found
-    file.write_text(shipped.replace("loaf.svg", "crumbs.svg"))
+    file.write_text(goods.replace("emptybag.svg", "crumbs.svg", 1))
     assert "crumbs.svg" in examine(catalog=file)["art"].found
 
 

@@ -149,7 +149,7 @@ def test_redirects_are_not_kept(container: Container, app: Flask, pair: KeyPair)
 def test_packed_only_when_asked_for(browser: Browser, accepted: str | None, coding: str | None) -> None:
     """Pages, styles and drawings are packed as the browser says it can unpack, and are then the same."""
     headers = {} if accepted is None else {"Accept-Encoding": accepted}
-    for path in ("/", "/static/shop.css", "/static/art/lighthouse.svg"):
+    for path in ("/", "/static/shop.css", "/static/art/emptybag.svg"):
         plain, packed = browser.get(path), browser.get(path, headers=headers)
         assert packed.status_code == 200
         assert packed.headers.get("Content-Encoding") == coding, path
@@ -186,7 +186,7 @@ def test_callbacks_are_never_packed(container: Container, accepted: str) -> None
     assert "Content-Encoding" not in refused.headers
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt", "/static/art/loaf.gif"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt", "/static/art/emptybag.gif"])
 def test_what_is_short_or_packed_already(browser: Browser, path: str) -> None:
     """A word and a GIF gain nothing."""
     answer = browser.get(path, headers={"Accept-Encoding": "gzip, br"})

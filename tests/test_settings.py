@@ -268,7 +268,7 @@ def test_the_start_warns_of_http(
 
 def test_the_zones_of_the_world_come_along() -> None:
     """Japan's time is known on a host that has no zones of its own."""
-    program = "from storefront.shop import catalog_file; print(catalog_file.JAPAN)"
+    program = "from storefront import clock; print(clock.JAPAN)"
     bare = {**os.environ, "PYTHONTZPATH": ""}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=bare, capture_output=True, text=True)
     assert done.stdout == "Asia/Tokyo\n", done.stderr

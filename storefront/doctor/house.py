@@ -56,7 +56,7 @@ def translations(settings: Settings, http: requests.Session) -> Iterator[Finding
     folder = PACKAGE / "translations"
     stale = uncompiled(folder)
     if stale:
-        yield fail("translations", f"not compiled: {', '.join(stale)}", f"run `pybabel compile -d {folder}`")
+        yield fail("translations", f"not compiled: {', '.join(stale)}", "run `storefront texts`")
     else:
         yield ok("translations", "compiled")
 

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import JSON, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront.clock import JAPAN
 from storefront.db import Model, db, transaction
 from storefront.external.registration import Facts
-from storefront.shop.catalog_file import JAPAN
 
 FACTS = TypeAdapter(Facts)
 

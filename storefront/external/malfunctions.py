@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import JSON, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from storefront.clock import JAPAN
 from storefront.db import Model, db, transaction
 from storefront.shop import csv_file
-from storefront.shop.catalog_file import JAPAN
 
 MOST = 2**31 - 1  # reports that the database can number
 EARLIEST, LATEST = 2000, 2999  # years; others are slips of the pen

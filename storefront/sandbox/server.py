@@ -9,8 +9,9 @@ APP_ID = "12345"
 
 @dataclass(frozen=True)
 class Street:
-    """What a server of a demo has to know: the addresses of shop and server, and what was made for it."""
+    """What a server of a demo has to know: what the shop is called, both addresses, what was made for it."""
 
+    name: str
     shop: str
     here: str
     data: Path

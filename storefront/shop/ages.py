@@ -6,8 +6,8 @@ from datetime import date, datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from storefront.clock import JAPAN
 from storefront.db import transaction
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
 

@@ -8,9 +8,11 @@ from sqlalchemy import JSON, ForeignKey, Select, String, delete, select, text, u
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock
+from storefront.clock import JAPAN
 from storefront.db import Model, db, upsert
+from storefront.languages import said
 from storefront.shop import catalog_file, counter
-from storefront.shop.catalog_file import JAPAN, Entry
+from storefront.shop.catalog_file import Entry
 
 
 class Item(Model):
@@ -31,10 +33,10 @@ class Item(Model):
     on_sale_until: Mapped[datetime | None]
 
     def name(self, language: str) -> str:
-        return self.names[language]
+        return said(self.names, language)
 
     def description(self, language: str) -> str:
-        return self.descriptions[language]
+        return said(self.descriptions, language)
 
 
 class Price(Model):

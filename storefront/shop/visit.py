@@ -15,12 +15,12 @@ from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
 from storefront.config import settings
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.shop import counter
-from storefront.shop.catalog_file import LANGUAGES
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.visits import DEFAULT_LANGUAGE, Visit
+from storefront.shop.visits import Visit
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves

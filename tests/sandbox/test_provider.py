@@ -144,6 +144,7 @@ def settings(tmp_path: Path) -> ProviderSettings:
         public_url=PROVIDER,
         secret_key=SecretStr(COOKIES),
         merchant=MERCHANT,
+        merchant_name="灯台の売店",
         merchant_secret=SecretStr(SECRET),
         notice_url=f"{SHOP}{NOTICES}",
         shop_url=SHOP,
@@ -188,7 +189,7 @@ def test_a_buyer_pays(stage: Stage) -> None:
     text = stage.browser.get(page).text
     assert "Pay ¥1,200?" in text
     assert "灯台守の外套" in text
-    assert "灯台の町の道具屋" in text
+    assert "灯台の売店" in text
     assert not stage.shop.heard
     assert stage.browser.press(page, f"{page}/pay").headers["Location"] == page
     assert stage.state() == ("paid", True)

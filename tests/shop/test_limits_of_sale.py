@@ -8,10 +8,10 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from storefront import Settings, clock, create_app
+from storefront.clock import JAPAN
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import ages, forms, ledger
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite

@@ -287,11 +287,11 @@ def test_the_books(app: Flask, container: Container, settings: Settings) -> None
 
 def test_a_stock_set_later(app: Flask, settings: Settings, tmp_path: Any, container: Container) -> None:
     """What was sold before there was a stock is counted once there is one; without one nothing is kept."""
-    file, shipped = tmp_path / "catalog.yaml", settings.catalog.read_text()
+    file, goods = tmp_path / "catalog.yaml", settings.catalog.read_text()
     for _ in range(3):
         assert told(container, "loaf", HANAKO) == 200
     assert tallied(app, "loaf") is None
-    file.write_text(shipped.replace("- id: loaf\n", "- id: loaf\n  stock: 4\n"))
+    file.write_text(goods.replace("- id: loaf\n", "- id: loaf\n  stock: 4\n"))
     assert run(settings, "catalog", str(file)).returncode == 0
     assert tallied(app, "loaf") == (3, 0)
     late = container.start("loaf")

@@ -14,6 +14,7 @@ def environment(street: Street) -> Mapping[str, str]:
     key, secret = (street.secrets[f"SANDBOX_CONSUMER_{part}"] for part in ("KEY", "SECRET"))
     return {
         "SANDBOX_APP_ID": APP_ID,
+        "SANDBOX_APP_NAME": street.name,
         "SANDBOX_PUBLIC_URL": street.here,
         "SANDBOX_SHOP_URL": street.shop,
         "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),

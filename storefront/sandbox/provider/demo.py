@@ -11,6 +11,7 @@ def environment(street: Street) -> Mapping[str, str]:
     return {
         "PROVIDER_PUBLIC_URL": street.here,
         "PROVIDER_MERCHANT": MERCHANT,
+        "PROVIDER_MERCHANT_NAME": street.name,
         "PROVIDER_NOTICE_URL": f"{street.shop}/external/notices",
         "PROVIDER_SHOP_URL": street.shop,
         "PROVIDER_DATABASE_URL": street.sqlite("provider"),

@@ -48,7 +48,7 @@ def platforms() -> Sequence[Server]:
     return sorted(found, key=lambda server: server.port)
 
 
-def ports() -> Mapping[str, int]:
+def ports() -> dict[str, int]:
     """Where each server of a demo listens, if nobody says otherwise."""
     return {SHOP: 8000, **{server.name: server.port for server in platforms()}}
 

@@ -155,4 +155,4 @@ def press(phone: requests.Session, page: requests.Response) -> requests.Response
     tree = html.fromstring(page.text, base_url=page.url)
     tree.make_links_absolute()
     form = tree.forms[0]
-    return phone.post(form.action, data=dict(form.form_values()), timeout=30)
+    return phone.post(str(form.action), data=dict(form.form_values()), timeout=30)

@@ -116,9 +116,10 @@ def _store(session: Session, position: int, entry: Entry) -> None:
     item = upsert(session, Item).values(id=entry.id, **values)
     session.execute(item.on_conflict_do_update(index_elements=["id"], set_=values))
     session.execute(delete(Price).where(Price.item_id == entry.id))
-    for channel, amount in entry.prices.items():
-        unit = counter.of(channel).unit.code
-        session.add(Price(item_id=entry.id, channel=channel, amount=amount, unit=unit))
+    for one in counter.counters():  # a price where nobody sells lies idle
+        if one.channel in entry.prices:
+            amount = entry.prices[one.channel]
+            session.add(Price(item_id=entry.id, channel=one.channel, amount=amount, unit=one.unit.code))
 
 
 def _found(channel: str, query: Select[Item, Price]) -> list[Offer]:

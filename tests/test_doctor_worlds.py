@@ -25,6 +25,12 @@ from tests.wire import Wire
 Application = Callable[..., Any]
 
 
+def in_time(environ: dict[str, Any], start_response: Any) -> Any:
+    """A platform whose clock goes right."""
+    moment = format_datetime(datetime.now(UTC), usegmt=True)
+    return Response("", 404, {"Date": moment})(environ, start_response)
+
+
 class World:
     """A shop in which nothing is wrong yet."""
 
@@ -34,8 +40,7 @@ class World:
         self.stack = stack
         self.http = requests.Session()
         self.http.mount(SHOP, Wire(app))
-        moment = format_datetime(datetime.now(UTC), usegmt=True)
-        self.http.mount(PLATFORM, Wire(Response("", 404, {"Date": moment})))
+        self.http.mount(PLATFORM, Wire(in_time))
 
     @property
     def url(self) -> str:

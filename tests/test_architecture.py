@@ -48,8 +48,8 @@ DOORS: dict[str, set[str]] = {
 # Within a room, a file imports only from those before it.
 ORDER: dict[str, list[str]] = {
     "shop": [
-        "words", "devices", "units", "csv_file", "catalog_file", "customers", "visits", "counter", "catalog",
-        "turns", "inventory", "books", "ledger", "ages", "limits", "cookies", "visit", "forms", "operators",
+        "words", "devices", "units", "csv_file", "catalog_file", "customers", "cookies", "visits", "counter",
+        "catalog", "turns", "inventory", "books", "ledger", "ages", "limits", "visit", "forms", "operators",
         "pages", "errors", "views", "__init__",
     ],
     "mixi": [

@@ -7,6 +7,7 @@ called when it is wanted.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from flask import Flask, current_app
 from flask_babel import LazyString
@@ -74,7 +75,6 @@ class Entrance:
 
     address: Callable[[], str]
     recognise: Callable[[], Visit | None]
-    resume: Callable[[str], Visit | None]
     refresh: Callable[[Customer], None]
     notices: Callable[[Customer], Sequence[Notice]]
 
@@ -91,8 +91,9 @@ class SideDoor:
 class Counter:
     """One way to buy, with an entrance or as a side door.
 
-    Its blueprint has the channel's name and an endpoint `checkout`; in a folder of that name are the
-    templates `terms.html` and `legal.html`, and a side door's `way.html`. `asked` is what an amount of
+    Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
+    visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
+    `way.html`. `asked` is what an amount of
     the catalogue comes to on a day; `most` what one purchase may cost on a device, where that is limited.
     """
 
@@ -114,7 +115,8 @@ class Counter:
 def add(app: Flask, counter: Counter, settings: Settings) -> None:
     """Open a counter in the shop."""
     app.extensions.setdefault(COUNTERS, {})[counter.channel] = counter
-    app.jinja_env.globals.setdefault("units", {})[counter.unit.code] = counter.unit
+    units: Any = app.jinja_env.globals.setdefault("units", {})
+    units[counter.unit.code] = counter.unit
     security.allow(app, counter.origins(settings))
 
 

@@ -1,4 +1,4 @@
-"""Visits are the shop's, whatever door opened them."""
+"""Visits are the shop's; what grants and entries are about stands in columns, not in their keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,14 +9,52 @@ branch_labels = None
 depends_on = None
 
 MOMENT = sa.DateTime(timezone=True)
+KINDS = ("sold", "taken_back", "used", "recounted")
+WHY = """
+UPDATE "grant" SET kind = CASE
+    WHEN key LIKE 'use:%' THEN 'used'
+    WHEN key LIKE 'test:%' THEN 'recounted'
+    WHEN quantity < 0 THEN 'taken_back'
+    ELSE 'sold'
+END
+"""
+WHERE = """
+UPDATE entry SET channel = CASE
+    WHEN key LIKE 'external:%' OR key LIKE 'refunded:%' OR key LIKE 'chargeback:%' THEN 'external'
+    ELSE 'mixi'
+END
+"""
+# How the keys of entries begin that undo a sale, or say what it really was; behind it is the payment's code.
+UNDOES = ("void:", "pay_back:", "test:", "refunded:", "chargeback:")
 VISIT = "key, customer_id, device, opened_at, ended_at"
 
 
 def upgrade() -> None:
     _move_visits()
+    with op.batch_alter_table("grant") as grant:
+        grant.add_column(sa.Column("kind", sa.String(16)))
+    with op.batch_alter_table("entry") as entry:
+        entry.add_column(sa.Column("channel", sa.String(16)))
+        entry.add_column(sa.Column("of", sa.String(80)))
+    op.execute(WHY)
+    op.execute(WHERE)
+    for begin in UNDOES:
+        sale = f"channel || ':' || substr(key, {len(begin) + 1})"
+        op.execute(f"""UPDATE entry SET "of" = {sale} WHERE key LIKE '{begin}%'""")  # noqa: S608  # our own words
+    with op.batch_alter_table("grant") as grant:
+        grant.alter_column("kind", nullable=False)
+        grant.create_check_constraint("kind", f"kind IN {KINDS}")
+    with op.batch_alter_table("entry") as entry:
+        entry.alter_column("channel", nullable=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("entry") as entry:
+        entry.drop_column("of")
+        entry.drop_column("channel")
+    with op.batch_alter_table("grant") as grant:
+        grant.drop_constraint("kind", type_="check")
+        grant.drop_column("kind")
     _move_visits_back()
 
 

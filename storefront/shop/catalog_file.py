@@ -24,8 +24,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-ITEM_ID = re.compile(r"[0-9A-Za-z]{1,64}")  # seed: point:item, id
-NAME_COLUMNS = 128  # seed: point:item, name
+ITEM_ID = re.compile(r"[0-9A-Za-z]{1,64}")  # seed: the id of an item
+NAME_COLUMNS = 128  # seed: the name of an item
 MOST = 2**31 - 1  # pieces that the database can count
 LANGUAGES = ("ja", "en")
 JAPAN = ZoneInfo("Asia/Tokyo")
@@ -148,7 +148,7 @@ Problem = tuple[int, str]  # a line and what is wrong there
 
 
 class Entry(BaseModel):
-    """One item of the file. Source of the rules: seed, point:item."""
+    """One item of the file. Source of the rules: seed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

@@ -201,7 +201,7 @@ class HouseSettings(BaseSettings):
     )
     under_age_limits: Limits = Field(
         {},
-        description="Points and yen, counted alike, that a buyer may spend in a calendar month up to an age, "
+        description="What a buyer may spend in a calendar month up to an age, at each counter in its unit, "
         "as 15:5000,19:10000. None: nobody is asked for their age. Ours: no source names mixi's rule.",
     )
     allow_unknown: bool = Field(

@@ -13,7 +13,7 @@ from storefront.tables import Row, Section, in_columns, merged, stamp, table
 
 BELOW_ZERO = ("channel", "customer", "item", "quantity")
 BOOK = ("entered_at", "kind", "channel", "customer", "amount", "unit", "key")
-TOTALS = ("kind", "entries", "amount", "unit")
+TOTALS = ("kind", "entries", "amount", "unit", "channel")
 WIDTHS = (20, 6, 8, 24, 7, 6)  # of the book's columns on a terminal, but the last
 
 
@@ -58,11 +58,11 @@ def book(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> No
 
 
 def totals(out: TextIO, as_csv: bool, first: date | None, last: date | None) -> None:
-    """What each kind of entry comes to, and all together."""
+    """What each kind of entry comes to at each counter, and all of that counter's together."""
     sums = ledger.totals(*_days(first, last))
     fresh()
     rows = [
-        *((total.kind.value, total.count, total.amount, total.unit) for total in sums),
+        *((total.kind.value, total.count, total.amount, total.unit, total.channel) for total in sums),
         *_overall(sums),
     ]
     if as_csv:
@@ -82,9 +82,9 @@ def _below_zero() -> Section:
 
 
 def _overall(sums: Sequence[Total]) -> Iterator[Row]:
-    for unit in dict.fromkeys(total.unit for total in sums):
-        of_unit = [total for total in sums if total.unit == unit]
-        yield "all", sum(total.count for total in of_unit), sum(total.amount for total in of_unit), unit
+    for unit, channel in dict.fromkeys((total.unit, total.channel) for total in sums):
+        own = [total for total in sums if (total.unit, total.channel) == (unit, channel)]
+        yield "all", sum(total.count for total in own), sum(total.amount for total in own), unit, channel
 
 
 def _days(first: date | None, last: date | None) -> tuple[datetime | None, datetime | None]:

@@ -14,10 +14,11 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from storefront import Settings, create_app
+from storefront import Settings, clock, create_app
 from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
-from storefront.shop import catalog
+from storefront.shop import catalog, ledger, visits
+from storefront.shop.devices import Device
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.street import HANAKO, Books, Container
@@ -141,7 +142,7 @@ def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -
 
 
 def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine) -> None:
-    """Every row is kept as it was, the new columns are empty or false, and the shop goes on selling."""
+    """Every row is kept as it was, the new columns say what its key did, and the shop goes on selling."""
     fill_the_version_before(app, engine)
     assert app.test_client().get("/readyz").status_code == 503
     with engine.connect() as connection:
@@ -153,7 +154,7 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
         for table, old in before.items():
             (new,) = after[table]
             assert {name: new[name] for name in old[0]} == old[0]
-            assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False}
+            assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False, "sold", "mixi"}
     assert differences(engine) == []
     assert app.test_client().get("/readyz").status_code == 200
     with app.app_context(), transaction() as session:
@@ -229,13 +230,96 @@ def test_what_was_sold_is_counted(app: Flask, engine: Engine) -> None:
             flask_migrate.downgrade(directory=migrate.directory, revision="0003")
 
 
+# What the eighth version's columns say, and the keys said before.
+GRANTED = {
+    "mixi:a": (1, "sold"),
+    "void:a": (-1, "taken_back"),
+    "mixi:b": (1, "sold"),
+    "test:b:sale": (-1, "recounted"),
+    "test:b:test": (1, "recounted"),
+    "use:c": (-1, "used"),
+    "external:d": (1, "sold"),
+    "chargeback:d": (-1, "taken_back"),
+}
+ENTERED = {
+    ("sale", "mixi:a"): ("mixi", None),
+    ("void", "void:a"): ("mixi", "mixi:a"),
+    ("refund", "pay_back:e"): ("mixi", "mixi:e"),
+    ("void", "test:b"): ("mixi", "mixi:b"),
+    ("test", "test:b"): ("mixi", "mixi:b"),
+    ("test", "mixi:f"): ("mixi", None),
+    ("sale", "external:d"): ("external", None),
+    ("refund", "chargeback:d"): ("external", "external:d"),
+    ("refund", "refunded:g"): ("external", "external:g"),
+}
+GRANT = 'INSERT INTO "grant" (customer_id, item_id, quantity, key, is_test, granted_at)'
+ENTRY = "INSERT INTO entry (customer_id, kind, amount, unit, key, entered_at)"
+START = "INSERT INTO start (key, customer_id, device, opened_at) VALUES ('k', 1, 'pc', :now)"
+
+
+def test_what_keys_said(app: Flask, engine: Engine) -> None:
+    """Grants say why, entries where and what they undo, and open visits go on; and back again."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0007")
+    with engine.begin() as connection:
+        connection.execute(text('DELETE FROM "grant"'))
+        connection.execute(text("DELETE FROM entry"))
+        for key, (quantity, _) in GRANTED.items():
+            values = {"quantity": quantity, "key": key, "no": False, "now": NOW}
+            connection.execute(text(f"{GRANT} VALUES (1, 'excalibur', :quantity, :key, :no, :now)"), values)
+        for kind, key in ENTERED:
+            values = {"kind": kind, "key": key, "now": NOW}
+            connection.execute(text(f"{ENTRY} VALUES (1, :kind, 90, 'point', :key, :now)"), values)
+        connection.execute(text(START), {"now": clock.now()})
+    for _ in range(2):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory)
+            opened = visits.find("k", None, clock.now())
+            assert opened is not None
+            assert (opened.customer.external_id, opened.device) == (HANAKO, Device.PC)
+            db.session.remove()
+        assert differences(engine) == []
+        with engine.connect() as connection:
+            grants = connection.execute(text('SELECT key, quantity, kind FROM "grant"'))
+            assert {row.key: (row.quantity, row.kind) for row in grants} == GRANTED
+            entries = connection.execute(text('SELECT kind, key, channel, "of" FROM entry'))
+            assert {(row.kind, row.key): (row.channel, row[3]) for row in entries} == ENTERED
+            assert connection.scalar(text("SELECT key FROM start")) == "k"
+        with app.app_context():
+            flask_migrate.downgrade(directory=migrate.directory, revision="0007")
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT key, device FROM start")).one() == ("k", "pc")
+            assert connection.scalar(text('SELECT count(*) FROM "grant"')) == len(GRANTED)
+
+
+def test_filled_at_every_version(app: Flask, engine: Engine) -> None:
+    """What each earlier version has written is there after all upgrades, and the shop sells from it."""
+    fill_the_version_before(app, engine)
+    for number in range(2, 8):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory, revision=f"000{number}")
+        with engine.begin() as connection:
+            sale = {**ROWS["entry"], "id": number, "key": f"mixi:{number}"}
+            names, values = ", ".join(sale), ", ".join(f":{name}" for name in sale)
+            connection.execute(text(f"INSERT INTO entry ({names}) VALUES ({values})"), sale)  # noqa: S608  # our own words
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+        assert next((one.channel, one.count, one.amount) for one in ledger.totals()) == ("mixi", 7, 630)
+        db.session.remove()
+    assert differences(engine) == []
+    assert app.test_client().get("/readyz").status_code == 200
+
+
 FORBIDDEN = [
     "UPDATE payment SET status = 'sold'",
     "UPDATE payment SET refusal = 'no wish'",
     "UPDATE entry SET kind = 'gift'",
-    'INSERT INTO "grant" (id, customer_id, item_id, quantity, key, is_test, granted_at)'
-    ' SELECT 2, customer_id, item_id, quantity, key, is_test, granted_at FROM "grant"',
-    "INSERT INTO entry SELECT 2, customer_id, kind, amount, unit, key, entered_at FROM entry",
+    """UPDATE "grant" SET kind = 'found'""",
+    'INSERT INTO "grant" (id, customer_id, item_id, kind, quantity, key, is_test, granted_at)'
+    ' SELECT 2, customer_id, item_id, kind, quantity, key, is_test, granted_at FROM "grant"',
+    "INSERT INTO entry (id, customer_id, channel, kind, amount, unit, key, entered_at)"
+    " SELECT 2, customer_id, channel, kind, amount, unit, key, entered_at FROM entry",
     "INSERT INTO customer (id, channel, external_id, first_seen_at)"
     " SELECT 2, channel, external_id, first_seen_at FROM customer",
     "INSERT INTO payment SELECT * FROM payment",

@@ -139,9 +139,9 @@ def enter(app: Flask, entries: list[dict[str, Any]]) -> None:
     """Many entries of hanako's."""
     with app.app_context():
         customer = customers.identify("mixi", HANAKO, NOON)
-        common = {"customer_id": customer.id, "kind": Kind.SALE, "unit": "point", "entered_at": NOON}
+        sale = {"customer_id": customer.id, "channel": "mixi", "kind": Kind.SALE, "unit": "point"}
         with transaction() as session:
-            session.execute(insert(Entry), [{**common, **entry} for entry in entries])
+            session.execute(insert(Entry), [{**sale, "entered_at": NOON, **entry} for entry in entries])
 
 
 @on_sqlite
@@ -166,7 +166,13 @@ def test_the_ledger_is_what_the_platform_has_taken(town: Town, settings: Setting
     assert [row["kind"] for row in rows] == ["sale", "test", "sale", "sale", "refund"]
     totals = {row["kind"]: row for row in table(run(settings, "ledger", "--totals", "--csv").stdout)}
     assert int(totals["all"]["amount"]) == town.taken()
-    assert totals["refund"] == {"kind": "refund", "entries": "1", "amount": "-100", "unit": "point"}
+    assert totals["refund"] == {
+        "kind": "refund",
+        "entries": "1",
+        "amount": "-100",
+        "unit": "point",
+        "channel": "mixi",
+    }
     assert totals["void"]["entries"] == "0"
 
 
@@ -199,7 +205,7 @@ def test_days_are_japans(app: Flask, settings: Settings) -> None:
     assert keys("--from", "2027-02-01", "--until", "2027-02-28") == ["feb"]
     assert keys("--from", "2027-02-01") == ["feb", "mar"]
     totals = run(settings, "ledger", "--totals", "--from", "2027-03-01").stdout
-    assert totals.splitlines()[-1].split() == ["all", "1", "10", "point"]
+    assert totals.splitlines()[-1].split() == ["all", "1", "10", "point", "mixi"]
 
 
 @pytest.mark.parametrize(
@@ -366,7 +372,8 @@ def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
                     break
                 with transaction() as session:
                     inventory.grant(session, customer.id, "loaf", f"sale {number}", NOON)
-                    ledger.record(session, customer.id, Kind.SALE, 10, "point", f"sale {number}", NOON)
+                    key = f"sale {number}"
+                    ledger.record(session, customer.id, Kind.SALE, 10, "point", key, NOON, channel="mixi")
             db.session.remove()
 
     seller = threading.Thread(target=sell)

@@ -267,18 +267,23 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
         session.execute(mine.values(status=Status.REFUND, refusal=refusal.reason))
         log.warning("external payment refunded", payment=payment.code, reason=refusal.reason.value)
         return False
-    key = f"{NAME}:{payment.code}"
-    inventory.grant(session, payment.customer_id, payment.item_id, key, now)
-    ledger.record(session, payment.customer_id, Kind.SALE, payment.yen, UNIT, key, now)
+    buyer, key = payment.customer_id, _sale_key(payment)
+    inventory.grant(session, buyer, payment.item_id, key, now)
+    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME)
     return True
 
 
 def _take_back(session: Session, payment: Any, now: datetime) -> None:
     """Goods and entry go back under a key of their own, whatever became of the goods."""
-    key = f"{payment.status.value}:{payment.code}"
-    inventory.take_back(session, payment.customer_id, payment.item_id, key, now)
-    ledger.record(session, payment.customer_id, Kind.REFUND, -payment.yen, UNIT, key, now)
+    buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment)
+    inventory.take_back(session, buyer, payment.item_id, key, now)
+    ledger.record(session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale)
     log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
+
+
+def _sale_key(payment: Any) -> str:
+    """The key of what was granted and entered for a payment."""
+    return f"{NAME}:{payment.code}"
 
 
 def _purchase(payment: ExternalPayment) -> Purchase:

@@ -42,7 +42,6 @@ COUNTER = Counter(
     entrance=Entrance(
         address=entrance.address,
         recognise=entrance.recognise,
-        resume=entrance.resume,
         refresh=entrance.refresh,
         notices=entrance.notices,
     ),

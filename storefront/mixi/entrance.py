@@ -1,25 +1,23 @@
-"""The doors of this counter: a signed page request of the container, or the cookie of an opened visit."""
+"""The door of mobile phones: signed page requests of the container. The other devices have `starts`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote
 
 import structlog
 from flask import Request, request
 
 from storefront import clock
-from storefront.mixi import payments, questions, starts, taps
+from storefront.mixi import payments, questions, taps
 from storefront.mixi.channel import NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, header_pairs, is_opaque
 from storefront.shop import customers, visit
-from storefront.shop.cookies import Cookie
 from storefront.shop.counter import FalseClaim, Notice
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visits import Visit
 
 START = f"{NAME}.start"
-COOKIE = Cookie("visit", framed=True)  # the key of the visit
 METHODS = ("GET", "POST")  # the container keeps the phone's, and phones have these (spec: process flow)
 SCHEME = "oauth"  # of an Authorization header of the container's
 KEY = "oauth_consumer_key"
@@ -42,30 +40,14 @@ class ContainerLinks:
         return self.container_url + self.in_page(address)
 
 
-@dataclass(frozen=True)
-class PlainLinks:
-    """On our own domain an address is an address."""
-
-    added: frozenset[str] = frozenset()
-
-    def in_page(self, address: str) -> str:
-        return urlunsplit(("", "", *urlsplit(address)[2:]))
-
-    def in_redirect(self, address: str) -> str:
-        return address
-
-
 def address() -> str:
     """Where the app is opened at mixi."""
     return channel().app_url
 
 
 def recognise() -> Visit | None:
-    """Who is looking; nobody if the request neither comes from the container nor goes on with a visit.
-
-    Raises FalseClaim.
-    """
-    return _from_container() if is_from_container(request) else _going_on()
+    """Who is looking, if the request claims to come from the container; or FalseClaim."""
+    return _from_container() if is_from_container(request) else None
 
 
 def is_from_container(asked: Request) -> bool:
@@ -78,42 +60,12 @@ def is_from_container(asked: Request) -> bool:
     return channel().consumer.key in keys if keys else any(name in CLAIMS for name, _ in said)
 
 
-def resume(key: str) -> Visit | None:
-    """The visit of this key, unless it has ended."""
-    opened = starts.find(key, clock.now())
-    if opened is None:
-        return None
-    return Visit(opened.customer, opened.device, PlainLinks(), visit.asked_language(), "mixi.leave", key)
-
-
-def enter(key: str) -> bool:
-    """Let the browser go on with the visit of this key; false if that has ended."""
-    if starts.find(key, clock.now()) is None:
-        return False
-    COOKIE.write(key)
-    return True
-
-
-def leave() -> None:
-    """End the visit that this browser goes on with."""
-    starts.end(COOKIE.read() or "", clock.now())
-    COOKIE.drop()
-
-
 def notices(customer: Customer) -> Sequence[Notice]:
     return taps.notices(customer, clock.now())
 
 
 def refresh(customer: Customer) -> None:
     questions.refresh(channel(), customer.id, clock.now())
-
-
-def _going_on() -> Visit | None:
-    key = COOKIE.read()
-    found = resume(key) if key else None
-    if found:
-        COOKIE.write(key)  # it lasts from the last page, not from the first
-    return found
 
 
 def _keys(authorization: str) -> Sequence[str]:

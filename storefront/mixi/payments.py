@@ -199,6 +199,11 @@ def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:
         raise
 
 
+def sale_key(point_code: str) -> str:
+    """The key of what was granted and entered for a payment."""
+    return f"{NAME}:{point_code}"
+
+
 def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew: int) -> Deadline:
     """When mixi stops listening: the deadline set at arrival, less the time spent on the way and in a queue.
 
@@ -301,9 +306,9 @@ def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
     buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
     limits.enforce(session, item, buyer, payment.points, now, channel=NAME, is_test=is_test)
-    key = f"mixi:{payment.point_code}"
+    key = sale_key(payment.point_code)
     inventory.grant(session, buyer, item, key, now, is_test=is_test)
-    ledger.record(session, buyer, kind, points, UNIT, key, now)
+    ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME)
 
 
 def _note(callback: Callback, reason: Reason) -> None:

@@ -8,7 +8,7 @@ from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
-from storefront.mixi import callback_word, entrance, lifecycle, payments, starts, taps
+from storefront.mixi import callback_word, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
 from storefront.mixi.keys import NotNow
 from storefront.mixi.lifecycle import Event
@@ -64,10 +64,10 @@ def start(device: str) -> ResponseReturnValue:
         key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
         if question := _question(key):
             return redirect(question, 303)
-        entered = entrance.enter(key)
+        entered = visit.enter(key)
     except Replayed as replay:
         # Reloading what opened this browser's own visit leads back into it.
-        entered = entrance.COOKIE.read() == replay.key and entrance.enter(replay.key)
+        entered = visit.COOKIE.read() == replay.key and visit.enter(replay.key)
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later
@@ -94,8 +94,7 @@ def change() -> ResponseReturnValue:
     key = forms.carried(token)
     if key != here.key:  # else the button was pressed twice
         forms.unseal(token, here.customer.id, CHANGE)
-        entrance.leave()
-    if not entrance.enter(key):
+    if not visit.enter(key):
         raise Stranger
     return redirect(channel().public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
@@ -112,8 +111,7 @@ def leave() -> ResponseReturnValue:
     """The buyer has had enough on this browser."""
     here = visit.current()
     forms.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
-    entrance.leave()
-    visit.forget()
+    visit.leave()
     return render_template("mixi/left.html", app_url=channel().app_url)
 
 

@@ -17,8 +17,8 @@ from storefront.languages import LANGUAGES, WRITTEN
 from storefront.shop import yaml_file
 from storefront.shop.yaml_file import Place, Problem, Unreadable, Written, line_of, plain
 
-ITEM_ID = re.compile(r"[0-9A-Za-z]{1,64}")  # seed: point:item, id
-NAME_COLUMNS = 128  # seed: point:item, name
+ITEM_ID = re.compile(r"[0-9A-Za-z]{1,64}")  # seed: the id of an item
+NAME_COLUMNS = 128  # seed: the name of an item
 MOST = 2**31 - 1  # pieces that the database can count
 MOMENT = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)"
@@ -135,7 +135,7 @@ Until = Annotated[datetime, BeforeValidator(_until)]
 
 
 class Entry(BaseModel):
-    """One item of the file. Source of the rules: seed, point:item."""
+    """One item of the file. Source of the rules: seed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

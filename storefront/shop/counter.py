@@ -75,7 +75,6 @@ class Entrance:
 
     address: Callable[[], str]
     recognise: Callable[[], Visit | None]
-    resume: Callable[[str], Visit | None]
     refresh: Callable[[Customer], None]
     notices: Callable[[Customer], Sequence[Notice]]
 
@@ -92,8 +91,9 @@ class SideDoor:
 class Counter:
     """One way to buy, with an entrance or as a side door.
 
-    Its blueprint has the channel's name and an endpoint `checkout`; in a folder of that name are the
-    templates `terms.html` and `legal.html`, and a side door's `way.html`. `asked` is what an amount of
+    Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
+    visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
+    `way.html`. `asked` is what an amount of
     the catalogue comes to on a day; `most` what one purchase may cost on a device, where that is limited.
     `settings` are those of the room; what is asked with settings is given those.
     """
@@ -117,7 +117,8 @@ class Counter:
 def add(app: Flask, counter: Counter, settings: HouseSettings) -> None:
     """Open a counter in the shop."""
     app.extensions.setdefault(COUNTERS, {})[counter.channel] = counter
-    app.jinja_env.globals.setdefault("units", {})[counter.unit.code] = counter.unit
+    units: Any = app.jinja_env.globals.setdefault("units", {})
+    units[counter.unit.code] = counter.unit
     security.allow(app, counter.origins(settings))
 
 

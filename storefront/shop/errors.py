@@ -46,7 +46,7 @@ BY_STATUS = {
     413: Explanation(_("The form was too large."), _("Nothing was paid. Go back and send less.")),
     500: Explanation(
         _("Something went wrong on our side."),
-        _("Your points and your bag are safe: a purchase counts completely or not at all. Please try again."),
+        _("Your payments and bag are safe: a purchase counts completely or not at all. Please try again."),
     ),
     503: BUSY,
 }

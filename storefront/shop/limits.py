@@ -167,5 +167,5 @@ def _age(session: Session, customer_id: int, channel: str, now: datetime) -> Cal
     most = ages.monthly_limit(by_age, born, now)
     if most is None:
         return lambda amount: None
-    room = most - ages.spent(session, customer_id, now)
+    room = most - ages.spent(session, customer_id, channel, now)
     return lambda amount: Reason.AGE_LIMIT if amount > room else None

@@ -1,7 +1,7 @@
 """The visit that a request belongs to.
 
-The counters' entrances recognise their own visitors by what the platform signed. The pages ask for
-`current()` and know nothing of platforms.
+The counters' entrances recognise their own visitors by what the platform signed; who was let in once goes
+on with a cookie. The pages ask for `current()` and know nothing of platforms.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,18 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
+from storefront import clock
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import counter
+from storefront.shop import counter, visits
+from storefront.shop.cookies import Cookie
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visits import Visit
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
+COOKIE = Cookie("visit", framed=True)  # the key of an opened visit
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
 
 
@@ -84,11 +87,29 @@ def if_any() -> Visit | None:
 
 def resume(key: str) -> Visit:
     """The visit of this key, or Stranger. The request does not belong to it: the key alone opens no page."""
-    found = (one.resume(key) for one in _entrances())
-    visit = next((visit for visit in found if visit), None)
+    visit = _find(key)
     if visit is None:
         raise Stranger
     return visit
+
+
+def enter(key: str) -> bool:
+    """Let this browser go on with the visit of this key, which ends another's in it; false if it is over."""
+    entering = _find(key)
+    if entering is None:
+        return False
+    before = _going_on()
+    if before and before.customer.id != entering.customer.id:
+        visits.end(before.key, clock.now())
+    COOKIE.write(key)
+    return True
+
+
+def leave() -> None:
+    """End the visit that this browser goes on with, everywhere."""
+    visits.end(COOKIE.read() or "", clock.now())
+    COOKIE.drop()
+    forget()
 
 
 def who(customer: Customer) -> str:
@@ -195,7 +216,22 @@ def _recognised() -> tuple[Visit | None, bool]:
         else:
             if visit:
                 return visit, False
-    return None, forged
+    return (None, True) if forged else (_going_on(), False)
+
+
+def _going_on() -> Visit | None:
+    """The visit that this browser has a cookie of; it lasts from the last page, not from the first."""
+    key = COOKIE.read()
+    found = _find(key) if key else None
+    if found:
+        COOKIE.write(key)
+    return found
+
+
+def _find(key: str) -> Visit | None:
+    """The visit of this key, unless it has ended or its counter is gone."""
+    found = visits.find(key, asked_language(), clock.now())
+    return found if found and found.channel in {one.channel for one in entrances()} else None
 
 
 def _entrances() -> Sequence[Entrance]:

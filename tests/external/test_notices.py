@@ -885,7 +885,10 @@ def test_units_are_not_added_up(shop: Flask, hanako: Browser, container: Contain
     assert totals[Kind.SALE, "point"] == (1, 100)
     assert {unit for _, unit in totals} == {"yen", "point"}
     lines = printed.getvalue().splitlines()
-    assert [line for line in lines if line.startswith("all,")] == ["all,1,100,point", "all,2,220,yen"]
+    assert [line for line in lines if line.startswith("all,")] == [
+        "all,1,100,point,mixi",
+        "all,2,220,yen,external",
+    ]
     assert sum(line.count(",yen,external:") for line in listed.getvalue().splitlines()) == 2
 
 

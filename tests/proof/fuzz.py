@@ -49,7 +49,7 @@ from storefront.mixi.signing import BadSignature, Consumer, is_opaque
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import forms
-from storefront.shop.inventory import USE, Grant
+from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
 from tests.databases import fill, new_database
 from tests.street import (
@@ -629,7 +629,7 @@ class Shop:
     def given(self) -> int:
         """How many grants were ever made, uses apart."""
         with self.app.app_context():
-            query = select(func.count()).select_from(Grant).where(~Grant.key.startswith(USE))
+            query = select(func.count()).select_from(Grant).where(Grant.kind != Kind.USED)
             return db.session.scalar(query) or 0
 
     def earned(self) -> int:

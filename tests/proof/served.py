@@ -319,7 +319,7 @@ def _read_then_write(callback: Callback, deadline: Deadline, now: datetime) -> N
         if payment.status is Status.COMPLETE:
             key, buyer = f"mixi:{payment.point_code}", payment.customer_id
             inventory.grant(session, buyer, payment.item_id, key, now)
-            ledger.record(session, buyer, Kind.SALE, payment.points, payments.UNIT, key, now)
+            ledger.record(session, buyer, Kind.SALE, payment.points, payments.UNIT, key, now, channel="mixi")
 
 
 def _answers(port: int) -> bool:

@@ -239,13 +239,17 @@ def test_a_year_counts_when_its_month_is_over(month: date, now: datetime, limit:
     ],
 )
 def test_a_month_is_japans(app: Flask, entered: datetime, now: datetime, spent: int) -> None:
-    """What was spent before midnight in Japan belongs to the month before; another's to nobody else."""
+    """What was spent before midnight in Japan belongs to the month before; not another's, nor elsewhere."""
     with app.app_context():
         mine, other = (identify("mixi", owner, now).id for owner in (HANAKO, TARO))
         with transaction() as session:
-            ledger.record(session, mine, Kind.SALE, 100, "point", "mixi:1", entered)
-            ledger.record(session, other, Kind.SALE, 7, "point", "mixi:2", entered)
-        assert ages.spent(db.session(), mine, now) == spent
+            for buyer, amount, key, channel in (
+                (mine, 100, "mixi:1", "mixi"),
+                (other, 7, "mixi:2", "mixi"),
+                (mine, 30, "external:1", "external"),
+            ):
+                ledger.record(session, buyer, Kind.SALE, amount, "unit", key, entered, channel=channel)
+        assert ages.spent(db.session(), mine, "mixi", now) == spent
 
 
 @limited

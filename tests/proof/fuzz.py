@@ -855,7 +855,7 @@ class Pages:
             assert shop.call_back(code) == 200
         values = {
             "item_id": ("loaf", "ticket", "excalibur", "nothing"),
-            "filename": ("shop.css", "art/loaf.svg", "../../pyproject.toml", "art"),
+            "filename": ("shop.css", "art/emptybag.svg", "../../pyproject.toml", "art"),
             "device": ("pc", "smartphone", "mobile"),
             "code": ("nothing",),
             "report_id": ("1", "-1", "99999999999999999999"),

@@ -29,6 +29,8 @@ from tests.databases import fill, on_sqlite
 from tests.demo import COMMAND, Demo, demo, free_ports, wait_for
 from tests.street import SETTINGS
 
+pytestmark = pytest.mark.long
+
 PORTS = {"shop": 8000, "sandbox": 8001, "provider": 8002}
 OTHER_PORTS = {"shop": 8010, "sandbox": 8011, "provider": 8012}
 

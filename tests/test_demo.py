@@ -26,6 +26,8 @@ from tests.databases import fill, on_sqlite
 from tests.demo import COMMAND, Demo, demo, own_ports, wait_for
 from tests.street import SETTINGS
 
+pytestmark = pytest.mark.long
+
 PORTS = the_demo.ports()
 OTHER_PORTS = {name: port + 10 for name, port in PORTS.items()}
 

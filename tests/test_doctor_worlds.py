@@ -16,7 +16,7 @@ from werkzeug import Response
 
 from storefront import Settings, doctor
 from storefront.findings import Finding, Verdict
-from tests.databases import ask, new_database, on_postgresql, on_sqlite
+from tests.databases import new_database, on_postgresql, on_sqlite, preset
 from tests.pooler import pooler
 from tests.street import PLATFORM, SHOP
 from tests.test_migrations import leave_a_check
@@ -141,7 +141,7 @@ def a_broken_check(world: World) -> None:
 
 
 def read_only_sessions(world: World) -> None:
-    ask(world.url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    preset(world.url, "default_transaction_read_only = on")
 
 
 def no_encoding(world: World) -> None:
@@ -150,7 +150,7 @@ def no_encoding(world: World) -> None:
 
 
 def forgetful(world: World) -> None:
-    ask(world.url, "ALTER DATABASE shop SET synchronous_commit = off")
+    preset(world.url, "synchronous_commit = off")
 
 
 def a_pooler_that_refuses(world: World) -> None:

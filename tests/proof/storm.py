@@ -469,7 +469,9 @@ def _stop(
 def _restart(
     report: Report, shop: Served, base: Database, rng: random.Random, waking: ThreadPoolExecutor
 ) -> None:
-    base.restart()
+    assert base.server
+    base.server.crash()
+    base.server.start()
     report.restarts += 1
 
 

@@ -14,6 +14,8 @@ from tests.databases import ENGINES, new_database
 from tests.proof import fuzz
 from tests.proof.fuzz import PURE, SERVED, Shop, Tally
 
+pytestmark = pytest.mark.long
+
 SEED = 20260101
 FEW, MANY = 250, 2000
 

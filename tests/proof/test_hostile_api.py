@@ -39,6 +39,8 @@ from tests.street import (
     words,
 )
 
+pytestmark = pytest.mark.long
+
 # A fifth of the settings' defaults; the API's slowness is scaled with them.
 PATIENCE = Patience(connect=0.4, read=0.6, total=1.2)
 CONFIRM_SECONDS = 0.8

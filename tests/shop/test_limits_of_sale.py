@@ -17,6 +17,8 @@ from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
 from tests.street import HANAKO, SETTINGS, TARO, Books, Container, ScriptedApi, at_once, only_form, words
 
+pytestmark = pytest.mark.money
+
 MIKA = "mo3testmika00"  # her purchases are tests
 LIMITS = {15: 5000, 19: 10000}
 limited = pytest.mark.changed(under_age_limits="15:5000,19:10000")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, event, func, make_url, select, update
+from sqlalchemy import delete, event, func, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from storefront import Settings, clock
@@ -21,8 +21,10 @@ from storefront.shop.customers import identify
 from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.limits import NotForSale, Reason
 from tests.command import run
-from tests.databases import ask, on_postgresql, on_sqlite
+from tests.databases import on_postgresql, on_sqlite, preset
 from tests.street import HANAKO, TARO, Books, Container, at_once, sign, words
+
+pytestmark = pytest.mark.money
 
 MIKA = "mo3testmika00"  # her purchases are tests
 SOLD_OUT, GONE = "売り切れました", "取り扱いは終了しました"
@@ -181,10 +183,9 @@ def test_each_reason_may_be_noted(app: Flask, container: Container) -> None:
 
 
 @pytest.fixture
-def repeatable(database_url: str, postgresql: str) -> None:
+def repeatable(database_url: str) -> None:
     """A server on which every transaction keeps the snapshot of its first statement."""
-    name = make_url(database_url).database
-    ask(postgresql, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    preset(database_url, "default_transaction_isolation = 'repeatable read'")
 
 
 def sold_at_once(app: Flask, sales: int, item: str, owners: list[str]) -> int:

@@ -90,8 +90,8 @@ ORDER: dict[str, list[str]] = {
         "mixi.interface", "mixi", "mixi.demo",
         "phone", "developer", "__init__",
         "provider.addresses", "provider.settings", "provider.store", "provider.context", "provider.arrivals",
-        "provider.payments", "provider.notices", "provider.pages", "provider.views", "provider", "provider.demo",
-        "server",
+        "provider.payments", "provider.notices", "provider.pages", "provider.views", "provider",
+        "provider.demo", "server",
     ],
 }  # fmt: skip
 NO_ROOM = {"migrations"}  # one file after another, and none imports another

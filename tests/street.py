@@ -106,7 +106,7 @@ class Container:
 
 
 class Browser:
-    """A browser on PC or smartphone: opens start addresses, keeps its cookie, follows plain links."""
+    """A browser before one site: keeps its cookie, opens addresses, follows plain links, sends forms."""
 
     def __init__(self, app: Flask, origin: str = SHOP) -> None:
         self.client = app.test_client()
@@ -115,7 +115,7 @@ class Browser:
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.client.get(path.removeprefix(self.origin), base_url=self.origin, **more)
 
-    def post(self, path: str, form: Mapping[str, str], **more: Any) -> TestResponse:
+    def post(self, path: str, form: Mapping[str, str] | None = None, **more: Any) -> TestResponse:
         return self.client.post(path.removeprefix(self.origin), data=form, base_url=self.origin, **more)
 
     def press(self, path: str, action: str, **changes: str) -> TestResponse:

@@ -87,11 +87,11 @@ ORDER: dict[str, list[str]] = {
         "people", "settings", "application", "context", "wirelog", "pages",
         "mixi.addresses", "mixi.links", "mixi.frame", "mixi.atom", "mixi.topups", "mixi.payments",
         "mixi.line", "mixi.start", "mixi.lifecycle", "mixi.caller", "mixi.container", "mixi.api",
-        "mixi.interface", "mixi", "mixi.demo",
+        "mixi.interface", "mixi", "server", "mixi.demo",
         "phone", "developer", "__init__",
         "provider.addresses", "provider.settings", "provider.store", "provider.context", "provider.arrivals",
         "provider.payments", "provider.notices", "provider.pages", "provider.views", "provider",
-        "provider.demo", "server",
+        "provider.demo",
     ],
 }  # fmt: skip
 NO_ROOM = {"migrations"}  # one file after another, and none imports another

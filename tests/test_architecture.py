@@ -76,7 +76,7 @@ ORDER: dict[str, list[str]] = {
         "reports", "commands", "checks", "rim",
     ],
     "external": [
-        "settings", "signing", "registration", "forms", "channel", "facts", "shelf", "malfunctions",
+        "settings", "signing", "registration", "slips", "forms", "channel", "facts", "shelf", "malfunctions",
         "wording", "payments", "views", "operator_pages", "__init__",
         "example", "reports", "commands", "checks", "rim",
     ],

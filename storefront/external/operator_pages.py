@@ -19,8 +19,9 @@ from storefront.external.forms import Fields, flat, nested, problems
 from storefront.external.malfunctions import Harm, Malfunction, Progress
 from storefront.external.registration import ChangeKind, Effect, Facts, Way
 from storefront.external.settings import is_of_mixi
+from storefront.external.slips import slips
 from storefront.operator import login
-from storefront.shop import forms
+from storefront.shop import catalog, forms
 from storefront.shop.devices import Device
 
 LONGEST, LONGEST_LIST = 1000, 10_000  # characters of one field, and of one with many lines
@@ -56,9 +57,11 @@ def record() -> ResponseReturnValue:
         recorded = FACTS.validate_python(_facts(values))
     except ValidationError as error:
         return _checklist(written, problems(error) | wrong), 422
+    wrong = slips(recorded, catalog.ids()) | wrong
     if wrong:
         return _checklist(written, wrong), 422
-    facts.record(recorded, clock.now())
+    if recorded != facts.current() and not facts.record(recorded, clock.now(), _seen()):
+        return _checklist(written, counts=flat(_shown(facts.current()))), 409
     return redirect(settings().public_url + request.path, 303)
 
 
@@ -86,10 +89,7 @@ def new_report() -> ResponseReturnValue:
 @blueprint.get("/malfunctions/<int:report_id>")
 def report(report_id: int) -> ResponseReturnValue:
     login.required()
-    row = malfunctions.find(report_id)
-    if row is None:
-        raise NotFound
-    return _report_form(flat(row.malfunction.model_dump()), report_id)
+    return _report_form(flat(_report(report_id).malfunction.model_dump()), report_id)
 
 
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
@@ -98,12 +98,25 @@ def save_report(report_id: int | None) -> ResponseReturnValue:
     forms.unseal(request.form.get("token", ""), login.required(), "malfunction")
     written = _written()
     try:
-        saved = malfunctions.save(Malfunction.model_validate(nested(written)), report_id, clock.now())
+        told = Malfunction.model_validate(nested(written))
     except ValidationError as error:
         return _report_form(written, report_id, problems(error)), 422
-    if saved is None:
-        raise NotFound
+    before = _report(report_id) if report_id is not None else None
+    if before is None:
+        malfunctions.add(told, clock.now())
+    elif told != before.malfunction:
+        seen = forms.carried(request.form.get("token", ""))
+        if not malfunctions.correct(before.id, told, clock.now(), seen):
+            counts = flat(_report(before.id).malfunction.model_dump())
+            return _report_form(written, report_id, counts=counts), 409
     return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
+
+
+def _report(report_id: int) -> malfunctions.Row:
+    row = malfunctions.find(report_id)
+    if row is None:
+        raise NotFound
+    return row
 
 
 def _written() -> Fields:
@@ -134,24 +147,6 @@ def _wrong(written: Fields) -> dict[str, str]:
             wrong[name] = "site"
         elif field == "prices" and _prices(value) is None:
             wrong[name] = "prices"
-    for number in range(_rows(written, "providers")):
-        if not written.get(name := f"providers.{number}.name"):
-            wrong[name] = "blank"  # the warning page names whom the buyer pays
-    return wrong | _wrong_changes(written)
-
-
-def _wrong_changes(written: Fields) -> dict[str, str]:
-    """What is added or terminated has to be named, or nothing would come of the approval."""
-    wrong = {}
-    names = {written.get(f"providers.{number}.name") for number in range(_rows(written, "providers"))}
-    for row in (f"changes.{number}." for number in range(_rows(written, "changes"))):
-        kind, effect = written.get(f"{row}kind"), written.get(f"{row}effect", Effect.CHANGE)
-        if effect == Effect.CHANGE or kind not in (ChangeKind.PROVIDER, ChangeKind.METHOD):
-            continue
-        if written.get(f"{row}provider") not in names:
-            wrong[f"{row}provider"] = "provider"
-        if kind == ChangeKind.METHOD and not written.get(f"{row}service"):
-            wrong[f"{row}service"] = "blank"
     return wrong
 
 
@@ -191,7 +186,16 @@ def _shown(recorded: Facts) -> dict[str, Any]:
     return values
 
 
-def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
+def _seen() -> int:
+    """The number of the record that the form was filled with."""
+    number = forms.carried(request.form.get("token", ""))
+    return int(number) if number.isdecimal() else -1
+
+
+def _checklist(
+    written: Fields, wrong: Mapping[str, str] | None = None, counts: Mapping[str, str] | None = None
+) -> str:
+    """`counts` is what was recorded while somebody filled in the form, by its fields."""
     holder, today, recorded = login.required(), facts.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
@@ -206,9 +210,10 @@ def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
         shelf=shelf.rows(recorded, today),
         written=written,
         wrong=wrong or {},
+        counts=counts,
         choices={"kind": list(ChangeKind), "effect": list(Effect), "way": list(Way)},
         rows=lambda name: _rows(written, name),
-        token=forms.seal(holder, "registration"),
+        token=forms.seal(holder, "registration", str(facts.number())),
     )
 
 
@@ -223,12 +228,19 @@ def _rows(written: Fields, name: str) -> int:
     return min(max(numbers, default=-1) + 1, MOST_ROWS)
 
 
-def _report_form(written: Fields, report_id: int | None, wrong: Mapping[str, str] | None = None) -> str:
+def _report_form(
+    written: Fields,
+    report_id: int | None,
+    wrong: Mapping[str, str] | None = None,
+    counts: Mapping[str, str] | None = None,
+) -> str:
+    version = _report(report_id).version if report_id is not None else ""
     return render_template(
         "external/malfunction.html",
         report_id=report_id,
         written=written,
         wrong=wrong or {},
+        counts=counts,
         choices={"progress": list(Progress), "harm": list(Harm)},
-        token=forms.seal(login.required(), "malfunction"),
+        token=forms.seal(login.required(), "malfunction", version),
     )

@@ -24,7 +24,10 @@ def registration(out: TextIO) -> None:
         print(f"\nNext: {_step(assessment.next)}", file=out)
     for step in assessment.risks:
         print(f"Risk: mixi may stop or delete the app. {_step(step)}", file=out)
-    for row in () if closed else shelf.rows(recorded, today):
+    rows = [] if closed else shelf.rows(recorded, today)
+    if not closed and all(row.closed_by for row in rows):
+        print("No item has a price that mixi has approved, so none can be bought there.", file=out)
+    for row in rows:
         if row.closed_by:
             approved = f"{row.approved.yen} yen is approved" if row.approved else "no price is approved"
             print(f"Not outside: {row.item.id} costs {row.yen} yen, {approved}.", file=out)

@@ -102,7 +102,9 @@ def notice() -> ResponseReturnValue:
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
         if isinstance(refusal, Contradiction):
-            reason = f"REFUND {refusal.reason}" if refusal.owed else refusal.reason
+            reason = refusal.reason
+        if isinstance(refusal, Contradiction | UnknownPayment) and refusal.owed:
+            code, reason = 409, f"REFUND {reason}"
         log.warning("notice refused", status=code, reason=reason)
         return f"{reason}\n", code, PLAIN
     if not good:

@@ -1,5 +1,6 @@
 """What is sold, and for how much."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +75,11 @@ def offer(item_id: str, channel: str) -> Offer | None:
     if not catalog_file.ITEM_ID.fullmatch(item_id):
         return None
     return next(iter(_found(channel, _offers(channel).where(Item.id == item_id))), None)
+
+
+def ids() -> Collection[str]:
+    """Of every item that there is or was."""
+    return db.session.scalars(select(Item.id)).all()
 
 
 def cheapest(channel: str) -> Offer | None:

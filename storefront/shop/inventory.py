@@ -131,6 +131,11 @@ def grant(
         _count(session, item_id, 1, is_test)
 
 
+def was_given(key: str) -> ColumnElement[bool]:
+    """Whether there was ever a grant of this key, for a statement's condition."""
+    return exists().where(Grant.key == key)
+
+
 def take_back(
     session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, is_test: bool = False
 ) -> None:

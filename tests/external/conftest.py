@@ -203,7 +203,7 @@ def lawful() -> Facts:
 
 def record(app: Flask, recorded: Facts) -> None:
     with app.app_context():
-        facts.record(recorded, clock.now())
+        assert facts.record(recorded, clock.now(), facts.number())
 
 
 def rule_in_words(app: Flask, rule: Rule, language: str) -> str:

@@ -517,8 +517,8 @@ def test_closed_since_the_buyer_left(
         effect=Effect.TERMINATE,
         provider=PAY.name,
     )
-    changed = {"stopped": {"stopped_on": today()}, "terminated": {"changes": (ended,)}}[closing]
-    record(shop, replace(lawful(), **changed))
+    stopped, terminated = replace(lawful(), stopped_on=today()), replace(lawful(), changes=(ended,))
+    record(shop, stopped if closing == "stopped" else terminated)
     assert answered(tell(shop, notice(code))) == REFUND
     assert (outside.grants(), outside.payment(code).refusal) == ([], Reason.WITHDRAWN)
 

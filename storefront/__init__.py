@@ -1,23 +1,36 @@
 """storefront: a reference item shop for social application providers. Here the rooms meet."""
 
 import os
+from collections.abc import Mapping
+from importlib import import_module
 
 import requests
 import structlog
 from flask import Flask
 from flask_compress import Compress
 
-from storefront import config, db, external, health, logs, metrics, mixi, security, shop
-from storefront.config import Settings
-from storefront.mixi import payments
+from storefront import config, db, health, logs, metrics, operator, security, shop
+from storefront.config import HouseSettings
 from storefront.shop import inventory
+from storefront.shop.counter import Counter
 
 # No form of ours comes near it.
 MAX_FORM_BYTES = 64 * 1024
 CODINGS = ["br", "gzip"]
 log = structlog.get_logger()
-# What an item may cost, by channel; a catalogue can be held against it without a shop.
-PRICE_RULES = {mixi.channel.NAME: mixi.PRICES, external.channel.NAME: external.PRICES}
+
+# A line for each counter's room. To take one away, delete its line, its folders and its tests.
+ROOMS = (
+    "storefront.external",
+    "storefront.mixi",
+)
+LOADED = tuple(map(import_module, ROOMS))
+COUNTERS: tuple[Counter, ...] = tuple(room.COUNTER for room in LOADED)
+SETTINGS = [counter.settings for counter in COUNTERS if counter.settings]
+
+
+class Settings(*SETTINGS, HouseSettings):  # type: ignore[misc]  # only the list above knows whose they are
+    """Every setting: the house's, and those of each counter."""
 
 
 def create_app(settings: Settings | None = None, http: requests.Session | None = None) -> Flask:
@@ -25,7 +38,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
 
     `http` is the session that reaches the platform. Raises config.SettingsError.
     """
-    settings = settings or config.read()
+    settings = settings or config.read(Settings)
     templates, static = (str(config.folder(name)) for name in ("templates", "static"))
     app = Flask("storefront", template_folder=templates, static_folder=static)
     app.url_rule_class = security.Rule
@@ -45,24 +58,23 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     health.init_app(app, settings)
     security.init_app(app, settings)
     metrics.init_app(app, settings, _standing)
+    metrics.add_gauge(app, "negative_holdings", inventory.count_negatives)
     shop.init_app(app)
-    external.init_app(app, settings)
-    mixi.init_app(app, settings, http)
+    operator.init_app(app)
+    for room in LOADED:
+        room.init_app(app, settings, http)
     return app
 
 
-def _standing() -> dict[str, int]:
+def _standing() -> Mapping[str, int]:
     """What the operator should know of at any time."""
     health.spare_the_database()
-    return {
-        "unconfirmed_payments": payments.count_unconfirmed(),
-        "negative_holdings": inventory.count_negatives(),
-    }
+    return metrics.gauges()
 
 
 def _warn(settings: Settings) -> None:
     """What the shop starts with all the same."""
     for name in config.exposed(settings):
         log.warning("not https: what is said there can be read and changed on the way", setting=name)
-    for name in config.unknown(os.environ) if settings.allow_unknown else ():
+    for name in config.unknown(Settings, os.environ) if settings.allow_unknown else ():
         log.warning("unknown setting", setting=name)

@@ -4,7 +4,7 @@ import os
 import shlex
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -18,30 +18,21 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import PRICE_RULES, clock, config, create_app, demo, doctor, health, reports
+from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
+from storefront.art import art
 from storefront.backup import NotPossible, backup
-from storefront.clock import Deadline
-from storefront.config import PACKAGE, SettingsError
+from storefront.config import PACKAGE
 from storefront.db import cause, db, make_file, migrate, transaction, unhurried
-from storefront.demo import HOST, SERVERS
-from storefront.doctor.finding import Verdict
+from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
-from storefront.external import facts, shelf
-from storefront.external.channel import channel as door_out
-from storefront.external.registration import Facts
-from storefront.mixi import payments, questions
-from storefront.mixi.channel import channel
-from storefront.mixi.client import Unavailable
-from storefront.mixi.questions import NotVoid
-from storefront.shop import catalog, catalog_file, inventory, operators
+from storefront.findings import Verdict
+from storefront.operator import login
+from storefront.rim import rims, shop
+from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
-
-CHECK_SECONDS = 10
+from storefront.texts import texts
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
-shop_port = a_port("--shop-port", default=8000)
-sandbox_port = a_port("--sandbox-port", default=8001)
-provider_port = a_port("--provider-port", default=8002)
 
 as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
 a_day = click.DateTime(["%Y-%m-%d"])
@@ -55,6 +46,13 @@ data = click.option(
     show_default="demo in the instance folder",
     help="Where databases and keys are kept.",
 )
+
+
+def with_ports(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for the port of each server, whose value comes by the server's name."""
+    for name, port in reversed(demo.ports().items()):
+        command = a_port(f"--{name}-port", name, default=port)(command)
+    return command
 
 
 class Told(click.Group):
@@ -75,21 +73,17 @@ def main() -> None:
 
 
 @main.command("demo")
-@shop_port
-@sandbox_port
-@provider_port
+@with_ports
 @data
 @click.option("--database", metavar="URL", help="For the shop, in place of a file there: empty, or its own.")
-def demo_command(
-    shop_port: int, sandbox_port: int, provider_port: int, data: Path, database: str | None
-) -> None:
+def demo_command(data: Path, database: str | None, **ports: int) -> None:
     """Start the shop, the sandbox and its payment provider, ready to buy in."""
-    ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
     with _prepared(ports, data, database) as (environment, sockets):
-        app = _shop()
+        app = shop()
         click.echo("Filling the shop's database …")
         _upgrade(app)
-        _open_door(app)
+        with app.app_context():
+            demo.furnish()
         demo.serve(
             sockets,
             f"""
@@ -104,9 +98,7 @@ def demo_command(
 
 
 @main.command()
-@shop_port
-@sandbox_port
-@provider_port
+@with_ports
 @data
 @click.option("--shop-url", default="", help="The shop's address, if it is not http at --shop-port.")
 @click.option(
@@ -114,17 +106,14 @@ def demo_command(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="The certificates (PEM) that a shop behind https is checked against.",
 )
-def sandbox(
-    shop_port: int, sandbox_port: int, provider_port: int, data: Path, shop_url: str, shop_ca: Path | None
-) -> None:
+def sandbox(data: Path, shop_url: str, shop_ca: Path | None, **ports: int) -> None:
     """Start the sandbox and its payment provider alone, for a shop that you start yourself."""
-    ports = dict(zip(SERVERS, (shop_port, sandbox_port, provider_port), strict=True))
-    with _prepared(ports, data, without="shop", shop_url=shop_url, shop_ca=shop_ca) as (_, sockets):
-        bind = ["--bind", f"{HOST}:{shop_port}", "--threads", "8", "storefront:create_app()"]
+    with _prepared(ports, data, without=demo.SHOP, shop_url=shop_url, shop_ca=shop_ca) as (_, sockets):
+        bind = ["--bind", f"{HOST}:{ports[demo.SHOP]}", "--threads", "8", "storefront:create_app()"]
         demo.serve(
             sockets,
             f"""
-  The platform:    http://{HOST}:{sandbox_port}/
+  The platform:    http://{HOST}:{ports["sandbox"]}/
   A shop for it:   set -a; . {shlex.quote(str(data.resolve() / demo.ENVIRONMENT))}; set +a
                    {demo.command("storefront", "upgrade")}
                    {demo.command("gunicorn", *demo.AS_IN_PRODUCTION, *bind)}
@@ -160,17 +149,16 @@ def operator_command(of_demo: bool, data: Path) -> None:
     """Print an address that opens the operator's pages, and how the registration stands."""
     if of_demo:
         os.environ.update(demo.kept(data))
-    app = _shop()
+    app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
-        click.echo(f"{operators.address()}\n")
-        site = door_out().site if door_out() else ""
-        reports.registration(sys.stdout, facts.current(), site, facts.day(clock.now()))
+        click.echo(f"{login.address()}\n")
+        reports.registrations(sys.stdout)
 
 
 @main.command()
 def upgrade() -> None:
     """Migrate the database and load the catalogue. Safe to run twice, and twice at once."""
-    _upgrade(_shop())
+    _upgrade(shop())
 
 
 @main.command("catalog")
@@ -181,12 +169,22 @@ def catalog_command(file: Path | None, check: bool) -> None:
     try:
         if check:
             default = PACKAGE / "shop" / "catalog.yaml"
-            entries = catalog_file.read(file or default, PRICE_RULES)
+            rules = counter.price_rules(COUNTERS)
+            entries = catalog_file.read(file or default, rules)
             click.echo(f"{len(entries)} items, no problem.")
+            for channel in sorted({name for entry in entries for name in entry.prices} - rules.keys()):
+                click.echo(f"No counter sells in {channel}: its prices lie idle.")
         else:
-            _load(_shop(), file)
+            _load(shop(), file)
     except CatalogError as error:
         raise click.ClickException(f"the catalogue was not loaded:\n{error}") from None
+
+
+@main.command("settings")
+@click.option("--markdown", is_flag=True, help="As tables for a README.")
+def settings_command(markdown: bool) -> None:
+    """Print every setting, its default and its meaning."""
+    (settings_table.write_markdown if markdown else settings_table.write)(sys.stdout)
 
 
 @main.command("doctor")
@@ -197,7 +195,7 @@ def doctor_command(books: bool, rebuild: bool) -> None:
     if rebuild and not books:
         raise click.UsageError("--rebuild goes with --books")
     failed = False
-    for finding in doctor.books(_shop(), rebuild=rebuild) if books else doctor.examine():
+    for finding in doctor.books(shop(), rebuild=rebuild) if books else doctor.examine():
         click.echo(str(finding))
         failed = failed or finding.verdict is Verdict.FAIL
     sys.exit(failed)
@@ -207,7 +205,7 @@ def doctor_command(books: bool, rebuild: bool) -> None:
 @as_csv
 def outstanding(as_csv: bool) -> None:
     """List payments that mixi has not confirmed, and holdings below zero."""
-    with _shop().app_context():
+    with shop().app_context():
         reports.outstanding(sys.stdout, as_csv)
 
 
@@ -219,15 +217,8 @@ def outstanding(as_csv: bool) -> None:
 def ledger(as_csv: bool, first: datetime | None, last: datetime | None, totals: bool) -> None:
     """Print the ledger; moments are in UTC."""
     report = reports.totals if totals else reports.book
-    with _shop().app_context():
+    with shop().app_context():
         report(sys.stdout, as_csv, first and first.date(), last and last.date())
-
-
-@main.command()
-def malfunctions() -> None:
-    """Print the reports of malfunctions, as comma-separated values."""
-    with _shop().app_context():
-        reports.malfunctions(sys.stdout)
 
 
 @main.command("backup")
@@ -235,55 +226,11 @@ def malfunctions() -> None:
 def backup_command(file: Path) -> None:
     """Copy a SQLite database into FILE, which must be new, while the shop goes on selling."""
     try:
-        with _shop().app_context():
+        with shop().app_context():
             size = backup(file)
     except NotPossible as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{file}: {size:,} bytes, checked.")
-
-
-@main.command()
-@click.argument("code")
-@click.option("--void", is_flag=True, help="Take it back, unless mixi says that it took the points.")
-@click.option("--reason", help="Why; kept with the payment. --void needs one.")
-def check(code: str, void: bool, reason: str | None) -> None:
-    """Ask mixi about one payment, put ours in line with its answer, and print both sides."""
-    if void and not 0 < len((reason or "").strip()) <= payments.REASON_LENGTH:
-        raise click.UsageError(
-            "--void needs --reason: say, in 200 characters at most, how you know that no points were taken"
-        )
-    with _shop().app_context():
-        before = payments.word_for(code)
-        if before is None:
-            raise click.ClickException(f"no payment has the code {code}")
-        click.echo(f"ours    {before}")
-        answer = _void(code, str(reason).strip()) if void else _ask(code)
-        click.echo(f"mixi's  {answer}")
-        click.echo(f"now     {payments.word_for(code)}")
-
-
-def _ask(code: str) -> str:
-    try:
-        answer = questions.ask(channel(), code, Deadline.after(CHECK_SECONDS))
-    except Unavailable as failure:
-        return f"no answer: {failure}"
-    return str(answer)
-
-
-def _void(code: str, reason: str) -> str:
-    try:
-        return str(questions.void(channel(), code, reason, Deadline.after(CHECK_SECONDS)))
-    except NotVoid as why:
-        raise click.ClickException(f"not made void: {why}") from None
-    except Unavailable as failure:
-        raise click.ClickException(f"not made void: mixi did not answer ({failure})") from None
-
-
-def _shop() -> Flask:
-    try:
-        return create_app()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _upgrade(app: Flask) -> None:
@@ -319,17 +266,13 @@ def _check_encoding(connection: Connection) -> None:
         raise click.ClickException(f"nothing was migrated: the database is in {encoding}; {NEW_DATABASE}")
 
 
-def _open_door(app: Flask) -> None:
-    """Give the demo a registration, unless it has one."""
-    with app.app_context():
-        if facts.current() == Facts():
-            now = clock.now()
-            facts.record(demo.registration(facts.day(now), door_out().site, shelf.prices()), now)
-
-
 def _load(app: Flask, file: Path | None) -> None:
     with app.app_context(), transaction() as session:
         count = catalog.load(session, file or config.settings().catalog)
         unhurried(session)
         inventory.tally(session)
     click.echo(f"{count} items on the shelf.")
+
+
+for command in (art, texts, *(one for room in rims() for one in room.commands)):
+    main.add_command(command)

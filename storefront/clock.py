@@ -3,7 +3,10 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
+# Where the buyers are, whose days and moments the shop shows.
+JAPAN = ZoneInfo("Asia/Tokyo")
 # Two hosts that both ask a time server are far less apart.
 SKEW_SECONDS = 2
 

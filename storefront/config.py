@@ -1,6 +1,7 @@
-"""Every setting: its name, its default, its meaning. All come from the environment, as STOREFRONT_<NAME>.
+"""The settings that belong to all, and how every setting is read: from the environment, as STOREFRONT_<NAME>.
 
-What nobody should read may stand in a file, named by STOREFRONT_<NAME>_FILE.
+A counter's own stand in the `settings.py` of its room. What nobody should read may stand in a file, named
+by STOREFRONT_<NAME>_FILE.
 """
 
 import os
@@ -9,39 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.x509 import Certificate, load_pem_x509_certificate
 from flask import current_app
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    InstanceOf,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 PREFIX = "STOREFRONT_"
 PACKAGE = Path(__file__).resolve().parent
-# Source: guiding to an external site; mixi.net is the container's.
-MIXI_DOMAINS = (".mixi.jp", ".mixi.co.jp", ".mixi.net")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 FILE = "_FILE"
 SERVICE = "_SERVICE_HOST"  # so Kubernetes tells every container of a service, perhaps one called storefront
 MADE = 32  # characters of a secret that we make
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 HOUR, DAY = 3600, 86_400  # seconds
-# What mixi has certificates for, each of its own (source: validating signed requests).
-KeyChannel = Literal["pc", "smartphone", "lifecycle"]
-CERTIFIED: tuple[KeyChannel, ...] = get_args(KeyChannel)
 # They stand in a header of every answer.
 HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
@@ -66,7 +52,8 @@ def _is_ipv6(text: str) -> bool:
         return False
 
 
-def _http(url: str) -> str:
+def http_address(url: str) -> str:
+    """The same address, if it is one of http or https that fits into a header; or ValueError."""
     if not url.isascii():
         raise ValueError("must be ASCII: write a name of other letters as DNS has it, xn--…")
     if not re.fullmatch(r"[!-~]*", url) or set(url) & set('"<>\\^`|'):
@@ -82,7 +69,7 @@ def _http(url: str) -> str:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(_http(url))
+    parts = urlsplit(http_address(url))
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must be scheme, host and port only, such as https://shop.example.com")
     return f"{parts.scheme}://{parts.netloc.lower()}"
@@ -92,50 +79,11 @@ def _commas(text: object) -> object:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
-def _certificates(text: object) -> object:
-    """Read `channel:name=path, channel:name=path`; of a value only the name is repeated in an error."""
-    if not isinstance(text, str):
-        return text
-    certificates: dict[str, dict[str, Certificate]] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        head, equals, path = part.partition("=")
-        channel, _, name = head.rpartition(":")
-        if not (equals and name and path):
-            raise ValueError("must be channel:name=path/to/certificate.pem, commas between")
-        if channel not in CERTIFIED:
-            choices = ", ".join(f"{one}:{name}" for one in CERTIFIED)
-            raise ValueError(f"{name} counts for one channel only, so say for which: {choices}")
-        if name in certificates.setdefault(channel, {}):
-            raise ValueError(f"{channel}:{name} is given twice")
-        certificates[channel][name] = _certificate(name, Path(path))
-    return certificates
-
-
-def _certificate(name: str, path: Path) -> Certificate:
-    try:
-        certificate = load_pem_x509_certificate(path.read_bytes())
-        usable = isinstance(certificate.public_key(), RSAPublicKey)
-    except OSError:
-        raise ValueError(f"the file of {name} cannot be read") from None
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError(f"the file of {name} is no X.509 certificate in PEM with an RSA key")
-    return certificate
-
-
-def _certificate_address(url: str) -> str:
-    parts = urlsplit(_http(url)) if url else None
-    places = [parts.path.count(place) for place in ("{channel}", "{name}")] if parts else []
-    if parts and (places != [1, 1] or parts.query or parts.fragment):
-        raise ValueError(
-            "must have {channel} and {name} once, in its path, such as https://…/{channel}/{name}.pem: "
-            "a certificate counts for one channel only"
-        )
-    # What is fetched is believed, so nobody on the way may change it.
-    if parts and not is_private(url):
-        raise ValueError("must be https, except on this very machine")
-    return url
+def _hosts(names: tuple[str, ...]) -> tuple[str, ...]:
+    hosts = tuple(name.lower() for name in names)
+    if not all(map(_is_host, hosts)):
+        raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080,[2001:db8::1]:8080")
+    return hosts
 
 
 def _limits(text: object) -> object:
@@ -187,24 +135,30 @@ Text = Annotated[str, AfterValidator(_said)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 MadeSecret = Annotated[SecretStr, AfterValidator(_made)]
 DatabaseAddress = Annotated[str, AfterValidator(_database)]
-Address = Annotated[str, AfterValidator(_http)]
+Address = Annotated[str, AfterValidator(http_address)]
 Origin = Annotated[str, AfterValidator(_origin)]
-Names = Annotated[tuple[str, ...], NoDecode]
-CertificateAddress = Annotated[str, AfterValidator(_certificate_address)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_commas)]
+Hosts = Annotated[Names, AfterValidator(_hosts)]
 Limits = Annotated[dict[int, int], NoDecode, BeforeValidator(_limits)]
-Certificates = Annotated[
-    dict[KeyChannel, dict[str, InstanceOf[Certificate]]],
-    NoDecode,
-    BeforeValidator(_certificates),
-]
+# What is said there must not be read or changed on the way.
+SHOULD_BE_HTTPS: JsonDict = {"https": True}
 
 
-class Settings(BaseSettings):
+def unset(words: str) -> JsonDict:
+    """What a setting is where nobody sets it, if its default does not say so."""
+    return {"unset": words}
+
+
+MISSING = unset("say that they are missing")
+
+
+class HouseSettings(BaseSettings):
+    """What belongs to all. Each counter puts a class of its own on top; `storefront.Settings` has all."""
+
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    # The house
     secret_key: MadeSecret = Field(
         description="Signs the forms; 32 characters or more, the same on every host."
     )
@@ -212,18 +166,26 @@ class Settings(BaseSettings):
         None, description="The key before it, or the one to come: verifies, never signs."
     )
     public_url: Origin = Field(
-        description="Scheme, host and port under which mixi calls us; signatures are checked against it."
+        description="Scheme, host and port under which mixi calls us; signatures are checked against it.",
+        json_schema_extra=SHOULD_BE_HTTPS,
     )
     database_url: DatabaseAddress = Field(
         "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql://…"
     )
     catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
+    identity: Path = Field(
+        PACKAGE / "shop" / "identity.yaml", description="The file of what the shop is called."
+    )
     metrics_token: MadeSecret | None = Field(
         None,
         description="Opens /metrics to whoever sends it as a bearer token; without one there is none. "
         "32 characters or more.",
     )
-    metrics_folder: str = Field("", description="Where the workers of a host keep their numbers.")
+    metrics_folder: str = Field(
+        "",
+        description="Where the workers of a host keep their numbers, each server's in a folder of its own.",
+        json_schema_extra=unset("`metrics` in the instance folder"),
+    )
     database_pool_size: int = Field(
         10, ge=1, le=1000, description="Connections of one process to PostgreSQL."
     )
@@ -239,245 +201,46 @@ class Settings(BaseSettings):
     )
     under_age_limits: Limits = Field(
         {},
-        description="Points and yen, counted alike, that a buyer may spend in a calendar month up to an age, "
+        description="What a buyer may spend in a calendar month up to an age, at each counter in its unit, "
         "as 15:5000,19:10000. None: nobody is asked for their age. Ours: no source names mixi's rule.",
     )
     allow_unknown: bool = Field(
         False, description="Whether to start although the environment names settings that there are not."
     )
     form_seconds: int = Field(1800, ge=60, le=DAY, description="How long a form stays good.")
-
-    # The mixi counter
-    mixi_app_id: Text = Field(description="The application's id.")
-    mixi_consumer_key: Text = Field(description="The consumer key of its RESTful API.")
-    mixi_consumer_secret: Secret = Field(description="The consumer secret of its RESTful API.")
-    mixi_consumer_secret_previous: Secret | None = Field(
-        None, description="The secret before it: still verifies, never signs."
-    )
-    mixi_container_url: Address = Field(
-        description="The container's address of this app, with app id and final slash."
-    )
-    mixi_platform_hosts: Names = Field(
-        description="Hosts a buyer may be sent to; commas between; host or host:port."
-    )
-    mixi_point_url: Address = Field(
-        "http://api.mixi-platform.com/atom/mobile/point/@me", description="Where payments are created."
-    )
-    mixi_confirm_url: Address = Field(
-        "https://api.mixi-platform.com/atom/mobile/point/@me",
-        description="Where payments are confirmed: https, so that the answer can be trusted.",
-    )
-    mixi_test_owners: Names = Field(
-        (), description="Owner ids whose purchases are tests; commas between; * for all, in development."
-    )
-    mixi_timestamp_window: int = Field(
-        600, ge=1, le=DAY, description="Seconds a signed timestamp may be off. Ours: mixi names no number."
-    )
-    mixi_clock_skew: int = Field(
-        2,
-        ge=0,
-        le=30,
-        description="Seconds by which mixi's clock may run behind ours at a callback, and ahead of it at a "
-        "start address.",
-    )
-    mixi_connect_seconds: float = Field(
-        2.0, gt=0, le=10, description="To reach the API: a healthy host answers in far less."
-    )
-    mixi_read_seconds: float = Field(
-        3.0, gt=0, le=10, description="For the head of the API's answer, and between two pieces of its body."
-    )
-    mixi_total_seconds: float = Field(
-        6.0,
-        gt=0,
-        le=10,
-        description="After that no call begins or goes on; a last wait may add one read time-out.",
-    )
-    mixi_calls_at_once: int = Field(
-        2,
-        ge=1,
-        le=1000,
-        description="Threads of one process that may wait for mixi's answers; half as many more wait briefly "
-        "for their turn. At most half of a worker's threads, so that a callback always finds one.",
-    )
-    mixi_interface_seconds: int = Field(
-        60,
-        ge=1,
-        le=HOUR,
-        description="Seconds a repeated tap gets the same interface address. Ours: mixi says 'very short'.",
-    )
-
-    mixi_taps_per_minute: int = Field(
-        20, ge=10, le=1_000_000, description="Calls of the API that a customer's taps may cause in a minute."
-    )
-    mixi_void_after: int = Field(
-        60,
-        ge=11,
-        le=DAY,
-        description="Seconds after our last OK before a payment that mixi did not commit is void.",
-    )
-    mixi_confirm_seconds: float = Field(
-        2.0, gt=0, le=5, description="How long a page may wait for mixi to confirm payments."
-    )
-    mixi_confirms_per_visit: int = Field(
-        5, ge=1, le=100, description="Questions to mixi that one buyer causes within the pause at most."
-    )
-    mixi_confirm_pause: int = Field(
-        60,
-        ge=1,
-        le=DAY,
-        description="Seconds before mixi is asked about the same payment again, unless it has heard an OK "
-        "since. Ours: the source forbids continuous calls, and names no number.",
-    )
-    mixi_payment_seconds: int = Field(
-        1800,
-        ge=60,
-        le=DAY,
-        description="Seconds for which a payment that was started may be completed. Ours.",
-    )
-    mixi_pay_back_days: int = Field(
-        90, ge=0, le=3650, description="Days after which a confirmed payment is not looked at again. Ours."
-    )
-
-    mixi_certificates: Certificates = Field(
-        {},
-        description="Certificates of mixi itself, as channel:name=path; commas between. The channel, pc, "
-        "smartphone or lifecycle, is the one it was published for, and it counts for no other.",
-    )
-    mixi_certificate_url: CertificateAddress = Field(
-        "",
-        description="Where mixi publishes its certificates, with {channel} as above and {name} for a key's "
-        "name. Ours: no source says where. Without it only those above are known.",
-    )
-    mixi_app_url: Address | None = Field(
-        None, description="Where mixi shows the app to PC and smartphone; the container, if not set."
-    )
-    mixi_mobile_charset: Literal["utf-8", "shift_jis"] = Field(
-        "utf-8", description="What mobile phones are written to in."
-    )
     visit_seconds: int = Field(
         1800, ge=60, le=DAY, description="How long a visit from PC or smartphone lasts without a step."
     )
 
-    # The door out: a payment provider that is not mixi's
-    external_provider_url: str = Field(
-        "", description="The address of its payment page. Without one there is no door."
-    )
-    external_merchant: str = Field("", description="The name under which the provider knows the shop.")
-    external_secret: MadeSecret | None = Field(
-        None, description="What the shop and the provider sign with; 32 characters or more."
-    )
-    # One that was agreed upon before may be shorter, and must end somehow.
-    external_secret_previous: Secret | None = Field(
-        None, description="The secret before it, or the one to come: verifies, never signs."
-    )
-    external_taps_per_minute: int = Field(
-        20, ge=1, le=1_000_000, description="Payments outside that a customer may start in a minute."
-    )
-    external_payment_seconds: int = Field(
-        1800,
-        ge=60,
-        le=DAY,
-        description="Seconds for which a payment that was started outside is delivered; later ones are "
-        "refunded. Ours.",
-    )
-    external_provider_hosts: Names = Field(
-        (), description="Further hosts that it sends a buyer on to; commas between; host or host:port."
-    )
-    external_on_smartphone: bool = Field(
-        False, description="Whether the door stands open on smartphones. Ours: mixi's guide is silent."
-    )
-
     # The legal notice (特定商取引法に基づく表記); an unfilled field says so on the page
-    legal_operator: str = Field("", description="Who sells.")
-    legal_representative: str = Field("", description="Who is responsible.")
-    legal_address: str = Field("", description="Where the operator is.")
-    legal_phone: str = Field("", description="Telephone number.")
-    legal_contact: str = Field("", description="Where and when questions are answered.")
-    legal_devices: str = Field("", description="Supported devices.")
-    legal_privacy: str = Field("", description="The privacy policy, or where it is.")
-
-    @field_validator("mixi_platform_hosts", "mixi_test_owners", "external_provider_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return _commas(value)
-
-    @field_validator("mixi_container_url")
-    @classmethod
-    def _complete(cls, value: str) -> str:
-        if not value.endswith("/"):
-            raise ValueError("must end with the app id and a slash, such as http://ma.mixi.net/12345/")
-        return value
-
-    @field_validator("mixi_platform_hosts", "external_provider_hosts")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        hosts = tuple(host.lower() for host in value)
-        if not all(map(_is_host, hosts)):
-            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080,[2001:db8::1]:8080")
-        return hosts
-
-    @field_validator("mixi_platform_hosts")
-    @classmethod
-    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("must name hosts, such as mixi.net,ma.mixi.net:8080")
-        return value
-
-    @field_validator("external_provider_url")
-    @classmethod
-    def _outside(cls, value: str) -> str:
-        parts = urlsplit(_http(value)) if value else None
-        if parts and (parts.query or parts.fragment):
-            raise ValueError("must be an address without query")
-        return value
-
-    @model_validator(mode="after")
-    def _apart(self) -> "Settings":
-        if not self.external_provider_url:
-            return self
-        if is_of_mixi(self.external_provider_url, self):
-            raise ValueError(f"{PREFIX}EXTERNAL_PROVIDER_URL must not be an address of mixi")
-        if not self.external_merchant or not self.external_secret:
-            raise ValueError(
-                f"{PREFIX}EXTERNAL_PROVIDER_URL needs {PREFIX}EXTERNAL_MERCHANT and {PREFIX}EXTERNAL_SECRET"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _in_time(self) -> "Settings":
-        if self.mixi_connect_seconds > self.mixi_total_seconds:
-            raise ValueError(f"{PREFIX}MIXI_CONNECT_SECONDS must not exceed {PREFIX}MIXI_TOTAL_SECONDS")
-        # The container shows an error screen after ten seconds (spec: response contents).
-        if self.mixi_total_seconds + self.mixi_read_seconds >= 10:
-            raise ValueError(f"{PREFIX}MIXI_TOTAL_SECONDS and {PREFIX}MIXI_READ_SECONDS must stay under 10")
-        return self
+    legal_operator: str = Field("", description="Who sells.", json_schema_extra=MISSING)
+    legal_representative: str = Field("", description="Who is responsible.", json_schema_extra=MISSING)
+    legal_address: str = Field("", description="Where the operator is.", json_schema_extra=MISSING)
+    legal_phone: str = Field("", description="Telephone number.", json_schema_extra=MISSING)
+    legal_contact: str = Field(
+        "", description="Where and when questions are answered.", json_schema_extra=MISSING
+    )
+    legal_devices: str = Field("", description="Supported devices.", json_schema_extra=MISSING)
+    legal_privacy: str = Field(
+        "", description="The privacy policy, or where it is.", json_schema_extra=MISSING
+    )
 
 
-# What nobody should read: secrets, and the database's password. It may stand in a file.
-IN_FILES = (
-    "secret_key",
-    "secret_key_previous",
-    "database_url",
-    "metrics_token",
-    "mixi_consumer_secret",
-    "mixi_consumer_secret_previous",
-    "external_secret",
-    "external_secret_previous",
-)
+Chosen = TypeVar("Chosen", bound=HouseSettings)
 
 
-def read() -> Settings:
+def read(kind: type[Chosen]) -> Chosen:
     """The settings of this process, or SettingsError naming every one that is missing or wrong."""
     environment = {name.upper(): value for name, value in os.environ.items()}
-    given, unread = _from_files(environment)
+    given, unread = _from_files(kind, environment)
     problems = [f"{PREFIX}{field.upper()}{FILE}: {reason}" for field, reason in unread.items()]
     found = None
     try:
-        found = Settings(**given)
+        found = kind(**given)
     except ValidationError as error:
         problems += _reasons(error, unread)
     if found is None or not found.allow_unknown:
-        problems += map(_no_setting, unknown(environment))
+        problems += (_no_setting(kind, name) for name in unknown(kind, environment))
     if found is None or problems:
         raise SettingsError(
             "\n  ".join(["The shop cannot start. Put these right in the environment:", *problems])
@@ -485,12 +248,12 @@ def read() -> Settings:
     return found
 
 
-def unknown(environment: Iterable[str]) -> list[str]:
+def unknown(kind: type[HouseSettings], environment: Iterable[str]) -> list[str]:
     """The names of an environment that look like settings of ours and are none."""
     ours = sorted(name.upper() for name in environment if name.upper().startswith(PREFIX))
     services = [name.removesuffix(SERVICE) for name in ours if name.endswith(SERVICE)]
     others = tuple(f"{service}_{part}" for service in services for part in ("SERVICE_", "PORT"))
-    known = set(_names())
+    known = set(_names(kind))
     return [name for name in ours if name not in known and not name.startswith(others)]
 
 
@@ -508,10 +271,11 @@ def is_here(url: str) -> bool:
         return False
 
 
-def exposed(known: Settings) -> list[str]:
+def exposed(known: HouseSettings) -> list[str]:
     """The settings that should name an https address and do not."""
-    fields = ("public_url", "mixi_confirm_url", "external_provider_url")
-    addresses = {f"{PREFIX}{field.upper()}": getattr(known, field) for field in fields}
+    fields = type(known).model_fields.items()
+    wanted = [name for name, field in fields if field.json_schema_extra == SHOULD_BE_HTTPS]
+    addresses = {f"{PREFIX}{name.upper()}": getattr(known, name) for name in wanted}
     return [name for name, address in addresses.items() if address and not is_private(address)]
 
 
@@ -523,38 +287,39 @@ def names(url: str) -> set[str]:
     return {f"{host}:{parts.port or default}"} | ({host} if parts.port in (None, default) else set())
 
 
-def is_of_mixi(url: str, known: Settings) -> bool:
-    """Whether an address belongs to mixi, whom no external payment may be made to."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    named = {*names(url), host} & set(known.mixi_platform_hosts)
-    return bool(named) or f".{host}".endswith(MIXI_DOMAINS)
+def in_files(kind: type[HouseSettings]) -> list[str]:
+    """What nobody should read: secrets, and the database's password. It may stand in a file."""
+    fields = kind.model_fields.items()
+    return [name for name, field in fields if name == "database_url" or "SecretStr" in str(field.annotation)]
 
 
-def settings() -> Settings:
+def settings() -> HouseSettings:
     """The settings of the running shop."""
-    current: Settings = current_app.config["SETTINGS"]
+    current: HouseSettings = current_app.config["SETTINGS"]
     return current
 
 
-def _names() -> Iterator[str]:
-    for field in Settings.model_fields:
+def _names(kind: type[HouseSettings]) -> Iterator[str]:
+    for field in kind.model_fields:
         yield f"{PREFIX}{field.upper()}"
-        if field in IN_FILES:
-            yield f"{PREFIX}{field.upper()}{FILE}"
+    for field in in_files(kind):
+        yield f"{PREFIX}{field.upper()}{FILE}"
 
 
-def _no_setting(name: str) -> str:
-    near = get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in _names()], n=1)
+def _no_setting(kind: type[HouseSettings], name: str) -> str:
+    known = [one.removeprefix(PREFIX) for one in _names(kind)]
+    near = get_close_matches(name.removeprefix(PREFIX), known, n=1)
     meant = f"did you mean {PREFIX}{near[0]}?" if near else "those that there are stand in the README."
     return f"{name}: is no setting; {meant} After a roll-back {PREFIX}ALLOW_UNKNOWN=true starts all the same"
 
 
-def _from_files(environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_files(
+    kind: type[HouseSettings], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """What stands in files, by field; and why some of it cannot be had."""
     given: dict[str, Any] = {}
     unread: dict[str, str] = {}
-    for field in IN_FILES:
+    for field in in_files(kind):
         name = f"{PREFIX}{field.upper()}"
         path = environment.get(f"{name}{FILE}")
         if not path:

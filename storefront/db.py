@@ -38,7 +38,7 @@ from sqlalchemy.types import TypeDecorator
 
 from storefront import clock
 from storefront.clock import Deadline, TooLate, monotonic, sleep
-from storefront.config import PACKAGE, Settings
+from storefront.config import PACKAGE, HouseSettings
 from storefront.places import Places
 
 # Nobody waits longer than this for a row that somebody else holds.
@@ -156,7 +156,7 @@ def init_app(app: Flask) -> None:
         _prepare(db.engine)
 
 
-def address(settings: Settings, folder: str) -> URL:
+def address(settings: HouseSettings, folder: str) -> URL:
     """Where the database is; the file of a relative path is in `folder`. Nothing is made."""
     url = make_url(settings.database_url)
     scheme = "file:" if url.query.get("uri") else ""
@@ -186,7 +186,7 @@ def cause(error: Exception) -> str:
     return f"{type(error).__name__}, {said[0]}" if said else type(error).__name__
 
 
-def engine_options(settings: Settings) -> dict[str, Any]:
+def engine_options(settings: HouseSettings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
     if settings.database_url.startswith("sqlite"):

@@ -1,4 +1,4 @@
-"""The demo: shop, platform and payment provider as processes of this machine, ready to buy in."""
+"""The demo: the shop and its platforms as processes of this machine, ready to buy in."""
 
 import errno
 import fcntl
@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date, timedelta
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -22,9 +22,11 @@ from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from storefront.db import make_file
-from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
-from storefront.sandbox import keys
-from storefront.sandbox.cast import BY_KEY
+from storefront.languages import DEFAULT_LANGUAGE, said
+from storefront.rim import rims
+from storefront.sandbox.server import Server, Street
+from storefront.shop import identity
+from storefront.shop.identity import IdentityError
 
 HOST = "127.0.0.1"
 ENVIRONMENT = "demo.env"
@@ -34,47 +36,36 @@ MARK = "storefront_demo"  # the table by which a demo knows its database again
 START_SECONDS = 60
 STOP_SECONDS = 10
 AS_IN_PRODUCTION = ["--config", "python:storefront.serving"]
-SERVERS = {
-    "shop": [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8", "storefront:create_app()"],
-    "sandbox": ["--workers", "1", "--threads", "32", "storefront.sandbox:create_sandbox()"],
-    "provider": ["--workers", "1", "--threads", "8", "storefront.sandbox.provider:create_provider()"],
-}
-READY = {"shop": "/readyz", "sandbox": "/healthz", "provider": "/healthz"}
-# Secrets that are made at the first start and kept.
-MADE_ONCE = (
-    "STOREFRONT_SECRET_KEY",
-    "SANDBOX_SECRET_KEY",
-    "SANDBOX_CONSUMER_SECRET",
-    "PROVIDER_SECRET_KEY",
-    "PROVIDER_MERCHANT_SECRET",
-)
+SHOP = "shop"
+READY = {SHOP: "/readyz"}  # of the others it is enough that they live
+ALIVE = "/healthz"
+MADE_ONCE = {"STOREFRONT_SECRET_KEY": 20}  # bytes of a secret that is kept; platforms have more of them
 
 
-def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
-    """The door out as a shop has it that mixi let open it a while ago; its provider is the sandbox's.
+def platforms() -> Sequence[Server]:
+    """Those that play the platforms of the shop's counters, by their ports."""
+    found = (import_module(room.platform).SERVER for room in rims() if room.platform)
+    return sorted(found, key=lambda server: server.port)
 
-    `prices` are those of its shelf, in yen by item.
-    """
-    sent, received = today - timedelta(days=40), today - timedelta(days=35)
-    provider = Provider(
-        name="港まちペイ（シミュレーション）",
-        site=site,
-        services=(Service("クレジットカード（シミュレーション）", listed=True),),
-        privacy_mark=Certificate("00000000（シミュレーション）"),
-        listed=True,
-    )
-    return Facts(
-        launched_on=today - timedelta(days=90),
-        stable=True,
-        registration=Form(sent_on=sent, signed=True, received_on=received),
-        providers=(provider,),
-        sheet=Sheet(
-            requested_on=received,
-            deadline=received + timedelta(days=14),
-            submitted_on=received + timedelta(days=7),
-        ),
-        prices=prices,
-    )
+
+def ports() -> dict[str, int]:
+    """Where each server of a demo listens, if nobody says otherwise."""
+    return {SHOP: 8000, **{server.name: server.port for server in platforms()}}
+
+
+def arguments() -> Mapping[str, Sequence[str]]:
+    """What gunicorn is told for each server, beside where to listen."""
+    others = {one.name: ["--workers", "1", "--threads", str(one.threads), one.serves] for one in platforms()}
+    return {
+        SHOP: [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8", "storefront:create_app()"],
+        **others,
+    }
+
+
+def furnish() -> None:
+    """Give the running shop what each counter needs to be tried out, beside goods."""
+    for room in rims():
+        room.furnish()
 
 
 @contextmanager
@@ -126,56 +117,39 @@ def environment(
     shop_url: str = "",
     shop_ca: Path | None = None,
 ) -> dict[str, str]:
-    """The settings with which shop and sandbox know each other; secrets of the last start are kept.
+    """The settings with which shop and platforms know each other; secrets of the last start are kept.
 
     The shop stands at its port, or wherever `shop_url` says, with a certificate that `shop_ca` has signed.
     """
     before = kept(data)
-    shop, platform, provider = (f"http://{HOST}:{ports[name]}" for name in SERVERS)
-    shop = shop_url.rstrip("/") or shop
-    secret = {name: before.get(name) or secrets.token_hex(20) for name in MADE_ONCE}
-    key = before.get("SANDBOX_CONSUMER_KEY") or secrets.token_hex(10)
-    key_folder = data.resolve() / "keys"
-    try:
-        certificate = keys.certificate(key_folder)
-    except OSError as error:
-        raise _unwritable(key_folder, error) from None
+    lengths = MADE_ONCE | {name: length for one in platforms() for name, length in one.secrets.items()}
+    secret = {name: before.get(name) or secrets.token_hex(length) for name, length in lengths.items()}
+    addresses = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+    shop = shop_url.rstrip("/") or addresses[SHOP]
+    settings, name = dict(secret), _name()
+    for one in platforms():
+        try:
+            settings |= one.environment(Street(name, shop, addresses[one.name], data, secret, shop_ca))
+        except OSError as error:
+            raise _unwritable(data.resolve(), error) from None
     return {
-        **secret,
-        "SANDBOX_APP_ID": "12345",
-        "SANDBOX_CONSUMER_KEY": key,
-        "SANDBOX_PUBLIC_URL": platform,
-        "SANDBOX_SHOP_URL": shop,
+        **settings,
         "STOREFRONT_PUBLIC_URL": shop,
-        "STOREFRONT_MIXI_APP_ID": "12345",
-        "STOREFRONT_MIXI_CONSUMER_KEY": key,
-        "STOREFRONT_MIXI_CONSUMER_SECRET": secret["SANDBOX_CONSUMER_SECRET"],
-        "STOREFRONT_MIXI_CONTAINER_URL": f"{platform}/ma/12345/",
-        "STOREFRONT_MIXI_POINT_URL": f"{platform}/atom/mobile/point/@me",
-        "STOREFRONT_MIXI_CONFIRM_URL": f"{platform}/atom/mobile/point/@me",
-        "STOREFRONT_MIXI_PLATFORM_HOSTS": f"{HOST}:{ports['sandbox']}",
-        "STOREFRONT_MIXI_APP_URL": f"{platform}/",
-        "STOREFRONT_MIXI_TEST_OWNERS": BY_KEY["mika"].owner_id,
         # Never one that is merely set in the environment: that may be a shop's.
-        "STOREFRONT_DATABASE_URL": database or _sqlite(data, "storefront"),
+        "STOREFRONT_DATABASE_URL": database or f"sqlite:///{data.resolve() / 'storefront'}.db",
         "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
-        "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={certificate}",
-        "STOREFRONT_MIXI_CERTIFICATE_URL": f"{platform}/certificates/{{channel}}/{{name}}.pem",
-        "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{provider}/pay",
-        "STOREFRONT_EXTERNAL_MERCHANT": "storefront",
-        "STOREFRONT_EXTERNAL_SECRET": secret["PROVIDER_MERCHANT_SECRET"],
-        "SANDBOX_DATABASE_URL": _sqlite(data, "sandbox"),
-        "SANDBOX_KEYS": str(key_folder),
-        "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
-        "PROVIDER_PUBLIC_URL": provider,
-        "PROVIDER_MERCHANT": "storefront",
-        "PROVIDER_NOTICE_URL": f"{shop}/external/notices",
-        "PROVIDER_SHOP_URL": shop,
-        "PROVIDER_DATABASE_URL": _sqlite(data, "provider"),
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
-        **(dict.fromkeys(("SANDBOX_SHOP_CA", "PROVIDER_SHOP_CA"), str(shop_ca.resolve())) if shop_ca else {}),
     }
+
+
+def _name() -> str:
+    """What the shop is called, as its platform and its provider are told."""
+    file = Path(os.environ.get("STOREFRONT_IDENTITY") or identity.SHIPPED)
+    try:
+        return said(identity.read(file).name, DEFAULT_LANGUAGE)
+    except IdentityError as error:
+        raise click.ClickException(f"what the shop is called cannot be read:\n{error}") from None
 
 
 def _around_proxies() -> str:
@@ -245,10 +219,6 @@ def command(name: str, *words: str) -> str:
     return shlex.join([str(Path(sys.executable).with_name(name)), *words])
 
 
-def _sqlite(data: Path, name: str) -> str:
-    return f"sqlite:///{data.resolve() / name}.db"
-
-
 def _unwritable(folder: Path, error: OSError) -> click.ClickException:
     return click.ClickException(
         f"cannot write into {folder}: {error.strerror}; choose another folder with --data"
@@ -295,7 +265,7 @@ def _start(name: str, listening: socket.socket) -> subprocess.Popen[bytes]:
     quiet = ["--log-level", "warning", "--graceful-timeout", "5"]
     # A session of its own, so that Ctrl-C reaches the servers through us alone.
     return subprocess.Popen(  # noqa: S603  # our own words
-        [*gunicorn, *quiet, *SERVERS[name]], start_new_session=True, pass_fds=[descriptor]
+        [*gunicorn, *quiet, *arguments()[name]], start_new_session=True, pass_fds=[descriptor]
     )
 
 
@@ -310,7 +280,7 @@ def _wait_ready(
             if time.monotonic() > until:
                 raise click.ClickException(f"no answer after {START_SECONDS} seconds: {', '.join(waiting)}")
             for name, port in list(waiting.items()):
-                if _answers(http, f"http://{HOST}:{port}{READY[name]}"):
+                if _answers(http, f"http://{HOST}:{port}{READY.get(name, ALIVE)}"):
                     del waiting[name]
             time.sleep(0.1)
     return not waiting

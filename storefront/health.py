@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.clock import Deadline, TooLate, monotonic
-from storefront.config import Settings, settings
+from storefront.config import HouseSettings, settings
 from storefront.db import LOCK_SECONDS, Model, Moved, cause, migrate, this_moment, transaction
 from storefront.places import Places
 
@@ -82,7 +82,7 @@ class Readiness:
             return found
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: HouseSettings) -> None:
     known()  # now, since a deployment may change the files below a process that runs
     app.extensions[READINESS] = Readiness()
     app.add_url_rule(ALIVE, view_func=healthz, methods=["GET", "HEAD"])
@@ -145,7 +145,7 @@ def misfit(connection: Connection) -> Trouble | None:
     )
 
 
-def mark(shop: Settings, key: SecretStr) -> str:
+def mark(shop: HouseSettings, key: SecretStr) -> str:
     """The same for every process of one shop, different for any other; says nothing about the key."""
     text = f"storefront.mark {shop.public_url}"
     return hmac.new(key.get_secret_value().encode(), text.encode(), sha256).hexdigest()[:16]

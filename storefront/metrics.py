@@ -28,9 +28,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
-from storefront.config import Settings
+from storefront.config import HouseSettings
 
-NAME, FOLDER = "metrics", "PROMETHEUS_MULTIPROC_DIR"
+NAME, FOLDER, GAUGES = "metrics", "PROMETHEUS_MULTIPROC_DIR", "gauges"
 # The deadline is at ten seconds; what counts is how near we come.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10)
 
@@ -109,7 +109,7 @@ class Metrics:
         return generate_latest(registry)
 
 
-def init_app(app: Flask, settings: Settings, standing: Standing) -> None:
+def init_app(app: Flask, settings: HouseSettings, standing: Standing) -> None:
     """Count from now on, if the settings give a token; `standing` reads the gauges."""
     if settings.metrics_token is None:
         return
@@ -124,6 +124,16 @@ def init_app(app: Flask, settings: Settings, standing: Standing) -> None:
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise NotFound
         return app.extensions[NAME].exposition(), {"Content-Type": CONTENT_TYPE_LATEST}
+
+
+def add_gauge(app: Flask, name: str, count: Callable[[], int]) -> None:
+    """One more number that is read when somebody asks."""
+    app.extensions.setdefault(GAUGES, {})[name] = count
+
+
+def gauges() -> Mapping[str, int]:
+    """What all of them say now."""
+    return {name: count() for name, count in current_app.extensions[GAUGES].items()}
 
 
 def _claim(base: Path) -> tuple[Path, int]:

@@ -6,7 +6,7 @@ Pages have to do with nobody but us and whom a room names by `allow`.
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug import routing
 
-from storefront.config import Settings
+from storefront.config import HouseSettings
 
 log = structlog.get_logger()
 
@@ -25,23 +25,19 @@ ADDRESSES = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
 ESCAPED = {**dict.fromkeys(ADDRESSES, BARE), "HTTP_USER_AGENT": re.compile(r"[^ -~]")}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Others:
     """The sites that may frame our pages, that our forms may lead to, and whose images we show."""
 
-    frames: list[str] = field(default_factory=list)
-    forms: list[str] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
+    frames: Sequence[str] = ()
+    forms: Sequence[str] = ()
+    images: Sequence[str] = ()
 
 
-def allow(
-    app: Flask, *, frames: Iterable[str] = (), forms: Iterable[str] = (), images: Iterable[str] = ()
-) -> None:
+def allow(app: Flask, others: Others) -> None:
     """Let these sites do so. Browsers hold a form to it wherever it is redirected to, hop by hop."""
-    others: Others = app.extensions["others"]
-    others.frames.extend(frames)
-    others.forms.extend(forms)
-    others.images.extend(images)
+    allowed: list[Others] = app.extensions["others"]
+    allowed.append(others)
 
 
 def site(url: str) -> str:
@@ -69,8 +65,8 @@ class Rule(routing.Rule):
             self.methods.discard("HEAD")
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    app.extensions["others"] = Others()
+def init_app(app: Flask, settings: HouseSettings) -> None:
+    app.extensions["others"] = []
     # To mend an address with too many slashes the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = False
     app.add_url_rule("/robots.txt", view_func=_robots, methods=["GET", "HEAD"])
@@ -122,13 +118,13 @@ def _escape(byte: re.Match[str]) -> str:
 
 def _policy(shop: str) -> str:
     """No script at all, no inline style; frames only around us, and only of whom a room has named."""
-    others: Others = current_app.extensions["others"]
-    frames = ["'none'"] if "never_framed" in g else others.frames
+    others: list[Others] = current_app.extensions["others"]
+    frames = [] if "never_framed" in g else [site for one in others for site in one.frames]
     rules = {
         "default-src": ["'none'"],
-        "img-src": [shop, *others.images],
+        "img-src": [shop, *(site for one in others for site in one.images)],
         "style-src": [shop],
-        "form-action": [shop, *others.forms],
+        "form-action": [shop, *(site for one in others for site in one.forms)],
         "frame-ancestors": frames or ["'none'"],
         "base-uri": ["'none'"],
     }

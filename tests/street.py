@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -15,9 +16,9 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from storefront.config import CERTIFIED
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
+from storefront.mixi.settings import CERTIFIED
 from storefront.mixi.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.sandbox.keys import KeyPair
 from storefront.shop.inventory import Grant
@@ -33,7 +34,11 @@ HANAKO = "mo3k7c2hanak0"
 TARO = "mo3w9x4tar0fr"
 CALLBACK = "/mixi/callback"
 NO_WORD = "the-word-of-no-payment"
+GOODS = Path(__file__).with_name("goods.yaml")
+IDENTITY = GOODS.with_name("identity.yaml")
 SETTINGS = {
+    "catalog": str(GOODS),
+    "identity": str(IDENTITY),
     "secret_key": "a secret of the tests, and of nobody else",
     "public_url": SHOP,
     "mixi_app_id": APP_ID,
@@ -101,7 +106,7 @@ class Container:
 
 
 class Browser:
-    """A browser on PC or smartphone: opens start addresses, keeps its cookie, follows plain links."""
+    """A browser before one site: keeps its cookie, opens addresses, follows plain links, sends forms."""
 
     def __init__(self, app: Flask, origin: str = SHOP) -> None:
         self.client = app.test_client()
@@ -110,7 +115,7 @@ class Browser:
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.client.get(path.removeprefix(self.origin), base_url=self.origin, **more)
 
-    def post(self, path: str, form: Mapping[str, str], **more: Any) -> TestResponse:
+    def post(self, path: str, form: Mapping[str, str] | None = None, **more: Any) -> TestResponse:
         return self.client.post(path.removeprefix(self.origin), data=form, base_url=self.origin, **more)
 
     def press(self, path: str, action: str, **changes: str) -> TestResponse:

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine, inspect
 
-from storefront.config import Settings
+from storefront import Settings
 from storefront.db import db
 from tests.command import environment, run
-from tests.databases import ask, new_database, on_postgresql, on_sqlite
+from tests.databases import new_database, on_postgresql, on_sqlite, preset
 from tests.demo import COMMAND
 from tests.street import Container
 
@@ -19,7 +19,7 @@ from tests.street import Container
 @on_postgresql
 def test_another_date_style(app: Flask, settings: Settings, container: Container) -> None:
     """Whatever style the server writes moments in by itself, the shop can read them."""
-    ask(settings.database_url, "ALTER DATABASE shop SET datestyle = 'SQL, DMY'")
+    preset(settings.database_url, "datestyle = 'SQL, DMY'")
     with app.app_context():
         db.engine.dispose()
     code = container.start("loaf")

@@ -11,7 +11,7 @@ from tests.test_settings import GOOD
 
 COMMANDS = [
     "upgrade", "catalog", "doctor", "doctor --books", "doctor --books --rebuild", "outstanding", "ledger",
-    "ledger --totals", "malfunctions", "operator", "check code", "backup copy.db",
+    "ledger --totals", "operator", "check code", "backup copy.db",
 ]  # fmt: skip
 ADDRESSES = {
     "no address": "nonsense",

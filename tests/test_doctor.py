@@ -1,6 +1,5 @@
 """The doctor sees what is wrong, and says what to do."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -18,20 +17,22 @@ from pydantic import SecretStr
 from sqlalchemy import text, update
 from werkzeug import Response
 
-from storefront import create_app, doctor
-from storefront.config import PACKAGE, PREFIX, Settings
+from storefront import Settings, create_app, doctor
+from storefront.config import PACKAGE, PREFIX
 from storefront.db import db, transaction
 from storefront.demo import kept
 from storefront.doctor import house, sqlite
-from storefront.doctor.finding import Finding, Verdict
 from storefront.doctor.sqlite import MIB
+from storefront.findings import Finding, Verdict
 from storefront.mixi.payments import Payment
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory
 from storefront.shop.customers import Customer
-from tests.databases import ENGINES, ask, new_database, on_postgresql, on_sqlite
-from tests.demo import COMMAND, Demo, demo
+from tests.command import call
+from tests.databases import ENGINES, new_database, on_postgresql, on_sqlite, preset
+from tests.demo import Demo, demo
 from tests.proof import hostile
+from tests.proof.served import without_settings
 from tests.street import HANAKO, PLATFORM, SHOP, Container, ScriptedApi
 from tests.wire import Wire
 
@@ -73,17 +74,14 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def consult(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """The command, in a process of its own."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return subprocess.run(
-        [COMMAND, "doctor"], env={**clean, **environment}, capture_output=True, text=True, timeout=60
-    )
+    return call(without_settings(environment), "doctor")
 
 
 def environment(running: Demo) -> dict[str, str]:
     return kept(running.output.parent)
 
 
+@pytest.mark.long
 def test_a_running_shop_is_well(running: Demo) -> None:
     """Over real HTTP, with everything in place, each line is ok and the exit status 0."""
     done = consult(environment(running))
@@ -94,6 +92,7 @@ def test_a_running_shop_is_well(running: Demo) -> None:
     assert f"{running.shop}/healthz is this shop" in done.stdout
 
 
+@pytest.mark.long
 def test_a_wrong_public_url(running: Demo) -> None:
     """An address at which something else answers, or nothing, fails with exit status 1."""
     for address in (running.platform, "http://127.0.0.1:9"):
@@ -104,6 +103,7 @@ def test_a_wrong_public_url(running: Demo) -> None:
         assert "STOREFRONT_PUBLIC_URL" in line
 
 
+@pytest.mark.long
 def test_no_secret_is_printed(running: Demo) -> None:
     """Neither keys nor the database's password stand in what the doctor says, whatever fails."""
     settings = environment(running)
@@ -174,7 +174,7 @@ def test_not_migrated(app: Flask, examine: Examine) -> None:
 @on_postgresql
 def test_the_isolation(settings: Settings, examine: Examine) -> None:
     """What the server would do by itself is said, and is no fault: the shop asks for what it needs."""
-    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_isolation = 'repeatable read'")
+    preset(settings.database_url, "default_transaction_isolation = 'repeatable read'")
     finding = examine()["isolation"]
     assert finding.verdict is Verdict.OK
     assert finding.found.startswith("read committed")
@@ -197,7 +197,7 @@ def test_postgresql_that_forgets(app: Flask, settings: Settings, examine: Examin
     """synchronous_commit off fails; local is a warning."""
     verdicts = {"off": Verdict.FAIL, "local": Verdict.WARN, "on": Verdict.OK}
     for value, verdict in verdicts.items():
-        ask(settings.database_url, f"ALTER DATABASE shop SET synchronous_commit = {value}")
+        preset(settings.database_url, f"synchronous_commit = {value}")
         assert examine()["durability"].verdict is verdict
 
 
@@ -399,7 +399,6 @@ def test_https(examine: Examine) -> None:
     for name, address in (
         ("public_url", "http://shop.test"),
         ("mixi_confirm_url", "http://platform.test/atom"),
-        ("external_provider_url", "http://provider.test/pay"),
     ):
         finding = examine(**{**private, name: address})["https"]
         assert finding.verdict is Verdict.FAIL
@@ -452,12 +451,12 @@ def test_addresses_of_certificates(examine: Examine, http: requests.Session) -> 
 def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> None:
     """A price outside the platform's range fails with its line, a missing drawing with its name."""
     file = tmp_path / "catalog.yaml"
-    shipped = settings.catalog.read_text()
-    file.write_text(shipped.replace("{mixi: 10}", "{mixi: 9}"))
+    goods = settings.catalog.read_text()
+    file.write_text(goods.replace("{mixi: 10}", "{mixi: 9}"))
     finding = examine(catalog=file)["catalogue"]
     assert finding.verdict is Verdict.FAIL
     assert "9 is not within 10 to 10000 points" in finding.found
-    file.write_text(shipped.replace("loaf.svg", "crumbs.svg"))
+    file.write_text(goods.replace("emptybag.svg", "crumbs.svg", 1))
     assert "crumbs.svg" in examine(catalog=file)["art"].found
 
 

@@ -14,16 +14,21 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from werkzeug import Response
 
-from storefront import doctor
-from storefront.config import Settings
-from storefront.doctor.finding import Finding, Verdict
-from tests.databases import ask, new_database, on_postgresql, on_sqlite
+from storefront import Settings, doctor
+from storefront.findings import Finding, Verdict
+from tests.databases import new_database, on_postgresql, on_sqlite, preset
 from tests.pooler import pooler
 from tests.street import PLATFORM, SHOP
 from tests.test_migrations import leave_a_check
 from tests.wire import Wire
 
 Application = Callable[..., Any]
+
+
+def in_time(environ: dict[str, Any], start_response: Any) -> Any:
+    """A platform whose clock goes right."""
+    moment = format_datetime(datetime.now(UTC), usegmt=True)
+    return Response("", 404, {"Date": moment})(environ, start_response)
 
 
 class World:
@@ -35,8 +40,7 @@ class World:
         self.stack = stack
         self.http = requests.Session()
         self.http.mount(SHOP, Wire(app))
-        moment = format_datetime(datetime.now(UTC), usegmt=True)
-        self.http.mount(PLATFORM, Wire(Response("", 404, {"Date": moment})))
+        self.http.mount(PLATFORM, Wire(in_time))
 
     @property
     def url(self) -> str:
@@ -137,7 +141,7 @@ def a_broken_check(world: World) -> None:
 
 
 def read_only_sessions(world: World) -> None:
-    ask(world.url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    preset(world.url, "default_transaction_read_only = on")
 
 
 def no_encoding(world: World) -> None:
@@ -146,7 +150,7 @@ def no_encoding(world: World) -> None:
 
 
 def forgetful(world: World) -> None:
-    ask(world.url, "ALTER DATABASE shop SET synchronous_commit = off")
+    preset(world.url, "synchronous_commit = off")
 
 
 def a_pooler_that_refuses(world: World) -> None:

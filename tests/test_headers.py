@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from storefront.operator import login
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import operators, visit
+from storefront.shop import visit
 from tests.databases import on_sqlite
 from tests.street import (
     CALLBACK,
@@ -148,7 +149,7 @@ def test_redirects_are_not_kept(container: Container, app: Flask, pair: KeyPair)
 def test_packed_only_when_asked_for(browser: Browser, accepted: str | None, coding: str | None) -> None:
     """Pages, styles and drawings are packed as the browser says it can unpack, and are then the same."""
     headers = {} if accepted is None else {"Accept-Encoding": accepted}
-    for path in ("/", "/static/shop.css", "/static/art/lighthouse.svg"):
+    for path in ("/", "/static/shop.css", "/static/art/emptybag.svg"):
         plain, packed = browser.get(path), browser.get(path, headers=headers)
         assert packed.status_code == 200
         assert packed.headers.get("Content-Encoding") == coding, path
@@ -185,7 +186,7 @@ def test_callbacks_are_never_packed(container: Container, accepted: str) -> None
     assert "Content-Encoding" not in refused.headers
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt", "/static/art/loaf.gif"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/robots.txt", "/static/art/emptybag.gif"])
 def test_what_is_short_or_packed_already(browser: Browser, path: str) -> None:
     """A word and a GIF gain nothing."""
     answer = browser.get(path, headers={"Accept-Encoding": "gzip, br"})
@@ -260,20 +261,11 @@ def rule(page: TestResponse, name: str) -> list[str]:
     return found
 
 
-@pytest.mark.changed(
-    mixi_platform_hosts="point.platform.test, pay.test:8443",
-    external_provider_url="https://provider.test/pay",
-    external_merchant="lighthouse",
-    external_secret="a secret of the shop and its provider",
-    external_provider_hosts="3ds.provider.test",
-)
+@pytest.mark.changed(mixi_platform_hosts="point.platform.test, pay.test:8443")
 def test_where_a_form_may_be_led(browser: Browser) -> None:
-    """Browsers hold a form to the policy at each redirect: every host of the platform and the provider."""
+    """Browsers hold a form to the policy at each redirect: every host of the platform."""
     assert rule(browser.get("/items/loaf"), "form-action") == [
         SHOP,
-        "https://provider.test",
-        "http://3ds.provider.test",
-        "https://3ds.provider.test",
         PLATFORM,
         "http://point.platform.test",
         "https://point.platform.test",
@@ -285,19 +277,18 @@ def test_where_a_form_may_be_led(browser: Browser) -> None:
 @pytest.mark.changed(mixi_app_url="https://mixi.test/run_appli.pl?id=12345")
 def test_who_may_frame_us(browser: Browser, app: Flask) -> None:
     """The platform's own page around the app, and no other; nobody the operator's pages."""
-    for path in [*PAGES, "/external/items/loaf"]:
+    for path in PAGES:
         for page in (browser.get(path), app.test_client().get(path)):
             assert rule(page, "frame-ancestors") == ["https://mixi.test"]
             assert "X-Frame-Options" not in page.headers
     with app.test_request_context():
-        entry = operators.address().removeprefix(SHOP)
+        entry = login.address().removeprefix(SHOP)
     let_in = Browser(app)
-    for path in (entry, "/operator?token=x", "/mixi/rules", "/external/registration"):
+    for path in (entry, "/operator?token=x", "/mixi/rules"):
         assert rule(let_in.get(path), "frame-ancestors") == ["'none'"]
     let_in.post("/operator", {"token": entry.partition("token=")[2]})
-    for path in ("/mixi/rules", "/external/registration", "/external/malfunctions/new"):
-        page = let_in.get(path)
-        assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
+    page = let_in.get("/mixi/rules")
+    assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
 
 
 @pytest.mark.parametrize(
@@ -320,7 +311,7 @@ def test_the_operator_has_another_cookie(
     both = Browser(app, origin)
     both.get(start_address(pair, origin=origin))
     with app.test_request_context():
-        token = operators.address().partition("token=")[2]
+        token = login.address().partition("token=")[2]
     first, *said = both.post("/operator", {"token": token}).headers["Set-Cookie"].split("; ")
     assert first.partition("=")[0] == name
     assert {one for one in said if one.partition("=")[0] not in ("Max-Age", "Expires")} == attributes
@@ -333,7 +324,7 @@ def test_the_operator_has_another_cookie(
 def test_no_cookie_passes_for_the_other(app: Flask, browser: Browser, one: str, other: str) -> None:
     """What was signed for the one opens nothing under the name of the other."""
     with app.test_request_context():
-        browser.post("/operator", {"token": operators.address().partition("token=")[2]})
+        browser.post("/operator", {"token": login.address().partition("token=")[2]})
     cookie = browser.client.get_cookie(one, "shop.test")
     assert cookie
     thief = Browser(app)

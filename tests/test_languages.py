@@ -1,91 +1,89 @@
 """Two languages, complete: no text without its Japanese, none left over, nothing uncompiled."""
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
+from click.testing import CliRunner
 
+from storefront import texts
 from storefront.doctor import house
-
-ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
-METHODS = [("**.py", "python"), ("**.html", "jinja2")]
-KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
-# Each side of the street has its own catalogue: where its texts stand, and where their Japanese is.
-SIDES = {
-    "shop": (["storefront", "templates"], "sandbox", "storefront/translations"),
-    "sandbox": (["storefront/sandbox", "templates/sandbox"], None, "storefront/sandbox/translations"),
-}
+from storefront.languages import LANGUAGES
+from storefront.texts import SIDES, Side
 
 
 @pytest.fixture(params=SIDES)
-def side(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def side(request: pytest.FixtureRequest) -> Side:
+    return SIDES[request.param]
 
 
-def texts(side: str) -> set[str]:
-    folders, without, _ = SIDES[side]
-    found = set()
-    for folder in folders:
-        for file, _, message, _, _ in extract_from_dir(ROOT / folder, METHODS, keywords=KEYWORDS):
-            if without not in Path(file).parts:
-                found.add(message[0] if isinstance(message, tuple) else message)
-    return found
+def japanese(side: Side) -> Catalog:
+    return texts.read(side.file("ja"), "ja")
 
 
-def japanese(side: str) -> Catalog:
-    with (ROOT / SIDES[side][2] / "ja" / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        return read_po(file, locale="ja")
+def test_nothing_to_collect(side: Side, tmp_path: Path) -> None:
+    """`storefront texts` leaves the catalogue as it is: it has what stands in code and pages, and no more."""
+    file = tmp_path / "messages.po"
+    file.write_bytes(side.file("ja").read_bytes())
+    texts.refresh(file, "ja", texts.collect(side))
+    assert file.read_text() == side.file("ja").read_text(), "run `storefront texts`"
 
 
-def identifier(message_id: str | tuple[str, ...] | list[str]) -> str:
-    return message_id if isinstance(message_id, str) else message_id[0]
-
-
-def test_none_missing_none_unused(side: str) -> None:
-    """The catalogue translates exactly the texts that stand in code and pages."""
-    kept = {identifier(message.id) for message in japanese(side) if message.id}
-    assert texts(side) == kept
-
-
-def test_all_translated(side: str) -> None:
+def test_all_translated(side: Side) -> None:
     """Each text has its Japanese, with the same values in it."""
     for message in japanese(side):
         if message.id:
-            strings = [message.string] if isinstance(message.string, str) else list(message.string or [])
-            assert strings, message.id
-            assert all(strings), message.id
-            assert all(values(text) == values(identifier(message.id)) for text in strings)
+            assert texts.is_translated(message), message.id
+            text = message.id if isinstance(message.id, str) else message.id[0]
+            assert all(values(string) == values(text) for string in texts.strings(message))
 
 
-def test_compiled(side: str) -> None:
+def test_compiled(side: Side) -> None:
     """What the pages read is what the catalogue says."""
-    with (ROOT / SIDES[side][2] / "ja" / "LC_MESSAGES" / "messages.mo").open("rb") as file:
+    with side.file("ja").with_suffix(".mo").open("rb") as file:
         kept = read_mo(file)
     compiled = {message.id: message.string for message in kept if message.id}
     source = {message.id: message.string for message in japanese(side) if message.id}
-    assert compiled == source, "compile the catalogue: see the README"
+    assert compiled == source, "run `storefront texts`"
 
 
-def test_the_readmes_command(side: str, tmp_path: Path) -> None:
-    """Whoever changes a word and compiles as the README says, sees it."""
-    folder = shutil.copytree(ROOT / SIDES[side][2], tmp_path / "translations")
-    source, compiled = (folder / "ja" / "LC_MESSAGES" / f"messages.{kind}" for kind in ("po", "mo"))
-    source.write_text(source.read_text().replace("日本", "ニッポン").replace("mixi", "ミクシィ"))
-    assert house.uncompiled(folder) == ["ja"]
-    (command,) = re.findall(r"`\.venv/bin/(pybabel compile -d) storefront/translations`", README.read_text())
-    subprocess.run(
-        [Path(sys.executable).parent / command.split()[0], *command.split()[1:], folder], check=True
-    )
-    assert house.uncompiled(folder) == []
-    assert "ミクシィ".encode() in compiled.read_bytes()
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Side:
+    """A side of the street with a page and catalogues of its own."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "page.html").write_text("{{ _('Rope') }} {{ _('%(count)s left', count=1) }}")
+    side = Side((tmp_path / "pages",), tmp_path / "translations")
+    monkeypatch.setattr(texts, "SIDES", {"mine": side})
+    return side
+
+
+def run() -> str:
+    done = CliRunner().invoke(texts.texts)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_word_changes(mine: Side) -> None:
+    """Whoever writes a new text gets its place in the catalogue; one that is gone goes, the rest stays."""
+    assert "2 texts, 2 to translate" in run()
+    file = mine.file("ja")
+    file.write_text(file.read_text().replace('"Rope"\nmsgstr ""', '"Rope"\nmsgstr "綱"'))
+    assert house.uncompiled(mine.catalogues) == ["ja"]
+    (mine.folders[0] / "page.html").write_text("{{ _('New') }} {{ _('Rope') }}")
+    assert "2 texts, 1 to translate" in run()
+    assert re.findall(r'^msg\w+ "(.+)"$', file.read_text(), re.M) == ["Rope", "綱", "New"]
+    assert house.uncompiled(mine.catalogues) == []
+    assert "綱".encode() in file.with_suffix(".mo").read_bytes()
+
+
+def test_a_language_more(mine: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language in the list gets catalogues to translate; English needs none."""
+    monkeypatch.setitem(LANGUAGES, "eo", "Esperanto")
+    run()
+    assert {path.name for path in mine.catalogues.iterdir()} == LANGUAGES.keys() - {"en"}
+    assert "nplurals=2" in mine.file("eo").read_text()
 
 
 def values(text: str) -> set[str]:

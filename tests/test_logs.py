@@ -11,7 +11,7 @@ import pytest
 import structlog
 from flask import Flask
 
-from storefront.config import Settings
+from storefront import Settings
 from tests.command import environment
 from tests.databases import on_sqlite
 from tests.demo import free_ports

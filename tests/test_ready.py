@@ -13,12 +13,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from storefront import create_app, health
+from storefront import Settings, create_app, health
 from storefront.backup import NotPossible, backup
-from storefront.config import Settings
 from storefront.db import db, migrate
 from tests.command import run
-from tests.databases import ask, on_postgresql, on_sqlite
+from tests.databases import on_postgresql, on_sqlite, preset
 from tests.street import Container
 
 READY = (200, "ready\n")
@@ -50,7 +49,7 @@ def read_only(settings: Settings) -> dict[str, object]:
     if settings.database_url.startswith("sqlite"):
         file = make_url(settings.database_url).database
         return {"database_url": f"sqlite:///file:{file}?mode=ro&uri=true"}
-    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    preset(settings.database_url, "default_transaction_read_only = on")
     return {}
 
 
@@ -74,7 +73,7 @@ def test_a_refused_sale_tells_no_query(
 ) -> None:
     """What the database refuses is told by its kind; neither page nor log has the statement."""
     code = container.start("loaf")
-    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    preset(settings.database_url, "default_transaction_read_only = on")
     with app.app_context():
         db.engine.dispose()  # what is connected has the old default
     with capture_logs() as facts:

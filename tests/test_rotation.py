@@ -7,10 +7,10 @@ import pytest
 from flask import Flask
 from pydantic import SecretStr
 
-from storefront import create_app
-from storefront.config import Settings
-from storefront.shop import operators, words
-from storefront.shop.operators import NotOperator
+from storefront import Settings, create_app
+from storefront.operator import login
+from storefront.operator.login import NotOperator
+from storefront.shop import words
 from tests.databases import on_sqlite
 from tests.street import Books, Container, ScriptedApi, only_form
 
@@ -56,12 +56,12 @@ def test_what_else_is_signed(settings: Settings, app: Flask) -> None:
         (FIRST, AFTER, False),
     ):
         with host(settings, app, signs).app.test_request_context():
-            token = operators.address().rpartition("=")[2]
+            token = login.address().rpartition("=")[2]
             seal = words.signer("salt").get_signature("word")
         with host(settings, app, hears).app.test_request_context():
             assert words.signer("salt").verify_signature("word", seal) is believed
             with nullcontext() if believed else pytest.raises(NotOperator):
-                operators.check(token)
+                login.check(token)
 
 
 def host(settings: Settings, app: Flask, keys: Keys) -> Container:

@@ -9,12 +9,11 @@ from flask import Flask
 from sqlalchemy import update
 from structlog.testing import capture_logs
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer
 from storefront.shop.turns import Turn
-from storefront.shop.visit import Visit
+from storefront.shop.visits import Visit
 from tests.databases import on_sqlite
 from tests.street import (
     CONSUMER_KEY,

@@ -1,14 +1,17 @@
 """What the shop needs to start, and how it says so."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from storefront import config, create_app
-from storefront.config import PREFIX, Settings, SettingsError
+from storefront import Settings, config, create_app
+from storefront.cli import main
+from storefront.config import PREFIX, SettingsError
 
 ROOT = Path(__file__).parent.parent
 GOOD = {
@@ -34,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_these_are_enough(environment: pytest.MonkeyPatch) -> None:
     """Seven settings are required, the rest have defaults; what looks like a number stays text."""
-    settings = config.read()
+    settings = config.read(Settings)
     assert settings.mixi_consumer_key == "1e5"
     assert settings.mixi_consumer_secret.get_secret_value() == "007"
     assert settings.mixi_platform_hosts == ("mixi.net", "ma.mixi.net:8080")
@@ -51,7 +54,7 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
     else:
         environment.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError, match=f"{PREFIX}{name}: is missing"):
-        config.read()
+        config.read(Settings)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +65,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("SECRET_KEY_PREVIOUS", "short"),
         ("METRICS_TOKEN", "short"),
         ("METRICS_TOKEN", " " * 40),
-        ("EXTERNAL_SECRET", "short"),
-        ("EXTERNAL_SECRET_PREVIOUS", " "),
         ("MIXI_CONSUMER_SECRET", " "),
         ("MIXI_CONSUMER_SECRET_PREVIOUS", "\t"),
         ("MIXI_APP_ID", " "),
@@ -103,7 +104,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("MIXI_PLATFORM_HOSTS", " , "),
         ("MIXI_PLATFORM_HOSTS", "http://mixi.net"),
         ("MIXI_PLATFORM_HOSTS", "mixi.net; script-src *"),
-        ("EXTERNAL_PROVIDER_HOSTS", "https://provider.test"),
         ("MIXI_CLOCK_SKEW", "31"),
         ("MIXI_TOTAL_SECONDS", "10"),
     ],
@@ -112,7 +112,7 @@ def test_wrong(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A weak or wrong setting is named in full, and its value is not repeated."""
     environment.setenv(PREFIX + name, value)
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
-        config.read()
+        config.read(Settings)
     assert "short" not in str(error.value)
 
 
@@ -122,7 +122,7 @@ def test_numbers_have_an_end(environment: pytest.MonkeyPatch) -> None:
     for name in numbers:
         environment.setenv(f"{PREFIX}{name.upper()}", "99999999999")
     with pytest.raises(SettingsError) as error:
-        config.read()
+        config.read(Settings)
     assert [name for name in numbers if f"{PREFIX}{name.upper()}" not in str(error.value)] == []
 
 
@@ -131,7 +131,7 @@ def test_numbers_have_an_end(environment: pytest.MonkeyPatch) -> None:
     [
         ("MIXI_PLATFORM_HOST", "MIXI_PLATFORM_HOSTS"),
         ("SECRETKEY", "SECRET_KEY"),
-        ("EXTERNAL_SECRET_PREVIOS", "EXTERNAL_SECRET_PREVIOUS"),
+        ("MIXI_CONSUMER_SECRET_PREVIOS", "MIXI_CONSUMER_SECRET_PREVIOUS"),
         ("METRICS_TOKEN_FIL", "METRICS_TOKEN_FILE"),
         ("PORT", None),
     ],
@@ -140,12 +140,12 @@ def test_unknown(environment: pytest.MonkeyPatch, name: str, nearest: str | None
     """A name that is none of ours refuses to start, beside the nearest; after a roll-back it may stay."""
     environment.setenv(PREFIX + name, "8000")
     with pytest.raises(SettingsError, match=f"{PREFIX}{name}: is no setting") as error:
-        config.read()
+        config.read(Settings)
     assert ("did you mean" in str(error.value)) is (nearest is not None)
     if nearest:
         assert f"did you mean {PREFIX}{nearest}?" in str(error.value)
     environment.setenv(f"{PREFIX}ALLOW_UNKNOWN", "true")
-    config.read()
+    config.read(Settings)
 
 
 def test_unknown_and_missing_at_once(environment: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_unknown_and_missing_at_once(environment: pytest.MonkeyPatch) -> None:
     environment.delenv(f"{PREFIX}MIXI_APP_ID")
     environment.setenv(f"{PREFIX}MIXI_AP_ID", "1")
     with pytest.raises(SettingsError) as error:
-        config.read()
+        config.read(Settings)
     assert f"{PREFIX}MIXI_APP_ID: is missing" in str(error.value)
     assert f"{PREFIX}MIXI_AP_ID: is no setting; did you mean {PREFIX}MIXI_APP_ID?" in str(error.value)
 
@@ -164,7 +164,7 @@ def test_names_of_other_programs(environment: pytest.MonkeyPatch) -> None:
         for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP_ADDR"):
             environment.setenv(f"{service}_{name}", "10.0.0.1")
     environment.setenv("STOREFRONTS", "10.0.0.1")
-    config.read()
+    config.read(Settings)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_names_of_other_programs(environment: pytest.MonkeyPatch) -> None:
 def test_an_address_of_postgresql(environment: pytest.MonkeyPatch, written: str) -> None:
     """However its scheme is written, PostgreSQL is spoken to by our driver."""
     environment.setenv(f"{PREFIX}DATABASE_URL", written)
-    assert config.read().database_url == "postgresql+psycopg://shop@db/shop"
+    assert config.read(Settings).database_url == "postgresql+psycopg://shop@db/shop"
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_an_address_of_postgresql(environment: pytest.MonkeyPatch, written: str)
 def test_an_address_of_ours(environment: pytest.MonkeyPatch, url: str) -> None:
     """A host may be an IPv6 address in brackets; capitals mean nothing."""
     environment.setenv(f"{PREFIX}PUBLIC_URL", url)
-    assert config.read().public_url == url.lower()
+    assert config.read(Settings).public_url == url.lower()
 
 
 def test_hosts_in_brackets(environment: pytest.MonkeyPatch) -> None:
     """A platform at an IPv6 address is one of the platform's hosts."""
     environment.setenv(f"{PREFIX}MIXI_PLATFORM_HOSTS", "[::1]:8001,[2001:DB8::1]")
-    hosts = config.read().mixi_platform_hosts
+    hosts = config.read(Settings).mixi_platform_hosts
     assert hosts == ("[::1]:8001", "[2001:db8::1]")
     for url in ("http://[::1]:8001/point", "https://[2001:db8::1]/point", "https://[2001:db8::1]:443/"):
         assert not config.names(url).isdisjoint(hosts)
@@ -207,7 +207,7 @@ def test_secrets_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> No
         file = tmp_path / name
         file.write_text(f"{value}\n")
         environment.setenv(f"{PREFIX}{name}_FILE", str(file))
-    settings = config.read()
+    settings = config.read(Settings)
     assert settings.secret_key.get_secret_value() == "a key of 32 characters from a file"
     assert settings.mixi_consumer_secret.get_secret_value() == "from a file & more"
     assert settings.database_url == "postgresql+psycopg://shop:pa55word@db/shop"
@@ -216,7 +216,7 @@ def test_secrets_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_every_secret_may_stand_in_a_file() -> None:
     """Whatever is kept from print may be kept from the environment as well."""
     secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
-    assert set(config.IN_FILES) == {*secrets, "database_url"}
+    assert set(config.in_files(Settings)) == {*secrets, "database_url"}
 
 
 def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Pa
     files = {
         "SECRET_KEY": None,
         "METRICS_TOKEN": b"",
-        "EXTERNAL_SECRET": b"\xff",
         "MIXI_CONSUMER_SECRET": b"x",
+        "MIXI_CONSUMER_SECRET_PREVIOUS": b"\xff",
     }
     environment.delenv(f"{PREFIX}SECRET_KEY")
     for name, content in files.items():
@@ -233,11 +233,11 @@ def test_files_that_cannot_be_read(environment: pytest.MonkeyPatch, tmp_path: Pa
         if content is not None:
             (tmp_path / name).write_bytes(content)
     with pytest.raises(SettingsError) as error:
-        config.read()
+        config.read(Settings)
     assert str(error.value).splitlines()[1:] == [
         f"  {PREFIX}SECRET_KEY_FILE: the file cannot be read (No such file or directory)",
         f"  {PREFIX}MIXI_CONSUMER_SECRET_FILE: {PREFIX}MIXI_CONSUMER_SECRET is set as well: keep one of them",
-        f"  {PREFIX}EXTERNAL_SECRET_FILE: the file is no text in UTF-8",
+        f"  {PREFIX}MIXI_CONSUMER_SECRET_PREVIOUS_FILE: the file is no text in UTF-8",
         f"  {PREFIX}METRICS_TOKEN: is blank",
     ]
 
@@ -268,7 +268,7 @@ def test_the_start_warns_of_http(
 
 def test_the_zones_of_the_world_come_along() -> None:
     """Japan's time is known on a host that has no zones of its own."""
-    program = "from storefront.shop import catalog_file; print(catalog_file.JAPAN)"
+    program = "from storefront import clock; print(clock.JAPAN)"
     bare = {**os.environ, "PYTHONTZPATH": ""}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=bare, capture_output=True, text=True)
     assert done.stdout == "Asia/Tokyo\n", done.stderr
@@ -303,8 +303,19 @@ def test_the_readme_lists_every_setting() -> None:
     assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []
 
 
+def test_the_readme_has_what_the_command_prints() -> None:
+    """Each row that `storefront settings --markdown` prints stands in the README by its name and default."""
+    printed = CliRunner().invoke(main, ["settings", "--markdown"]).output
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", printed, re.MULTILINE))
+    assert {name.lower() for name in rows} == set(Settings.model_fields)
+    _, _, section = (ROOT / "README.md").read_text().partition("\n## Settings\n")
+    table = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.+?) \| .+ \|$", section.partition("\n## ")[0], re.MULTILINE)
+    kept = {name: default for names, default in table for name in re.findall(r"[A-Z_]+", names)}
+    assert {name: default for name, default in rows.items() if kept.get(name) != default} == {}
+
+
 def test_secrets_are_not_printed(environment: pytest.MonkeyPatch) -> None:
     """Printed settings keep their secrets."""
-    printed = repr(config.read())
+    printed = repr(config.read(Settings))
     assert "007" not in printed
     assert GOOD["SECRET_KEY"] not in printed

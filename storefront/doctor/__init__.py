@@ -6,18 +6,17 @@ import requests
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import clock, config, create_app
-from storefront.config import PREFIX, Settings, SettingsError
+from storefront import Settings, config, create_app
+from storefront.bounded import session
+from storefront.config import PREFIX, SettingsError
 from storefront.db import cause, db
 from storefront.doctor import house, postgresql, sqlite, tallies, wire
-from storefront.doctor.finding import Check, Finding, fail, ok, warn
-from storefront.external import facts
-from storefront.external.channel import channel as door_out
-from storefront.external.registration import forbidden
-from storefront.mixi.client import session
-from storefront.shop.devices import Device
+from storefront.doctor.schema import MIGRATIONS
+from storefront.findings import Check, Finding, Verdict, fail, ok
+from storefront.rim import rims
 
 IN_MEMORY = "sqlite://"
+HOUSE = (house.secrets, house.https, house.translations, house.catalog)
 
 
 def examine(settings: Settings | None = None, http: requests.Session | None = None) -> Iterator[Finding]:
@@ -27,7 +26,7 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
     """
     http = http or session()
     try:
-        settings = settings or config.read()
+        settings = settings or config.read(Settings)
         app, lacking = _shop(settings, http)
     except SettingsError as error:
         for line in str(error).splitlines()[1:]:  # below a heading
@@ -35,9 +34,17 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
         return
     yield ok("settings", "complete")
     yield from lacking
-    for check in CHECKS:
-        if not lacking or check not in ON_DATABASE:
-            yield from _inside(app, check, settings, http)
+    rooms, fit = rims(), False
+    for check in [*HOUSE, *(check for room in rooms for check in room.configured)]:
+        yield from _inside(app, check, settings, http)
+    if not lacking:
+        found = _inside(app, _database, settings, http)
+        fit = any(one.check == MIGRATIONS and one.verdict is Verdict.OK for one in found)
+        yield from found
+    for check in [check for room in rooms for check in room.recorded if fit]:
+        yield from _inside(app, check, settings, http)
+    for check in [*(check for room in rooms for check in room.reached), wire.public_url]:
+        yield from _inside(app, check, settings, http)
     with app.app_context():
         db.engine.dispose()
 
@@ -89,31 +96,3 @@ def _database(settings: Settings, http: requests.Session) -> Iterator[Finding]:
             else f"start it, or correct {PREFIX}DATABASE_URL"
         )
         yield fail("database", f"does not answer: {said}", advice)
-
-
-def _door_out(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    if not settings.external_provider_url:
-        return
-    today = facts.day(clock.now())
-    closed = forbidden(facts.current(), Device.PC, door_out().site, today, on_smartphone=False)
-    if closed:
-        advice = "`storefront operator` prints the list; until then buyers do not see it"
-        yield warn("door out", f"closed by {closed.value}", advice)
-    else:
-        yield ok("door out", f"leads to {door_out().site}, and the registration allows it")
-
-
-CHECKS: tuple[Check, ...] = (
-    house.secrets,
-    house.https,
-    house.translations,
-    house.catalog,
-    house.addresses,
-    house.certificates,
-    _database,
-    _door_out,
-    wire.platform_clock,
-    wire.confirming,
-    wire.public_url,
-)
-ON_DATABASE = (_database, _door_out)

@@ -2,53 +2,45 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
-from storefront import PRICE_RULES, config
-from storefront.config import PACKAGE, PREFIX, Settings
-from storefront.doctor.finding import Finding, fail, ok, warn
-from storefront.mixi.channel import channel
-from storefront.mixi.client import Unavailable, fetch
-from storefront.mixi.keys import PATIENCE, KeyRing
-from storefront.shop import catalog_file
+from storefront import COUNTERS, Settings, config
+from storefront.config import PACKAGE, PREFIX
+from storefront.findings import Finding, fail, ok, warn
+from storefront.rim import rims
+from storefront.shop import catalog_file, counter
 from storefront.shop.catalog_file import CatalogError
 
-NO_KEY = "storefront-doctor"  # a name that mixi has no key by
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 
 
 def secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    secrets = {
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-        "MIXI_CONSUMER_SECRET": settings.mixi_consumer_secret.get_secret_value(),
-    }
-    key, consumer = secrets.values()
+    key, wrong = settings.secret_key.get_secret_value(), []
     if _is_repetitive(key):
         found = f"{PREFIX}SECRET_KEY repeats itself, and whoever guesses it can write forms for any buyer"
         new = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
-        yield fail("secrets", found, f"make a new one: {new}")
-    if not consumer.strip():
-        yield fail(
-            "secrets",
-            f"{PREFIX}MIXI_CONSUMER_SECRET is blank",
-            "set it to the consumer secret of the application's RESTful API",
-        )
-    if consumer == key:
-        yield fail(
-            "secrets",
-            f"{PREFIX}SECRET_KEY is the consumer secret",
-            "make a key of its own: mixi knows the other one",
-        )
-    for name in ("SECRET_KEY", "MIXI_CONSUMER_SECRET", "EXTERNAL_SECRET"):
-        if getattr(settings, f"{name.lower()}_previous"):
+        wrong.append(fail("secrets", found, f"make a new one: {new}"))
+    shared = {one: getattr(settings, one.field).get_secret_value() for room in rims() for one in room.secrets}
+    for one, secret in shared.items():
+        if not secret.strip():
+            wrong.append(fail("secrets", f"{PREFIX}{one.field.upper()} is blank", one.blank))
+        if secret == key:
+            wrong.append(fail("secrets", f"{PREFIX}SECRET_KEY is {one.called}", one.ours_too))
+    yield from wrong
+    yield from _rotations(settings)
+    if not wrong:
+        others = (f", {one.called} {len(secret)}" for one, secret in shared.items())
+        yield ok("secrets", f"the key has {len(key)} characters{''.join(others)}")
+
+
+def _rotations(settings: Settings) -> Iterator[Finding]:
+    for name in Settings.model_fields:
+        if name.endswith("_previous") and getattr(settings, name):
             advice = "take it out when the rotation is over, see the README"
-            yield warn("rotation", f"{PREFIX}{name}_PREVIOUS still verifies", advice)
-    if consumer.strip() and not _is_repetitive(key) and consumer != key:
-        yield ok("secrets", f"the key has {len(key)} characters, the consumer secret {len(consumer)}")
+            yield warn("rotation", f"{PREFIX}{name.upper()} still verifies", advice)
 
 
 def https(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -64,7 +56,7 @@ def translations(settings: Settings, http: requests.Session) -> Iterator[Finding
     folder = PACKAGE / "translations"
     stale = uncompiled(folder)
     if stale:
-        yield fail("translations", f"not compiled: {', '.join(stale)}", f"run `pybabel compile -d {folder}`")
+        yield fail("translations", f"not compiled: {', '.join(stale)}", "run `storefront texts`")
     else:
         yield ok("translations", "compiled")
 
@@ -76,60 +68,24 @@ def uncompiled(folder: Path) -> list[str]:
 
 
 def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    prices = counter.price_rules(COUNTERS)
     try:
-        entries = catalog_file.read(settings.catalog, PRICE_RULES)
+        entries = catalog_file.read(settings.catalog, prices)
     except CatalogError as error:
         lines = str(error).splitlines()
         more = f" (and {len(lines) - 1} more)" if lines[1:] else ""
         advice = f"mend it; `storefront catalog --check {settings.catalog}` names every line"
         yield fail("catalogue", lines[0] + more, advice)
         return
-    rules = (f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in PRICE_RULES.values())
-    yield ok("catalogue", f"{len(entries)} items, priced within {', '.join(rules)}")
+    by_unit = sorted(prices.values(), key=lambda rule: rule.unit)
+    rules = ", ".join(f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in by_unit)
+    yield ok("catalogue", f"{len(entries)} items, priced within {rules}")
     folder = config.folder("static") / "art"
     missing = sorted({entry.art for entry in entries if not (folder / entry.art).is_file()})
     if missing:
         yield fail("art", f"{folder} lacks {', '.join(missing)}", "put the drawings there: pages need them")
     else:
         yield ok("art", "every drawing the catalogue names is there")
-
-
-def addresses(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    mixi_channel = channel()
-    yield ok("callback", f"{mixi_channel.callback_url}/…, with a word of its own for each payment")
-    yield ok("finish", mixi_channel.finish_url)
-    parts = urlsplit(settings.mixi_container_url)
-    if config.names(settings.mixi_container_url).isdisjoint(settings.mixi_platform_hosts):
-        yield warn(
-            "container",
-            f"{parts.netloc} is not in {PREFIX}MIXI_PLATFORM_HOSTS",
-            "check that both name the same platform",
-        )
-    else:
-        yield ok("container", f"{parts.netloc} is one of the platform's hosts")
-
-
-def certificates(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    rings = channel().keys
-    if settings.mixi_certificate_url:
-        yield from (_published(name, ring) for name, ring in rings.items())
-    elif all(rings.values()):
-        yield ok("certificates", f"held for {', '.join(rings)}")
-    else:
-        lacking = ", ".join(name for name, ring in rings.items() if not ring)
-        found = f"none of mixi's for {lacking}: what it signs there is refused"
-        yield warn("certificates", found, f"add them to {PREFIX}MIXI_CERTIFICATES as channel:name=path")
-
-
-def _published(name: str, ring: KeyRing) -> Finding:
-    """Whether somebody answers where a channel's certificates are, be it that there is none of this name."""
-    address = ring.address.replace("{name}", NO_KEY)
-    try:
-        fetch(ring.line, address, PATIENCE)
-    except Unavailable as failure:
-        found = f"{address} cannot be fetched ({failure})"
-        return fail("certificates", found, f"open the way out, or correct {PREFIX}MIXI_CERTIFICATE_URL")
-    return ok("certificates", f"for {name} there is an answer at {ring.address}")
 
 
 def _is_repetitive(secret: str) -> bool:

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, text
 from storefront import clock
 from storefront.clock import SKEW_SECONDS
 from storefront.db import BOUNDS, db
-from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.doctor.schema import migrated
 from storefront.doctor.wire import seconds_off
+from storefront.findings import Finding, fail, ok, warn
 
 MIB = 1024 * 1024
 DIRECTLY = "PgBouncer and its like are not supported: name the server itself, the shop has a pool of its own"

@@ -3,35 +3,30 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 
 from sqlalchemy import Connection, Enum, Table, inspect
 
-from storefront import clock, health
-from storefront.config import PREFIX
+from storefront import health
 from storefront.db import db
 from storefront.doctor import tallies
-from storefront.doctor.finding import Finding, fail, ok, warn
-from storefront.mixi import payments, questions
-from storefront.mixi.channel import EVERYBODY, channel
+from storefront.findings import Finding, count, fail, ok
 from storefront.shop import inventory
 
+MIGRATIONS = "migrations"  # the check on which others rest
 WORD = re.compile(r"'([^']*)'")
-OVERDUE = timedelta(days=1)  # the finish page, moments after a purchase, confirms all but a few
 
 
 def migrated(connection: Connection) -> Iterator[Finding]:
     unfit = health.misfit(connection)
     if unfit:
-        yield fail("migrations", unfit.found, unfit.advice)
+        yield fail(MIGRATIONS, unfit.found, unfit.advice)
         return
     found, head = health.revision(connection), health.known()[0]
     newer = f", newer than this code's {head}, which can live with it"
-    yield ok("migrations", f"at {found}" + (", the newest" if found == head else newer))
+    yield ok(MIGRATIONS, f"at {found}" + (", the newest" if found == head else newer))
     yield _checks(connection)
     yield _sale()
-    yield from _outstanding()
-    yield from _tests()
+    yield count("negative", len(inventory.negatives()), "holdings below zero", "see `storefront outstanding`")
     yield from tallies.check()
 
 
@@ -63,33 +58,3 @@ def _sale() -> Finding:
         why = trouble.cause or trouble.advice
         return fail("sales", trouble.found, f"no sale can be kept: {why}")
     return ok("sales", "what a sale writes can be written and kept")
-
-
-def _outstanding() -> Iterator[Finding]:
-    show = "see `storefront outstanding`"
-    waiting = payments.unconfirmed()
-    overdue = [one for one in waiting if one.payment.ok_at and one.payment.ok_at < clock.now() - OVERDUE]
-    removed = [one for one in waiting if one.removed_at]
-    below = inventory.negatives()
-    yield _count(
-        "unconfirmed", len(overdue), "payments that mixi has not confirmed for more than a day", show
-    )
-    yield _count("removed", len(removed), "unconfirmed payments of buyers who removed the app", show)
-    yield _count("negative", len(below), "holdings below zero", show)
-
-
-def _tests() -> Iterator[Finding]:
-    """Whether shop and mixi agree on which purchases are tests, as far as the shop can know."""
-    name = f"{PREFIX}MIXI_TEST_OWNERS"
-    found = questions.tests_found(clock.now() - OVERDUE)
-    if EVERYBODY in channel().test_owners:
-        yield warn("tests", "every purchase is one", f"take {EVERYBODY} out of {name} when the app is public")
-    elif found:
-        what = f"{found} purchases of the last day were booked as sales and were tests at mixi"
-        yield warn("tests", what, f"while the app is in development there, set {name}={EVERYBODY}")
-    else:
-        yield ok("tests", "no sale of the last day was a test at mixi")
-
-
-def _count(check: str, number: int, what: str, show: str) -> Finding:
-    return warn(check, f"{number} {what}", show) if number else ok(check, f"no {what}")

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 
 from storefront.config import PREFIX
 from storefront.db import PRIVATE, db, file_of
-from storefront.doctor.finding import Finding, fail, ok, warn
 from storefront.doctor.schema import migrated
+from storefront.findings import Finding, fail, ok, warn
 
 MIB = 1024 * 1024
 SCARCE = 1024 * MIB  # free bytes beside SQLite: time to make room

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from storefront.db import db, transaction
-from storefront.doctor.finding import Finding, fail, ok
+from storefront.findings import Finding, fail, ok
 from storefront.shop import books
 from storefront.shop.books import Differences, Miscount
 

@@ -1,25 +1,21 @@
-"""What can be seen over the wire only: the platform's clock, and the shop at its public address."""
+"""What can be seen over the wire only: the shop at its public address, and why a server is not heard."""
 
 import ssl
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from storefront import clock, health
-from storefront.clock import SKEW_SECONDS
-from storefront.config import PREFIX, Settings
-from storefront.doctor.finding import Finding, fail, ok, warn
-from storefront.mixi.payments import LISTENS
+from storefront import Settings, health
+from storefront.config import PREFIX
+from storefront.findings import Finding, fail, ok
 
 PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
 # A name that is none comes out of requests as an error of what lies below it.
 UNREACHABLE = (requests.RequestException, HTTPError, OSError)
-# A callback is in vain once its timestamp is ten seconds old; two of them are for the work.
-WORK_SECONDS = 2.0
 # What a proxy may drop, or write in another way: then every signature of mixi's is a bad one.
 AUTHORIZATION = 'OAuth realm="storefront doctor", oauth_nonce="%2B%7e"'
 QUERY = "b=2&a=1&a=%2f%2F&plus=+%20&empty=&bare&&word=%e3%81%82"
@@ -41,51 +37,6 @@ CERTIFICATES = {
 }
 
 
-def platform_clock(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    parts = urlsplit(settings.mixi_point_url)
-    address = f"{parts.scheme}://{parts.netloc}/"
-    before = clock.now()
-    try:
-        with http.head(address, timeout=PATIENCE, allow_redirects=False) as answer:
-            after, stamp = clock.now(), answer.headers.get("Date", "")
-    except UNREACHABLE as error:
-        why, advice = _why(error)
-        correct = f"open the way out, or correct {PREFIX}MIXI_POINT_URL"
-        found = f"{address} does not answer ({why})"
-        yield fail("platform", found, f"no payment can be made without it: {advice or correct}")
-        return
-    theirs = _moment(stamp)
-    if theirs is None:
-        yield warn("platform", f"{address} sends no Date", "compare our clock with a time server by hand")
-        return
-    # A Date names a whole second; on average it is half over.
-    off = seconds_off(theirs + timedelta(seconds=0.5), before, after)
-    found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
-    if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
-        yield fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")
-    elif off > settings.mixi_clock_skew and abs(off) > SKEW_SECONDS:
-        more = f"or raise {PREFIX}MIXI_CLOCK_SKEW: start addresses would be refused as signed in the future"
-        yield fail("platform", found, f"{advice}, {more}")
-    elif abs(off) > SKEW_SECONDS:
-        yield warn("platform", found, advice)
-    else:
-        yield ok("platform", found)
-
-
-def confirming(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    parts = urlsplit(settings.mixi_confirm_url)
-    address = f"{parts.scheme}://{parts.netloc}/"
-    if settings.mixi_point_url.startswith(address):
-        return  # that has been asked
-    try:
-        with http.head(address, timeout=PATIENCE, allow_redirects=False):
-            yield ok("confirming", f"{address} answers")
-    except UNREACHABLE as error:
-        why, advice = _why(error)
-        found = f"{address} does not answer ({why})"
-        yield fail("confirming", found, advice or f"open the way out, or correct {PREFIX}MIXI_CONFIRM_URL")
-
-
 def public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     address = f"{settings.public_url}{health.ALIVE}"
     keys = (settings.secret_key, settings.secret_key_previous)  # the host that answers may be a step behind
@@ -102,7 +53,7 @@ def public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
         ) as answer:
             status, found, sent = answer.status_code, answer.headers, urlsplit(answer.url).query
     except UNREACHABLE as error:
-        why, advice = _why(error)
+        why, advice = unheard(error)
         what = f"{address} does not answer ({why})"
         yield fail("public URL", what, advice or f"start the shop, open the way in, or {correct}")
         return
@@ -131,7 +82,7 @@ def _way_in(found: Mapping[str, str], sent: Mapping[str, str]) -> Iterator[Findi
         yield ok("way in", "query and Authorization header come through as they were sent")
 
 
-def _why(error: Exception) -> tuple[str, str]:
+def unheard(error: Exception) -> tuple[str, str]:
     """Why nothing was heard; of a certificate what is wrong with it, and what to do about that."""
     cause: BaseException | None = error
     while cause:
@@ -153,7 +104,8 @@ def seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
     return (theirs - (before + (after - before) / 2)).total_seconds()
 
 
-def _moment(stamp: str) -> datetime | None:
+def moment_of(stamp: str) -> datetime | None:
+    """The moment that a Date names, if it does."""
     try:
         moment = parsedate_to_datetime(stamp)
     except ValueError:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, current_app
 
-from storefront.config import Settings
+from storefront.external.settings import ExternalSettings
 from storefront.external.signing import BadSeal, sealed, unsealed
 
 NAME = "external"
@@ -70,7 +70,7 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{f':{port}' if named else ''}"
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: ExternalSettings) -> None:
     secret, previous = settings.external_secret, settings.external_secret_previous
     app.extensions[NAME] = Channel(
         provider_url=settings.external_provider_url,

@@ -4,12 +4,12 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, select
+from sqlalchemy import JSON, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.db import Model, db, transaction
+from storefront.clock import JAPAN
+from storefront.db import Model, db, insert_once, transaction
 from storefront.external.registration import Facts
-from storefront.shop.catalog_file import JAPAN
 
 FACTS = TypeAdapter(Facts)
 
@@ -30,10 +30,19 @@ def current() -> Facts:
     return FACTS.validate_python(newest) if newest else Facts()
 
 
-def record(facts: Facts, now: datetime) -> None:
-    """From now on these count."""
+def number() -> int:
+    """Which record counts now; 0 as long as nothing was recorded."""
+    return db.session.scalar(select(func.max(Record.id))) or 0
+
+
+def record(facts: Facts, now: datetime, after: int) -> bool:
+    """From now on these count; false if `after` is not the number of those that did.
+
+    Whoever records has seen what they replace: an old page would undo what it does not show.
+    """
+    values = {"facts": FACTS.dump_python(facts, mode="json"), "recorded_at": now}
     with transaction() as session:
-        session.add(Record(facts=FACTS.dump_python(facts, mode="json"), recorded_at=now))
+        return number() == after and insert_once(session, Record, id=after + 1, **values)
 
 
 def day(now: datetime) -> date:

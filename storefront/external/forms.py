@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from storefront.shop.catalog_file import JAPAN
+from storefront.clock import JAPAN
 
 Fields = dict[str, str]
 MOST_PARTS = 20  # of a name

@@ -9,11 +9,11 @@ from typing import Annotated, Any, TextIO
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import JSON, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront.clock import JAPAN
 from storefront.db import Model, db, transaction
 from storefront.shop import csv_file
-from storefront.shop.catalog_file import JAPAN
 
 MOST = 2**31 - 1  # reports that the database can number
 EARLIEST, LATEST = 2000, 2999  # years; others are slips of the pen
@@ -110,17 +110,26 @@ class Row:
     reported_at: datetime
     changed_at: datetime
 
+    @property
+    def version(self) -> str:
+        """What tells this state of the report from later ones."""
+        return self.changed_at.isoformat()
 
-def save(malfunction: Malfunction, report_id: int | None, now: datetime) -> int | None:
-    """Keep a report, or what is new about it; its number, or None if there is no such report."""
-    told = malfunction.model_dump(mode="json")
+
+def add(malfunction: Malfunction, now: datetime) -> None:
+    """Keep a new report."""
     with transaction() as session:
-        report = _report(session, report_id, now)
-        if report is None:
-            return None
-        report.malfunction, report.changed_at = told, now
-        session.flush()
-        return report.id
+        session.add(Report(malfunction=_kept(malfunction), reported_at=now, changed_at=now))
+
+
+def correct(report_id: int, malfunction: Malfunction, now: datetime, version: str) -> bool:
+    """Keep what is new about a report; false if it is not in the version that its editor has seen."""
+    with transaction() as session:
+        report = session.get_one(Report, report_id, with_for_update=True)
+        if _row(report).version != version:
+            return False
+        report.malfunction, report.changed_at = _kept(malfunction), now
+    return True
 
 
 def reports() -> Sequence[Row]:
@@ -145,12 +154,8 @@ def export(file: TextIO, rows: Sequence[Row]) -> None:
     csv_file.write(file, ["report", *names, "reported_at", "changed_at"], lines)
 
 
-def _report(session: Session, report_id: int | None, now: datetime) -> Report | None:
-    if report_id is not None:
-        return session.get(Report, report_id) if report_id <= MOST else None
-    report = Report(malfunction={}, reported_at=now, changed_at=now)
-    session.add(report)
-    return report
+def _kept(malfunction: Malfunction) -> dict[str, Any]:
+    return malfunction.model_dump(mode="json")
 
 
 def _row(report: Report) -> Row:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from werkzeug.exceptions import NotFound
 
-from storefront import clock, config
+from storefront import clock
 from storefront.config import settings
 from storefront.external import facts, malfunctions, registration, shelf
 from storefront.external.channel import channel, origin
@@ -18,7 +18,10 @@ from storefront.external.facts import FACTS
 from storefront.external.forms import Fields, flat, nested, problems
 from storefront.external.malfunctions import Harm, Malfunction, Progress
 from storefront.external.registration import ChangeKind, Effect, Facts, Way
-from storefront.shop import forms, operators
+from storefront.external.settings import is_of_mixi
+from storefront.external.slips import slips
+from storefront.operator import login
+from storefront.shop import catalog, forms
 from storefront.shop.devices import Device
 
 LONGEST, LONGEST_LIST = 1000, 10_000  # characters of one field, and of one with many lines
@@ -46,7 +49,7 @@ def checklist() -> ResponseReturnValue:
 
 @blueprint.post("/registration")
 def record() -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), operators.required(), "registration")
+    forms.unseal(request.form.get("token", ""), login.required(), "registration")
     values = _filled()
     written = flat(values)
     wrong = _wrong(written)
@@ -54,22 +57,24 @@ def record() -> ResponseReturnValue:
         recorded = FACTS.validate_python(_facts(values))
     except ValidationError as error:
         return _checklist(written, problems(error) | wrong), 422
+    wrong = slips(recorded, catalog.ids()) | wrong
     if wrong:
         return _checklist(written, wrong), 422
-    facts.record(recorded, clock.now())
+    if recorded != facts.current() and not facts.record(recorded, clock.now(), _seen()):
+        return _checklist(written, counts=flat(_shown(facts.current()))), 409
     return redirect(settings().public_url + request.path, 303)
 
 
 @blueprint.get("/malfunctions")
 def reports() -> str:
     """Every malfunction that was reported."""
-    operators.required()
+    login.required()
     return render_template("external/malfunctions.html", reports=malfunctions.reports())
 
 
 @blueprint.get("/malfunctions.csv")
 def export() -> ResponseReturnValue:
-    operators.required()
+    login.required()
     file = io.StringIO()
     malfunctions.export(file, malfunctions.reports())
     return file.getvalue(), CSV
@@ -77,30 +82,41 @@ def export() -> ResponseReturnValue:
 
 @blueprint.get("/malfunctions/new")
 def new_report() -> ResponseReturnValue:
-    return _report_form({"app_id": settings().mixi_app_id, "inquiries": "0"}, None)
+    app_id = getattr(settings(), "mixi_app_id", "")  # another room's; the report goes to mixi
+    return _report_form({"app_id": app_id, "inquiries": "0"}, None)
 
 
 @blueprint.get("/malfunctions/<int:report_id>")
 def report(report_id: int) -> ResponseReturnValue:
-    operators.required()
-    row = malfunctions.find(report_id)
-    if row is None:
-        raise NotFound
-    return _report_form(flat(row.malfunction.model_dump()), report_id)
+    login.required()
+    return _report_form(flat(_report(report_id).malfunction.model_dump()), report_id)
 
 
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), operators.required(), "malfunction")
+    forms.unseal(request.form.get("token", ""), login.required(), "malfunction")
     written = _written()
     try:
-        saved = malfunctions.save(Malfunction.model_validate(nested(written)), report_id, clock.now())
+        told = Malfunction.model_validate(nested(written))
     except ValidationError as error:
         return _report_form(written, report_id, problems(error)), 422
-    if saved is None:
-        raise NotFound
+    before = _report(report_id) if report_id is not None else None
+    if before is None:
+        malfunctions.add(told, clock.now())
+    elif told != before.malfunction:
+        seen = forms.carried(request.form.get("token", ""))
+        if not malfunctions.correct(before.id, told, clock.now(), seen):
+            counts = flat(_report(before.id).malfunction.model_dump())
+            return _report_form(written, report_id, counts=counts), 409
     return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
+
+
+def _report(report_id: int) -> malfunctions.Row:
+    row = malfunctions.find(report_id)
+    if row is None:
+        raise NotFound
+    return row
 
 
 def _written() -> Fields:
@@ -131,24 +147,6 @@ def _wrong(written: Fields) -> dict[str, str]:
             wrong[name] = "site"
         elif field == "prices" and _prices(value) is None:
             wrong[name] = "prices"
-    for number in range(_rows(written, "providers")):
-        if not written.get(name := f"providers.{number}.name"):
-            wrong[name] = "blank"  # the warning page names whom the buyer pays
-    return wrong | _wrong_changes(written)
-
-
-def _wrong_changes(written: Fields) -> dict[str, str]:
-    """What is added or terminated has to be named, or nothing would come of the approval."""
-    wrong = {}
-    names = {written.get(f"providers.{number}.name") for number in range(_rows(written, "providers"))}
-    for row in (f"changes.{number}." for number in range(_rows(written, "changes"))):
-        kind, effect = written.get(f"{row}kind"), written.get(f"{row}effect", Effect.CHANGE)
-        if effect == Effect.CHANGE or kind not in (ChangeKind.PROVIDER, ChangeKind.METHOD):
-            continue
-        if written.get(f"{row}provider") not in names:
-            wrong[f"{row}provider"] = "provider"
-        if kind == ChangeKind.METHOD and not written.get(f"{row}service"):
-            wrong[f"{row}service"] = "blank"
     return wrong
 
 
@@ -188,8 +186,17 @@ def _shown(recorded: Facts) -> dict[str, Any]:
     return values
 
 
-def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
-    holder, today, recorded = operators.required(), facts.day(clock.now()), facts.current()
+def _seen() -> int:
+    """The number of the record that the form was filled with."""
+    number = forms.carried(request.form.get("token", ""))
+    return int(number) if number.isdecimal() else -1
+
+
+def _checklist(
+    written: Fields, wrong: Mapping[str, str] | None = None, counts: Mapping[str, str] | None = None
+) -> str:
+    """`counts` is what was recorded while somebody filled in the form, by its fields."""
+    holder, today, recorded = login.required(), facts.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
         today=today,
@@ -203,15 +210,16 @@ def _checklist(written: Fields, wrong: Mapping[str, str] | None = None) -> str:
         shelf=shelf.rows(recorded, today),
         written=written,
         wrong=wrong or {},
+        counts=counts,
         choices={"kind": list(ChangeKind), "effect": list(Effect), "way": list(Way)},
         rows=lambda name: _rows(written, name),
-        token=forms.seal(holder, "registration"),
+        token=forms.seal(holder, "registration", str(facts.number())),
     )
 
 
 def _outside(site: str) -> bool:
     """Whether this may be a provider's site; an empty field is none."""
-    return not site.strip() or (bool(origin(site)) and not config.is_of_mixi(origin(site), settings()))
+    return not site.strip() or (bool(origin(site)) and not is_of_mixi(origin(site), settings()))
 
 
 def _rows(written: Fields, name: str) -> int:
@@ -220,12 +228,19 @@ def _rows(written: Fields, name: str) -> int:
     return min(max(numbers, default=-1) + 1, MOST_ROWS)
 
 
-def _report_form(written: Fields, report_id: int | None, wrong: Mapping[str, str] | None = None) -> str:
+def _report_form(
+    written: Fields,
+    report_id: int | None,
+    wrong: Mapping[str, str] | None = None,
+    counts: Mapping[str, str] | None = None,
+) -> str:
+    version = _report(report_id).version if report_id is not None else ""
     return render_template(
         "external/malfunction.html",
         report_id=report_id,
         written=written,
         wrong=wrong or {},
+        counts=counts,
         choices={"progress": list(Progress), "harm": list(Harm)},
-        token=forms.seal(operators.required(), "malfunction"),
+        token=forms.seal(login.required(), "malfunction", version),
     )

@@ -12,19 +12,23 @@ from enum import StrEnum
 from typing import Any
 
 import structlog
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
-from storefront.config import settings
 from storefront.db import Model, db, insert_once, transaction, words
-from storefront.external.channel import NAME
+from storefront.external import facts, registration
+from storefront.external.channel import NAME, channel
+from storefront.external.settings import settings
 from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
+from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
-from storefront.shop.visit import Purchase
 
 UNIT, CURRENCY = "yen", "JPY"
 CODE_LENGTH, REFERENCE_LENGTH = 40, 64
@@ -71,6 +75,15 @@ SETTLED = {
     Outcome.REFUNDED: Status.REFUNDED,
     Outcome.CHARGEBACK: Status.CHARGEBACK,
 }
+STATES: Mapping[str, LazyString] = {
+    Status.COMPLETE: _("Bought"),
+    Status.CREATE: _("Not confirmed"),
+    Status.CANCEL: _("Cancelled"),
+    Status.REFUND: _("Not delivered, paid back"),
+    Status.REFUNDED: _("Money returned"),
+    Status.CHARGEBACK: _("Payment reversed"),
+}
+NOT_PAID = _("Nothing was paid yet.")
 MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
 
 
@@ -93,7 +106,11 @@ class ExternalPayment(Model):
 
 
 class UnknownPayment(Exception):
-    """No payment has this code."""
+    """No payment has this code; `owed` as in Contradiction. A restored database has forgotten some."""
+
+    def __init__(self, owed: bool) -> None:
+        super().__init__()
+        self.owed = owed
 
 
 class Contradiction(Exception):
@@ -136,7 +153,7 @@ class Notice:
         if outcome not in set(Outcome):
             raise Malformed("outcome is none of our words")
         if not CODE.fullmatch(code):
-            raise UnknownPayment
+            raise UnknownPayment(owed=outcome == Outcome.PAID)
         return cls(code, reference, int(yen), Outcome(outcome), currency)
 
 
@@ -149,7 +166,7 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         "customer_id": customer.id,
         "item_id": offer.item.id,
         "item_name": offer.item.name(language),
-        "yen": offer.price.amount,
+        "yen": offer.amount,
         "status": Status.CREATE,
         "created_at": now,
     }
@@ -203,7 +220,17 @@ def _claim(session: Session, notice: Notice, now: datetime) -> Any:
     """Win the right to settle: of any number of simultaneous notices, one gets the payment."""
     if notice.outcome not in SETTLED:
         return None
-    return _moved(session, notice, SETTLED[notice.outcome], now, ExternalPayment.status == Status.CREATE)
+    unsettled = ExternalPayment.status == Status.CREATE
+    if notice.outcome is Outcome.PAID:
+        unsettled |= _only_another_try_went_back(notice)
+    return _moved(session, notice, SETTLED[notice.outcome], now, unsettled)
+
+
+def _only_another_try_went_back(notice: Notice) -> ColumnElement[bool]:
+    """Money went back before any was told of, and it was not this try's: nothing was ever given."""
+    went_back = ExternalPayment.status.in_(MONEY_BACK.values())
+    another = ExternalPayment.reference != notice.reference
+    return went_back & another & ~inventory.was_given(_sale_key(notice.code))
 
 
 def _claim_back(session: Session, notice: Notice, now: datetime) -> Any:
@@ -232,7 +259,7 @@ def _repeat(session: Session, notice: Notice) -> bool:
     """
     payment = session.get(ExternalPayment, notice.code)
     if payment is None:
-        raise UnknownPayment
+        raise UnknownPayment(owed=notice.outcome is Outcome.PAID)
     same = payment.reference == notice.reference
     done = same and payment.status in {Status.COMPLETE, *MONEY_BACK.values()}
     owed = notice.outcome is Outcome.PAID and not done
@@ -250,35 +277,50 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
     try:
         if now - payment.created_at > timedelta(seconds=settings().external_payment_seconds):
             raise NotForSale(Reason.EXPIRED)
+        if _is_closed(now):
+            raise NotForSale(Reason.WITHDRAWN)
         limits.enforce(session, payment.item_id, payment.customer_id, payment.yen, now, channel=NAME)
     except NotForSale as refusal:
         mine = update(ExternalPayment).where(ExternalPayment.code == payment.code)
         session.execute(mine.values(status=Status.REFUND, refusal=refusal.reason))
         log.warning("external payment refunded", payment=payment.code, reason=refusal.reason.value)
         return False
-    key = f"{NAME}:{payment.code}"
-    inventory.grant(session, payment.customer_id, payment.item_id, key, now)
-    ledger.record(session, payment.customer_id, Kind.SALE, payment.yen, UNIT, key, now)
+    buyer, key = payment.customer_id, _sale_key(payment.code)
+    inventory.grant(session, buyer, payment.item_id, key, now)
+    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME)
     return True
+
+
+def _is_closed(now: datetime) -> bool:
+    """Whether mixi does not allow this way to pay any more, since the buyer left."""
+    today = facts.day(now)
+    return bool(
+        registration.forbidden(facts.current(), Device.PC, channel().site, today, on_smartphone=False)
+    )
 
 
 def _take_back(session: Session, payment: Any, now: datetime) -> None:
     """Goods and entry go back under a key of their own, whatever became of the goods."""
-    key = f"{payment.status.value}:{payment.code}"
-    inventory.take_back(session, payment.customer_id, payment.item_id, key, now)
-    ledger.record(session, payment.customer_id, Kind.REFUND, -payment.yen, UNIT, key, now)
+    buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment.code)
+    inventory.take_back(session, buyer, payment.item_id, key, now)
+    ledger.record(session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale)
     log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
+
+
+def _sale_key(code: str) -> str:
+    """The key of what was granted and entered for a payment."""
+    return f"{NAME}:{code}"
 
 
 def _purchase(payment: ExternalPayment) -> Purchase:
     return Purchase(
         code=payment.code,
+        channel=NAME,
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.yen,
         unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
-        is_test=False,
-        in_doubt=False,
+        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
     )

@@ -22,7 +22,7 @@ class Row:
 
 def prices() -> Mapping[str, int]:
     """What each item costs outside, in yen."""
-    return {offer.item.id: offer.price.amount for offer in catalog.listing(NAME)}
+    return {offer.item.id: offer.amount for offer in catalog.listing(NAME)}
 
 
 def rows(facts: Facts, on: date) -> Sequence[Row]:
@@ -31,5 +31,5 @@ def rows(facts: Facts, on: date) -> Sequence[Row]:
 
 
 def _row(facts: Facts, offer: Offer, on: date) -> Row:
-    item, yen = offer.item, offer.price.amount
+    item, yen = offer.item, offer.amount
     return Row(item, yen, price(facts, item.id, on), forbidden_price(facts, item.id, yen, on))

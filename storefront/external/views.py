@@ -1,7 +1,5 @@
 """The way out with its warning, and the provider's word about a payment."""
 
-import sys
-
 import structlog
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -24,9 +22,9 @@ from storefront.external.signing import BadSeal
 from storefront.shop import catalog, forms, limits, visit, words
 from storefront.shop.catalog import Offer
 from storefront.shop.forms import StaleForm
-from storefront.shop.visit import Stranger, Visit
+from storefront.shop.visit import Stranger
+from storefront.shop.visits import Visit
 
-ANY_SUM = sys.maxsize  # the platform's limits are for the platform's points
 PLAIN = {"Content-Type": "text/plain"}
 FINISH = "storefront.external.finish"
 # The provider gives the money back on a 409 that says REFUND, gives up on other 4xx, else asks again.
@@ -57,7 +55,7 @@ def warning(item_id: str) -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(item_id)
     _check_price(offer)
-    standing = limits.standing(offer, here.customer.id, ANY_SUM, clock.now())
+    standing = limits.standing(offer, here.customer.id, here.device, clock.now())
     token = forms.seal(here.customer.id, _purpose(offer), here.key)
     page = {"offer": offer, "standing": standing, "token": token}
     return render_template("external/warning.html", site=channel().site, **page, **_provider())
@@ -73,7 +71,7 @@ def checkout() -> ResponseReturnValue:
     _check_price(offer)
     code = forms.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
     visit.refresh(here)  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, ANY_SUM, clock.now())
+    limits.check(offer, here.customer.id, here.device, clock.now())
     payment = payments.start(code, here.customer, offer, here.language, clock.now())
     fields = {
         "payment": payment.code,
@@ -104,7 +102,9 @@ def notice() -> ResponseReturnValue:
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
         if isinstance(refusal, Contradiction):
-            reason = f"REFUND {refusal.reason}" if refusal.owed else refusal.reason
+            reason = refusal.reason
+        if isinstance(refusal, Contradiction | UnknownPayment) and refusal.owed:
+            code, reason = 409, f"REFUND {reason}"
         log.warning("notice refused", status=code, reason=reason)
         return f"{reason}\n", code, PLAIN
     if not good:
@@ -149,7 +149,7 @@ def _check_price(offer: Offer) -> None:
 
 def _price_rule(offer: Offer) -> Rule | None:
     today = facts.day(clock.now())
-    return registration.forbidden_price(facts.current(), offer.item.id, offer.price.amount, today)
+    return registration.forbidden_price(facts.current(), offer.item.id, offer.amount, today)
 
 
 def _provider() -> dict[str, object]:

@@ -10,31 +10,51 @@ import requests
 from flask import Flask, request
 from flask_babel import lazy_gettext as _
 
-from storefront import security
-from storefront.config import Settings
-from storefront.mixi import carriers, channel, charset, entrance, views
-from storefront.mixi.client import session
-from storefront.shop import catalog, operators, visit
+from storefront import metrics, security
+from storefront.bounded import session
+from storefront.mixi import carriers, channel, charset, entrance, payments, views
+from storefront.mixi.settings import MixiSettings
+from storefront.operator import pages
+from storefront.operator.pages import Page
+from storefront.security import Others
+from storefront.shop import counter
 from storefront.shop.catalog_file import PriceRule
-from storefront.shop.units import Unit, add_unit
-
-# Icon, number and pt; in prose by name. Source: naming rules, as one reviewed shop followed them.
-POINT = Unit("point", _("mixi points"), "%spt", "point.svg")
-# What a device may pay at once is held against its own maximum where it buys.
-PRICES = PriceRule(unit="point", minimum=channel.MINIMUM, maximum=max(channel.MAXIMUM.values()))
+from storefront.shop.counter import Counter, Entrance
+from storefront.shop.units import Unit
 
 
-def init_app(app: Flask, settings: Settings, http: requests.Session | None) -> None:
-    app.register_blueprint(views.blueprint)
-    channel.init_app(app, settings, http or session())
-    add_unit(app, POINT)
-    operators.add_page(app, operators.Page("mixi.programme", _("Rules")))
-    catalog.add_channel(app, channel.NAME, PRICES)
-    charset.init_app(app, settings)
-    app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")
-    with app.app_context():
-        visit.add_entrance(app, entrance.entrance())
+def _origins(settings: MixiSettings) -> Others:
     container = security.site(settings.mixi_container_url)
     shown = security.site(settings.mixi_app_url or settings.mixi_container_url)
     leads_to = [container, *security.sites(settings.mixi_platform_hosts)]
-    security.allow(app, frames=[shown], forms=leads_to, images=[container])
+    return Others(frames=[shown], forms=leads_to, images=[container])
+
+
+COUNTER = Counter(
+    channel=channel.NAME,
+    platform="mixi",
+    # Icon, number and pt; in prose by name. Source: naming rules, as one reviewed shop followed them.
+    unit=Unit(payments.UNIT, _("mixi points"), "%spt", "point.svg"),
+    prices=PriceRule(payments.UNIT, channel.MINIMUM, max(channel.MAXIMUM.values())),
+    most=channel.MAXIMUM,
+    states=payments.STATES,
+    purchases=payments.purchases,
+    entrance=Entrance(
+        address=entrance.address,
+        recognise=entrance.recognise,
+        refresh=entrance.refresh,
+        notices=entrance.notices,
+    ),
+    settings=MixiSettings,
+    origins=_origins,
+)
+
+
+def init_app(app: Flask, settings: MixiSettings, http: requests.Session | None) -> None:
+    counter.add(app, COUNTER, settings)
+    app.register_blueprint(views.blueprint)
+    channel.init_app(app, settings, http or session())
+    pages.add(app, Page("mixi.programme", _("Rules")))
+    metrics.add_gauge(app, "unconfirmed_payments", payments.count_unconfirmed)
+    charset.init_app(app, settings)
+    app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")

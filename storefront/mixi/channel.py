@@ -7,11 +7,12 @@ from datetime import datetime
 import requests
 from flask import Flask, Request, current_app
 
-from storefront.config import CERTIFIED, PREFIX, KeyChannel, Settings, SettingsError
+from storefront.config import PREFIX, SettingsError
 from storefront.gate import Gate
 from storefront.mixi import callback_word
 from storefront.mixi.client import Crowded, Line, Patience, PointClient
 from storefront.mixi.keys import KeyRing
+from storefront.mixi.settings import CERTIFIED, KeyChannel, MixiSettings
 from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed, is_opaque
 from storefront.shop.devices import Device
 
@@ -107,7 +108,7 @@ class Channel:
         )
 
 
-def init_app(app: Flask, settings: Settings, http: requests.Session) -> None:
+def init_app(app: Flask, settings: MixiSettings, http: requests.Session) -> None:
     with app.test_request_context():
         paths = app.url_for("mixi.callback"), app.url_for("mixi.finish")
     app.wsgi_app = callback_word.taken_off(app.wsgi_app, paths[0])  # type: ignore[method-assign]  # as Flask's manual has it
@@ -161,12 +162,12 @@ def _check_length(*addresses: str) -> None:
         )
 
 
-def _key_ring(key_channel: KeyChannel, settings: Settings, line: Line, asking: Gate) -> KeyRing:
+def _key_ring(key_channel: KeyChannel, settings: MixiSettings, line: Line, asking: Gate) -> KeyRing:
     address = settings.mixi_certificate_url.replace("{channel}", key_channel)
     return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, line, asking)
 
 
-def _secrets(settings: Settings) -> tuple[str, ...]:
+def _secrets(settings: MixiSettings) -> tuple[str, ...]:
     """Those that verify: the current one, which alone signs, and the one before it."""
     both = (settings.mixi_consumer_secret, settings.mixi_consumer_secret_previous)
     return tuple(secret.get_secret_value() for secret in both if secret)

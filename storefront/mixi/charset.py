@@ -13,8 +13,8 @@ from flask.wrappers import Request
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
 
-from storefront.config import Settings
 from storefront.mixi.entrance import is_from_container
+from storefront.mixi.settings import MixiSettings
 
 CODEC = "cp932"  # as phones have it: with the signs that JIS left to the makers
 # The same signs stand at other places in Unicode, depending on who converted them.
@@ -40,7 +40,7 @@ class MobileRequest(Request):
         )
 
 
-def init_app(app: Flask, settings: Settings) -> None:
+def init_app(app: Flask, settings: MixiSettings) -> None:
     name = settings.mixi_mobile_charset
     app.context_processor(lambda: {"charset": name if is_from_container(request) else "utf-8"})
     if name == "utf-8":

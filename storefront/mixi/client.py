@@ -1,20 +1,13 @@
 """The only HTTP of this room: creating and confirming payments."""
 
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Event, Timer
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests_oauthlib import OAuth1
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from storefront.bounded import cut_after
 from storefront.clock import Deadline, TooLate
 from storefront.config import DEFAULT_PORTS, names
 from storefront.gate import Gate
@@ -174,105 +167,11 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-class _Connection(HTTPConnection):
-    """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        return _answer(self, super().getresponse)
-
-
-class _SecureConnection(HTTPSConnection):
-    """The same, over TLS."""
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
-        return _answer(self, super().getresponse)
-
-
-def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
-    line = connection.sock  # a connection that ends with this answer forgets it
-    with _cut_after(float(connection.timeout or 0), line):
-        response = read_head()
-    response.line = line  # type: ignore[attr-defined]  # so that the body can be cut off, too
-    return response
-
-
-class _Pool(HTTPConnectionPool):
-    """Keeps living connections only: to its reader, one that was cut off looks like one that is done."""
-
-    ConnectionCls: type[HTTPConnection] = _Connection
-
-    def _put_conn(self, conn: Any) -> None:
-        if conn and not conn.is_connected:
-            conn.close()
-        super()._put_conn(conn)
-
-
-class _SecurePool(_Pool, HTTPSConnectionPool):
-    """The same, over TLS."""
-
-    ConnectionCls = _SecureConnection
-
-
-POOLS = {"http": _Pool, "https": _SecurePool}
-
-
-class _Session(requests.Session):
-    """Follows nothing: even unfollowed, requests would read a redirect's body to its end."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-        super().init_poolmanager(*arguments, **more)
-        self.poolmanager.pool_classes_by_scheme = POOLS
-
-    def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, **more)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
-
-
-def session() -> requests.Session:
-    """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
-    http = _Session()
-    for scheme in DEFAULT_PORTS:
-        http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
-    return http
-
-
-@contextmanager
-def _cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
-    if line is None:  # an answer that came by no socket
-        yield
-        return
-
-    was_cut = Event()
-
-    def cut() -> None:
-        was_cut.set()
-        with suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
-
-    timer = Timer(seconds, cut)
-    timer.start()
-    try:
-        yield
-    except Exception:
-        if not was_cut.is_set():
-            raise
-    finally:
-        timer.cancel()
-    if was_cut.is_set():
-        raise TimeoutError  # not a connection that broke: nobody is asked again
-
-
 def _read(response: requests.Response, deadline: Deadline) -> bytes:
     """The body, as far as it comes before the deadline and fits an entry."""
     body = b""
     # One read may go on for ever: in a chunk's length, in trailers, in an archive of nothing.
-    with _cut_after(deadline.left(), getattr(response.raw, "line", None)):
+    with cut_after(deadline.left(), getattr(response.raw, "line", None)):
         while chunk := response.raw.read1(CHUNK, decode_content=False):
             body += chunk
             deadline.check()

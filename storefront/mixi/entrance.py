@@ -1,27 +1,27 @@
-"""The doors of this counter: a signed page request of the container, or the cookie of an opened visit."""
+"""The door of mobile phones: signed page requests of the container. The other devices have `starts`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote
 
 import structlog
 from flask import Request, request
 
 from storefront import clock
-from storefront.mixi import payments, questions, starts, taps
-from storefront.mixi.channel import MAXIMUM, NAME, channel
-from storefront.mixi.signing import BadSignature, Malformed, Signed, is_opaque
+from storefront.mixi import payments, questions, taps
+from storefront.mixi.channel import NAME, channel
+from storefront.mixi.signing import BadSignature, Malformed, Signed, header_pairs, is_opaque
 from storefront.shop import customers, visit
-from storefront.shop.cookies import Cookie
+from storefront.shop.counter import FalseClaim, Notice
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.visit import Entrance, Notice, Stranger, Visit
+from storefront.shop.visits import Visit
 
 START = f"{NAME}.start"
-COOKIE = Cookie("visit", framed=True)  # the key of the visit
 METHODS = ("GET", "POST")  # the container keeps the phone's, and phones have these (spec: process flow)
 SCHEME = "oauth"  # of an Authorization header of the container's
-CLAIMS = ("opensocial_app_id", "opensocial_owner_id", "oauth_consumer_key")
+KEY = "oauth_consumer_key"
+CLAIMS = ("opensocial_app_id", "opensocial_owner_id")
 
 log = structlog.get_logger()
 
@@ -40,84 +40,56 @@ class ContainerLinks:
         return self.container_url + self.in_page(address)
 
 
-@dataclass(frozen=True)
-class PlainLinks:
-    """On our own domain an address is an address."""
-
-    added: frozenset[str] = frozenset()
-
-    def in_page(self, address: str) -> str:
-        return urlunsplit(("", "", *urlsplit(address)[2:]))
-
-    def in_redirect(self, address: str) -> str:
-        return address
-
-
-def entrance() -> Entrance:
-    return Entrance(
-        NAME, "mixi", channel().app_url, recognise, resume, payments.purchases, _notices, _refresh
-    )
+def address() -> str:
+    """Where the app is opened at mixi."""
+    return channel().app_url
 
 
 def recognise() -> Visit | None:
-    """Who is looking; nobody if the request neither comes from the container nor goes on with a visit."""
-    return _from_container() if is_from_container(request) else _going_on()
+    """Who is looking, if the request claims to come from the container; or FalseClaim."""
+    return _from_container() if is_from_container(request) else None
 
 
 def is_from_container(asked: Request) -> bool:
     """Whether a request claims to come through the mobile container; a start address makes like claims."""
     if asked.endpoint == START:
         return False
-    names = {name for name, _ in parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)}
-    # Another scheme is somebody else's: a proxy before the shop may ask for a password of its own.
-    scheme = asked.headers.get("Authorization", "").partition(" ")[0].lower()
-    return scheme == SCHEME or not names.isdisjoint(CLAIMS)
+    said = parse_qsl(asked.query_string.decode("latin-1"), keep_blank_values=True)
+    keys = [*_keys(asked.headers.get("Authorization", "")), *(value for name, value in said if name == KEY)]
+    # Who names a key says whose they are: other platforms sign with theirs, and in the same way.
+    return channel().consumer.key in keys if keys else any(name in CLAIMS for name, _ in said)
 
 
-def resume(key: str) -> Visit | None:
-    """The visit of this key, unless it has ended."""
-    opened = starts.find(key, clock.now())
-    if opened is None:
-        return None
-    most = MAXIMUM[opened.device]
-    chosen = visit.asked_language()
-    return Visit(opened.customer, NAME, opened.device, most, PlainLinks(), chosen, "mixi.leave", key)
+def notices(customer: Customer) -> Sequence[Notice]:
+    return taps.notices(customer, clock.now())
 
 
-def enter(key: str) -> bool:
-    """Let the browser go on with the visit of this key; false if that has ended."""
-    if starts.find(key, clock.now()) is None:
-        return False
-    COOKIE.write(key)
-    return True
+def refresh(customer: Customer) -> None:
+    questions.refresh(channel(), customer.id, clock.now())
 
 
-def leave() -> None:
-    """End the visit that this browser goes on with."""
-    starts.end(COOKIE.read() or "", clock.now())
-    COOKIE.drop()
-
-
-def _going_on() -> Visit | None:
-    key = COOKIE.read()
-    found = resume(key) if key else None
-    if found:
-        COOKIE.write(key)  # it lasts from the last page, not from the first
-    return found
+def _keys(authorization: str) -> Sequence[str]:
+    """The consumer key that a header names; none if it is in another scheme, such as a proxy's password."""
+    if authorization.partition(" ")[0].lower() != SCHEME:
+        return ()
+    try:
+        return [value for name, value in header_pairs(authorization) if name == KEY]
+    except BadSignature:
+        return ()
 
 
 def _from_container() -> Visit:
     mixi = channel()
     if request.method not in METHODS:
-        raise Stranger(forged=True)
+        raise FalseClaim
     try:
         owner_id = _owner(mixi.verify(request, clock.now()), mixi.app_id)
     except (BadSignature, Malformed) as refusal:
         log.warning("page refused", reason=str(refusal))
-        raise Stranger(forged=True) from refusal
+        raise FalseClaim from refusal
     customer = customers.identify(NAME, owner_id, clock.now())
-    links, most = ContainerLinks(mixi.container_url), MAXIMUM[Device.MOBILE]
-    return Visit(customer, NAME, Device.MOBILE, most, links, visit.asked_language())
+    links = ContainerLinks(mixi.container_url)
+    return Visit(customer, Device.MOBILE, links, visit.asked_language())
 
 
 def _owner(signed: Signed, app_id: str) -> str:
@@ -127,11 +99,3 @@ def _owner(signed: Signed, app_id: str) -> str:
     if not is_opaque(owner_id, payments.OWNER_LENGTH):
         raise Malformed("opensocial_owner_id is no id")
     return owner_id
-
-
-def _notices(customer: Customer) -> Sequence[Notice]:
-    return taps.notices(customer, clock.now())
-
-
-def _refresh(customer: Customer) -> None:
-    questions.refresh(channel(), customer.id, clock.now())

@@ -11,11 +11,10 @@ from enum import StrEnum
 import structlog
 
 from storefront.db import transaction
-from storefront.mixi import starts
 from storefront.mixi.channel import NAME
 from storefront.mixi.payments import OWNER_LENGTH
 from storefront.mixi.signing import MAX_EVENT_IDS, Malformed, Signed, is_opaque
-from storefront.shop import customers
+from storefront.shop import customers, visits
 
 # An event is mixi's own word; one that names a viewer was signed for something else (spec: lifecycle events).
 VIEWERS = ("opensocial_owner_id", "opensocial_viewer_id")
@@ -64,7 +63,7 @@ def apply(event: Event, now: datetime) -> None:
     with transaction() as session:
         known = customers.lock(session, NAME, event.ids)
         if event.type is Type.REMOVE:
-            starts.end_all(session, known, event.at, now)
+            visits.end_all(session, known, event.at, now)
             customers.leave(session, known, event.at)
         else:
             customers.rejoin(session, known, event.at)

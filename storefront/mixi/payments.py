@@ -4,13 +4,15 @@
 our OK is the business of `questions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
 import structlog
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from sqlalchemy import (
     ForeignKey,
     Index,
@@ -27,19 +29,19 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.clock import Deadline
-from storefront.config import settings
 from storefront.db import Model, db, fresh, insert_once, this_moment, transaction, words
 from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
+from storefront.mixi.settings import settings
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
+from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Overdrawn
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
-from storefront.shop.visit import Purchase
 
 UNIT = "point"
 OWNER_LENGTH = 64
@@ -66,6 +68,16 @@ class Status(StrEnum):
     VOID = "void"
 
 
+STATES: Mapping[str, LazyString] = {
+    Status.COMPLETE: _("Bought"),
+    Status.CREATE: _("Not confirmed"),
+    Status.CANCEL: _("Cancelled"),
+    Status.PAY_BACK: _("Points returned"),
+    Status.VOID: _("Not charged, taken back"),
+}
+NOT_USED = _("No points were used.")
+IN_DOUBT = _("The platform has not confirmed this purchase yet. We look again when you come back.")
+TEST = _("Test purchase: no points are used.")
 # Written out, so that a database that plans without knowing the values still takes the index of the few.
 UNKNOWN = text("unknown_at IS NOT NULL")
 UNCONFIRMED = text("status = 'complete' AND confirmed_at IS NULL")
@@ -187,6 +199,11 @@ def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:
         raise
 
 
+def sale_key(point_code: str) -> str:
+    """The key of what was granted and entered for a payment."""
+    return f"{NAME}:{point_code}"
+
+
 def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew: int) -> Deadline:
     """When mixi stops listening: the deadline set at arrival, less the time spent on the way and in a queue.
 
@@ -289,9 +306,9 @@ def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     kind, points = (Kind.TEST, 0) if payment.is_test else (Kind.SALE, payment.points)
     buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
     limits.enforce(session, item, buyer, payment.points, now, channel=NAME, is_test=is_test)
-    key = f"mixi:{payment.point_code}"
+    key = sale_key(payment.point_code)
     inventory.grant(session, buyer, item, key, now, is_test=is_test)
-    ledger.record(session, buyer, kind, points, UNIT, key, now)
+    ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME)
 
 
 def _note(callback: Callback, reason: Reason) -> None:
@@ -302,16 +319,18 @@ def _note(callback: Callback, reason: Reason) -> None:
 
 
 def _purchase(payment: Payment) -> Purchase:
+    in_doubt = payment.status is Status.COMPLETE and payment.confirmed_at is None
     return Purchase(
         code=payment.point_code,
+        channel=NAME,
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.points,
         unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
-        is_test=payment.is_test,
-        in_doubt=payment.status is Status.COMPLETE and payment.confirmed_at is None,
+        unfinished=NOT_USED if payment.status is Status.CREATE else None,
+        notes=[*([IN_DOUBT] if in_doubt else ()), *([TEST] if payment.is_test else ())],
     )
 
 

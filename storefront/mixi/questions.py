@@ -19,7 +19,7 @@ from storefront.clock import Deadline
 from storefront.db import db, fresh, this_moment, transaction
 from storefront.mixi import payments
 from storefront.mixi.atom import PointEntry
-from storefront.mixi.channel import Channel
+from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import UNIT, Payment, Status
 from storefront.shop import inventory, ledger, turns
@@ -28,7 +28,6 @@ from storefront.shop.turns import TooMany
 
 ASK = "mixi.confirm"
 NOT_KNOWN = 404
-TEST = "test:"  # how the keys of entries begin that make a sale a test
 
 log = structlog.get_logger()
 
@@ -107,7 +106,7 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
 
 def tests_found(since: datetime) -> int:
     """How many purchases were booked as sales and then found to be tests at mixi."""
-    found = (Entry.kind == Kind.VOID, Entry.key.startswith(TEST), Entry.entered_at >= since)
+    found = (Entry.kind == Kind.TEST, Entry.of.is_not(None), Entry.entered_at >= since)
     return db.session.scalar(select(func.count()).where(*found)) or 0
 
 
@@ -226,7 +225,7 @@ def _note_unknown(doubt: Doubt) -> None:
 
 def _count_as_test(doubt: Doubt) -> None:
     """mixi took no points for what we booked as a sale: the entry is put right, once; the goods stay."""
-    key = f"{TEST}{doubt.point_code}"
+    key, sale = f"test:{doubt.point_code}", payments.sale_key(doubt.point_code)
     statement = _complete(doubt.point_code).where(Payment.is_test.is_(False)).values(is_test=True)
     with transaction() as session:
         payment = session.scalar(statement.returning(Payment))
@@ -234,8 +233,8 @@ def _count_as_test(doubt: Doubt) -> None:
             return
         buyer, now = payment.customer_id, clock.now()
         inventory.count_as_test(session, buyer, payment.item_id, key, now)
-        ledger.record(session, buyer, Kind.VOID, -payment.points, UNIT, key, now)
-        ledger.record(session, buyer, Kind.TEST, 0, UNIT, key, now)
+        for kind, points in ((Kind.VOID, -payment.points), (Kind.TEST, 0)):
+            ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale)
     log.warning("payment was a test", point_code=doubt.point_code)
 
 
@@ -252,7 +251,9 @@ def _undo(
         now = clock.now()
         buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
         inventory.take_back(session, buyer, item, key, now, is_test=is_test)
-        ledger.record(session, buyer, kind, 0 if is_test else -payment.points, UNIT, key, now)
+        points = 0 if is_test else -payment.points
+        sale = payments.sale_key(doubt.point_code)
+        ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)
     return True
 

@@ -113,7 +113,7 @@ class Consumer:
         `url` is the address as the sender called it, without its query; `query` the raw bytes
         behind the question mark; `now` and `window` are in seconds.
         """
-        params, header = query_pairs(query), _header_pairs(authorization)
+        params, header = query_pairs(query), header_pairs(authorization)
         claim = _claim(self.key, "HMAC-SHA1", method, url, params, header, now, window)
         given = claim.oauth["oauth_signature"]
         if not any(_same(given, hmac_sha1(claim.base_string, secret)) for secret in self.secrets):
@@ -141,7 +141,7 @@ class Publisher:
         self, method: str, url: str, query: bytes, authorization: str | None, *, now: int, window: int
     ) -> Signed:
         """Check a request against its Authorization header, or raise BadSignature; as Consumer.verify."""
-        params, header = query_pairs(query, MAX_EVENT_PARAMETERS), _header_pairs(authorization)
+        params, header = query_pairs(query, MAX_EVENT_PARAMETERS), header_pairs(authorization)
         return self._fitting(_claim(self.key, "RSA-SHA1", method, url, params, header, now, window))
 
     def verify_address(
@@ -303,6 +303,15 @@ def query_pairs(query: bytes, most: int = MAX_PARAMETERS) -> Pairs:
         raise BadSignature("parameter_rejected") from None
 
 
+def header_pairs(authorization: str | None) -> Pairs:
+    """The names and values in an Authorization header of OAuth, or BadSignature."""
+    try:
+        pairs = utils.parse_authorization_header(authorization or "")
+    except ValueError:
+        raise BadSignature("parameter_absent") from None
+    return tuple((_unescape(name), _unescape(value)) for name, value in pairs)
+
+
 def is_opaque(text: str, longest: int) -> bool:
     """Whether `text` can be an id or code of the platform: half-width, printable, not too long."""
     return 0 < len(text) <= longest and text.isascii() and text.isprintable() and " " not in text
@@ -362,14 +371,6 @@ def _fits(claim: Signed, certificate: Certificate) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _header_pairs(authorization: str | None) -> Pairs:
-    try:
-        pairs = utils.parse_authorization_header(authorization or "")
-    except ValueError:
-        raise BadSignature("parameter_absent") from None
-    return tuple((_unescape(name), _unescape(value)) for name, value in pairs)
 
 
 def _timestamp(text: str) -> int:

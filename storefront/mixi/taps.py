@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
+from flask_babel import lazy_gettext as _
 from sqlalchemy import ForeignKey, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,8 +24,8 @@ from storefront.mixi.channel import Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import turns
+from storefront.shop.counter import Notice
 from storefront.shop.customers import Customer
-from storefront.shop.visit import Notice
 
 NOTICE_FOR = timedelta(minutes=10)
 ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer, has lost its worker
@@ -33,6 +34,7 @@ GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
+NOT_BEGUN = _("Your last purchase could not be started. No points were used.")
 
 log = structlog.get_logger()
 
@@ -196,7 +198,7 @@ def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
 
 
 def _notice(reference: str) -> Notice:
-    return Notice(reference, is_final=reference.startswith(REFUSED))
+    return Notice(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
 
 
 def _keep(mixi: Channel, tap: Tap, entry: PointEntry, word: str) -> bool:

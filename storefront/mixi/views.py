@@ -8,7 +8,7 @@ from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
-from storefront.mixi import callback_word, entrance, lifecycle, payments, starts, taps
+from storefront.mixi import callback_word, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
 from storefront.mixi.keys import NotNow
 from storefront.mixi.lifecycle import Event
@@ -17,7 +17,8 @@ from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
-from storefront.shop import catalog, forms, limits, operators, visit
+from storefront.operator import login
+from storefront.shop import catalog, forms, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
@@ -63,10 +64,10 @@ def start(device: str) -> ResponseReturnValue:
         key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
         if question := _question(key):
             return redirect(question, 303)
-        entered = entrance.enter(key)
+        entered = visit.enter(key)
     except Replayed as replay:
         # Reloading what opened this browser's own visit leads back into it.
-        entered = entrance.COOKIE.read() == replay.key and entrance.enter(replay.key)
+        entered = visit.COOKIE.read() == replay.key and visit.enter(replay.key)
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later
@@ -93,8 +94,7 @@ def change() -> ResponseReturnValue:
     key = forms.carried(token)
     if key != here.key:  # else the button was pressed twice
         forms.unseal(token, here.customer.id, CHANGE)
-        entrance.leave()
-    if not entrance.enter(key):
+    if not visit.enter(key):
         raise Stranger
     return redirect(channel().public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
@@ -102,7 +102,7 @@ def change() -> ResponseReturnValue:
 @blueprint.get("/rules")
 def programme() -> str:
     """For the operator: the rules of the payment programme, and the code that keeps them."""
-    operators.required()
+    login.required()
     return render_template("mixi/rules.html", rules=rules())
 
 
@@ -111,8 +111,7 @@ def leave() -> ResponseReturnValue:
     """The buyer has had enough on this browser."""
     here = visit.current()
     forms.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
-    entrance.leave()
-    visit.forget()
+    visit.leave()
     return render_template("mixi/left.html", app_url=channel().app_url)
 
 
@@ -124,13 +123,13 @@ def checkout() -> ResponseReturnValue:
     offer = _offer(request.form.get("item", ""), here.channel)
     token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
     visit.refresh()  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, here.most, clock.now())
+    limits.check(offer, here.customer.id, here.device, clock.now())
     tap = Tap(
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
         item_id=offer.item.id,
         item_name=offer.item.name(here.language),
-        points=offer.price.amount,
+        points=offer.amount,
         language=here.language,
         token=token,
     )
@@ -235,6 +234,6 @@ def _again(template: str, item_id: str, **values: object) -> str:
     offer = catalog.offer(item_id, here.channel)
     fresh: dict[str, object] = {}
     if offer:
-        standing = limits.standing(offer, here.customer.id, here.most, clock.now())
+        standing = limits.standing(offer, here.customer.id, here.device, clock.now())
         fresh = {"token": forms.seal(here.customer.id, offer.purpose), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

@@ -7,13 +7,13 @@ from storefront.sandbox.devices import Carrier
 
 
 class Text(NamedTuple):
-    """The same words in both languages."""
+    """The same words in both languages; English stands for any other."""
 
     ja: str
     en: str
 
     def of(self, language: str) -> str:
-        return self.en if language == "en" else self.ja
+        return self.ja if language == "ja" else self.en
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ import re
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -100,10 +102,16 @@ def _private(path: Path) -> rsa.RSAPrivateKey:
             pass
         finally:
             written.unlink()
-    loaded = load_pem_private_key(path.read_bytes(), None)
+    loaded = _loaded(path.read_bytes())
     if not isinstance(loaded, rsa.RSAPrivateKey):
         raise ValueError(f"{path} is no RSA key; remove it, and another is made")
     return loaded
+
+
+@lru_cache(maxsize=16)
+def _loaded(pem: bytes) -> PrivateKeyTypes:
+    """Kept by what it is read from, since the numbers of a key take long to prove."""
+    return load_pem_private_key(pem, None)
 
 
 def _kept(path: Path) -> x509.Certificate | None:

@@ -1,21 +1,21 @@
-"""Japanese first, English beside it: by `?lang=`, kept in the cookie, else as the browser asks."""
+"""In which of the languages a page speaks: by `?lang=`, kept in the cookie, else as the browser asks."""
 
 from flask import Flask, request, session
 from flask_babel import Babel, get_locale
 
-LANGUAGES = {"ja": "日本語", "en": "English"}
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 
 
 def init_app(app: Flask) -> None:
-    """Give the app its two languages."""
+    """Give the app its languages."""
     app.before_request(_remember)
     app.context_processor(lambda: {"language": language(), "languages": LANGUAGES})
-    Babel(app, default_locale="ja", locale_selector=_choose)
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=_choose)
 
 
 def language() -> str:
-    """The language of this request: ja or en."""
-    return "en" if str(get_locale()) == "en" else "ja"
+    """The language of this request."""
+    return str(get_locale())
 
 
 def N_(text: str) -> str:  # noqa: N802  # the name under which gettext tools know it
@@ -29,5 +29,5 @@ def _remember() -> None:
 
 
 def _choose() -> str:
-    chosen = session.get("language") or request.accept_languages.best_match(list(LANGUAGES), "ja")
-    return chosen if chosen in LANGUAGES else "ja"
+    chosen = session.get("language") or request.accept_languages.best_match(LANGUAGES)
+    return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE

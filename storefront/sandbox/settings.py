@@ -48,7 +48,7 @@ class SandboxSettings(BaseSettings):
     public_url: str = Field(description="Where phones and the shop reach this sandbox.")
     shop_url: str = Field(description="The server of the registered app.")
     app_id: str = Field(pattern=r"^[0-9A-Za-z_-]+$", description="The registered app.")
-    app_name: str = Field(default="灯台の町の道具屋", description="The app's name, as the platform shows it.")
+    app_name: str = Field(default="アプリ", description="The app's name, as the platform shows it.")
     shop_ca: FilePath | None = Field(
         default=None, description="The certificates (PEM) that a shop behind https is checked against."
     )

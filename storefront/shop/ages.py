@@ -6,8 +6,8 @@ from datetime import date, datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from storefront.clock import JAPAN
 from storefront.db import transaction
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
 
@@ -41,16 +41,10 @@ def monthly_limit(by_age: Mapping[int, int], born: date, now: datetime) -> int |
     return next((by_age[until] for until in sorted(by_age) if age <= until), None)
 
 
-def spent(session: Session, customer_id: int, now: datetime) -> int:
-    """What a customer has bought since the month began in Japan, in any unit, less what of it was undone."""
+def spent(session: Session, customer_id: int, channel: str, now: datetime) -> int:
+    """What a customer has bought at a counter since the month began in Japan, less what of it was undone."""
     month = now.astimezone(JAPAN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    mine = select(Entry.kind, Entry.key, Entry.amount)
-    entries = session.execute(mine.where(Entry.customer_id == customer_id, Entry.entered_at >= month)).all()
-    bought = {_code(key): amount for kind, key, amount in entries if kind is Kind.SALE}
-    undone = sum(amount for kind, key, amount in entries if kind is not Kind.SALE and _code(key) in bought)
-    return sum(bought.values()) + undone
-
-
-def _code(key: str) -> str:
-    """The payment that an entry is about: its key is what happened, a colon, and the payment's code."""
-    return key.partition(":")[2]
+    mine = (Entry.customer_id == customer_id, Entry.channel == channel, Entry.entered_at >= month)
+    entries = session.execute(select(Entry.kind, Entry.key, Entry.of, Entry.amount).where(*mine)).all()
+    bought = {key: amount for kind, key, _, amount in entries if kind is Kind.SALE}
+    return sum(bought.values()) + sum(amount for _, _, of, amount in entries if of in bought)

@@ -1,16 +1,19 @@
 """What is sold, and for how much."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from flask import Flask, current_app
 from sqlalchemy import JSON, ForeignKey, Select, String, delete, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from storefront import clock
+from storefront.clock import JAPAN
 from storefront.db import Model, db, upsert
-from storefront.shop import catalog_file
-from storefront.shop.catalog_file import Entry, PriceRule
+from storefront.languages import said
+from storefront.shop import catalog_file, counter
+from storefront.shop.catalog_file import Entry
 
 
 class Item(Model):
@@ -31,10 +34,10 @@ class Item(Model):
     on_sale_until: Mapped[datetime | None]
 
     def name(self, language: str) -> str:
-        return self.names[language]
+        return said(self.names, language)
 
     def description(self, language: str) -> str:
-        return self.descriptions[language]
+        return said(self.descriptions, language)
 
 
 class Price(Model):
@@ -50,39 +53,37 @@ class Price(Model):
 
 @dataclass(frozen=True)
 class Offer:
-    """An item with its price in the channel that asked."""
+    """An item with its price in the channel that asked; `amount` is what is asked for it today."""
 
     item: Item
     price: Price
+    amount: int
 
     @property
     def purpose(self) -> str:
         """What a buy form is sealed for: this item at this price."""
-        return f"buy:{self.item.id}:{self.price.amount}"
-
-
-def add_channel(app: Flask, channel: str, rule: PriceRule) -> None:
-    """Let items be priced for `channel`."""
-    app.extensions.setdefault("price_rules", {})[channel] = rule
+        return f"buy:{self.item.id}:{self.amount}"
 
 
 def listing(channel: str) -> list[Offer]:
     """What `channel` sells today, in the order of the catalogue."""
-    query = _offers(channel).order_by(Item.position)
-    return [Offer(item, price) for item, price in db.session.execute(query)]
+    return _found(channel, _offers(channel).order_by(Item.position))
 
 
 def offer(item_id: str, channel: str) -> Offer | None:
     """One item as `channel` sells it today."""
     if not catalog_file.ITEM_ID.fullmatch(item_id):
         return None
-    row = db.session.execute(_offers(channel).where(Item.id == item_id)).first()
-    return Offer(row[0], row[1]) if row else None
+    return next(iter(_found(channel, _offers(channel).where(Item.id == item_id))), None)
+
+
+def ids() -> Collection[str]:
+    """Of every item that there is or was."""
+    return db.session.scalars(select(Item.id)).all()
 
 
 def cheapest(channel: str) -> Offer | None:
-    row = db.session.execute(_offers(channel).order_by(Price.amount).limit(1)).first()
-    return Offer(row[0], row[1]) if row else None
+    return next(iter(_found(channel, _offers(channel).order_by(Price.amount).limit(1))), None)
 
 
 def load(session: Session, path: Path) -> int:
@@ -90,7 +91,7 @@ def load(session: Session, path: Path) -> int:
 
     Raises CatalogError.
     """
-    entries = catalog_file.read(path, current_app.extensions["price_rules"])
+    entries = catalog_file.read(path, counter.price_rules(counter.counters()))
     hold(session)
     session.execute(update(Item).values(withdrawn=True))
     for position, entry in enumerate(entries):
@@ -121,9 +122,15 @@ def _store(session: Session, position: int, entry: Entry) -> None:
     item = upsert(session, Item).values(id=entry.id, **values)
     session.execute(item.on_conflict_do_update(index_elements=["id"], set_=values))
     session.execute(delete(Price).where(Price.item_id == entry.id))
-    for channel, amount in entry.prices.items():
-        unit = current_app.extensions["price_rules"][channel].unit
-        session.add(Price(item_id=entry.id, channel=channel, amount=amount, unit=unit))
+    for one in counter.counters():  # a price where nobody sells lies idle
+        if one.channel in entry.prices:
+            amount = entry.prices[one.channel]
+            session.add(Price(item_id=entry.id, channel=one.channel, amount=amount, unit=one.unit.code))
+
+
+def _found(channel: str, query: Select[Item, Price]) -> list[Offer]:
+    today, asked = clock.now().astimezone(JAPAN).date(), counter.of(channel).asked
+    return [Offer(item, price, asked(price.amount, today)) for item, price in db.session.execute(query)]
 
 
 def _offers(channel: str) -> Select[Item, Price]:

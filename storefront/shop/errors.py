@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException
 from storefront.shop import visit
 from storefront.shop.forms import StaleForm
 from storefront.shop.limits import NotForSale
-from storefront.shop.operators import NotOperator
 from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger
 
@@ -29,10 +28,6 @@ class Explanation:
     advice: LazyString
 
 
-NOT_OPERATOR = Explanation(
-    _("This page is the operator's."),
-    _("“storefront operator” prints a fresh address for it. Each is good for ten minutes, and once."),
-)
 TOO_MANY = Explanation(
     _("One moment, please"),
     _("Nothing was paid. You have started many purchases within a minute; please wait before the next one."),
@@ -51,7 +46,7 @@ BY_STATUS = {
     413: Explanation(_("The form was too large."), _("Nothing was paid. Go back and send less.")),
     500: Explanation(
         _("Something went wrong on our side."),
-        _("Your points and your bag are safe: a purchase counts completely or not at all. Please try again."),
+        _("Your payments and bag are safe: a purchase counts completely or not at all. Please try again."),
     ),
     503: BUSY,
 }
@@ -60,12 +55,16 @@ ELSE = Explanation(_("The shop did not understand this request."), _("Go back to
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Stranger, _door)
-    app.register_error_handler(NotOperator, lambda error: _page(NOT_OPERATOR, 401))
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
     app.register_error_handler(TooMany, lambda error: _page(TOO_MANY, 429))
     app.register_error_handler(NotForSale, _not_for_sale)
     app.register_error_handler(SQLAlchemyError, _busy)
     app.register_error_handler(HTTPException, _http)
+
+
+def explain(app: Flask, kind: type[Exception], explanation: Explanation, status: int) -> None:
+    """Whatever raises this, is answered by a page that says so."""
+    app.register_error_handler(kind, lambda error: _page(explanation, status))
 
 
 def _door(stranger: Stranger) -> ResponseReturnValue:

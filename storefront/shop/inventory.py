@@ -8,6 +8,7 @@ it against the grants.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import cast
 
 from sqlalchemy import (
@@ -29,12 +30,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, insert_once, transaction, upsert
+from storefront.db import Model, db, insert_once, transaction, upsert, words
 from storefront.shop import customers
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 
-USE = "use:"  # how the key of a grant begins that uses something up
+
+class Kind(StrEnum):
+    """Why there is more of an item, or less."""
+
+    SOLD = "sold"
+    TAKEN_BACK = "taken_back"
+    USED = "used"
+    RECOUNTED = "recounted"  # a sale that turned out to be a test: one less of those, one more of these
 
 
 class Grant(Model):
@@ -47,6 +55,7 @@ class Grant(Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
     item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
+    kind: Mapped[Kind] = mapped_column(words(Kind))
     quantity: Mapped[int]
     key: Mapped[str] = mapped_column(String(80), unique=True)
     is_test: Mapped[bool]
@@ -118,8 +127,13 @@ def grant(
     session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, is_test: bool = False
 ) -> None:
     """Give one of an item, and count it as sold. The database refuses the same key twice."""
-    if _add(session, customer_id, item_id, 1, key, now, is_test):
+    if _add(session, Kind.SOLD, customer_id, item_id, 1, key, now, is_test):
         _count(session, item_id, 1, is_test)
+
+
+def was_given(key: str) -> ColumnElement[bool]:
+    """Whether there was ever a grant of this key, for a statement's condition."""
+    return exists().where(Grant.key == key)
 
 
 def take_back(
@@ -129,7 +143,7 @@ def take_back(
 
     What was taken from the stock, as a sale or as a test, is in it again.
     """
-    _add(session, customer_id, item_id, -1, key, now, is_test)
+    _add(session, Kind.TAKEN_BACK, customer_id, item_id, -1, key, now, is_test)
     _count(session, item_id, -1, is_test)
     customers.hold(session, customer_id)
     if _quantity(session, customer_id, item_id) < 0:
@@ -141,8 +155,8 @@ def count_as_test(session: Session, customer_id: int, item_id: str, key: str, no
 
     The database refuses the same key twice.
     """
-    _add(session, customer_id, item_id, -1, f"{key}:sale", now, is_test=False)
-    _add(session, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
+    _add(session, Kind.RECOUNTED, customer_id, item_id, -1, f"{key}:sale", now, is_test=False)
+    _add(session, Kind.RECOUNTED, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
     _count(session, item_id, -1, is_test=False)
     _count(session, item_id, 1, is_test=True)
 
@@ -157,7 +171,7 @@ def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
         if not consumable or _quantity(session, customer_id, item_id) < 1:
             return False
         values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "is_test": False}
-        return insert_once(session, Grant, key=f"{USE}{key}", granted_at=now, **values)
+        return insert_once(session, Grant, kind=Kind.USED, key=f"use:{key}", granted_at=now, **values)
 
 
 def hold_sold(session: Session, item_id: str, *, is_test: bool) -> int:
@@ -262,11 +276,18 @@ def sales(item_ids: Collection[str] | None = None) -> Subquery:
 
 
 def _add(
-    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime, is_test: bool
+    session: Session,
+    kind: Kind,
+    customer_id: int,
+    item_id: str,
+    quantity: int,
+    key: str,
+    now: datetime,
+    is_test: bool,
 ) -> bool:
     """Add a grant; says whether sales of the item are counted."""
-    values = {"customer_id": customer_id, "item_id": item_id, "quantity": quantity, "is_test": is_test}
-    return bool(session.scalar(ADD, {**values, "key": key, "granted_at": now}))
+    values = {"kind": kind, "customer_id": customer_id, "item_id": item_id, "quantity": quantity}
+    return bool(session.scalar(ADD, {**values, "key": key, "is_test": is_test, "granted_at": now}))
 
 
 def _count(session: Session, item_id: str, quantity: int, is_test: bool) -> None:
@@ -276,7 +297,7 @@ def _count(session: Session, item_id: str, quantity: int, is_test: bool) -> None
 
 
 def _is_sale() -> ColumnElement[bool]:
-    return ~Grant.key.startswith(USE, autoescape=True)
+    return Grant.kind != Kind.USED
 
 
 def _today() -> ColumnElement[int]:

@@ -23,17 +23,22 @@ class Kind(StrEnum):
 
 
 class Entry(Model):
-    """An amount that came in, or went back (negative), and the key of its cause."""
+    """An amount that came in, or went back (negative), and the key of its cause.
+
+    `of` is the key of the sale that it undoes, or of one that turned out to be the test entered here.
+    """
 
     __tablename__ = "entry"
     __table_args__ = (UniqueConstraint("kind", "key"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    channel: Mapped[str] = mapped_column(String(16))  # of the counter that sold; buyers may be another's
     kind: Mapped[Kind] = mapped_column(words(Kind))
     amount: Mapped[int]
     unit: Mapped[str] = mapped_column(String(8))
     key: Mapped[str] = mapped_column(String(80))
+    of: Mapped[str | None] = mapped_column(String(80))
     entered_at: Mapped[datetime]
 
 
@@ -65,8 +70,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Total:
-    """How many entries of a kind there are, and what they come to."""
+    """How many entries of a kind a counter has, and what they come to."""
 
+    channel: str
     kind: Kind
     unit: str
     count: int
@@ -74,11 +80,20 @@ class Total:
 
 
 def record(
-    session: Session, customer_id: int, kind: Kind, amount: int, unit: str, key: str, now: datetime
+    session: Session,
+    customer_id: int,
+    kind: Kind,
+    amount: int,
+    unit: str,
+    key: str,
+    now: datetime,
+    *,
+    channel: str,
+    of: str | None = None,
 ) -> None:
     """Enter an amount. The database refuses the same kind and key twice."""
-    values = {"customer_id": customer_id, "kind": kind, "amount": amount, "unit": unit}
-    session.execute(ADD, {**values, "key": key, "entered_at": now})
+    values = {"customer_id": customer_id, "channel": channel, "kind": kind, "amount": amount, "unit": unit}
+    session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now})
 
 
 def statement(customer_id: int) -> list[Entry]:
@@ -107,18 +122,16 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
 
 
 def totals(since: datetime | None = None, until: datetime | None = None) -> Sequence[Total]:
-    """The sums of each kind. Sale, refund and void together are what the platforms took, net; a test is 0."""
-    sums = {
-        (kind, unit): (count, amount)
-        for kind, unit, count, amount in db.session.execute(
-            select(Entry.kind, Entry.unit, func.count(), func.sum(Entry.amount))
-            .where(*_between(since, until))
-            .group_by(Entry.kind, Entry.unit)
-        )
-    }
-    units = sorted({unit for _, unit in sums})
-    found = ((kind, unit, *sums.get((kind, unit), (0, 0))) for unit in units for kind in Kind)
-    return [Total(kind, unit, int(count), int(amount)) for kind, unit, count, amount in found]
+    """The sums of each kind by counter. Sale, refund and void together are what it took, net; a test is 0."""
+    said = (Entry.unit, Entry.channel, Entry.kind)
+    query = select(*said, func.count(), func.sum(Entry.amount)).where(*_between(since, until))
+    sums = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in db.session.execute(query.group_by(*said))}
+    counters = sorted({(unit, channel) for unit, channel, _ in sums})
+    return [
+        Total(channel, kind, unit, *sums.get((unit, channel, kind), (0, 0)))
+        for unit, channel in counters
+        for kind in Kind
+    ]
 
 
 def _between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:

@@ -1,9 +1,10 @@
 """What may be sold to whom now: shown on the page, and enforced where the sale is made."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from math import inf
 from typing import Any, cast
 
 from sqlalchemy import Row, Table, bindparam, exists, select
@@ -11,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from storefront.config import settings
 from storefront.db import db
-from storefront.shop import ages, customers, inventory
+from storefront.shop import ages, counter, customers, inventory
 from storefront.shop.catalog import Item, Offer, Price
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 
 
 class Reason(StrEnum):
@@ -88,43 +90,51 @@ def enforce(
     sold = bought = 0
     if item.stock is not None:
         sold = inventory.hold_sold(session, item_id, is_test=is_test)
-    if item.per_customer is not None or settings().under_age_limits:
+    if item.per_customer is not None or age_limits(channel):
         customers.hold(session, customer_id)
     if item.per_customer is not None:
         bought = inventory.bought(session, customer_id, [item_id], is_test=is_test).get(item_id, 0)
-    reason = _counted(item, sold, bought, now).reason or _age(session, customer_id, now)(amount)
+    reason = _counted(item, sold, bought, now).reason or _age(session, customer_id, channel, now)(amount)
     if reason:
         raise NotForSale(reason)
 
 
-def check(offer: Offer, customer_id: int, most: int, now: datetime) -> None:
+def check(offer: Offer, customer_id: int, device: Device, now: datetime) -> None:
     """Raise NotForSale if this customer should not even start buying; what counts is `enforce`."""
-    reason = standing(offer, customer_id, most, now).reason
+    reason = standing(offer, customer_id, device, now).reason
     if reason:
         raise NotForSale(reason)
 
 
-def standing(offer: Offer, customer_id: int, most: int, now: datetime) -> Standing:
-    """How one offer stands with a customer whose device may pay `most` at once."""
-    return standings([offer], customer_id, most, now)[offer.item.id]
+def standing(offer: Offer, customer_id: int, device: Device, now: datetime) -> Standing:
+    """How one offer stands with a customer on a device."""
+    return standings([offer], offer.price.channel, customer_id, device, now)[offer.item.id]
 
 
-def standings(offers: Sequence[Offer], customer_id: int, most: int, now: datetime) -> dict[str, Standing]:
-    """How each item stands with a customer, by item id; asks the database only about items with limits."""
+def standings(
+    offers: Sequence[Offer], channel: str, customer_id: int, device: Device, now: datetime
+) -> dict[str, Standing]:
+    """How each item of a channel stands with a customer, by item id; asks only about items with limits."""
     session, items = db.session(), [offer.item for offer in offers]
     sold = inventory.sold(session, [item.id for item in items if item.stock is not None])
     limited = [item.id for item in items if item.per_customer is not None]
     bought = inventory.bought(session, customer_id, limited)
-    by_age = _age(session, customer_id, now)
+    by_age = _age(session, customer_id, channel, now)
+    most = counter.of(channel).most.get(device, inf)
 
     def one(offer: Offer) -> Standing:
-        item, amount = offer.item, offer.price.amount
+        item, amount = offer.item, offer.amount
         counted = _counted(item, sold.get(item.id, 0), bought.get(item.id, 0), now)
         dear = Reason.ELSEWHERE if amount > most else None
         stopped = None if settings().selling else Reason.STOPPED
         return replace(counted, reason=stopped or counted.reason or dear or by_age(amount))
 
     return {offer.item.id: one(offer) for offer in offers}
+
+
+def age_limits(channel: str) -> Mapping[int, int]:
+    """What buyers under age may spend in this channel in a month."""
+    return settings().under_age_limits if counter.of(channel).ages_count else {}
 
 
 def _counted(item: Limits, sold: int, bought: int, now: datetime) -> Standing:
@@ -146,9 +156,9 @@ def _reason(item: Limits, left: int | None, allowed: int | None, now: datetime) 
     return None
 
 
-def _age(session: Session, customer_id: int, now: datetime) -> Callable[[int], Reason | None]:
+def _age(session: Session, customer_id: int, channel: str, now: datetime) -> Callable[[int], Reason | None]:
     """What a buyer's age has against one more amount this month; who never said it, may not buy."""
-    by_age = settings().under_age_limits
+    by_age = age_limits(channel)
     if not by_age:
         return lambda amount: None
     born = session.scalar(select(Customer.born).filter_by(id=customer_id))
@@ -157,5 +167,5 @@ def _age(session: Session, customer_id: int, now: datetime) -> Callable[[int], R
     most = ages.monthly_limit(by_age, born, now)
     if most is None:
         return lambda amount: None
-    room = most - ages.spent(session, customer_id, now)
+    room = most - ages.spent(session, customer_id, channel, now)
     return lambda amount: Reason.AGE_LIMIT if amount > room else None

@@ -6,21 +6,22 @@ from pathlib import Path
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
+from storefront.clock import JAPAN
 from storefront.config import settings
-from storefront.shop import forms, operators, visit
-from storefront.shop.catalog_file import JAPAN
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
+from storefront.shop import counter, forms, identity, visit
 from storefront.shop.devices import Device
 
-LANGUAGES = {"ja": "日本語", "en": "English"}
-
-
+# The number keys of a mobile phone, no two the same; the places have theirs in the order of their tabs.
+KEYS = {"places": "1234", "buy": "5", "back": "7", "next": "8", "legal": "9", "language": "0"}
 KEPT = "public, max-age=31536000, immutable"
 CHECKED = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
-    Babel(app, default_locale=visit.DEFAULT_LANGUAGE, locale_selector=visit.language)
+    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=visit.language)
     app.jinja_env.filters["moment"] = moment
+    app.jinja_env.filters["said"] = lambda texts: said(texts, str(get_locale()))
     app.context_processor(_common)
     app.after_request(_keep)
 
@@ -28,6 +29,12 @@ def init_app(app: Flask) -> None:
 def moment(value: datetime) -> str:
     """A moment in Japan, where the buyers are."""
     return value.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
+
+
+def key(name: str, position: int = 0) -> str:
+    """The number key that leads there on a mobile phone; empty elsewhere, and where none is left."""
+    here = visit.known()
+    return KEYS[name][position : position + 1] if here and here.device is Device.MOBILE else ""
 
 
 def picture(name: str) -> str:
@@ -49,14 +56,16 @@ def _keep(response: Response) -> Response:
 
 def _common() -> dict[str, object]:
     return {
+        "identity": identity.current(),
         "visit": visit.known(),
         "who": visit.who,
+        "places": visit.places,
+        "counter": counter.of,
         "language": str(get_locale()),
         "languages": LANGUAGES,
         "settings": settings(),
         "static": visit.static,
         "picture": picture,
+        "key": key,
         "seal": lambda purpose: forms.seal(visit.current().customer.id, purpose),
-        "operator_pages": operators.pages,
-        "operator_seal": lambda: forms.seal(operators.required(), "operator"),
     }

@@ -1,8 +1,7 @@
-"""What amounts are counted in, and how each unit wants to be shown; the counters add their own."""
+"""What amounts are counted in, and how each unit wants to be shown; each counter has its own."""
 
 from dataclasses import dataclass
 
-from flask import Flask
 from flask_babel import LazyString
 
 
@@ -17,9 +16,3 @@ class Unit:
 
     def written(self, number: str) -> str:
         return str(self.pattern).replace("%s", number)
-
-
-def add_unit(app: Flask, unit: Unit) -> None:
-    units: dict[str, Unit] = app.extensions.setdefault("units", {})
-    units[unit.code] = unit
-    app.jinja_env.globals["units"] = units

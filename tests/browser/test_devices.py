@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.test_walk import follow, look, one_shop_is_enough
 from tests.demo import COMMAND, Demo
 
+pytestmark = pytest.mark.long
+
 WIDTHS = {"mobile": 240, "smartphone": 360, "pc": 1280}
 IN_BAG = {"ja": "かばんに入りました", "en": "is in your bag"}
 FORBIDDEN = {

@@ -13,6 +13,8 @@ from tests.browser.conftest import launched
 from tests.browser.test_walk import follow, look, one_shop_is_enough
 from tests.demo import Demo, free_ports
 
+pytestmark = pytest.mark.long
+
 SERVERS = ("shop", "sandbox", "provider")
 
 

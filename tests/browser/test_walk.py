@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.demo import Demo
 
+pytestmark = pytest.mark.long
+
 LOOKS: dict[int, Literal["light", "dark"] | None] = {240: "light", 1280: "dark", 360: None}
 # What a page looks like does not depend on the database.
 one_shop_is_enough = pytest.mark.parametrize("running", ["sqlite"], indirect=True)

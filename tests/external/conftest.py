@@ -1,11 +1,10 @@
 """A shop with a door out: what the operator recorded, what the provider signs, and browsers to leave with."""
 
-import itertools
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask import Flask
@@ -15,20 +14,18 @@ from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.external import facts, wording
 from storefront.external.payments import ExternalPayment, Status
 from storefront.external.registration import Certificate, Facts, Form, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
-from storefront.mixi.signing import signed_address
+from storefront.operator import login
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import operators
 from storefront.shop.catalog import Item
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
-from tests.street import APP_ID, HANAKO, SHOP
+from tests.street import HANAKO, SHOP, start_address
 
 PROVIDER = "http://provider.test:8002"
 PAY_PAGE = f"{PROVIDER}/pay"
@@ -55,7 +52,7 @@ class Browser:
 
     def __init__(self, app: Flask, pair: KeyPair, device: str = "pc", who: str = HANAKO) -> None:
         self.app, self.client = app, app.test_client()
-        answer = self.client.get(start_address(pair, device, who))
+        answer = self.client.get(start_address(pair, device, who).removeprefix(SHOP))
         assert answer.status_code == 303, answer.text
 
     def get(self, path: str, **query: str) -> TestResponse:
@@ -141,22 +138,10 @@ class Operator:
         return self.post(path, sent, language)
 
 
-def start_address(pair: KeyPair, device: str, who: str) -> str:
-    """Where mixi opens the app for somebody; good once."""
-    claims = {"opensocial_app_id": APP_ID, "opensocial_owner_id": who, "opensocial_viewer_id": who}
-    address = f"{SHOP}/mixi/start/{device}?{urlencode(claims)}"
-    now, nonce = int(time.time()), f"n{next(NONCES)}"
-    signed = signed_address(address, pair.name, pair.private, timestamp=now, nonce=nonce)
-    return signed.removeprefix(SHOP)
-
-
-NONCES = itertools.count()
-
-
 def operator_address(app: Flask) -> str:
     """A fresh address of the operator's, inside the shop."""
     with app.test_request_context():
-        return operators.address().removeprefix(SHOP)
+        return login.address().removeprefix(SHOP)
 
 
 def fields_of(text: str, action: str) -> dict[str, str]:
@@ -218,7 +203,7 @@ def lawful() -> Facts:
 
 def record(app: Flask, recorded: Facts) -> None:
     with app.app_context():
-        facts.record(recorded, clock.now())
+        assert facts.record(recorded, clock.now(), facts.number())
 
 
 def rule_in_words(app: Flask, rule: Rule, language: str) -> str:

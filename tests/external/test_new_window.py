@@ -15,8 +15,8 @@ from storefront import clock
 from storefront.db import transaction
 from storefront.external.payments import ExternalPayment
 from storefront.external.registration import Facts
-from storefront.mixi import starts
 from storefront.shop import customers
+from storefront.shop.visits import Opened
 from tests.external.conftest import (
     DAY,
     Browser,
@@ -113,7 +113,7 @@ def remove_the_app(hanako: Browser) -> None:
 
 def rest_a_day(hanako: Browser) -> None:
     with hanako.app.app_context(), transaction() as session:
-        session.execute(update(starts.Start).values(opened_at=clock.now() - DAY - DAY))
+        session.execute(update(Opened).values(opened_at=clock.now() - DAY - DAY))
 
 
 @pytest.mark.parametrize("ends", [log_out, remove_the_app, rest_a_day])

@@ -17,8 +17,8 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from storefront import clock
-from storefront.config import PACKAGE, PREFIX, Settings
+from storefront import Settings, clock
+from storefront.config import PACKAGE, PREFIX
 from storefront.db import Model, db
 from storefront.external import facts, wording
 from storefront.external.facts import Record
@@ -37,8 +37,8 @@ from storefront.external.registration import (
     State,
     Way,
 )
+from storefront.operator.login import Login
 from storefront.shop import customers, forms
-from storefront.shop.operators import Login
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.external.conftest import (

@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import transaction
 from storefront.external.registration import (
     Certificate,

@@ -17,6 +17,8 @@ from tests.street import (
     ScriptedApi,
 )
 
+pytestmark = pytest.mark.long
+
 Perl = Callable[..., str]
 
 

@@ -30,6 +30,8 @@ from tests.street import (
     sign,
 )
 
+pytestmark = pytest.mark.money
+
 
 def is_refused(answer: TestResponse, status: int) -> bool:
     plain: bool = answer.content_type.startswith("text/plain")

@@ -14,8 +14,7 @@ from lxml import html
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import transaction
 from storefront.mixi import taps
 from storefront.mixi.charset import TWINS
@@ -175,7 +174,7 @@ def stock(app: Flask, folder: Path, name: str) -> None:
         "id": "thing",
         "name": {"ja": name, "en": name},
         "description": {"ja": name, "en": name},
-        "art": "loaf.svg",
+        "art": "emptybag.svg",
         "prices": {"mixi": 10},
     }
     path = folder / "catalog.yaml"
@@ -227,7 +226,7 @@ def test_what_is_no_page_stays_as_it_is(container: Container, books: Books) -> N
     assert "Shift_JIS" not in answer.headers["Content-Type"]
     refused = container.app.test_client().get(f"/mixi/callback?{urlencode(claims(HANAKO))}")
     assert (refused.status_code, refused.mimetype) == (401, "text/plain")
-    for path in ("/static/shop.css", "/static/art/loaf.gif", "/robots.txt"):
+    for path in ("/static/shop.css", "/static/art/emptybag.gif", "/robots.txt"):
         assert "Shift_JIS" not in container.get(path).headers["Content-Type"]
 
 

@@ -18,6 +18,8 @@ from storefront.mixi.payments import Payment
 from tests.demo import wait_for
 from tests.street import HANAKO, PLATFORM, TARO, Books, Container, ScriptedApi, only_form, words
 
+pytestmark = pytest.mark.money
+
 PLACES = 2  # as the settings have it
 LASTS = 20.0  # seconds until nobody is held any longer: a test that fails shall not hang
 

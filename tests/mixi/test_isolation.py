@@ -7,8 +7,10 @@ from flask import Flask
 from sqlalchemy import text
 
 from storefront.db import db, transaction
-from tests.databases import ask, on_postgresql
+from tests.databases import on_postgresql, preset
 from tests.street import HANAKO, Books, Container, at_once
+
+pytestmark = pytest.mark.money
 
 SCREENS = 20
 
@@ -16,7 +18,7 @@ SCREENS = 20
 @pytest.fixture(autouse=True, params=["repeatable read", "serializable"])
 def default(request: pytest.FixtureRequest, database_url: str) -> str:
     """A database that its administrator has made stricter than PostgreSQL is delivered."""
-    ask(database_url, f"ALTER DATABASE shop SET default_transaction_isolation = '{request.param}'")
+    preset(database_url, f"default_transaction_isolation = '{request.param}'")
     return str(request.param)
 
 

@@ -19,10 +19,9 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
+from storefront.bounded import session
 from storefront.gate import Gate
-from storefront.mixi import client
 from storefront.mixi import keys as keyring
 from storefront.mixi.atom import MAX_BYTES
 from storefront.mixi.client import Crowded, Line
@@ -85,7 +84,7 @@ def wire(publisher: Publisher) -> Wire:
 
 @pytest.fixture
 def ring(wire: Wire) -> KeyRing:
-    http = client.session()
+    http = session()
     http.mount(MIXI, wire)
     return KeyRing({}, ADDRESS, Line(http, Gate(2, Crowded)))
 
@@ -452,7 +451,7 @@ def test_a_certificate_counts_for_its_channel(
     """What is signed under the key of one channel opens that one, and is nobody's word in another."""
     publisher.shown = {f"{channel}/pc": pairs["pc"].pem}
     changes = {"mixi_certificates": {}, "mixi_certificate_url": BY_CHANNEL}
-    http = client.session()
+    http = session()
     http.mount(MIXI, Wire(publisher))
     shop = create_app(
         settings.model_copy(update=changes if published else pinned(channel, pairs["pc"])), http

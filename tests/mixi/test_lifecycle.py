@@ -16,8 +16,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from storefront import config, create_app
-from storefront.config import PREFIX, Settings, SettingsError
+from storefront import Settings, config, create_app
+from storefront.config import PREFIX, SettingsError
 from storefront.db import db, transaction
 from storefront.mixi import payments, signing
 from storefront.mixi.payments import Payment
@@ -426,7 +426,7 @@ def test_certificates_by_setting(environment: pytest.MonkeyPatch, pair: KeyPair,
     value = f"lifecycle:a={pair.path}, pc:b={stranger.path}, pc:a={pair.path},"
     environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", value)
     held = {"lifecycle": {"a": pair.certificate}, "pc": {"b": stranger.certificate, "a": pair.certificate}}
-    assert config.read().mixi_certificates == held
+    assert config.read(Settings).mixi_certificates == held
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ def test_bad_certificates(environment: pytest.MonkeyPatch, pair: KeyPair, value:
     filled = value.format(pem=pair.path, key=Path(pair.path).with_suffix(".key"))
     environment.setenv(f"{PREFIX}MIXI_CERTIFICATES", filled)
     with pytest.raises(SettingsError, match=f"{PREFIX}MIXI_CERTIFICATES: ") as error:
-        config.read()
+        config.read(Settings)
     assert reason in str(error.value)
     assert "nowhere" not in str(error.value)
     assert str(pair.path) not in str(error.value)

@@ -13,6 +13,8 @@ from storefront.mixi.payments import Payment, Status
 from storefront.shop.catalog import Item
 from tests.street import HANAKO, TARO, Books, Container, at_once, only_form, words
 
+pytestmark = pytest.mark.money
+
 
 def limit(app: Flask, item: str, **values: object) -> None:
     with app.app_context(), transaction() as session:

@@ -18,6 +18,8 @@ from storefront.shop import inventory
 from storefront.shop.customers import Customer
 from tests.street import HANAKO, TARO, Books, Container, at_once
 
+pytestmark = pytest.mark.money
+
 PAYMENTS = 25
 CALLBACKS = 8
 

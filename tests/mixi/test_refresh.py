@@ -19,6 +19,8 @@ from storefront.shop.turns import Turn
 from tests.street import HANAKO, PLATFORM, TARO, Books, Container, ScriptedApi, at_once, only_form, words
 from tests.wire import Wire
 
+pytestmark = pytest.mark.money
+
 
 class Mixi(ScriptedApi):
     """A point API that knows one state for each payment."""

@@ -7,9 +7,9 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from storefront.db import db
-from storefront.mixi.starts import Start
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import inventory
+from storefront.shop.visits import Opened
 from tests.databases import on_sqlite
 from tests.street import (
     HANAKO,
@@ -102,7 +102,7 @@ def test_changing(container: Container, browser: Browser, app: Flask, pair: KeyP
         assert who_is_in(browser) == [f"{IN[TARO]} さん"]
         assert "data-item" not in browser.get("/inventory").text
     with app.app_context():
-        ended = db.session.scalars(select(Start.ended_at).order_by(Start.opened_at)).all()
+        ended = db.session.scalars(select(Opened.ended_at).order_by(Opened.opened_at)).all()
     assert sorted(bool(one) for one in ended) == [False, True]
 
 

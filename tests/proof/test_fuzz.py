@@ -9,10 +9,12 @@ from flask import request
 from storefront.mixi import signing
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.signing import BadSignature
-from storefront.shop.visit import Visit
+from storefront.shop.visits import Visit
 from tests.databases import ENGINES, new_database
 from tests.proof import fuzz
 from tests.proof.fuzz import PURE, SERVED, Shop, Tally
+
+pytestmark = pytest.mark.long
 
 SEED = 20260101
 FEW, MANY = 250, 2000

@@ -13,13 +13,13 @@ from flask import Flask
 from sqlalchemy import delete, update
 from urllib3.connection import HTTPConnection
 
-from storefront import create_app
+from storefront import Settings, create_app
+from storefront.bounded import session
 from storefront.clock import Deadline
-from storefront.config import Settings
 from storefront.db import db, transaction
 from storefront.gate import Gate
 from storefront.mixi.atom import PointRequest
-from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable, session
+from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.turns import Turn
 from tests.databases import fill
@@ -38,6 +38,8 @@ from tests.street import (
     only_form,
     words,
 )
+
+pytestmark = pytest.mark.long
 
 # A fifth of the settings' defaults; the API's slowness is scaled with them.
 PATIENCE = Patience(connect=0.4, read=0.6, total=1.2)

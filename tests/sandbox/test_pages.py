@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from lxml import html
 
+from storefront.languages import LANGUAGES
 from storefront.sandbox import wirelog
 from storefront.sandbox.assumptions import ASSUMPTIONS
 from storefront.sandbox.settings import assumptions
@@ -22,6 +23,15 @@ def test_every_page_says_that_it_is_a_sandbox(phone: Phone, path: str, language:
     assert 'class="strip"' in text
     assert f'<html lang="{language}">' in text
     assert "<script" not in text
+
+
+@pytest.mark.parametrize("path", ["/", "/log", "/developer"])
+def test_a_language_more(phone: Phone, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A language without a translation is chosen like any other, and says everything in English."""
+    monkeypatch.setitem(LANGUAGES, "eo", "Esperanto")
+    text = phone.get(f"{path}?lang=eo").text
+    assert '<html lang="eo">' in text
+    assert "Hanako" in phone.get("/").text
 
 
 def test_japanese_is_the_default(phone: Phone) -> None:

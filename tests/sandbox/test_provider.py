@@ -14,15 +14,16 @@ from urllib.parse import urlencode
 import pytest
 import requests
 from flask import Flask
-from flask.testing import FlaskClient
 from pydantic import SecretStr, ValidationError
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
+from storefront import demo
 from storefront.external.signing import BadSeal, sealed, unsealed
 from storefront.sandbox import clock
 from storefront.sandbox.provider import create_provider, notices, payments, store
 from storefront.sandbox.provider.settings import ProviderSettings
+from tests.street import Browser
 from tests.wire import Wire
 
 PROVIDER = "http://provider.test:8002"
@@ -56,26 +57,11 @@ class Shop:
         return [unsealed(request.form.to_dict(), SECRET, int(time.time()), 60) for request in self.heard]
 
 
-@dataclass
-class Browser:
+class Buyer(Browser):
     """A buyer, or somebody from QA, in front of the provider."""
 
-    client: FlaskClient
-
-    def get(self, url: str, **kwargs: Any) -> TestResponse:
-        return self.client.get(url, base_url=PROVIDER, **kwargs)
-
-    def post(self, url: str, **kwargs: Any) -> TestResponse:
-        return self.client.post(url, base_url=PROVIDER, **kwargs)
-
-    def press(self, page: str, action: str) -> TestResponse:
-        """Send the form of a page that leads to `action`."""
-        text = self.get(page).text
-        word = re.search(
-            rf'action="{action}">\s*<input type="hidden" name="form_token" value="([^"]+)"', text
-        )
-        assert word, text
-        return self.post(action, data={"form_token": word[1]})
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app, PROVIDER)
 
     def word(self, page: str) -> str:
         """What the forms of this browser carry."""
@@ -97,7 +83,7 @@ class Stage:
     app: Flask
     shop: Shop
     wire: Wire
-    browser: Browser
+    browser: Buyer
 
     def payment(self, code: str = "p-1") -> payments.Payment:
         with self.app.app_context():
@@ -143,6 +129,7 @@ def settings(tmp_path: Path) -> ProviderSettings:
         public_url=PROVIDER,
         secret_key=SecretStr(COOKIES),
         merchant=MERCHANT,
+        merchant_name="灯台の売店",
         merchant_secret=SecretStr(SECRET),
         notice_url=f"{SHOP}{NOTICES}",
         shop_url=SHOP,
@@ -160,7 +147,7 @@ def make(settings: ProviderSettings) -> Callable[..., Stage]:
         http.trust_env = False
         http.mount("http://", wire)
         app = create_provider(settings.model_copy(update=changed), http)
-        return Stage(app, shop, wire, Browser(app.test_client()))
+        return Stage(app, shop, wire, Buyer(app))
 
     return make
 
@@ -187,7 +174,7 @@ def test_a_buyer_pays(stage: Stage) -> None:
     text = stage.browser.get(page).text
     assert "Pay ¥1,200?" in text
     assert "灯台守の外套" in text
-    assert "灯台の町の道具屋" in text
+    assert "灯台の売店" in text
     assert not stage.shop.heard
     assert stage.browser.press(page, f"{page}/pay").headers["Location"] == page
     assert stage.state() == ("paid", True)
@@ -218,7 +205,7 @@ def test_a_buyer_cancels(stage: Stage) -> None:
     assert stage.state() == ("cancelled", True)
     assert stage.shop.believed()[0]["outcome"] == "cancelled"
     assert "Nothing was paid." in stage.browser.get(page).text
-    stage.browser.post(f"{page}/pay", data={"form_token": word})
+    stage.browser.post(f"{page}/pay", {"form_token": word})
     assert stage.state() == ("cancelled", True)
     assert len(stage.shop.heard) == 1
 
@@ -361,7 +348,7 @@ def test_the_same_payment_for_something_else(stage: Stage, change: dict[str, Any
 def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two presses at once one takes the money, one notice is sent, and both wait for its answer."""
     page = stage.browser.arrive()
-    twins = [Browser(stage.app.test_client()) for _ in range(2)]
+    twins = [Buyer(stage.app) for _ in range(2)]
     words = [twin.word(page) for twin in twins]
     begun, go_on = threading.Event(), threading.Event()
     takes: list[bool] = []
@@ -380,7 +367,7 @@ def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
     stage.shop.answer = slow
     with ThreadPoolExecutor() as pool:
         presses = [
-            pool.submit(twin.post, f"{page}/pay", data={"form_token": word})
+            pool.submit(twin.post, f"{page}/pay", {"form_token": word})
             for twin, word in zip(twins, words, strict=True)
         ]
         assert begun.wait(30)
@@ -397,13 +384,13 @@ def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
 def test_pay_and_cancel_at_once(stage: Stage) -> None:
     """Of two decisions one counts, and the shop hears that one only."""
     page = stage.browser.arrive()
-    twins = [Browser(stage.app.test_client()) for _ in range(2)]
+    twins = [Buyer(stage.app) for _ in range(2)]
     words = [twin.word(page) for twin in twins]
     together = threading.Barrier(2)
 
-    def press(twin: Browser, word: str, action: str) -> int:
+    def press(twin: Buyer, word: str, action: str) -> int:
         together.wait()
-        return twin.post(f"{page}/{action}", data={"form_token": word}).status_code
+        return twin.post(f"{page}/{action}", {"form_token": word}).status_code
 
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(press, twins, words, ("pay", "cancel"))) == [303, 303]
@@ -497,7 +484,7 @@ def test_a_process_that_died_while_telling(stage: Stage, later: Callable[[float]
     stage.shop.answer = dies
     word = stage.browser.word(page)
     with pytest.raises(SystemExit):
-        stage.browser.post(f"{page}/pay", data={"form_token": word})
+        stage.browser.post(f"{page}/pay", {"form_token": word})
     stage.shop.answer = plain("OK")
     assert "told at this moment" in stage.browser.get(page).text
     assert len(stage.shop.heard) == 1
@@ -536,7 +523,7 @@ def test_the_shop_cannot_deliver(stage: Stage, later: Callable[[float], None]) -
     assert f'action="/notices/{stage.payment().reference}"' not in overview
     assert '<strong class="sum">¥0</strong>' in overview
     word = stage.browser.word("/")
-    stage.browser.post(f"/notices/{stage.payment().reference}", data={"form_token": word})
+    stage.browser.post(f"/notices/{stage.payment().reference}", {"form_token": word})
     assert len(stage.shop.heard) == 1
 
 
@@ -600,12 +587,12 @@ def test_send_again_twice_at_once(stage: Stage) -> None:
         return plain("OK")(request)
 
     stage.shop.answer = counting
-    people = [Browser(stage.app.test_client()) for _ in range(6)]
+    people = [Buyer(stage.app) for _ in range(6)]
     words = [person.word("/") for person in people]
     address = f"/notices/{stage.payment().reference}"
     with ThreadPoolExecutor() as pool:
         answers = list(
-            pool.map(lambda person, word: person.post(address, data={"form_token": word}), people, words)
+            pool.map(lambda person, word: person.post(address, {"form_token": word}), people, words)
         )
     assert {answer.status_code for answer in answers} == {303}
     assert most == 1
@@ -649,7 +636,7 @@ def test_no_transaction_while_the_shop_is_asked(stage: Stage) -> None:
     seen: list[int] = []
 
     def looks(request: Request) -> Response:
-        other = Browser(stage.app.test_client())
+        other = Buyer(stage.app)
         seen.append(other.get(f"/pay?{query(payment='p-2')}").status_code)
         return plain("OK")(request)
 
@@ -665,9 +652,9 @@ def test_forms_without_the_word(stage: Stage, action: str) -> None:
     for data in (
         {},
         {"form_token": "guessed"},
-        {"form_token": Browser(stage.app.test_client()).word("/payments/" + token)},
+        {"form_token": Buyer(stage.app).word("/payments/" + token)},
     ):
-        answer = stage.browser.post(f"/payments/{token}/{action}", data=data)
+        answer = stage.browser.post(f"/payments/{token}/{action}", data)
         assert answer.status_code == 403
         assert "Nothing was paid by this." in answer.text
     assert stage.state() == ("waiting", False)
@@ -706,7 +693,7 @@ def test_money_goes_back_once(stage: Stage, later: Callable[[float], None], how:
     assert stage.state() == (state, False)
     stage.shop.answer = plain("OK")
     for other in ("/refunds", "/chargebacks"):
-        stage.browser.post(f"{other}/{stage.payment().reference}", data={"form_token": word})
+        stage.browser.post(f"{other}/{stage.payment().reference}", {"form_token": word})
     assert [notice["outcome"] for notice in stage.shop.believed()] == ["paid", state]
     later(6)
     stage.browser.get(page)
@@ -900,3 +887,30 @@ def test_settings_from_the_environment() -> None:
 def kept(stage: Stage) -> list[payments.Payment]:
     with stage.app.app_context():
         return list(payments.recent(100))
+
+
+def test_two_demos_at_once(tmp_path: Path) -> None:
+    """Cookies do not know ports: the provider's of two demos differ by their names."""
+    names = set()
+    for ports in (demo.ports(), {name: port + 10 for name, port in demo.ports().items()}):
+        own = demo.environment(ports, tmp_path)
+        settings = ProviderSettings(
+            public_url=own["PROVIDER_PUBLIC_URL"],
+            secret_key=SecretStr(own["PROVIDER_SECRET_KEY"]),
+            merchant=own["PROVIDER_MERCHANT"],
+            merchant_secret=SecretStr(own["PROVIDER_MERCHANT_SECRET"]),
+            notice_url=own["PROVIDER_NOTICE_URL"],
+            shop_url=own["PROVIDER_SHOP_URL"],
+            database_url=SecretStr(own["PROVIDER_DATABASE_URL"]),
+        )
+        answer = create_provider(settings).test_client().get("/?lang=en")
+        names.add(answer.headers["Set-Cookie"].partition("=")[0])
+    assert len(names) == 2
+
+
+def test_a_shop_behind_https(tmp_path: Path) -> None:
+    """A demo whose shop has a certificate of its own tells the provider, too."""
+    authority = tmp_path / "ca.pem"
+    own = demo.environment(demo.ports(), tmp_path, shop_url="https://shop.test/", shop_ca=authority)
+    assert own["PROVIDER_SHOP_CA"] == str(authority)
+    assert own["PROVIDER_NOTICE_URL"] == "https://shop.test/external/notices"

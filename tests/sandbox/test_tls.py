@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from storefront.sandbox import create_sandbox, wirelog
 from storefront.sandbox.settings import SandboxSettings
 from tests.browser.apart import certificate
-from tests.demo import COMMAND, free_ports, wait_for
+from tests.demo import COMMAND, own_ports, wait_for
 from tests.sandbox.conftest import SHOP, XML, Phone, Sap, Shop, read_created
 
 
@@ -60,17 +60,17 @@ def test_without_the_authority(settings: SandboxSettings, sap: Sap, address: str
 
 def test_the_command(address: str, authority: Path, tmp_path: Path) -> None:
     """`storefront sandbox --shop-url --shop-ca` opens a shop behind https, and says so to that shop."""
-    platform, provider = free_ports(2)
+    ports = {name: port for name, port in own_ports().items() if name != "shop"}
     output = tmp_path / "output.txt"
     words = ["sandbox", "--shop-url", address, "--shop-ca", str(authority), "--data", str(tmp_path)]
-    words += ["--sandbox-port", str(platform), "--provider-port", str(provider)]
+    words += [f"--{name}-port={port}" for name, port in ports.items()]
     with output.open("w") as file:
         process = subprocess.Popen([COMMAND, *words], stdout=file, stderr=subprocess.STDOUT)
     try:
         wait_for(lambda: "A shop for it" in output.read_text() or process.poll() is not None)
         with requests.Session() as phone:
             phone.trust_env = False
-            home = f"http://127.0.0.1:{platform}/"
+            home = f"http://127.0.0.1:{ports['sandbox']}/"
             (token, *_) = html.fromstring(phone.get(home, timeout=30).text).cssselect("[name=form_token]")
             form = {"form_token": token.get("value"), "persona": "taro"}
             assert "Shelf" in phone.post(f"{home}phone/mobile", data=form, timeout=30).text
@@ -79,5 +79,4 @@ def test_the_command(address: str, authority: Path, tmp_path: Path) -> None:
         process.wait(30)
     kept = (tmp_path / "demo.env").read_text()
     assert f"STOREFRONT_PUBLIC_URL={address}\n" in kept
-    assert f"PROVIDER_SHOP_CA={authority}\n" in kept
-    assert f"PROVIDER_NOTICE_URL={address}/external/notices\n" in kept
+    assert f"SANDBOX_SHOP_CA={authority}\n" in kept

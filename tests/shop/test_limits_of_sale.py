@@ -7,16 +7,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from storefront import clock, create_app
-from storefront.config import Settings
+from storefront import Settings, clock, create_app
+from storefront.clock import JAPAN
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import ages, forms, ledger
-from storefront.shop.catalog_file import JAPAN
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
 from tests.street import HANAKO, SETTINGS, TARO, Books, Container, ScriptedApi, at_once, only_form, words
+
+pytestmark = pytest.mark.money
 
 MIKA = "mo3testmika00"  # her purchases are tests
 LIMITS = {15: 5000, 19: 10000}
@@ -240,13 +241,17 @@ def test_a_year_counts_when_its_month_is_over(month: date, now: datetime, limit:
     ],
 )
 def test_a_month_is_japans(app: Flask, entered: datetime, now: datetime, spent: int) -> None:
-    """What was spent before midnight in Japan belongs to the month before; another's to nobody else."""
+    """What was spent before midnight in Japan belongs to the month before; not another's, nor elsewhere."""
     with app.app_context():
         mine, other = (identify("mixi", owner, now).id for owner in (HANAKO, TARO))
         with transaction() as session:
-            ledger.record(session, mine, Kind.SALE, 100, "point", "mixi:1", entered)
-            ledger.record(session, other, Kind.SALE, 7, "point", "mixi:2", entered)
-        assert ages.spent(db.session(), mine, now) == spent
+            for buyer, amount, key, channel in (
+                (mine, 100, "mixi:1", "mixi"),
+                (other, 7, "mixi:2", "mixi"),
+                (mine, 30, "external:1", "external"),
+            ):
+                ledger.record(session, buyer, Kind.SALE, amount, "unit", key, entered, channel=channel)
+        assert ages.spent(db.session(), mine, "mixi", now) == spent
 
 
 @limited

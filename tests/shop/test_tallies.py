@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, event, func, make_url, select, update
+from sqlalchemy import delete, event, func, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from storefront import clock
-from storefront.config import Settings
+from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import ages, catalog, inventory, limits
@@ -22,8 +21,10 @@ from storefront.shop.customers import identify
 from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.limits import NotForSale, Reason
 from tests.command import run
-from tests.databases import ask, on_postgresql, on_sqlite
+from tests.databases import on_postgresql, on_sqlite, preset
 from tests.street import HANAKO, TARO, Books, Container, at_once, sign, words
+
+pytestmark = pytest.mark.money
 
 MIKA = "mo3testmika00"  # her purchases are tests
 SOLD_OUT, GONE = "売り切れました", "取り扱いは終了しました"
@@ -182,10 +183,9 @@ def test_each_reason_may_be_noted(app: Flask, container: Container) -> None:
 
 
 @pytest.fixture
-def repeatable(database_url: str, postgresql: str) -> None:
+def repeatable(database_url: str) -> None:
     """A server on which every transaction keeps the snapshot of its first statement."""
-    name = make_url(database_url).database
-    ask(postgresql, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    preset(database_url, "default_transaction_isolation = 'repeatable read'")
 
 
 def sold_at_once(app: Flask, sales: int, item: str, owners: list[str]) -> int:
@@ -288,11 +288,11 @@ def test_the_books(app: Flask, container: Container, settings: Settings) -> None
 
 def test_a_stock_set_later(app: Flask, settings: Settings, tmp_path: Any, container: Container) -> None:
     """What was sold before there was a stock is counted once there is one; without one nothing is kept."""
-    file, shipped = tmp_path / "catalog.yaml", settings.catalog.read_text()
+    file, goods = tmp_path / "catalog.yaml", settings.catalog.read_text()
     for _ in range(3):
         assert told(container, "loaf", HANAKO) == 200
     assert tallied(app, "loaf") is None
-    file.write_text(shipped.replace("- id: loaf\n", "- id: loaf\n  stock: 4\n"))
+    file.write_text(goods.replace("- id: loaf\n", "- id: loaf\n  stock: 4\n"))
     assert run(settings, "catalog", str(file)).returncode == 0
     assert tallied(app, "loaf") == (3, 0)
     late = container.start("loaf")

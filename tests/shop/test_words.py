@@ -9,8 +9,9 @@ from flask import Flask
 from itsdangerous import TimestampSigner
 
 from storefront.clock import SKEW_SECONDS
+from storefront.operator import login
 from storefront.sandbox.keys import KeyPair
-from storefront.shop import forms, operators
+from storefront.shop import forms
 from storefront.shop.forms import StaleForm
 from tests.databases import on_sqlite
 from tests.street import Browser, start_address
@@ -51,7 +52,7 @@ def test_a_form(app: Flask, on_host: OnHost, ahead: int, good: bool) -> None:
 def test_the_operators_address(app: Flask, on_host: OnHost, ahead: int, good: bool) -> None:
     """So is the address that the operator's command has printed on another host."""
     with app.test_request_context(), on_host(ahead):
-        address = operators.address()
+        address = login.address()
     assert Browser(app).get(address).status_code == (200 if good else 401)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from storefront.external.signing import AT, SIGNATURE, BadSeal, unsealed
-from storefront.sandbox.language import LANGUAGES, N_
+from storefront.languages import LANGUAGES
+from storefront.sandbox.language import N_
 from storefront.sandbox.provider.addresses import origin
 from storefront.sandbox.provider.settings import ProviderSettings
 

@@ -17,9 +17,7 @@ class ProviderSettings(BaseSettings):
     public_url: str = Field(description="Where buyers reach this provider.")
     secret_key: SecretStr = Field(min_length=16)
     merchant: str = Field(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The one shop we work for.")
-    merchant_name: str = Field(
-        default="灯台の町の道具屋", min_length=1, description="Its name, as buyers see it."
-    )
+    merchant_name: str = Field(default="加盟店", min_length=1, description="Its name, as buyers see it.")
     merchant_secret: SecretStr = Field(min_length=1, description="Signs both ways between it and us.")
     notice_url: str = Field(description="Where the shop hears of payments.")
     shop_url: str = Field(description="The only origin that buyers are sent back to.")

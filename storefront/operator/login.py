@@ -1,12 +1,9 @@
-"""The operator's own pages: a signed address opens them, once; a cookie carries the visit on."""
+"""How the operator gets in: a signed address opens a visit, once; a cookie carries it on."""
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from flask import Flask, current_app, url_for
-from flask_babel import LazyString
+from flask import url_for
 from itsdangerous import BadData
 from sqlalchemy import String, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -37,26 +34,10 @@ class Login(Model):
     ended_at: Mapped[datetime | None]
 
 
-@dataclass(frozen=True)
-class Page:
-    """One of the operator's pages, which any room may add."""
-
-    endpoint: str
-    words: LazyString
-
-
-def add_page(app: Flask, page: Page) -> None:
-    app.extensions.setdefault("operator_pages", []).append(page)
-
-
-def pages() -> Sequence[Page]:
-    return tuple(current_app.extensions.get("operator_pages", ()))
-
-
 def address() -> str:
     """A fresh address that lets the operator in; good for ten minutes, and once."""
     token = words.serializer(SALT).dumps(secrets.token_urlsafe(12))
-    return settings().public_url + url_for("shop.operator", token=token)
+    return settings().public_url + url_for("operator.door", token=token)
 
 
 def enter(token: str, now: datetime) -> None:

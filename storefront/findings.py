@@ -1,12 +1,11 @@
-"""What a check finds, and what to do about it."""
+"""What a check of the doctor finds, and what to do about it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import requests
-
-from storefront.config import Settings
 
 
 class Verdict(StrEnum):
@@ -30,7 +29,8 @@ class Finding:
         )
 
 
-Check = Callable[[Settings, requests.Session], Iterator[Finding]]
+# It is given all settings, as the room that brings it knows them.
+Check = Callable[[Any, requests.Session], Iterator[Finding]]
 
 
 def ok(check: str, found: str) -> Finding:
@@ -43,3 +43,8 @@ def warn(check: str, found: str, advice: str) -> Finding:
 
 def fail(check: str, found: str, advice: str) -> Finding:
     return Finding(Verdict.FAIL, check, found, advice)
+
+
+def count(check: str, number: int, what: str, show: str) -> Finding:
+    """Well, if there is none of it."""
+    return warn(check, f"{number} {what}", show) if number else ok(check, f"no {what}")

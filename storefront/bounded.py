@@ -1,0 +1,113 @@
+"""HTTP calls that have an end: an answer that drips is cut off, and nobody is followed or asked twice.
+
+The time-outs of requests and urllib3 bound the wait for the next byte, never for a whole head or body. So
+a connection knows its socket, and a timer shuts that down.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Timer
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from storefront.config import DEFAULT_PORTS
+
+
+def session() -> requests.Session:
+    """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
+    http = _Session()
+    for scheme in DEFAULT_PORTS:
+        http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
+    return http
+
+
+@contextmanager
+def cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
+    """What is read from this line in the block is over by then, however slowly it comes; or TimeoutError."""
+    if line is None:  # an answer that came by no socket
+        yield
+        return
+
+    was_cut = Event()
+
+    def cut() -> None:
+        was_cut.set()
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(seconds, cut)
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if not was_cut.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if was_cut.is_set():
+        raise TimeoutError  # not a connection that broke: nobody is asked again
+
+
+class _Connection(HTTPConnection):
+    """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        return _answer(self, super().getresponse)
+
+
+class _SecureConnection(HTTPSConnection):
+    """The same, over TLS."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        return _answer(self, super().getresponse)
+
+
+def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
+    line = connection.sock  # a connection that ends with this answer forgets it
+    with cut_after(float(connection.timeout or 0), line):
+        response = read_head()
+    response.line = line  # type: ignore[attr-defined]  # so that the body can be cut off, too
+    return response
+
+
+class _Pool(HTTPConnectionPool):
+    """Keeps living connections only: to its reader, one that was cut off looks like one that is done."""
+
+    ConnectionCls: type[HTTPConnection] = _Connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn and not conn.is_connected:
+            conn.close()
+        super()._put_conn(conn)
+
+
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    """The same, over TLS."""
+
+    ConnectionCls = _SecureConnection
+
+
+POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class _Session(requests.Session):
+    """Follows nothing: even unfollowed, requests would read a redirect's body to its end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **more)
+        manager.pool_classes_by_scheme = POOLS
+        return manager

@@ -1,0 +1,25 @@
+"""The operator's room: an address to come in by, once, a visit of their own, and the list of their pages.
+
+Verbs: `login.address` (what the command prints), `login.required` (who asks is the operator), `pages.add`
+(a room brings a page, with templates on top of `operator/layout.html`).
+"""
+
+from flask import Flask
+from flask_babel import lazy_gettext as _
+
+from storefront.operator import login, pages, views
+from storefront.operator.login import NotOperator
+from storefront.shop import errors, forms
+from storefront.shop.errors import Explanation
+
+NOT_OPERATOR = Explanation(
+    _("This page is the operator's."),
+    _("“storefront operator” prints a fresh address for it. Each is good for ten minutes, and once."),
+)
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(views.blueprint)
+    errors.explain(app, NotOperator, NOT_OPERATOR, 401)
+    app.add_template_global(pages.pages, "operator_pages")
+    app.add_template_global(lambda: forms.seal(login.required(), "operator"), "operator_seal")

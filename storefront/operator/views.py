@@ -1,0 +1,32 @@
+"""The operator goes in, and out."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from storefront import clock
+from storefront.config import settings
+from storefront.operator import login, pages
+from storefront.shop import forms
+
+blueprint = Blueprint("operator", __name__)
+
+
+@blueprint.route("/operator", methods=["GET", "HEAD"])
+def door() -> str:
+    """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
+    token = request.args.get("token", "")
+    login.check(token)
+    return render_template("operator/enter.html", token=token)
+
+
+@blueprint.post("/operator")
+def enter() -> ResponseReturnValue:
+    login.enter(request.form.get("token", ""), clock.now())
+    return redirect(settings().public_url + url_for(pages.pages()[0].endpoint), 303)
+
+
+@blueprint.post("/operator/leave")
+def leave() -> str:
+    forms.unseal(request.form.get("token", ""), login.required(), "operator")
+    login.leave(clock.now())
+    return render_template("operator/left.html")

@@ -1,0 +1,60 @@
+"""What each room brings to commands, doctor, reports and demo, which know no room by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TextIO
+
+import click
+from flask import Flask
+
+from storefront import ROOMS, create_app
+from storefront.config import SettingsError
+from storefront.findings import Check
+from storefront.tables import Section
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that a platform knows as well: the field of its setting, and how the doctor speaks of it."""
+
+    field: str
+    called: str
+    blank: str  # what to do if it is
+    ours_too: str  # what to do if it is our own key
+
+
+@dataclass(frozen=True)
+class Rim:
+    """Everything of a room's that is asked for from outside the shop; a room makes it in its `rim.py`.
+
+    The doctor makes the checks of what is `configured` before those of what is `recorded` in the database,
+    and those that are `reached` over the wire last. `registration` says how the platform's own procedures
+    stand. `platform` names the module of the sandbox with the `SERVER` that plays the platform in a demo,
+    whose shop is `furnished` once it has goods.
+    """
+
+    commands: Sequence[click.Command] = ()
+    secrets: Sequence[Secret] = ()
+    configured: Sequence[Check] = ()
+    recorded: Sequence[Check] = ()
+    reached: Sequence[Check] = ()
+    outstanding: Callable[[], Sequence[Section]] = tuple
+    registration: Callable[[TextIO], None] = lambda out: None
+    platform: str = ""
+    furnish: Callable[[], None] = lambda: None
+
+
+def rims() -> Sequence[Rim]:
+    """Of every room that has one, in the order of the rooms."""
+    names = (f"{room}.rim" for room in ROOMS)
+    return [import_module(name).RIM for name in names if find_spec(name)]
+
+
+def shop() -> Flask:
+    """The shop that a command works on; what is wrong with its settings is told in a sentence."""
+    try:
+        return create_app()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,45 @@
+"""mixi in a demo, and the shop that is an app there."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from storefront.sandbox import keys
+from storefront.sandbox.cast import BY_KEY
+from storefront.sandbox.server import APP_ID, Server, Street
+
+
+def environment(street: Street) -> Mapping[str, str]:
+    folder = street.data.resolve() / "keys"
+    certificate = keys.certificate(folder)
+    key, secret = (street.secrets[f"SANDBOX_CONSUMER_{part}"] for part in ("KEY", "SECRET"))
+    return {
+        "SANDBOX_APP_ID": APP_ID,
+        "SANDBOX_APP_NAME": street.name,
+        "SANDBOX_PUBLIC_URL": street.here,
+        "SANDBOX_SHOP_URL": street.shop,
+        "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),
+        "SANDBOX_KEYS": str(folder),
+        "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
+        **({"SANDBOX_SHOP_CA": str(street.shop_ca.resolve())} if street.shop_ca else {}),
+        "STOREFRONT_MIXI_APP_ID": APP_ID,
+        "STOREFRONT_MIXI_CONSUMER_KEY": key,
+        "STOREFRONT_MIXI_CONSUMER_SECRET": secret,
+        "STOREFRONT_MIXI_CONTAINER_URL": f"{street.here}/ma/{APP_ID}/",
+        "STOREFRONT_MIXI_POINT_URL": f"{street.here}/atom/mobile/point/@me",
+        "STOREFRONT_MIXI_CONFIRM_URL": f"{street.here}/atom/mobile/point/@me",
+        "STOREFRONT_MIXI_PLATFORM_HOSTS": urlsplit(street.here).netloc,
+        "STOREFRONT_MIXI_APP_URL": f"{street.here}/",
+        "STOREFRONT_MIXI_TEST_OWNERS": BY_KEY["mika"].owner_id,
+        "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={certificate}",
+        "STOREFRONT_MIXI_CERTIFICATE_URL": f"{street.here}/certificates/{{channel}}/{{name}}.pem",
+    }
+
+
+SERVER = Server(
+    "sandbox",
+    port=8001,
+    threads=32,
+    serves="storefront.sandbox:create_sandbox()",
+    environment=environment,
+    secrets={"SANDBOX_SECRET_KEY": 20, "SANDBOX_CONSUMER_KEY": 10, "SANDBOX_CONSUMER_SECRET": 20},
+)

@@ -1,0 +1,38 @@
+"""A platform as one of the servers of a demo, and where they all stand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+APP_ID = "12345"
+
+
+@dataclass(frozen=True)
+class Street:
+    """What a server of a demo has to know: what the shop is called, both addresses, what was made for it."""
+
+    name: str
+    shop: str
+    here: str
+    data: Path
+    secrets: Mapping[str, str]
+    shop_ca: Path | None = None  # which a shop behind https is checked against
+
+    def sqlite(self, name: str) -> str:
+        """The address of a database of this name in the demo's folder."""
+        return f"sqlite:///{self.data.resolve() / name}.db"
+
+
+@dataclass(frozen=True)
+class Server:
+    """`serves` is the application, for gunicorn; `secrets` has the bytes of each that is made once and kept.
+
+    `environment` has the settings of both sides, so that the server and the shop know each other.
+    """
+
+    name: str
+    port: int
+    threads: int
+    serves: str
+    environment: Callable[[Street], Mapping[str, str]]
+    secrets: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,138 @@
+"""What a counter is to the shop: one value, which its room hands over.
+
+A room makes its value without an app. So whatever depends on the running shop is a function in it,
+called when it is wanted.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from flask import Flask, current_app
+from flask_babel import LazyString
+
+from storefront import security
+from storefront.config import HouseSettings
+from storefront.security import Others
+from storefront.shop.catalog_file import PriceRule
+from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
+from storefront.shop.units import Unit
+from storefront.shop.visits import Visit
+
+COUNTERS = "counters"
+
+
+class FalseClaim(Exception):
+    """A request claims to come from a counter's platform, and does not."""
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """A purchase as its buyer sees it, in its counter's words.
+
+    `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say.
+    """
+
+    code: str
+    channel: str
+    item_id: str
+    item_name: str
+    amount: int
+    unit: str
+    state: str
+    at: datetime
+    unfinished: LazyString | None = None
+    notes: Sequence[LazyString] = ()
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
+
+    words: LazyString
+    reference: str
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of the counter's own that its visitors find beside shelf, bag and history."""
+
+    endpoint: str
+    words: LazyString
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where the visitors of a platform come in.
+
+    `address` is where they open the app there. `recognise` says whose this request is, if it is one of
+    theirs: nobody's if it does not even claim to be, and FalseClaim if it claims to be and is not.
+    `refresh` holds their purchases against the platform's.
+    """
+
+    address: Callable[[], str]
+    recognise: Callable[[], Visit | None]
+    refresh: Callable[[Customer], None]
+    notices: Callable[[Customer], Sequence[Notice]]
+
+
+@dataclass(frozen=True)
+class SideDoor:
+    """A way to pay for who has come in by another counter's entrance, at the channels it stands `beside`."""
+
+    beside: frozenset[str]
+    leads_out: Callable[[Visit], bool]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One way to buy, with an entrance or as a side door.
+
+    Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
+    visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
+    `way.html`. `asked` is what an amount of
+    the catalogue comes to on a day; `most` what one purchase may cost on a device, where that is limited.
+    `settings` are those of the room; what is asked with settings is given those.
+    """
+
+    channel: str
+    platform: str  # the name that visitors know it by
+    unit: Unit
+    prices: PriceRule
+    states: Mapping[str, LazyString]  # of its purchases, in words
+    purchases: Callable[[Customer, int], Sequence[Purchase]]  # the newest so many, newest first
+    entrance: Entrance | None = None
+    side_door: SideDoor | None = None
+    places: Sequence[Place] = ()
+    asked: Callable[[int, date], int] = lambda amount, on: amount
+    most: Mapping[Device, int] = field(default_factory=dict)
+    ages_count: bool = True
+    settings: type[HouseSettings] | None = None
+    origins: Callable[[Any], Others] = lambda settings: Others()
+
+
+def add(app: Flask, counter: Counter, settings: HouseSettings) -> None:
+    """Open a counter in the shop."""
+    app.extensions.setdefault(COUNTERS, {})[counter.channel] = counter
+    units: Any = app.jinja_env.globals.setdefault("units", {})
+    units[counter.unit.code] = counter.unit
+    security.allow(app, counter.origins(settings))
+
+
+def counters() -> Sequence[Counter]:
+    """Every counter of the running shop."""
+    return tuple(current_app.extensions.get(COUNTERS, {}).values())
+
+
+def of(channel: str) -> Counter:
+    """The counter that sells in this channel."""
+    counter: Counter = current_app.extensions[COUNTERS][channel]
+    return counter
+
+
+def price_rules(counters: Iterable[Counter]) -> Mapping[str, PriceRule]:
+    """What an item may cost, by channel; a catalogue can be held against it without a shop."""
+    return {counter.channel: counter.prices for counter in counters}

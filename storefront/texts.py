@@ -1,0 +1,113 @@
+"""storefront texts: what people read, collected from code and pages for each language, and compiled.
+
+Each side of the street has catalogues of its own. English stands in code and pages and needs none.
+"""
+
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import click
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from storefront import config
+from storefront.config import PACKAGE
+from storefront.languages import LANGUAGES
+
+Text = str | tuple[str, ...]  # one form, or singular and plural
+
+METHODS = [("**.py", "python"), ("**.html", "jinja2")]
+KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
+IN_CODE = "en"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # the same texts make the same file
+HEADER = """msgid ""
+msgstr ""
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"Plural-Forms: {plurals}\\n"
+
+"""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where its texts stand, where its catalogues are, and whose folders in between are not its own."""
+
+    folders: tuple[Path, ...]
+    catalogues: Path
+    without: str | None = None
+
+    def file(self, language: str) -> Path:
+        return self.catalogues / language / "LC_MESSAGES" / "messages.po"
+
+
+PAGES = config.folder("templates")
+SIDES = {
+    "shop": Side((PACKAGE, PAGES), PACKAGE / "translations", without="sandbox"),
+    "sandbox": Side((PACKAGE / "sandbox", PAGES / "sandbox"), PACKAGE / "sandbox" / "translations"),
+}
+
+
+@click.command()
+def texts() -> None:
+    """Collect the texts of code and pages for each language, and compile what is translated."""
+    for side in SIDES.values():
+        for language in LANGUAGES:
+            if language != IN_CODE:
+                file = side.file(language)
+                catalogue = refresh(file, language, collect(side))
+                lacking = sum(not is_translated(message) for message in catalogue if message.id)
+                click.echo(f"{file}: {len(catalogue)} texts, {lacking} to translate")
+
+
+def collect(side: Side) -> list[Text]:
+    """The texts that stand in a side's code and pages, in the order of reading."""
+    return list(dict.fromkeys(_found(side)))
+
+
+def refresh(file: Path, language: str, wanted: list[Text]) -> Catalog:
+    """Let a catalogue have these texts, in the order that it has, new ones at its end; and compile it."""
+    before = read(file, language)
+    kept = [message.id for message in before if message.id in set(wanted)]
+    catalogue = Catalog(locale=language, creation_date=EPOCH)
+    for text in dict.fromkeys([*kept, *wanted]):
+        known = before.get(text)
+        catalogue.add(text, known.string if known else None).flags.clear()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as written, file.with_suffix(".mo").open("wb") as compiled:
+        written.write(HEADER.format(language=language, plurals=catalogue.plural_forms).encode())
+        write_po(written, catalogue, width=0, omit_header=True)
+        write_mo(compiled, catalogue)
+    return catalogue
+
+
+def read(file: Path, language: str) -> Catalog:
+    """A catalogue as it is; an empty one where there is none."""
+    if not file.exists():
+        return Catalog(locale=language)
+    with file.open("rb") as written:
+        return read_po(written, locale=language)
+
+
+def is_translated(message: Message) -> bool:
+    return all(strings(message))
+
+
+def strings(message: Message) -> list[str]:
+    """What a text is translated by, one for each form."""
+    return [message.string] if isinstance(message.string, str) else list(message.string or [""])
+
+
+def _found(side: Side) -> Iterator[Text]:
+    for folder in side.folders:
+        with redirect_stderr(StringIO()):  # it takes an f-string among a text's values for a text
+            found = list(extract_from_dir(folder, METHODS, keywords=KEYWORDS))
+        yield from (text for file, _, text, _, _ in found if side.without not in Path(file).parts)

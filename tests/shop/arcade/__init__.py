@@ -1,0 +1,128 @@
+"""A third counter, as one would write it: an arcade sells for its tokens, taken at the press of a button.
+
+Its pages are in the arcade's frame. Who plays is in a signed header; a signed address opens a visit.
+"""
+
+import hmac
+from collections.abc import Sequence
+from datetime import date
+
+from flask import Blueprint, Flask, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+from sqlalchemy import select
+from werkzeug.exceptions import NotFound
+
+from storefront import Settings, clock
+from storefront.db import db, transaction
+from storefront.security import Others
+from storefront.shop import catalog, counter, customers, forms, inventory, ledger, limits, visit, visits
+from storefront.shop.catalog_file import PriceRule
+from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
+from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
+from storefront.shop.inventory import Grant
+from storefront.shop.ledger import Entry, Kind
+from storefront.shop.units import Unit
+from storefront.shop.visits import PlainLinks, Visit
+
+NAME, UNIT, SITE, SECRET = "arcade", "token", "https://arcade.test", b"a secret of the arcade"
+HEADER = "Arcade-Player"  # the player, a space, and the seal of both player and path
+
+blueprint = Blueprint(NAME, __name__, url_prefix="/arcade", template_folder="templates")
+
+
+def seal(player: str, path: str) -> str:
+    return hmac.digest(SECRET, f"{player} {path}".encode(), "sha256").hex()
+
+
+def recognise() -> Visit | None:
+    """Who plays, if the request claims to come from the arcade."""
+    if HEADER not in request.headers:
+        return None
+    player, _, given = request.headers[HEADER].partition(" ")
+    if not hmac.compare_digest(given, seal(player, request.path)):
+        raise FalseClaim
+    customer = customers.identify(NAME, player, clock.now())
+    return Visit(customer, Device.PC, PlainLinks(), visit.asked_language())
+
+
+def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
+    mine = select(Entry, Grant).join(Grant, Grant.key == Entry.key).where(Entry.customer_id == customer.id)
+    rows = db.session.execute(mine.where(Entry.channel == NAME).order_by(Entry.id.desc()).limit(most))
+    return [
+        Purchase(entry.key, NAME, grant.item_id, grant.item_id, entry.amount, UNIT, "won", entry.entered_at)
+        for entry, grant in rows
+    ]
+
+
+def notices(customer: Customer) -> Sequence[Notice]:
+    return ()
+
+
+def refresh(customer: Customer) -> None:
+    """The arcade never gives anything back."""
+
+
+def with_tax(tokens: int, on: date) -> int:
+    return tokens + tokens // 10
+
+
+WON: LazyString = _("Won")
+COUNTER = Counter(
+    channel=NAME,
+    platform="Arcade",
+    unit=Unit(UNIT, _("tokens"), "%s T"),
+    prices=PriceRule(UNIT, 1, 500),
+    asked=with_tax,
+    states={"won": WON},
+    purchases=purchases,
+    entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, notices),
+    places=[Place("arcade.prizes", _("Prizes"))],
+    ages_count=False,
+    origins=lambda settings: Others(frames=[SITE]),
+)
+
+
+def init_app(app: Flask, settings: Settings, http: object = None) -> None:
+    counter.add(app, COUNTER, settings)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/start")
+def start() -> ResponseReturnValue:
+    player, now = request.args["player"], clock.now()
+    if not hmac.compare_digest(request.args["seal"], seal(player, request.path)):
+        raise visit.Stranger(forged=True)
+    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{request.args['seal'][:32]}"
+    with transaction() as session:
+        visits.begin(session, key, buyer.id, Device.PC, now, now)
+    visit.enter(key)
+    return redirect("/", 303)
+
+
+@blueprint.get("/prizes")
+def prizes() -> str:
+    return render_template("arcade/prizes.html", here=visit.current())
+
+
+@blueprint.post("/checkout")
+def checkout() -> ResponseReturnValue:
+    here, now = visit.current(), clock.now()
+    offer = catalog.offer(request.form["item"], NAME)
+    if offer is None:
+        raise NotFound
+    key = f"{NAME}:{forms.unseal(request.form['token'], here.customer.id, offer.purpose)}"
+    buyer, item = here.customer.id, offer.item.id
+    with transaction() as session:
+        limits.enforce(session, item, buyer, offer.amount, now, channel=NAME)
+        inventory.grant(session, buyer, item, key, now)
+        ledger.record(session, buyer, Kind.SALE, offer.amount, UNIT, key, now, channel=NAME)
+    return redirect(here.target("shop.bag"))
+
+
+@blueprint.post("/leave")
+def leave() -> ResponseReturnValue:
+    visit.leave()
+    return redirect(f"{SITE}/play")

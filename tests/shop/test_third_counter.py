@@ -1,0 +1,150 @@
+"""A third counter needs its folder and one line: the shop knows nothing of it, and nothing is missing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+from lxml import html
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from storefront import Settings, create_app
+from storefront.db import db, transaction
+from storefront.sandbox.keys import KeyPair
+from storefront.shop import catalog, counter, ledger, visit
+from storefront.shop.counter import SideDoor
+from storefront.shop.ledger import Kind
+from storefront.shop.visits import Opened
+from tests.databases import on_sqlite
+from tests.shop import arcade
+from tests.street import HANAKO, SHOP, Browser, Container, form_to, sign, start_address, words
+
+pytestmark = on_sqlite
+FORGED = "確認できませんでした"
+GOODS = """
+- id: rope
+  name: {ja: 綱, en: Rope}
+  description: {ja: 長い綱。, en: A long rope.}
+  art: loaf.svg
+  prices: {mixi: 10, arcade: 20}
+"""
+
+
+@pytest.fixture
+def app(settings: Settings, tmp_path: Path) -> Iterator[Flask]:
+    """The shop with a third counter, and what is sold at all of them."""
+    app = create_app(settings, requests.Session())
+    arcade.init_app(app, settings)
+    goods = tmp_path / "goods.yaml"
+    goods.write_text(GOODS)
+    with app.app_context(), transaction() as session:
+        catalog.load(session, goods)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+class Player:
+    """Somebody in the arcade's frame: every request is signed."""
+
+    def __init__(self, app: Flask, name: str = "pat") -> None:
+        self.client, self.name = app.test_client(), name
+
+    def send(self, method: str, path: str, signed_for: str = "", **more: object) -> TestResponse:
+        given = f"{self.name} {arcade.seal(self.name, signed_for or path.partition('?')[0])}"
+        return self.client.open(path, method=method, headers={arcade.HEADER: given}, **more)  # type: ignore[arg-type]
+
+    def buy(self) -> TestResponse:
+        fields = form_to(self.send("GET", "/items/rope?lang=en").text, "/arcade/checkout?lang=en")
+        return self.send("POST", "/arcade/checkout", data=fields)
+
+
+def test_its_shelf_and_pages(app: Flask) -> None:
+    """Prices as they are asked for, in its unit; its places beside the shop's; its terms, law and frame."""
+    player = Player(app)
+    shelf = player.send("GET", "/?lang=en")
+    assert shelf.status_code == 200
+    assert "22 T" in words(shelf.text)
+    assert f"frame-ancestors http://platform.test {arcade.SITE};" in shelf.headers["Content-Security-Policy"]
+    nav = html.fromstring(shelf.text).cssselect("nav.places a")
+    assert [a.text_content() for a in nav] == ["Shelf", "Bag", "History", "Prizes"]
+    assert "Prizes" in words(player.send("GET", str(nav[3].get("href"))).text)
+    assert "as soon as you press" in player.send("GET", "/items/rope").text
+    assert "tokens of the arcade" in player.send("GET", "/legal").text
+    assert "Arcade" in app.test_client().get("/").text
+
+
+@pytest.mark.changed(under_age_limits="15:5")
+def test_a_purchase(app: Flask) -> None:
+    """In the bag, and in the history in its words; ages count at the counters that say so."""
+    player = Player(app)
+    assert player.buy().status_code == 302
+    assert 'data-item="rope" data-quantity="1"' in player.send("GET", "/inventory").text
+    page = words(player.send("GET", "/history?lang=en").text)
+    assert "Won" in page
+    assert "22 T" in page
+    assert Container(app).get("/items/rope", lang="en").text.count("Say when you were born") == 1
+
+
+def test_sums_of_its_own(app: Flask) -> None:
+    """What it earned is added to nothing that another counter did."""
+    assert Player(app).buy().status_code == 302
+    with app.app_context():
+        sums = {(one.channel, one.unit): one.amount for one in ledger.totals() if one.kind is Kind.SALE}
+    assert sums == {("arcade", "token"): 22}
+
+
+def test_strangers_and_forgers(app: Flask) -> None:
+    """Each platform's signature opens its own door; what falsely claims to be somebody's is a forgery."""
+    assert Container(app).get("/inventory").status_code == 200
+    assert Player(app).send("GET", "/inventory").status_code == 200
+    forged = Player(app).send("GET", "/inventory", signed_for="/elsewhere")
+    assert (forged.status_code, FORGED in forged.text) == (401, True)
+    another = app.test_client().get("/inventory", headers=sign("GET", "/inventory", key="another"))
+    assert (another.status_code, FORGED in another.text) == (401, False)
+
+
+def test_a_claim_that_another_door_knows(app: Flask) -> None:
+    """Who is known at one door is let in, whatever another makes of the request."""
+    target = f"/inventory?opensocial_owner_id={HANAKO}"
+    assert Player(app).send("GET", target).status_code == 200
+
+
+def test_one_door_ends_the_visit_by_another(app: Flask, pair: KeyPair) -> None:
+    """One browser is in one visit: entering at the arcade ends the one that mixi had opened."""
+    browser = Browser(app)
+    browser.get(start_address(pair))
+    assert "mixi …" in browser.get("/inventory").text
+    entered = browser.get(f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}")
+    assert (entered.status_code, "Arcade …pat" in browser.get("/inventory").text) == (303, True)
+    with app.app_context():
+        ended = db.session.scalars(select(Opened.ended_at).order_by(Opened.opened_at)).all()
+    assert [bool(one) for one in ended] == [True, False]
+    browser.press("/", "/arcade/leave")
+    assert browser.get("/inventory").status_code == 401
+
+
+def test_a_counter_that_is_gone(app: Flask, settings: Settings) -> None:
+    """Taken away again, its visits are nobody's, and its prices and its customers' goods lie idle."""
+    browser = Browser(app)
+    browser.get(f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}")
+    assert browser.get("/inventory").status_code == 200
+    browser.client.application = create_app(settings, requests.Session())
+    assert browser.get("/inventory").status_code == 401
+    assert Container(browser.client.application).get("/items/rope").status_code == 200
+
+
+def test_side_doors_stand_beside_whom_they_name(app: Flask, settings: Settings) -> None:
+    """A door out beside the arcade is none of mixi's, and lets nobody in."""
+    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True)
+    counter.add(app, replace(arcade.COUNTER, channel="door", entrance=None, side_door=door), settings)
+    with app.test_request_context(headers={arcade.HEADER: f"pat {arcade.seal('pat', '/')}"}):
+        assert [one.channel for one in visit.ways_out(visit.current())] == ["door"]
+        assert [one.channel for one in visit.entrances()] == ["mixi", "arcade"]
+    target = f"/?opensocial_app_id=12345&opensocial_owner_id={HANAKO}"
+    with app.test_request_context(target, headers=sign("GET", target), base_url=SHOP):
+        assert "door" not in [one.channel for one in visit.ways_out(visit.current())]

@@ -1,0 +1,158 @@
+"""A counter goes with its folders and one line, and nothing else notices."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import requests
+from lxml import html
+
+from storefront import ROOMS
+from storefront import demo as the_demo
+from tests.demo import free_ports, wait_for
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("storefront", "templates", "static", "tests", "wsgi.py", "pyproject.toml", "README.md")
+# What belongs to the counter, and the line that names it.
+DELETED = (
+    "storefront/external",
+    "storefront/sandbox/provider",
+    "templates/external",
+    "templates/sandbox/provider",
+    "tests/external",
+    "tests/sandbox/test_provider.py",
+)
+LINE = '    "storefront.external",\n'
+# Of the rest of the tests so many that a minute suffices.
+REST = (
+    "tests/test_settings.py",
+    "tests/test_architecture.py",
+    "tests/test_languages.py",
+    "tests/mixi/test_signing.py",
+)
+COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefront'; main()"
+
+pytestmark = pytest.mark.skipif("storefront.external" not in ROOMS, reason="this counter is gone already")
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which nobody pays outside."""
+    copy = tmp_path_factory.mktemp("project")
+    unread = shutil.ignore_patterns("__pycache__", "instance")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=unread)
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    for name in DELETED:
+        gone = copy / name
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    meeting = copy / "storefront" / "__init__.py"
+    assert meeting.read_text().count(LINE) == 1
+    meeting.write_text(meeting.read_text().replace(LINE, ""))
+    return copy
+
+
+def environment(project: Path, **more: str) -> Mapping[str, str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("STOREFRONT_")}
+    return {**bare, "PYTHONPATH": str(project), **more}
+
+
+def storefront(project: Path, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *words],
+        cwd=project,
+        env=environment(project),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_commands(without: Path) -> None:
+    """The command lists what is there, and nothing of what is gone."""
+    listed = storefront(without, "--help")
+    assert "outstanding" in listed
+    assert "malfunctions" not in listed
+    assert "provider" not in storefront(without, "demo", "--help").partition("Options:")[2]
+
+
+def test_the_catalogue(without: Path) -> None:
+    """Prices of a channel in which nobody sells are no mistake, and are said to lie idle."""
+    said = storefront(without, "catalog", "--check")
+    assert re.search(r"^\d+ items, no problem\.$", said, re.MULTILINE)
+    assert "No counter sells in external" in said
+
+
+def test_a_purchase_in_the_demo(without: Path, tmp_path: Path) -> None:
+    """The demo starts with the servers that are left, the shop is ready, and an item is bought."""
+    names = [name for name in the_demo.ports() if name != "provider"]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    options = [f"--{name}-port={port}" for name, port in ports.items()]
+    output = tmp_path / "output.txt"
+    with output.open("w") as file:
+        running = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, "demo", *options, "--data", str(tmp_path)],
+            cwd=without,
+            env=environment(without),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(lambda: "Stop: " in output.read_text() or running.poll() is not None, 120)
+        assert running.poll() is None, output.read_text()
+        shop, platform = (f"http://127.0.0.1:{ports[name]}" for name in ("shop", "sandbox"))
+        with requests.Session() as phone:
+            phone.trust_env = False
+            assert phone.get(f"{shop}/readyz", timeout=30).text == "ready\n"
+            assert bought(phone, f"{platform}/")
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def test_the_rest_of_the_tests(without: Path) -> None:
+    """What is left passes its tests, once `storefront texts` has dropped the words of what is gone."""
+    storefront(without, "texts")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *REST]
+    done = subprocess.run(
+        command, cwd=without, env=environment(without), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def bought(phone: requests.Session, home: str) -> bool:
+    """Whether Taro, on his mobile phone, gets anything of what is on the shelf."""
+    (first, *_) = html.fromstring(phone.get(home, timeout=30).text).cssselect("[name=form_token]")
+    form = {"form_token": first.get("value"), "persona": "taro"}
+    shelf = phone.post(f"{home}phone/mobile", data=form, timeout=30)
+    for item in items(shelf):
+        asked = press(phone, phone.get(item, timeout=30))
+        if 'data-screen="confirm"' in asked.text:
+            return 'data-screen="bought"' in press(phone, asked).text
+    return False
+
+
+def items(shelf: requests.Response) -> Sequence[str]:
+    """The pages of the goods on it, as the container has their addresses."""
+    tree = html.fromstring(shelf.text, base_url=shelf.url)
+    tree.make_links_absolute()
+    found = (str(link.get("href")) for link in tree.cssselect("a[href]"))
+    return list(dict.fromkeys(address for address in found if "/items/" in unquote(address)))
+
+
+def press(phone: requests.Session, page: requests.Response) -> requests.Response:
+    """The page's first form, sent as it is."""
+    tree = html.fromstring(page.text, base_url=page.url)
+    tree.make_links_absolute()
+    form = tree.forms[0]
+    return phone.post(str(form.action), data=dict(form.form_values()), timeout=30)

@@ -22,7 +22,7 @@ def backup(file: Path) -> int:
     """
     if db.engine.dialect.name != "sqlite":
         raise NotPossible(
-            "this shop is on PostgreSQL: use pg_dump --format=custom, as the README says under Production"
+            "this shop is on PostgreSQL: use pg_dump --format=custom, as storefront/README.md says"
         )
     _check_shop()
     try:

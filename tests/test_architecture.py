@@ -119,6 +119,16 @@ def test_doors(path: Path) -> None:
             assert (rest or "__init__") in before, f"{name} imports {target}, which does not stand before it"
 
 
+def test_the_readme_has_this_table() -> None:
+    """README's table of rooms is this one; it has every room that is a folder with an order."""
+    readme = (PACKAGE.parent / "README.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`[\w.]+`(?:, )?)+) \|$", readme, re.MULTILINE))
+    assert set(ORDER) <= set(rows)
+    assert {room: set(re.findall(r"[\w.]+", doors)) for room, doors in rows.items()} == {
+        room: DOORS[room] for room in rows
+    }
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_stand_at_the_top(path: Path) -> None:
     """No import hides in a function or behind TYPE_CHECKING: wanting one means a wrong room.

@@ -297,21 +297,16 @@ def test_the_server_refuses_to_start() -> None:
             assert f"{PREFIX}{name}: is missing" in ended.stderr + ended.stdout
 
 
-def test_the_readme_lists_every_setting() -> None:
-    """README and config.py name the same settings."""
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in Settings.model_fields if f"`{name.upper()}`" not in readme] == []
-
-
-def test_the_readme_has_what_the_command_prints() -> None:
-    """Each row that `storefront settings --markdown` prints stands in the README by its name and default."""
+def test_each_readme_has_what_the_command_prints() -> None:
+    """The tables of `storefront settings --markdown` stand in the README of the room that they are about."""
     printed = CliRunner().invoke(main, ["settings", "--markdown"]).output
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", printed, re.MULTILINE))
-    assert {name.lower() for name in rows} == set(Settings.model_fields)
-    _, _, section = (ROOT / "README.md").read_text().partition("\n## Settings\n")
-    table = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.+?) \| .+ \|$", section.partition("\n## ")[0], re.MULTILINE)
-    kept = {name: default for names, default in table for name in re.findall(r"[A-Z_]+", names)}
-    assert {name: default for name, default in rows.items() if kept.get(name) != default} == {}
+    tables = dict(re.findall(r"^### (.+)\n\n((?:\|.+\n)+)", printed, re.MULTILINE))
+    assert len(tables) == 1 + len([one for one in COUNTERS if one.settings])
+    names = re.findall(r"^\| `(\w+)` \|", printed, re.MULTILINE)
+    assert {name.lower() for name in names} == set(Settings.model_fields)
+    for title, table in tables.items():
+        room = PACKAGE if title == "The house" else PACKAGE / title
+        assert table in (room / "README.md").read_text(), f"storefront settings --markdown, into {room}"
 
 
 def test_secrets_are_not_printed(environment: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def examine(settings: Settings | None = None, http: requests.Session | None = No
         app, lacking = _shop(settings, http)
     except SettingsError as error:
         for line in str(error).splitlines()[1:]:  # below a heading
-            yield fail("settings", line.strip(), "see Settings in the README")
+            yield fail("settings", line.strip(), "`storefront settings` lists them all")
         return
     yield ok("settings", "complete")
     yield from lacking

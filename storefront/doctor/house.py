@@ -39,7 +39,7 @@ def secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 def _rotations(settings: Settings) -> Iterator[Finding]:
     for name in Settings.model_fields:
         if name.endswith("_previous") and getattr(settings, name):
-            advice = "take it out when the rotation is over, see the README"
+            advice = "take it out when the rotation is over, see storefront/README.md"
             yield warn("rotation", f"{PREFIX}{name.upper()} still verifies", advice)
 
 

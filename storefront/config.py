@@ -309,7 +309,7 @@ def _names(kind: type[HouseSettings]) -> Iterator[str]:
 def _no_setting(kind: type[HouseSettings], name: str) -> str:
     known = [one.removeprefix(PREFIX) for one in _names(kind)]
     near = get_close_matches(name.removeprefix(PREFIX), known, n=1)
-    meant = f"did you mean {PREFIX}{near[0]}?" if near else "`storefront settings` lists those that there are."
+    meant = f"did you mean {PREFIX}{near[0]}?" if near else "`storefront settings` lists all."
     return f"{name}: is no setting; {meant} After a roll-back {PREFIX}ALLOW_UNKNOWN=true starts all the same"
 
 

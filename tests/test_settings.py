@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from storefront import Settings, config, create_app
+from storefront import COUNTERS, Settings, config, create_app
 from storefront.cli import main
-from storefront.config import PREFIX, SettingsError
+from storefront.config import PACKAGE, PREFIX, SettingsError
 
 ROOT = Path(__file__).parent.parent
 GOOD = {

@@ -24,6 +24,10 @@ from storefront.line import BODY_BYTES, Line, Refused
 worker_class = "storefront.serving.Worker"
 limit_request_line = 8190  # a lifecycle event may name hundreds of users at once
 sendfile = False  # it would wait for the reader
+# gunicorn believes whoever comes from this machine, as everybody does behind a proxy that passes headers on:
+# a stranger would say where the shop stands (SCRIPT_NAME), and that plain http is https.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 
 # Half of the time in which mixi listens (seed: payment flow, step 5).
 SECONDS = 5.0

@@ -190,3 +190,18 @@ def test_no_expectation_is_answered_in_vain(shop: Shop) -> None:
     whole = b"POST /robots.txt HTTP/1.%d\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     assert shop.said(whole % 1 + b"abc").startswith(b"HTTP/1.1 405")
     assert shop.all_said(whole % 0, b"abc").startswith(b"HTTP/1.0 405")
+
+
+@pytest.mark.parametrize(
+    ("path", "head", "status"),
+    [
+        (b"/foo/robots.txt", b"SCRIPT_NAME: /foo", b"404"),
+        (b"/robots.txt", b"SCRIPT_NAME: /foo", b"200"),
+        (b"/foo", b"PATH_INFO: /robots.txt", b"404"),
+        (b"/robots.txt", b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off", b"200"),
+    ],
+)
+def test_headers_that_only_a_proxy_may_set(shop: Shop, path: bytes, head: bytes, status: bytes) -> None:
+    """A stranger says neither where the shop stands nor whether it is spoken to in TLS."""
+    request = b"GET " + path + b" HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n" + head + b"\r\n\r\n"
+    assert shop.all_said(request).startswith(b"HTTP/1.1 " + status)

@@ -9,12 +9,14 @@ answered and does not go.
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
-from socket import SHUT_WR
+from socket import SHUT_WR, socket
 from typing import Any
 
 from gunicorn import http
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -33,6 +35,12 @@ secure_scheme_headers: dict[str, str] = {}
 SECONDS = 5.0
 # A phone that reads slowly is given this long, if it does not stop for so long as that.
 ANSWER_SECONDS = 60.0
+BROKEN = "500 Internal Server Error"
+REFUSALS: dict[type[Exception], str] = {
+    LimitRequestLine: "414 URI Too Long",
+    LimitRequestHeaders: "431 Request Header Fields Too Large",
+    ExpectationFailed: "417 Expectation Failed",
+}
 
 
 class Worker(ThreadWorker):
@@ -57,6 +65,17 @@ class Worker(ThreadWorker):
         # The line has said so, or the body is here.
         req._expected_100_continue = False  # type: ignore[attr-defined]  # left out by the stubs
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Request | None, client: socket, addr: Any, exc: BaseException) -> None:
+        """In a thread: what gunicorn refuses it would log, and the word of a payment with it."""
+        if isinstance(exc, ParseException):
+            self.log.warning("request refused: %s", type(exc).__name__)
+            status = REFUSALS.get(type(exc), "400 Bad Request")
+        else:
+            self.log.error("request broke", exc_info=exc)
+            status = BROKEN
+        with suppress(OSError):
+            client.sendall(_bare_answer(status))
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """The connection was answered: it is kept for another request, or seen off."""

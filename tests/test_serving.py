@@ -205,3 +205,25 @@ def test_headers_that_only_a_proxy_may_set(shop: Shop, path: bytes, head: bytes,
     """A stranger says neither where the shop stands nor whether it is spoken to in TLS."""
     request = b"GET " + path + b" HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n" + head + b"\r\n\r\n"
     assert shop.all_said(request).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /mixi/callback/THEWORD?x=\x01 HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /mixi/callback/THEWORD\xff HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /mixi/callback/THEWORD x HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /mixi/callback/THEWORD" + b"x" * 8200 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nTHEWORD here: x\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nTHEWORD\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nExpect: THEWORD\r\n\r\n", b"417"),
+        (b"GET / HTTP/1.1\r\n" + b"a: THEWORD\r\n" * 101 + b"\r\n", b"431"),
+    ],
+)
+def test_what_is_refused_is_not_repeated(shop: Shop, request_: bytes, status: bytes) -> None:
+    """What no server understands may hold the word of a payment: neither answer nor log has it."""
+    said = shop.all_said(request_)
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert b"THEWORD" not in said
+    assert "THEWORD" not in shop.log.read_text()
+    assert "refused" in shop.log.read_text()

@@ -227,3 +227,10 @@ def test_what_is_refused_is_not_repeated(shop: Shop, request_: bytes, status: by
     assert b"THEWORD" not in said
     assert "THEWORD" not in shop.log.read_text()
     assert "refused" in shop.log.read_text()
+
+
+@pytest.mark.parametrize("query", [b"q=\x82\xa0", b"?\xff", b"a b\xe3".replace(b" ", b"%20")])
+def test_bare_bytes_of_a_query(shop: Shop, query: bytes) -> None:
+    """Phones send the bytes of their characters as they are: the shop reads them escaped."""
+    request = b"GET /robots.txt?" + query + b" HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"
+    assert shop.all_said(request).startswith(OK)

@@ -33,7 +33,7 @@ secure_scheme_headers: dict[str, str] = {}
 
 # Half of the time in which mixi listens (seed: payment flow, step 5).
 SECONDS = 5.0
-# A phone that reads slowly is given this long, if it does not stop for so long as that.
+# What a phone that reads slowly has for a whole answer, as long as it never stops for SECONDS.
 ANSWER_SECONDS = 60.0
 BROKEN = "500 Internal Server Error"
 REFUSALS: dict[type[Exception], str] = {

@@ -1,59 +1,50 @@
-"""How gunicorn serves the shop: its settings, and a worker whose threads never wait for a sender.
+"""How gunicorn serves the shop: its settings, and a worker whose threads never wait for the other side.
 
     gunicorn --config python:storefront.serving --workers 4 --threads 8 wsgi:app
 
-A request takes a thread once it is there in whole. Until then it waits in the worker's main loop, beside
-hundreds of others, and only for a while; so does whoever was answered and does not go.
+A request takes a thread once it is there in whole, and leaves it when its answer is made. Before and after
+it stands in the worker's main loop, beside hundreds of others, and only for a while; so does whoever was
+answered and does not go.
 """
 
-import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from socket import SHUT_WR, socket
 from typing import Any
 
 from gunicorn import http
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from storefront.clock import Deadline
+from storefront.line import BODY_BYTES, Line, Refused
 
 worker_class = "storefront.serving.Worker"
 limit_request_line = 8190  # a lifecycle event may name hundreds of users at once
+sendfile = False  # it would wait for the reader
+# gunicorn believes whoever comes from this machine, as everybody does behind a proxy that passes headers on:
+# a stranger would say where the shop stands (SCRIPT_NAME), and that plain http is https.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 
 # Half of the time in which mixi listens (seed: payment flow, step 5).
 SECONDS = 5.0
-# No form of ours comes near the one, nor a line and the headers beside it near the other.
-BODY_BYTES, HEAD_BYTES = 64 * 1024, 32 * 1024
-HEAD_ENDS = b"\r\n\r\n"
-LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([0-9]+)[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
-IN_PIECES = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
-
-
-class Refused(Exception):
-    """The rest of this request is not waited for; says the status."""
-
-
-def is_whole(request: bytes) -> bool:
-    """Whether a request is there, to the end of its body. What it means is gunicorn's to say."""
-    head, found, body = request.partition(HEAD_ENDS)
-    if len(head) > HEAD_BYTES:
-        raise Refused("431 Request Header Fields Too Large")
-    if not found:
-        return False
-    if IN_PIECES.search(head):
-        raise Refused("411 Length Required")
-    length = LENGTH.search(head)
-    if length and int(length[1]) > BODY_BYTES:
-        raise Refused("413 Content Too Large")
-    return not length or len(body) >= int(length[1])
+# What a phone that reads slowly has for a whole answer, as long as it never stops for SECONDS.
+ANSWER_SECONDS = 60.0
+BROKEN = "500 Internal Server Error"
+REFUSALS: dict[type[Exception], str] = {
+    LimitRequestLine: "414 URI Too Long",
+    LimitRequestHeaders: "431 Request Header Fields Too Large",
+    ExpectationFailed: "417 Expectation Failed",
+}
 
 
 class Worker(ThreadWorker):
-    """A worker of threads that hears requests out before a thread sees them."""
+    """A worker of threads that hears requests out before a thread sees them, and sends what threads say."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -61,21 +52,42 @@ class Worker(ThreadWorker):
         self.waiting: dict[TConn, tuple[Deadline, Callable[[], None]]] = {}
 
     def enqueue_req(self, conn: TConn) -> None:
-        """A request is to come from this connection; some of it may have been read with the one before."""
+        """A request is to come from this connection; some of it may have come with the one before."""
         if self.cfg.is_ssl:  # only gunicorn can read it
             super().enqueue_req(conn)
             return
-        conn.sock.setblocking(False)
-        before = conn.parser
-        ahead = before.unreader.buf.getvalue() if isinstance(before, RequestParser) else b""
-        self._hear(conn, bytearray(ahead))
+        if not isinstance(conn.sock, Line):
+            conn.sock = Line(conn.sock)
+        self._step(conn, partial(self._hear, conn, conn.sock))
+
+    def handle_request(self, req: Request, conn: TConn) -> bool:
+        """In a thread: let the application answer."""
+        # The line has said so, or the body is here.
+        req._expected_100_continue = False  # type: ignore[attr-defined]  # left out by the stubs
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Request | None, client: socket, addr: Any, exc: BaseException) -> None:
+        """In a thread: what gunicorn refuses it would log, and the word of a payment with it."""
+        if isinstance(exc, ParseException):
+            self.log.warning("request refused: %s", type(exc).__name__)
+            status = REFUSALS.get(type(exc), "400 Bad Request")
+        else:
+            self.log.error("request broke", exc_info=exc)
+            status = BROKEN
+        with suppress(OSError):
+            client.sendall(_bare_answer(status))
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """The connection was answered: it is kept for another request, or seen off."""
-        if fs.cancelled() or fs.exception() or fs.result():
+        line = conn.sock
+        if not isinstance(line, Line) or fs.cancelled() or fs.exception():
             super().finish_request(conn, fs)
+        elif not fs.result():
+            self._answer(conn, line, partial(self._see_off, conn, line))
+        elif line.arrived:
+            self._answer(conn, line, partial(self.enqueue_req, conn))
         else:
-            self._see_off(conn)
+            self._answer(conn, line, partial(super().finish_request, conn, fs))
 
     def murder_pending(self) -> None:
         """The main loop's look at the clock, every second."""
@@ -84,72 +96,82 @@ class Worker(ThreadWorker):
             if until.left() > 0:
                 break
             self._wait_no_longer(conn)
-            give_up()
+            self._step(conn, give_up)
 
-    def _hear(self, conn: TConn, arrived: bytearray, ready: object = None) -> None:
-        piece = _there_now(conn.sock)
-        arrived += piece or b""
+    def _step(self, conn: TConn, step: Callable[[], object], ready: object = None) -> None:
+        """Whatever a stranger's bytes break ends the one connection, and never the main loop."""
         try:
-            whole = is_whole(bytes(arrived))
+            step()
+        except (EOFError, OSError):  # the other side is gone
+            self._close(conn)
+        except Exception as error:
+            self.log.error("connection dropped: %s", type(error).__name__)
+            self._close(conn)
+
+    def _hear(self, conn: TConn, line: Line) -> None:
+        try:
+            is_whole = line.hear()
         except Refused as refused:
-            self._refuse(conn, str(refused))
+            self._refuse(conn, line, str(refused))
             return
-        if whole:
+        if is_whole:
             self._wait_no_longer(conn)
             # All that its thread can read, so that nothing keeps it waiting.
-            conn.parser = http.get_parser(self.cfg, [bytes(arrived)], conn.client)
+            conn.parser = http.get_parser(self.cfg, [line.take()], conn.client)
             conn.initialized = True
             super().enqueue_req(conn)
-        elif piece == b"":
-            self._close(conn)
         elif conn not in self.waiting:
-            self._wait(conn, partial(self._hear, conn, arrived), partial(self._give_up, conn, arrived))
+            self._wait(conn, EVENT_READ, partial(self._hear, conn, line), partial(self._give_up, conn, line))
 
-    def _give_up(self, conn: TConn, arrived: bytearray) -> None:
-        if arrived:
-            self._refuse(conn, "408 Request Timeout")
+    def _give_up(self, conn: TConn, line: Line) -> None:
+        if line.arrived:
+            self._refuse(conn, line, "408 Request Timeout")
         else:
             self._close(conn)
 
-    def _refuse(self, conn: TConn, status: str) -> None:
-        with suppress(OSError):
-            conn.sock.send(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        self._see_off(conn)
-
-    def _see_off(self, conn: TConn) -> None:
-        """Close once the other side has read its answer and closed; at once it might lose it."""
+    def _refuse(self, conn: TConn, line: Line, status: str) -> None:
         self._wait_no_longer(conn)
-        try:
-            conn.sock.shutdown(SHUT_WR)
-            conn.sock.setblocking(False)
-        except OSError:
-            self._close(conn)
-        else:
-            self._wait(conn, partial(self._drain, conn), partial(self._close, conn))
+        line.sendall(_bare_answer(status))
+        self._answer(conn, line, partial(self._see_off, conn, line))
 
-    def _drain(self, conn: TConn, ready: object = None) -> None:
-        if _there_now(conn.sock) == b"":
+    def _answer(self, conn: TConn, line: Line, then: Callable[[], None]) -> None:
+        """Once all that was said is taken, go on."""
+        send = partial(self._send, conn, line, Deadline.after(ANSWER_SECONDS), then)
+        self._step(conn, send)
+
+    def _send(
+        self, conn: TConn, line: Line, until: Deadline, then: Callable[[], None], *, stalls: bool = False
+    ) -> None:
+        taken = line.send_on()
+        if not line.unsent:
+            self._wait_no_longer(conn)
+            then()
+        elif until.left() <= 0 or (stalls and not taken):
             self._close(conn)
+        elif taken or conn not in self.waiting:
+            send = partial(self._send, conn, line, until, then)
+            self._wait(conn, EVENT_WRITE, send, partial(send, stalls=True))
+
+    def _see_off(self, conn: TConn, line: Line) -> None:
+        """Close once the other side has read its answer and closed; at once it might lose it."""
+        line.shutdown(SHUT_WR)
+        self._wait(conn, EVENT_READ, partial(line.there_now, BODY_BYTES), partial(self._close, conn))
 
     def _close(self, conn: TConn) -> None:
         self._wait_no_longer(conn)
         self.nr_conns -= 1
         conn.close()
 
-    def _wait(self, conn: TConn, hear: Callable[[object], None], give_up: Callable[[], None]) -> None:
+    def _wait(self, conn: TConn, what: int, go_on: Callable[[], object], give_up: Callable[[], None]) -> None:
+        """Go on as soon as the socket allows it; give up after a while."""
+        self._wait_no_longer(conn)
         self.waiting[conn] = Deadline.after(SECONDS), give_up
-        self.poller.register(conn.sock, EVENT_READ, hear)
+        self.poller.register(conn.sock, what, partial(self._step, conn, go_on))
 
     def _wait_no_longer(self, conn: TConn) -> None:
         if self.waiting.pop(conn, None):
             self.poller.unregister(conn.sock)
 
 
-def _there_now(sock: socket) -> bytes | None:
-    """What has come; None if nothing has, and nothing at all if no more will."""
-    try:
-        return sock.recv(BODY_BYTES)
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""
+def _bare_answer(status: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from storefront import serving
+from storefront.line import BODY_BYTES, HEAD_BYTES
 from tests.conftest import lacking
 from tests.demo import wait_for
 from tests.proof.idle import NGINX, Idle, heard, is_left_alone, left_open, served
@@ -86,9 +86,9 @@ def test_in_pieces(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("head", "status"),
     [
-        (f"Content-Length: {serving.BODY_BYTES + 1}", b"413"),
+        (f"Content-Length: {BODY_BYTES + 1}", b"413"),
         ("Transfer-Encoding: chunked", b"411"),
-        (f"X: {'x' * serving.HEAD_BYTES}", b"431"),
+        (f"X: {'x' * HEAD_BYTES}", b"431"),
         ("Content-Length: 1\r\nContent-Length: 2", b"400"),
     ],
 )

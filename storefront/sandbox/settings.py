@@ -101,17 +101,13 @@ class SandboxSettings(BaseSettings):
     replace_error_pages: bool = our_switch(
         N_("Whether the platform shows its own screen in place of the app's error pages.")
     )
-    hold_events: bool = our_switch(
-        N_("Whether lifecycle events are held at first, until they are sent by hand.")
-    )
-    top_up_maintenance: bool = our_switch(
-        N_("Whether at first no points can be obtained, while they can be spent.")
-    )
-    maintenance: bool = our_switch(N_("Whether the whole platform is closed at first."))
+    hold_events: bool = our_switch(N_("Whether lifecycle events are held until they are sent by hand."))
+    top_up_maintenance: bool = our_switch(N_("Whether no points can be obtained, while they can be spent."))
+    maintenance: bool = our_switch(N_("Whether the whole platform is closed."))
     in_development: bool = our_switch(
-        N_("Whether the app starts out in development, where every purchase is a test.")
+        N_("Whether the app is in development, where every purchase is a test.")
     )
-    approved: bool = our_switch(N_("Whether the app starts out approved for payment."), default=True)
+    approved: bool = our_switch(N_("Whether the app is approved for payment."), default=True)
 
     @field_validator("public_url", "shop_url")
     @classmethod

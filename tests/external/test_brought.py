@@ -96,6 +96,6 @@ def test_a_door_that_nothing_goes_through(shop: Flask, settings: Settings) -> No
     for prices, verdict in ((PRICES, Verdict.OK), ({}, Verdict.WARN)):
         record(shop, replace(lawful(), prices=prices))
         with shop.app_context():
-            (finding,) = checks.door_out(settings, requests.Session())  # type: ignore[arg-type]
+            (finding,) = checks.door_out(settings, requests.Session())
         assert finding.verdict is verdict
     assert "no item" in finding.found

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -21,8 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
 from storefront.art import art
 from storefront.backup import NotPossible, backup
-from storefront.config import PACKAGE
-from storefront.db import cause, db, make_file, migrate, transaction, unhurried
+from storefront.config import PACKAGE, PREFIX
+from storefront.db import cause, db, file_of, make_file, migrate, transaction, unhurried
 from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
@@ -48,6 +49,13 @@ data = click.option(
 )
 
 
+def an_origin(context: click.Context, option: click.Parameter, value: str) -> str:
+    try:
+        return value and config.origin(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def with_ports(command: Callable[..., None]) -> Callable[..., None]:
     """An option for the port of each server, whose value comes by the server's name."""
     for name, port in reversed(demo.ports().items()):
@@ -62,7 +70,8 @@ class Told(click.Group):
         try:
             return super().invoke(context)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            advice = "run `storefront upgrade` first; `storefront doctor` says more"
+            before = "" if context.invoked_subcommand == "upgrade" else "run `storefront upgrade` first; "
+            advice = f"{before}`storefront doctor` says more"
             raise click.ClickException(f"the database stopped it: {cause(error)}; {advice}") from None
 
 
@@ -100,7 +109,9 @@ def demo_command(data: Path, database: str | None, **ports: int) -> None:
 @main.command()
 @with_ports
 @data
-@click.option("--shop-url", default="", help="The shop's address, if it is not http at --shop-port.")
+@click.option(
+    "--shop-url", default="", callback=an_origin, help="The shop's address, if it is not http at --shop-port."
+)
 @click.option(
     "--shop-ca",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -127,14 +138,16 @@ def _prepared(
     ports: dict[str, int], data: Path, database: str | None = None, without: str = "", **shop: Any
 ) -> Iterator[tuple[dict[str, str], dict[str, socket]]]:
     """The settings of a demo and the sockets of its servers, once all that it needs is its own."""
+    demo.differ(ports)
     url = database and demo.database(database)
     served = {name: port for name, port in ports.items() if name != without}
     with demo.alone(data, f"http://{HOST}:{ports['sandbox']}/"), demo.won(served) as sockets:
         click.echo(f"Keys and databases are in {data.resolve()}")
         environment = demo.environment(ports, data, url, **shop)
+        demo.take(environment)
+        demo.check()
         demo.adopt(environment)
         demo.keep(environment, data)
-        os.environ.update(environment)
         yield environment, sockets
 
 
@@ -148,11 +161,12 @@ def _where(data: Path) -> list[str]:
 def operator_command(of_demo: bool, data: Path) -> None:
     """Print an address that opens the operator's pages, and how the registration stands."""
     if of_demo:
-        os.environ.update(demo.kept(data))
+        demo.take(demo.started(data))
     app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
-        click.echo(f"{login.address()}\n")
-        reports.registrations(sys.stdout)
+        standing = StringIO()
+        reports.registrations(standing)  # first: without its tables nobody can come in
+        click.echo(f"{login.address()}\n\n{standing.getvalue()}", nl=False)
 
 
 @main.command()
@@ -168,7 +182,7 @@ def catalog_command(file: Path | None, check: bool) -> None:
     """Check a catalogue (the configured one unless FILE is given) and put it on the shelf."""
     try:
         if check:
-            default = PACKAGE / "shop" / "catalog.yaml"
+            default = Path(os.environ.get(f"{PREFIX}CATALOG") or PACKAGE / "shop" / "catalog.yaml")
             rules = counter.price_rules(COUNTERS)
             entries = catalog_file.read(file or default, rules)
             click.echo(f"{len(entries)} items, no problem.")
@@ -216,6 +230,8 @@ def outstanding(as_csv: bool) -> None:
 @click.option("--totals", is_flag=True, help="The sums of each kind, in place of the entries.")
 def ledger(as_csv: bool, first: datetime | None, last: datetime | None, totals: bool) -> None:
     """Print the ledger; moments are in UTC."""
+    if first and last and first > last:
+        raise click.UsageError("--from is after --until: no day lies between them")
     report = reports.totals if totals else reports.book
     with shop().app_context():
         report(sys.stdout, as_csv, first and first.date(), last and last.date())
@@ -244,6 +260,7 @@ def _upgrade(app: Flask) -> None:
 
 def _migrate() -> None:
     """To this code's revision; a database that is newer stays as it is, if this code can live with it."""
+    _refuse_memory()
     try:
         make_file(db.engine)
     except OSError as error:
@@ -257,6 +274,12 @@ def _migrate() -> None:
         raise click.ClickException(f"nothing was migrated: {unfit.found}; {unfit.advice}")
 
 
+def _refuse_memory() -> None:
+    if db.engine.dialect.name == "sqlite" and file_of(db.engine) is None:
+        advice = f"name a file in {PREFIX}DATABASE_URL, as sqlite:///storefront.db"
+        raise click.ClickException(f"SQLite in memory keeps nothing: {advice}")
+
+
 def _check_encoding(connection: Connection) -> None:
     """In a database that is not in UTF-8 a name could not be kept, or could not be read."""
     if connection.dialect.name == "sqlite":
@@ -267,6 +290,8 @@ def _check_encoding(connection: Connection) -> None:
 
 
 def _load(app: Flask, file: Path | None) -> None:
+    with app.app_context():
+        _refuse_memory()
     with app.app_context(), transaction() as session:
         count = catalog.load(session, file or config.settings().catalog)
         unhurried(session)

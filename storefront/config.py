@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from flask import current_app
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +35,10 @@ HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 class SettingsError(Exception):
     """The environment is not fit to serve from; says every reason, one a line."""
+
+    @classmethod
+    def of(cls, *problems: str) -> "SettingsError":
+        return cls("\n  ".join(["The shop cannot start. Put these right in the environment:", *problems]))
 
 
 def _is_host(text: str) -> bool:
@@ -68,7 +73,8 @@ def http_address(url: str) -> str:
     return url
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
+    """Scheme, host and port of an address that has nothing else; or ValueError."""
     parts = urlsplit(http_address(url))
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("must be scheme, host and port only, such as https://shop.example.com")
@@ -93,7 +99,10 @@ def _limits(text: object) -> object:
     pairs = [part.partition(":")[::2] for part in filter(None, map(str.strip, text.split(",")))]
     if not all(age.strip().isdecimal() and most.strip().isdecimal() for age, most in pairs):
         raise ValueError("must be age:amount, such as 15:5000,19:10000")
-    return {int(age): int(most) for age, most in pairs}
+    limits = {int(age): int(most) for age, most in pairs}
+    if len(limits) < len(pairs):
+        raise ValueError("must name each age once")
+    return limits
 
 
 def _database(url: str) -> str:
@@ -136,12 +145,27 @@ Secret = Annotated[SecretStr, AfterValidator(_secret)]
 MadeSecret = Annotated[SecretStr, AfterValidator(_made)]
 DatabaseAddress = Annotated[str, AfterValidator(_database)]
 Address = Annotated[str, AfterValidator(http_address)]
-Origin = Annotated[str, AfterValidator(_origin)]
+Origin = Annotated[str, AfterValidator(origin)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_commas)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 Limits = Annotated[dict[int, int], NoDecode, BeforeValidator(_limits)]
+# Said in place of pydantic's words, by kind of error.
+REASONS = {
+    "missing": "is missing",
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than": "must be more than {gt:,.10g}",
+    "greater_than_equal": "must be at least {ge:,.10g}",
+    "less_than_equal": "must be at most {le:,.10g}",
+}
 # What is said there must not be read or changed on the way.
 SHOULD_BE_HTTPS: JsonDict = {"https": True}
+
+
+def better_https(risk: str) -> JsonDict:
+    """Of an address that the platform itself has as http: what is risked there."""
+    return {"https": risk}
 
 
 def unset(words: str) -> JsonDict:
@@ -170,7 +194,9 @@ class HouseSettings(BaseSettings):
         json_schema_extra=SHOULD_BE_HTTPS,
     )
     database_url: DatabaseAddress = Field(
-        "sqlite:///storefront.db", description="SQLite in the instance folder, or postgresql://…"
+        "sqlite:///storefront.db",
+        description="SQLite in the instance folder, or postgresql://…",
+        repr=False,  # it may have a password
     )
     catalog: Path = Field(PACKAGE / "shop" / "catalog.yaml", description="The file of what is sold.")
     identity: Path = Field(
@@ -242,9 +268,7 @@ def read(kind: type[Chosen]) -> Chosen:
     if found is None or not found.allow_unknown:
         problems += (_no_setting(kind, name) for name in unknown(kind, environment))
     if found is None or problems:
-        raise SettingsError(
-            "\n  ".join(["The shop cannot start. Put these right in the environment:", *problems])
-        )
+        raise SettingsError.of(*problems)
     return found
 
 
@@ -273,10 +297,24 @@ def is_here(url: str) -> bool:
 
 def exposed(known: HouseSettings) -> list[str]:
     """The settings that should name an https address and do not."""
-    fields = type(known).model_fields.items()
-    wanted = [name for name, field in fields if field.json_schema_extra == SHOULD_BE_HTTPS]
+    wanted = [name for name, field in type(known).model_fields.items() if _extra(field).get("https")]
     addresses = {f"{PREFIX}{name.upper()}": getattr(known, name) for name in wanted}
     return [name for name, address in addresses.items() if address and not is_private(address)]
+
+
+def risk(known: HouseSettings, name: str) -> str:
+    """What is risked at an address that may be http, since the platform's own is; else nothing is said."""
+    words = _extra(type(known).model_fields[name.removeprefix(PREFIX).lower()])["https"]
+    return words if isinstance(words, str) else ""
+
+
+def is_made(field: FieldInfo) -> bool:
+    """Whether a setting is a secret that we make, or have made with a provider."""
+    return MadeSecret in (field.rebuild_annotation(), *get_args(field.annotation))
+
+
+def _extra(field: FieldInfo) -> JsonDict:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
 def names(url: str) -> set[str]:
@@ -341,9 +379,8 @@ def _reasons(error: ValidationError, unread: Mapping[str, str]) -> Iterator[str]
         field = "_".join(str(part) for part in problem["loc"])
         if field in unread:
             continue  # that has been said
-        reason = (
-            problem["msg"].removeprefix("Value error, ") if problem["type"] != "missing" else "is missing"
-        )
+        reason = REASONS.get(problem["type"], "").format(**problem.get("ctx", {}))
+        reason = reason or problem["msg"].removeprefix("Value error, ")
         yield f"{PREFIX}{field.upper()}: {reason}" if field else reason
 
 

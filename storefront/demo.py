@@ -7,6 +7,7 @@ import secrets
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import click
 import requests
+from pydantic import ValidationError
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront.db import make_file
+from storefront.config import FILE
+from storefront.db import PRIVATE, make_file
 from storefront.languages import DEFAULT_LANGUAGE, said
 from storefront.rim import rims
 from storefront.sandbox.server import Server, Street
@@ -29,6 +32,7 @@ from storefront.shop import identity
 from storefront.shop.identity import IdentityError
 
 HOST = "127.0.0.1"
+TETHER = Path(__file__).with_name("tether.py")
 ENVIRONMENT = "demo.env"
 RUNNING = "running"  # who serves from the folder has this file locked, and says in it where
 POSTGRESQL = "postgresql+psycopg"
@@ -73,14 +77,15 @@ def alone(data: Path, platform: str) -> Iterator[None]:
     """Nobody else serves from this folder until the end of the block; whoever does is named."""
     try:
         data.mkdir(parents=True, exist_ok=True)
-        file = (data / RUNNING).open("a+")
+        for place in _with_secrets(data):
+            _close_to_others(place)
+        file = os.fdopen(_ours(data / RUNNING, os.O_RDWR | os.O_CREAT), "r+")
     except OSError as error:
         raise _unwritable(data, error) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
             raise click.ClickException(
                 f"already running at {file.read()}; another one needs ports and a folder of its own (--data)"
             ) from None
@@ -159,19 +164,82 @@ def _around_proxies() -> str:
 
 def keep(settings: Mapping[str, str], data: Path) -> None:
     """Write the settings down, for the next start and for a shell to read."""
-    file = data / ENVIRONMENT
     try:
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+        with os.fdopen(_ours(data / ENVIRONMENT, os.O_WRONLY | os.O_CREAT), "w") as file:
+            file.truncate()
+            file.write("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
     except OSError as error:
         raise _unwritable(data, error) from None
 
 
 def kept(data: Path) -> dict[str, str]:
     """The settings of the last start; none before the first."""
-    file = data / ENVIRONMENT
-    words = shlex.split(file.read_text()) if file.exists() else []
+    try:
+        with os.fdopen(_ours(data / ENVIRONMENT, os.O_RDONLY)) as file:
+            words = shlex.split(file.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{data / ENVIRONMENT} cannot be read: {error}") from None
     return dict(word.partition("=")[::2] for word in words)
+
+
+def started(data: Path) -> dict[str, str]:
+    """The settings of the demo in this folder, which has to be one."""
+    settings = kept(data)
+    if not settings:
+        advice = "`storefront demo` starts one; another folder is named by --data"
+        raise click.ClickException(f"no demo was started in {data}: {advice}")
+    return settings
+
+
+def take(settings: Mapping[str, str]) -> None:
+    """From now on they count in this process and those it starts, whatever else was exported for the same."""
+    for name in list(os.environ):
+        if {name.upper(), name.upper().removesuffix(FILE)} & settings.keys():
+            del os.environ[name]
+    os.environ.update(settings)
+
+
+def check() -> None:
+    """Whether the environment tells the platforms what they can start with."""
+    for one in platforms():
+        try:
+            one.settings()
+        except ValidationError as error:
+            prefix, problem = one.settings.model_config["env_prefix"], error.errors(include_url=False)[0]
+            name = "_".join(map(str, problem["loc"])).upper()
+            reason = problem["msg"].removeprefix("Value error, ")
+            raise click.ClickException(f"{prefix}{name}: {reason}; the {one.name} cannot start") from None
+
+
+def _with_secrets(data: Path) -> Iterator[Path]:
+    """Whatever in a demo's folder is nobody else's business, as far as it is there."""
+    keys = data / "keys"
+    for place in (data / RUNNING, data / ENVIRONMENT, *data.glob("*.db*"), keys):
+        if place.is_symlink() or place.exists():
+            yield place
+    if keys.is_dir():
+        yield from keys.iterdir()
+
+
+def _close_to_others(place: Path) -> None:
+    os.close(_ours(place, os.O_RDONLY))
+
+
+def _ours(file: Path, flags: int) -> int:
+    """Open a file, or a folder, of our own, which nobody else can open; never what a link leads to."""
+    if file.is_symlink():
+        raise click.ClickException(f"{file} is a link, and a demo follows none: remove it")
+    number = os.open(file, flags | os.O_NOFOLLOW | os.O_NONBLOCK, PRIVATE)
+    found = os.fstat(number)
+    if found.st_uid != os.geteuid() or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        os.close(number)
+        raise click.ClickException(
+            f"{file} is somebody else's, or no file: choose another folder with --data"
+        )
+    os.fchmod(number, PRIVATE if stat.S_ISREG(found.st_mode) else stat.S_IRWXU)
+    return number
 
 
 def adopt(settings: Mapping[str, str]) -> None:
@@ -188,7 +256,7 @@ def adopt(settings: Mapping[str, str]) -> None:
                 connection.execute(text(f"INSERT INTO {MARK} VALUES (:mark)"), {"mark": mark})  # noqa: S608  # our own word
             elif MARK not in tables or connection.scalar(text(f"SELECT mark FROM {MARK}")) != mark:  # noqa: S608
                 raise click.ClickException(
-                    f"{url} holds what this demo did not make; choose an empty one with --database,"
+                    f"{_shown(url)} holds what this demo did not make; choose an empty one with --database,"
                     " or another folder with --data"
                 )
         engine.dispose()
@@ -200,8 +268,10 @@ def database(address: str) -> str:
     """The address of a database as all of our processes understand it."""
     try:
         url = make_url(address)
-    except SQLAlchemyError as error:
-        raise click.ClickException(f"this is no address of a database: {error}") from None
+    except (SQLAlchemyError, ValueError):  # whose words repeat it, with its password
+        raise click.ClickException(
+            "this is no address of a database: write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+        ) from None
     driver = {"postgres": POSTGRESQL, "postgresql": POSTGRESQL}.get(url.drivername, url.drivername)
     if driver not in ("sqlite", POSTGRESQL):
         raise click.ClickException(
@@ -227,14 +297,28 @@ def _unwritable(folder: Path, error: OSError) -> click.ClickException:
 
 def _unusable(url: URL, error: Exception) -> click.ClickException:
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return click.ClickException(f"{url} cannot be used: {reason}")
+    return click.ClickException(f"{_shown(url)} cannot be used: {reason}")
+
+
+def _shown(url: URL) -> str:
+    """Without any password: it may stand in the query as well."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def differ(ports: Mapping[str, int]) -> None:
+    """Whether each server has a port of its own."""
+    for name, port in ports.items():
+        same = next(other for other, taken in ports.items() if taken == port)
+        if same != name:
+            raise click.UsageError(f"--{same}-port and --{name}-port are the same: {port}")
 
 
 def serve(listening: Mapping[str, socket.socket], welcome: str) -> None:
     """Run one server a socket until a signal comes or one of them ends."""
     stop = _Stop()
     click.echo(f"Starting {', '.join(listening)} …")
-    servers = {name: _start(name, one) for name, one in listening.items()}
+    tether = os.pipe()  # of whose end every server learns that we are gone, however that came
+    servers = {name: _start(name, one, tether[0]) for name, one in listening.items()}
     try:
         if _wait_ready(listening, servers, stop):
             click.echo(welcome)
@@ -243,6 +327,8 @@ def serve(listening: Mapping[str, socket.socket], welcome: str) -> None:
     finally:
         ended = [name for name, server in servers.items() if server.poll() is not None]
         _end(servers.values())
+        for end in tether:
+            os.close(end)
     if ended and not stop.asked:
         raise click.ClickException(f"the {ended[0]} stopped by itself; its last words are above")
 
@@ -259,13 +345,15 @@ class _Stop:
         self.asked = True
 
 
-def _start(name: str, listening: socket.socket) -> subprocess.Popen[bytes]:
+def _start(name: str, listening: socket.socket, tether: int) -> subprocess.Popen[bytes]:
     descriptor = listening.fileno()
-    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{descriptor}"]
+    # As a file, since a module would load the whole shop first; -P keeps what lies beside it out of the way.
+    tethered = [sys.executable, "-P", str(TETHER), str(tether)]
+    gunicorn = [*tethered, "gunicorn", "--bind", f"fd://{descriptor}"]
     quiet = ["--log-level", "warning", "--graceful-timeout", "5"]
     # A session of its own, so that Ctrl-C reaches the servers through us alone.
     return subprocess.Popen(  # noqa: S603  # our own words
-        [*gunicorn, *quiet, *arguments()[name]], start_new_session=True, pass_fds=[descriptor]
+        [*gunicorn, *quiet, *arguments()[name]], start_new_session=True, pass_fds=[descriptor, tether]
     )
 
 

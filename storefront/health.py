@@ -124,7 +124,8 @@ def try_to_sell() -> Trouble | None:
         moved = "SQLite's file was moved or replaced, or the log beside it"
         return Trouble(moved, "start the shop again; until then no sale is answered OK", str(error))
     except TooLate:
-        return Trouble("the database was locked or silent for too long", doctor)
+        other = "another program writes into it and does not end, or its host is slow: look who has it open"
+        return Trouble("the database was locked or silent for too long", doctor, other)
     except SQLAlchemyError as error:
         return Trouble("the database does not answer, or cannot be written", doctor, cause(error))
 

@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound
 
-from storefront.config import HouseSettings
+from storefront.config import PREFIX, HouseSettings, SettingsError
 
 NAME, FOLDER, GAUGES = "metrics", "PROMETHEUS_MULTIPROC_DIR", "gauges"
 # The deadline is at ten seconds; what counts is how near we come.
@@ -113,8 +113,11 @@ def init_app(app: Flask, settings: HouseSettings, standing: Standing) -> None:
     """Count from now on, if the settings give a token; `standing` reads the gauges."""
     if settings.metrics_token is None:
         return
-    base = Path(settings.metrics_folder or os.path.join(app.instance_path, NAME))
-    base.mkdir(parents=True, exist_ok=True)
+    base = folder(settings, app.instance_path)
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError.of(f"{PREFIX}METRICS_FOLDER: {base} cannot be made: {error.strerror}") from None
     app.extensions[NAME] = Metrics(base, standing)
     token = settings.metrics_token.get_secret_value()
 
@@ -124,6 +127,11 @@ def init_app(app: Flask, settings: HouseSettings, standing: Standing) -> None:
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise NotFound
         return app.extensions[NAME].exposition(), {"Content-Type": CONTENT_TYPE_LATEST}
+
+
+def folder(settings: HouseSettings, instance: str) -> Path:
+    """Where the servers of this host keep their numbers."""
+    return Path(settings.metrics_folder or os.path.join(instance, NAME)).absolute()
 
 
 def add_gauge(app: Flask, name: str, count: Callable[[], int]) -> None:

@@ -17,7 +17,7 @@ from storefront.tables import Section
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret that a platform knows as well: the field of its setting, and how the doctor speaks of it."""
+    """A secret that others know as well, if it is set: the setting's field, and the doctor's words for it."""
 
     field: str
     called: str

@@ -51,6 +51,7 @@ def running(folder: Path, of_a_shop: Path) -> Iterator[Demo]:
     """The demo, started where a shop's settings and a company's proxy are exported."""
     exported = {
         "STOREFRONT_DATABASE_URL": f"sqlite:///{of_a_shop}",
+        "STOREFRONT_SECRET_KEY_FILE": "/nowhere",
         "http_proxy": "http://127.0.0.1:9",
         "no_proxy": "intra.example",
     }
@@ -112,6 +113,21 @@ def test_stops(tmp_path: Path, number: int) -> None:
         for address in (running.shop, running.platform):
             with pytest.raises(requests.ConnectionError):
                 requests.get(address, timeout=1)
+
+
+def test_nothing_outlives_it(tmp_path: Path) -> None:
+    """Its servers end with it, also when it was killed."""
+    with demo(tmp_path) as running:
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        wait_for(lambda: not any(map(answers, (running.shop, running.platform))))
+
+
+def answers(address: str) -> bool:
+    try:
+        requests.get(f"{address}/healthz", timeout=1)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def test_stops_when_started_in_the_background(tmp_path: Path) -> None:

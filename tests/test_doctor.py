@@ -2,8 +2,10 @@
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -390,12 +392,14 @@ def test_a_platform_behind_https(examine: Examine, monkeypatch: pytest.MonkeyPat
 @on_sqlite
 def test_https(examine: Examine) -> None:
     """An address that others can listen to fails, and is named; this very machine needs no certificate."""
-    private = {"public_url": "https://shop.test", "mixi_confirm_url": "https://platform.test/atom"}
+    private = {
+        "public_url": "https://shop.test",
+        "mixi_point_url": "https://platform.test/atom",
+        "mixi_confirm_url": "https://platform.test/atom",
+    }
+    here = dict(zip(private, ("http://127.0.0.1:9", "http://localhost/", "http://[::1]/"), strict=True))
     assert examine(**private)["https"].verdict is Verdict.OK
-    assert (
-        examine(public_url="http://127.0.0.1:9", mixi_confirm_url="http://[::1]/")["https"].verdict
-        is Verdict.OK
-    )
+    assert examine(**here)["https"].verdict is Verdict.OK
     for name, address in (
         ("public_url", "http://shop.test"),
         ("mixi_confirm_url", "http://platform.test/atom"),
@@ -403,6 +407,9 @@ def test_https(examine: Examine) -> None:
         finding = examine(**{**private, name: address})["https"]
         assert finding.verdict is Verdict.FAIL
         assert f"{PREFIX}{name.upper()} is http" in finding.found
+    finding = examine(**{**private, "mixi_point_url": "http://platform.test/atom"})["https"]
+    assert finding.verdict is Verdict.WARN  # mixi's own address is one
+    assert "the callback's word travels there" in finding.found
 
 
 def test_the_mark_gives_nothing_away(app: Flask, settings: Settings) -> None:
@@ -421,6 +428,85 @@ def test_addresses(examine: Examine) -> None:
     assert examine()["finish"].verdict is Verdict.OK
     assert examine(mixi_platform_hosts=("elsewhere.test",))["container"].verdict is Verdict.WARN
     assert examine(mixi_container_url="http://platform.test:8080/ma/1/")["container"].verdict is Verdict.WARN
+    finding = examine(mixi_container_url=f"{PLATFORM}/ma/999/")["container"]
+    assert finding.verdict is Verdict.WARN
+    assert f"{PREFIX}MIXI_APP_ID" in finding.advice
+
+
+@on_sqlite
+def test_threads_for_callbacks(examine: Examine) -> None:
+    """More than half of the threads waiting for mixi is a warning: a callback would find none."""
+    assert examine(threads=8, mixi_calls_at_once=4)["threads"].verdict is Verdict.OK
+    finding = examine(threads=8, mixi_calls_at_once=5)["threads"]
+    assert finding.verdict is Verdict.WARN
+    assert f"{PREFIX}MIXI_CALLS_AT_ONCE" in finding.found + finding.advice
+
+
+@on_sqlite
+def test_other_secrets(examine: Examine, settings: Settings) -> None:
+    """Every secret that is made is no repetition, and none that others know is the shop's own key."""
+    weak = SecretStr("x" * 40)
+    wrong = {"external_secret": weak, "metrics_token": weak, "secret_key_previous": weak}
+    shared = dict.fromkeys(("external_secret", "metrics_token"), settings.secret_key)
+    for name, secret in [*wrong.items(), *shared.items()]:
+        finding = examine(**{name: secret})["secrets"]
+        assert finding.verdict is Verdict.FAIL
+        assert f"{PREFIX}{name.upper()}" in finding.found
+
+
+BY_SETTING = {
+    "public_url": "public URL",
+    "mixi_point_url": "platform",
+    "mixi_confirm_url": "confirming",
+    "mixi_certificate_url": "certificates",
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("setting", BY_SETTING)
+def test_certificates_that_are_not_there(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str
+) -> None:
+    """A missing or wrong file of REQUESTS_CA_BUNDLE is named, and no server is blamed for it."""
+    (tmp_path / "none.pem").write_text("none")
+    for file in ("nope.pem", "none.pem"):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / file))
+        path = "/{channel}/{name}.pem" if setting == "mixi_certificate_url" else ""
+        with socket.create_server((hostile.HOST, 0)) as listener:
+            port = listener.getsockname()[1]
+            finding = examine(**{setting: f"https://{hostile.HOST}:{port}{path}"})[BY_SETTING[setting]]
+        assert str(tmp_path / file) in finding.found
+        assert "REQUESTS_CA_BUNDLE" in finding.advice
+
+
+@on_sqlite
+def test_a_locked_database(examine: Examine, settings: Settings, tmp_path: Path) -> None:
+    """Where somebody else writes and does not end, the doctor says that, and not to ask the doctor."""
+    with closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        finding = examine()["sales"]
+    assert finding.verdict is Verdict.FAIL
+    assert "storefront doctor" not in str(finding)
+    assert "another program" in finding.advice
+
+
+@on_sqlite
+@pytest.mark.parametrize("kind", ["a folder", "no database", "a table is gone"])
+def test_nothing_to_start(examine: Examine, settings: Settings, tmp_path: Path, kind: str) -> None:
+    """SQLite is no server: what is no database, or no longer whole, is called that."""
+    place = tmp_path / "other"
+    if kind == "a folder":
+        place.mkdir()
+    elif kind == "no database":
+        place.write_text("no database " * 100)
+    else:
+        shutil.copy(tmp_path / "shop.db", place)
+        with closing(sqlite3.connect(place)) as broken:
+            broken.execute("DROP TABLE item")
+    finding = examine(database_url=f"sqlite:///{place}")["database"]
+    assert finding.verdict is Verdict.FAIL
+    assert "start it" not in finding.advice
+    assert finding.advice
 
 
 @on_sqlite

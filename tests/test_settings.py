@@ -106,6 +106,7 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("MIXI_PLATFORM_HOSTS", "mixi.net; script-src *"),
         ("MIXI_CLOCK_SKEW", "31"),
         ("MIXI_TOTAL_SECONDS", "10"),
+        ("UNDER_AGE_LIMITS", "15:5000,15:900"),
     ],
 )
 def test_wrong(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -114,6 +115,39 @@ def test_wrong(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
         config.read(Settings)
     assert "short" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SELLING", "perhaps", "must be true or false"),
+        ("THREADS", "many", "must be a whole number"),
+        ("THREADS", "0", "must be at least 1"),
+        ("MIXI_READ_SECONDS", "soon", "must be a number"),
+        ("MIXI_READ_SECONDS", "11", "must be at most 10"),
+        ("MIXI_READ_SECONDS", "0", "must be more than 0"),
+    ],
+)
+def test_plain_words(environment: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    """What is wrong with a value is said in words of ours."""
+    environment.setenv(PREFIX + name, value)
+    with pytest.raises(SettingsError, match=f"{PREFIX}{name}: {said}$"):
+        config.read(Settings)
+
+
+def test_a_folder_for_the_metrics(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that cannot be made is a sentence that names its setting, in every command."""
+    (tmp_path / "file").touch()
+    environment.setenv(f"{PREFIX}METRICS_TOKEN", "a token of thirty-two characters, or more")
+    environment.setenv(f"{PREFIX}METRICS_FOLDER", str(tmp_path / "file" / "metrics"))
+    for command in ("upgrade", "outstanding", "operator", "ledger"):
+        done = CliRunner().invoke(main, [command])
+        assert done.exit_code == 1
+        assert f"{PREFIX}METRICS_FOLDER: {tmp_path}/file/metrics cannot be made" in done.output
+    (line,) = (
+        line for line in CliRunner().invoke(main, ["doctor"]).output.splitlines() if "METRICS_F" in line
+    )
+    assert line.startswith("FAIL")
 
 
 def test_numbers_have_an_end(environment: pytest.MonkeyPatch) -> None:
@@ -260,10 +294,21 @@ def test_the_start_warns_of_http(
     """A public address that others can listen to is named in the log when the shop starts."""
     environment.setenv(f"{PREFIX}DATABASE_URL", "sqlite://")
     environment.setenv(f"{PREFIX}PUBLIC_URL", url)
+    environment.setenv(f"{PREFIX}MIXI_POINT_URL", "https://api.test/atom")
     create_app()
     warnings = [line for line in capsys.readouterr().err.splitlines() if "not https" in line]
     assert bool(warnings) is said
     assert all(f"setting={PREFIX}PUBLIC_URL" in line for line in warnings)
+
+
+def test_the_start_warns_of_the_callbacks_word(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mixi's published address for new payments is http, and the word of a callback travels there."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", "sqlite://")
+    create_app()
+    said = capsys.readouterr().err
+    assert any("not https" in line and f"{PREFIX}MIXI_POINT_URL" in line for line in said.splitlines())
 
 
 def test_the_zones_of_the_world_come_along() -> None:
@@ -311,6 +356,54 @@ def test_each_readme_has_what_the_command_prints() -> None:
 
 def test_secrets_are_not_printed(environment: pytest.MonkeyPatch) -> None:
     """Printed settings keep their secrets."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", "postgresql://shop:pa55word@db/shop")
     printed = repr(config.read(Settings))
     assert "007" not in printed
+    assert "pa55word" not in printed
     assert GOOD["SECRET_KEY"] not in printed
+
+
+def test_the_configured_catalogue_is_checked(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`storefront catalog --check` reads the file that the environment names, and no other setting."""
+    for name in GOOD:
+        environment.delenv(PREFIX + name)
+    environment.setenv(f"{PREFIX}CATALOG", str(tmp_path / "mine.yaml"))
+    done = CliRunner().invoke(main, ["catalog", "--check"])
+    assert done.exit_code == 1
+    assert f"{tmp_path}/mine.yaml: cannot be read" in done.output
+
+
+def test_days_in_the_wrong_order(environment: pytest.MonkeyPatch) -> None:
+    """A first day after the last is a mistake, not an empty book."""
+    done = CliRunner().invoke(main, ["ledger", "--from", "2027-02-01", "--until", "2027-01-31"])
+    assert done.exit_code == 2
+    assert "--from is after --until" in done.output
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_that_is_forgotten(environment: pytest.MonkeyPatch, address: str) -> None:
+    """Nothing is put into a database in memory, which ends with the command."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", address)
+    for command in ("upgrade", "catalog"):
+        done = CliRunner().invoke(main, [command])
+        assert done.exit_code == 1
+        assert "SQLite in memory keeps nothing" in done.output
+
+
+def test_no_address_before_the_tables(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The operator is given no address that cannot be used."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
+    (tmp_path / "shop.db").touch()
+    done = CliRunner().invoke(main, ["operator"])
+    assert done.exit_code == 1
+    assert "token=" not in done.output
+    assert "storefront upgrade" in done.output
+
+
+def test_an_upgrade_does_not_advise_itself(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever is upgrading is not told to upgrade first."""
+    environment.setenv(f"{PREFIX}DATABASE_URL", f"sqlite:///{tmp_path}")
+    done = CliRunner().invoke(main, ["upgrade"])
+    assert done.exit_code == 1
+    assert "run `storefront upgrade`" not in done.output
+    assert "storefront doctor" in done.output

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import requests
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import NoSuchTableError, ProgrammingError, SQLAlchemyError
 
 from storefront import Settings, config, create_app
 from storefront.bounded import session
@@ -16,7 +16,7 @@ from storefront.findings import Check, Finding, Verdict, fail, ok
 from storefront.rim import rims
 
 IN_MEMORY = "sqlite://"
-HOUSE = (house.secrets, house.https, house.translations, house.catalog)
+HOUSE = (house.secrets, house.https, house.metrics, house.translations, house.catalog)
 
 
 def examine(settings: Settings | None = None, http: requests.Session | None = None) -> Iterator[Finding]:
@@ -90,9 +90,12 @@ def _database(settings: Settings, http: requests.Session) -> Iterator[Finding]:
             yield from postgresql.database()
     except SQLAlchemyError as error:
         said = cause(error)
-        advice = (
-            postgresql.DIRECTLY
-            if "startup parameter" in said
-            else f"start it, or correct {PREFIX}DATABASE_URL"
-        )
-        yield fail("database", f"does not answer: {said}", advice)
+        if isinstance(error, NoSuchTableError | ProgrammingError) or "no such" in said:
+            restore = "something was taken out of it: restore a backup"
+            yield fail("database", f"is not whole: {said}", restore)
+        elif db.engine.dialect.name == "sqlite":
+            yield fail("database", f"cannot be read: {said}", sqlite.ANOTHER)
+        elif "startup parameter" in said:
+            yield fail("database", f"does not answer: {said}", postgresql.DIRECTLY)
+        else:
+            yield fail("database", f"does not answer: {said}", f"start it, or correct {PREFIX}DATABASE_URL")

@@ -1,39 +1,68 @@
 """What is configured, and what lies beside the code: secrets, addresses, catalogue, texts."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import requests
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+from flask import current_app
 
 from storefront import COUNTERS, Settings, config
+from storefront import metrics as numbers
 from storefront.config import PACKAGE, PREFIX
 from storefront.findings import Finding, fail, ok, warn
-from storefront.rim import rims
+from storefront.rim import Secret, rims
 from storefront.shop import catalog_file, counter
 from storefront.shop.catalog_file import CatalogError
 
+NEW = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
+RISKS = {"secret_key": "write forms for any buyer", "metrics_token": "read the numbers"}
+OURS = [
+    Secret(
+        "metrics_token",
+        called="the token of the metrics",
+        blank=f"make one: {NEW}",
+        ours_too="make a token of its own: who reads the numbers knows it",
+    )
+]
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 
 
 def secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
-    key, wrong = settings.secret_key.get_secret_value(), []
-    if _is_repetitive(key):
-        found = f"{PREFIX}SECRET_KEY repeats itself, and whoever guesses it can write forms for any buyer"
-        new = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
-        wrong.append(fail("secrets", found, f"make a new one: {new}"))
-    shared = {one: getattr(settings, one.field).get_secret_value() for room in rims() for one in room.secrets}
-    for one, secret in shared.items():
-        if not secret.strip():
-            wrong.append(fail("secrets", f"{PREFIX}{one.field.upper()} is blank", one.blank))
-        if secret == key:
-            wrong.append(fail("secrets", f"{PREFIX}SECRET_KEY is {one.called}", one.ours_too))
+    key = settings.secret_key.get_secret_value()
+    known = [*OURS, *(one for room in rims() for one in room.secrets)]
+    shared = {one: secret for one in known if (secret := _value(settings, one.field)) is not None}
+    wrong = [*_weak(settings), *_shared(key, shared)]
     yield from wrong
     yield from _rotations(settings)
     if not wrong:
         others = (f", {one.called} {len(secret)}" for one, secret in shared.items())
         yield ok("secrets", f"the key has {len(key)} characters{''.join(others)}")
+
+
+def _weak(settings: Settings) -> Iterator[Finding]:
+    for name, field in Settings.model_fields.items():
+        secret = _value(settings, name) if config.is_made(field) else None
+        if secret and _is_repetitive(secret):
+            risk = f"whoever guesses it can {RISKS.get(name, 'use it')}"
+            found = f"{PREFIX}{name.upper()} repeats itself, and {risk}"
+            yield fail("secrets", found, f"make a new one: {NEW}")
+
+
+def _shared(key: str, shared: Mapping[Secret, str]) -> Iterator[Finding]:
+    for one, secret in shared.items():
+        if not secret.strip():
+            yield fail("secrets", f"{PREFIX}{one.field.upper()} is blank", one.blank)
+        if secret == key:
+            found = f"{PREFIX}SECRET_KEY is {one.called}, {PREFIX}{one.field.upper()}"
+            yield fail("secrets", found, one.ours_too)
+
+
+def _value(settings: Settings, field: str) -> str | None:
+    secret = getattr(settings, field)
+    return None if secret is None else str(secret.get_secret_value())
 
 
 def _rotations(settings: Settings) -> Iterator[Finding]:
@@ -46,10 +75,26 @@ def _rotations(settings: Settings) -> Iterator[Finding]:
 def https(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     exposed = config.exposed(settings)
     for name in exposed:
-        found = f"{name} is http: what is said there can be read and changed on the way"
-        yield fail("https", found, "let a proxy with a certificate stand there, and write https://")
+        risk = config.risk(settings, name)
+        if risk:
+            yield warn("https", f"{name} is http: {risk}", "write https:// if the platform answers there")
+        else:
+            found = f"{name} is http: what is said there can be read and changed on the way"
+            yield fail("https", found, "let a proxy with a certificate stand there, and write https://")
     if not exposed:
         yield ok("https", "every address that needs it has it, or is on this very machine")
+
+
+def metrics(settings: Settings, http: requests.Session) -> Iterator[Finding]:
+    if settings.metrics_token is None:
+        return
+    folder = numbers.folder(settings, current_app.instance_path)
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        yield ok("metrics", f"{folder} {'is' if there == folder else 'can be made'}")
+    else:
+        found = f"{folder} cannot be {'written' if there == folder else f'made: look at {there}'}"
+        yield fail("metrics", found, f"correct {PREFIX}METRICS_FOLDER: no server starts without it")
 
 
 def translations(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -78,7 +123,7 @@ def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
         yield fail("catalogue", lines[0] + more, advice)
         return
     by_unit = sorted(prices.values(), key=lambda rule: rule.unit)
-    rules = ", ".join(f"{rule.minimum} to {rule.maximum} {rule.unit}" for rule in by_unit)
+    rules = ", ".join(map(str, by_unit))
     yield ok("catalogue", f"{len(entries)} items, priced within {rules}")
     folder = config.folder("static") / "art"
     missing = sorted({entry.art for entry in entries if not (folder / entry.art).is_file()})

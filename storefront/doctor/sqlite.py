@@ -15,6 +15,7 @@ from storefront.findings import Finding, fail, ok, warn
 MIB = 1024 * 1024
 SCARCE = 1024 * MIB  # free bytes beside SQLite: time to make room
 FULL = 100 * MIB  # and here sales would soon be refused
+ANOTHER = f"name the shop's own file in {PREFIX}DATABASE_URL, or restore a backup"
 # SQLite's log needs memory shared between processes, which a file system over a network cannot give.
 REMOTE = {"9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
 # Of one kernel and its own disk. What Docker Desktop and virtual machines share with their host is neither.
@@ -28,6 +29,9 @@ def database() -> Iterator[Finding]:
         return
     if not file.exists():
         yield fail("database", f"there is no {file}", "run `storefront upgrade`, or restore a backup")
+        return
+    if not file.is_file():
+        yield fail("database", f"{file} is no file", ANOTHER)
         return
     with db.engine.connect() as connection:
         version = connection.scalar(text("SELECT sqlite_version()"))

@@ -1,5 +1,6 @@
 """What can be seen over the wire only: the shop at its public address, and why a server is not heard."""
 
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ LET_THROUGH = "have the proxy pass it on untouched: all that mixi signs would be
 OWN_CA = (
     "name the file of your own CA in REQUESTS_CA_BUNDLE, or let the server send the certificates in between"
 )
+# Where requests finds its certificates, the first before the second (source: its manual).
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 # By OpenSSL's codes (source: its manual, X509_STORE_CTX_get_error).
 CERTIFICATES = {
     9: "compare this host's clock with a time server",
@@ -82,8 +85,11 @@ def _way_in(found: Mapping[str, str], sent: Mapping[str, str]) -> Iterator[Findi
         yield ok("way in", "query and Authorization header come through as they were sent")
 
 
-def unheard(error: Exception) -> tuple[str, str]:
+def unheard(error: BaseException) -> tuple[str, str]:
     """Why nothing was heard; of a certificate what is wrong with it, and what to do about that."""
+    lost = _lost_bundle()
+    if lost and (type(error) is OSError or isinstance(error, requests.exceptions.SSLError)):
+        return lost
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -92,6 +98,19 @@ def unheard(error: Exception) -> tuple[str, str]:
             return f"no TLS: {cause.reason or cause}", ""
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__, ""
+
+
+def _lost_bundle() -> tuple[str, str] | None:
+    """With it no server's certificate can be checked, whoever is asked."""
+    name = next((name for name in BUNDLES if os.environ.get(name)), "")
+    file = os.environ.get(name, "")
+    if not name or os.path.isdir(file):
+        return None
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError:  # of which TLS's own errors are a kind
+        return f"no certificates can be read in {file}", f"correct {name}, or take it out of the environment"
+    return None
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

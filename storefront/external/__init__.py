@@ -31,7 +31,8 @@ COUNTER = Counter(
     channel=channel.NAME,
     platform="mixi",
     unit=Unit(payments.UNIT, _("yen"), _("%s yen")),
-    prices=PriceRule(payments.UNIT, 1, 1_000_000),  # ours: no source names a limit for what is paid outside
+    # Ours: no source names a limit for what is paid outside.
+    prices=PriceRule(payments.UNIT, 1, 1_000_000, units="yen"),
     states=payments.STATES,
     purchases=payments.purchases,
     side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import requests
 
 from storefront import clock
-from storefront.external import facts
+from storefront.external import facts, shelf
 from storefront.external.channel import channel
 from storefront.external.registration import forbidden
 from storefront.external.settings import ExternalSettings
@@ -17,9 +17,13 @@ def door_out(settings: ExternalSettings, http: requests.Session) -> Iterator[Fin
     if not settings.external_provider_url:
         return
     today = facts.day(clock.now())
-    closed = forbidden(facts.current(), Device.PC, channel().site, today, on_smartphone=False)
+    recorded = facts.current()
+    closed = forbidden(recorded, Device.PC, channel().site, today, on_smartphone=False)
     if closed:
         advice = "`storefront operator` prints the list; until then buyers do not see it"
         yield warn("door out", f"closed by {closed.value}", advice)
+    elif all(row.closed_by for row in shelf.rows(recorded, today)):
+        found = f"leads to {channel().site}, and no item goes through it: none has a price that mixi approved"
+        yield warn("door out", found, "`storefront operator` names each")
     else:
         yield ok("door out", f"leads to {channel().site}, and the registration allows it")

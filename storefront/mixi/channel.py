@@ -155,9 +155,8 @@ def _check_length(*addresses: str) -> None:
     """mixi would refuse every payment with a longer address, or one of other characters."""
     if not all(is_opaque(address, MAX_URL) for address in addresses):
         longest = max(map(len, addresses))
-        raise SettingsError(
-            "The shop cannot start. Put these right in the environment:\n"
-            f"  {PREFIX}PUBLIC_URL: with it an address for mixi has {longest} characters; at most"
+        raise SettingsError.of(
+            f"{PREFIX}PUBLIC_URL: with it an address for mixi has {longest} characters; at most"
             f" {MAX_URL} half-width ones are allowed"
         )
 

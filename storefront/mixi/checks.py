@@ -34,8 +34,21 @@ def addresses(settings: MixiSettings, http: requests.Session) -> Iterator[Findin
             f"{parts.netloc} is not in {PREFIX}MIXI_PLATFORM_HOSTS",
             "check that both name the same platform",
         )
+    elif settings.mixi_app_id not in parts.path.split("/"):
+        found = f"{settings.mixi_container_url} is another app's than {settings.mixi_app_id}"
+        yield warn("container", found, f"check it against {PREFIX}MIXI_APP_ID")
     else:
-        yield ok("container", f"{parts.netloc} is one of the platform's hosts")
+        yield ok("container", f"{parts.netloc} is one of the platform's hosts, and the app is this one")
+
+
+def threads(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]:
+    """Whether a callback always finds a thread that does not wait for mixi."""
+    found = f"{settings.mixi_calls_at_once} of {settings.threads} may wait for mixi at once"
+    if 2 * settings.mixi_calls_at_once > settings.threads:
+        names = f"{PREFIX}MIXI_CALLS_AT_ONCE to at most half of {PREFIX}THREADS"
+        yield warn("threads", found, f"set {names}, or callbacks may find none")
+    else:
+        yield ok("threads", found)
 
 
 def certificates(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]:
@@ -56,8 +69,10 @@ def _published(name: str, ring: KeyRing) -> Finding:
     try:
         fetch(ring.line, address, keys.PATIENCE)
     except Unavailable as failure:
-        found = f"{address} cannot be fetched ({failure})"
-        return fail("certificates", found, f"open the way out, or correct {PREFIX}MIXI_CERTIFICATE_URL")
+        why, advice = wire.unheard(failure.__cause__ or failure)
+        found = f"{address} cannot be fetched ({why if failure.__cause__ else failure})"
+        correct = f"open the way out, or correct {PREFIX}MIXI_CERTIFICATE_URL"
+        return fail("certificates", found, advice or correct)
     return ok("certificates", f"for {name} there is an answer at {ring.address}")
 
 

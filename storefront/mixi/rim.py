@@ -13,7 +13,7 @@ RIM = Rim(
             ours_too="make a key of its own: mixi knows the other one",
         )
     ],
-    configured=[checks.addresses, checks.certificates],
+    configured=[checks.addresses, checks.threads, checks.certificates],
     recorded=[checks.outstanding, checks.tests],
     reached=[checks.platform_clock, checks.confirming],
     outstanding=reports.outstanding,

@@ -21,6 +21,7 @@ from storefront.config import (
     Names,
     Secret,
     Text,
+    better_https,
     http_address,
     is_private,
     unset,
@@ -115,7 +116,12 @@ class MixiSettings(HouseSettings):
         description="Hosts a buyer may be sent to; commas between; host or host:port."
     )
     mixi_point_url: Address = Field(
-        "http://api.mixi-platform.com/atom/mobile/point/@me", description="Where payments are created."
+        "http://api.mixi-platform.com/atom/mobile/point/@me",
+        description="Where payments are created.",
+        json_schema_extra=better_https(
+            "the callback's word travels there in clear, and whoever listens on that way and has an account "
+            "could have the container sign the callback of a payment of their own"
+        ),
     )
     mixi_confirm_url: Address = Field(
         "https://api.mixi-platform.com/atom/mobile/point/@me",

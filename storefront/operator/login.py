@@ -17,7 +17,7 @@ from storefront.shop.cookies import Cookie
 SALT = "storefront.operator"
 LINK_SECONDS = 600
 LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
-COOKIE = Cookie("operator")  # the visit, and the language it goes on in
+COOKIE = Cookie("operator", rotates=False)  # the visit, and the language it goes on in
 
 
 class NotOperator(Exception):
@@ -36,7 +36,7 @@ class Login(Model):
 
 def address() -> str:
     """A fresh address that lets the operator in; good for ten minutes, and once."""
-    token = words.serializer(SALT).dumps(secrets.token_urlsafe(12))
+    token = words.unrotated(SALT).dumps(secrets.token_urlsafe(12))
     return settings().public_url + url_for("operator.door", token=token)
 
 
@@ -53,7 +53,7 @@ def check(token: str) -> str:
     """The nonce of a good address, used or not; or NotOperator."""
     security.never_framed()
     try:
-        return str(words.serializer(SALT).loads(token, max_age=LINK_SECONDS))
+        return str(words.unrotated(SALT).loads(token, max_age=LINK_SECONDS))
     except BadData:
         raise NotOperator from None
 

@@ -47,9 +47,13 @@ class Application(Base):
 
 
 def register(session: Session, settings: SandboxSettings) -> None:
-    """Enter the app into the store as the settings describe it, unless it is there."""
-    if session.get(Application, settings.app_id) is None:
-        switches = {switch.value: getattr(settings, switch.value) for switch in Switch}
+    """Enter the app into the store as the settings describe it; if it is there, as far as they were given."""
+    switches = {switch.value: getattr(settings, switch.value) for switch in Switch}
+    known = session.get(Application, settings.app_id)
+    if known:
+        for name in switches.keys() & settings.model_fields_set:
+            setattr(known, name, switches[name])
+    else:
         names = {_column(device): name for device, name in START_NAMES.items()}
         session.add(Application(app_id=settings.app_id, **switches, **names))
 

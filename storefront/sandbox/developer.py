@@ -23,14 +23,15 @@ def show() -> ResponseReturnValue:
     """The app as the platform knows it."""
     platform = sandbox()
     settings = platform.settings
+    app = application.application(settings.app_id)
     rules = [
-        (name, getattr(settings, name), field.description, source)
+        (name, getattr(app if name in list(Switch) else settings, name), field.description, source)
         for name, (field, source) in assumptions().items()
     ]
     return render_template(
         "sandbox/developer.html",
         settings=settings,
-        app=application.application(settings.app_id),
+        app=app,
         key_name=platform.keys.name,
         devices=list(Device),
         last_start=session.get(LAST_START),

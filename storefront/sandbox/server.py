@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic_settings import BaseSettings
+
 APP_ID = "12345"
 
 
@@ -27,12 +29,14 @@ class Street:
 class Server:
     """`serves` is the application, for gunicorn; `secrets` has the bytes of each that is made once and kept.
 
-    `environment` has the settings of both sides, so that the server and the shop know each other.
+    `settings` reads what the environment tells it; `environment` has the settings of both sides, so that
+    the server and the shop know each other.
     """
 
     name: str
     port: int
     threads: int
     serves: str
+    settings: type[BaseSettings]
     environment: Callable[[Street], Mapping[str, str]]
     secrets: Mapping[str, int] = field(default_factory=dict)

@@ -1,10 +1,11 @@
 """What the sandbox is told from outside, and what it had to assume about the platform."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, FilePath, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,6 +21,17 @@ def cookie_name(name: str, public_url: str) -> str:
     """Cookies do not know ports: beside the others on one host, the name must differ."""
     port = urlsplit(public_url).port
     return f"{name}-{port}" if port else name
+
+
+def _certificates(file: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError:  # of which TLS's own errors are a kind
+        raise ValueError("has no certificates in PEM") from None
+    return file
+
+
+CertificateFile = Annotated[FilePath, AfterValidator(_certificates)]
 
 
 def fact(default: int, meaning: str) -> int:
@@ -49,7 +61,7 @@ class SandboxSettings(BaseSettings):
     shop_url: str = Field(description="The server of the registered app.")
     app_id: str = Field(pattern=r"^[0-9A-Za-z_-]+$", description="The registered app.")
     app_name: str = Field(default="アプリ", description="The app's name, as the platform shows it.")
-    shop_ca: FilePath | None = Field(
+    shop_ca: CertificateFile | None = Field(
         default=None, description="The certificates (PEM) that a shop behind https is checked against."
     )
     consumer_key: str = Field(min_length=1, description="The app's consumer key.")
@@ -101,17 +113,13 @@ class SandboxSettings(BaseSettings):
     replace_error_pages: bool = our_switch(
         N_("Whether the platform shows its own screen in place of the app's error pages.")
     )
-    hold_events: bool = our_switch(
-        N_("Whether lifecycle events are held at first, until they are sent by hand.")
-    )
-    top_up_maintenance: bool = our_switch(
-        N_("Whether at first no points can be obtained, while they can be spent.")
-    )
-    maintenance: bool = our_switch(N_("Whether the whole platform is closed at first."))
+    hold_events: bool = our_switch(N_("Whether lifecycle events are held until they are sent by hand."))
+    top_up_maintenance: bool = our_switch(N_("Whether no points can be obtained, while they can be spent."))
+    maintenance: bool = our_switch(N_("Whether the whole platform is closed."))
     in_development: bool = our_switch(
-        N_("Whether the app starts out in development, where every purchase is a test.")
+        N_("Whether the app is in development, where every purchase is a test.")
     )
-    approved: bool = our_switch(N_("Whether the app starts out approved for payment."), default=True)
+    approved: bool = our_switch(N_("Whether the app is approved for payment."), default=True)
 
     @field_validator("public_url", "shop_url")
     @classmethod

@@ -9,7 +9,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from storefront.clock import JAPAN
@@ -34,6 +42,10 @@ class PriceRule:
     unit: str
     minimum: int
     maximum: int
+    units: str = ""  # of it in English, where an s makes no plural
+
+    def __str__(self) -> str:
+        return f"{self.minimum} to {self.maximum} {self.units or f'{self.unit}s'}"
 
 
 class CatalogError(Exception):
@@ -150,11 +162,13 @@ class Entry(BaseModel):
     on_sale_until: Until | None = None
     prices: Annotated[dict[str, int], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _window(self) -> "Entry":
-        if self.on_sale_from and self.on_sale_until and self.on_sale_from >= self.on_sale_until:
-            raise ValueError("on_sale_from lies before on_sale_until")
-        return self
+    @field_validator("on_sale_until")
+    @classmethod
+    def _window(cls, until: datetime | None, others: ValidationInfo) -> datetime | None:
+        since = others.data.get("on_sale_from")
+        if since and until and since >= until:
+            raise ValueError("lies before on_sale_from, or at the same moment")
+        return until
 
 
 OF_ART = "is the name of an .svg file in static/art, in small letters, digits, - and _"
@@ -162,7 +176,7 @@ OF_ART = "is the name of an .svg file in static/art, in small letters, digits, -
 OF_FIELD = {
     "id": "an id is 1 to 64 half-width letters and digits",
     "art": OF_ART,
-    "prices": "needs at least 1 price: a channel and its amount",
+    "prices": "must be a mapping of channels to amounts with at least 1 price, as {channel: 10}",
 }
 
 
@@ -185,7 +199,7 @@ def _mispriced(entry: Entry, rules: Mapping[str, PriceRule], lines: Mapping[Plac
         if rule is None:
             reason = f"{place}: no such channel here; there is {', '.join(rules)}"
         elif not rule.minimum <= amount <= rule.maximum:
-            reason = f"{place}: {amount} is not within {rule.minimum} to {rule.maximum} {rule.unit}s"
+            reason = f"{place}: {amount} is not within {rule}"
         else:
             continue
         yield lines["prices", channel], reason

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
-from itsdangerous import BadData
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from storefront.config import is_here, settings
 from storefront.shop import words
@@ -13,13 +13,15 @@ from storefront.shop import words
 
 @dataclass(frozen=True)
 class Cookie:
-    """One of our cookies. `framed` says that it comes along inside another site's page, too.
+    """One of our cookies. `framed` says that it comes along inside another site's page, too, and `rotates`
+    that it outlives a change of the key.
 
     Over TLS its name lets nobody but this very host set it; a frame's is kept apart for the page around it.
     """
 
     name: str
     framed: bool = False
+    rotates: bool = True
 
     def read(self) -> Any:
         """What this browser was given last; None if that is too old, not ours, or not the only one."""
@@ -28,7 +30,7 @@ class Cookie:
         if len(sent) != 1:
             return None
         try:
-            return words.serializer(self._salt).loads(sent[0], max_age=settings().visit_seconds)
+            return self._serializer.loads(sent[0], max_age=settings().visit_seconds)
         except BadData:
             return None
 
@@ -44,7 +46,7 @@ class Cookie:
         framed = self.framed and _over_tls()
         response.set_cookie(
             self._full_name(),
-            "" if value is None else words.serializer(self._salt).dumps(value),
+            "" if value is None else self._serializer.dumps(value),
             max_age=0 if value is None else settings().visit_seconds,
             httponly=True,
             secure=_over_tls(),
@@ -60,8 +62,9 @@ class Cookie:
         return f"{name}-{urlsplit(at).port}" if is_here(at) and urlsplit(at).port else name
 
     @property
-    def _salt(self) -> str:
-        return f"storefront.cookie.{self.name}"
+    def _serializer(self) -> URLSafeTimedSerializer:
+        kind = words.serializer if self.rotates else words.unrotated
+        return kind(f"storefront.cookie.{self.name}")
 
 
 def init_app(app: Flask) -> None:

@@ -1,6 +1,7 @@
 """Words that we sign and get back, perhaps on another host, whose clock is never quite the same.
 
-While the key changes both keys verify, and the current one alone signs.
+While the key changes both keys verify, and the current one alone signs. Who opens everything, the operator,
+is known by the current one alone: the other may have leaked.
 """
 
 from typing import Any
@@ -28,6 +29,11 @@ class Signer(TimestampSigner):
 def serializer(salt: str) -> URLSafeTimedSerializer:
     """Writes and reads words for one use, which its salt names; what reads says how old they may be."""
     return URLSafeTimedSerializer(keys(settings()), salt=salt, signer=Signer)
+
+
+def unrotated(salt: str) -> URLSafeTimedSerializer:
+    """The same for what not even a rotation excuses: no key but the current one is believed."""
+    return URLSafeTimedSerializer(keys(settings())[-1:], salt=salt, signer=Signer)
 
 
 def signer(salt: str) -> PlainSigner:

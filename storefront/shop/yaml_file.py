@@ -172,7 +172,8 @@ def _scalar(node: ScalarNode) -> object:
     if kind in ("str", "timestamp", "value", "merge"):
         return text
     if kind in ("bool", "float"):
-        raise ValueError(f"{text[:40]} is not read here: write a whole number, true or false, or use quotes")
+        number = "a number is a whole number, such as 10, and text stands in quotes"
+        raise ValueError(f"{text[:40]} is not read here: {number}")
     raise ValueError(f"{node.tag} is not read here: leave it out")
 
 
@@ -188,7 +189,8 @@ def _reason(problem: Any, noun: str, fields: Sequence[str], of_field: Mapping[st
         near = get_close_matches(str(place[-1]), fields, n=1)
         meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
         return f"is no field of {noun}: {meant}"
-    if kind in ("string_pattern_mismatch", "too_short"):
+    own = of_field.get(str(place[0])) if len(place) == 1 else None
+    if kind in ("string_pattern_mismatch", "too_short") or (kind == "dict_type" and own):
         return of_field[str(place[0])]
     reason = REASONS.get(kind) or problem["msg"].removeprefix("Value error, ")
     return reason(problem) if callable(reason) else str(reason)

@@ -1,13 +1,19 @@
 """What the room brings to settings, commands, doctor and headers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from flask import Flask
 
 from storefront import Settings, config
 from storefront.config import PREFIX, SettingsError
+from storefront.external import checks
+from storefront.findings import Verdict
 from storefront.operator import login
+from tests.databases import on_sqlite
+from tests.external.conftest import PRICES, lawful, record
 from tests.street import PLATFORM, SHOP, Browser
 from tests.test_commands import ADDRESSES, consult
 from tests.test_headers import rule
@@ -39,6 +45,7 @@ def test_what_should_be_https(environment: pytest.MonkeyPatch) -> None:
     """The provider's address is one of those that others must not read."""
     for name, value in {
         "PUBLIC_URL": "https://shop.test",
+        "MIXI_POINT_URL": "https://api.test/atom",
         "EXTERNAL_PROVIDER_URL": "http://provider.test/pay",
         "EXTERNAL_MERCHANT": "lighthouse",
         "EXTERNAL_SECRET": "a secret of the shop and its provider",
@@ -81,3 +88,14 @@ def test_who_may_frame_its_pages(app: Flask) -> None:
     for path in ("/external/registration", "/external/malfunctions/new"):
         page = browser.get(path)
         assert (page.status_code, rule(page, "frame-ancestors")) == (200, ["'none'"])
+
+
+@on_sqlite
+def test_a_door_that_nothing_goes_through(shop: Flask, settings: Settings) -> None:
+    """The doctor does not call a door well that no item has an approved price for."""
+    for prices, verdict in ((PRICES, Verdict.OK), ({}, Verdict.WARN)):
+        record(shop, replace(lawful(), prices=prices))
+        with shop.app_context():
+            (finding,) = checks.door_out(settings, requests.Session())
+        assert finding.verdict is verdict
+    assert "no item" in finding.found

@@ -258,3 +258,22 @@ def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
     assert len(set(listed)) == len(listed)
     for rule in listed:
         assert (rule in page) == (language == "en")
+
+
+def test_the_environment_counts_at_a_start(make: Callable[..., Flask]) -> None:
+    """What it says of a switch holds from each start on, until the page turns it; else all stays."""
+    make(hold_events=True)
+    phone = Phone(make(maintenance=True).test_client())
+    assert [rule(phone, name) for name in ("maintenance", "hold_events", "approved")] == ["yes", "yes", "yes"]
+    phone.press("/developer", "/developer/switches/maintenance", on="no")
+    assert rule(phone, "maintenance") == "no"
+    assert rule(Phone(make(maintenance=True).test_client()), "maintenance") == "yes"
+    assert rule(Phone(make(approved=False).test_client()), "approved") == "no"
+
+
+def rule(phone: Phone, name: str) -> str:
+    """What the table of rules says of a switch."""
+    page = html.fromstring(phone.get("/developer?lang=en").text)
+    (code,) = (one for one in page.cssselect("table.rules code") if one.text == f"SANDBOX_{name.upper()}")
+    (row,) = code.iterancestors("tr")
+    return str(row.cssselect("td.value")[0].text_content())

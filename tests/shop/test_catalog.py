@@ -37,7 +37,7 @@ GOOD = """
         ("en: Rope}", 'en: "a\\tb"}', 3, "printable"),
         ("en: Rope}", 'en: "\\ud800"}', 3, "printable"),
         ("en: Rope}", "en: 7}", 3, "name.en: must be text: put it in quotes"),
-        ("en: Rope}", "en: 7.5}", 3, "use quotes"),
+        ("en: Rope}", "en: 7.5}", 3, "text stands in quotes"),
         ("en: Rope}", "en: on: sale}", 3, "quotes"),
         ("en: Rope}", "en: Rope, en: Cord}", 3, "name.en: stands already on line 3"),
         ("en: Rope}", "en: Rope, 1: x}", 3, "1 cannot stand before a colon"),
@@ -64,6 +64,15 @@ GOOD = """
         ("mixi: 10", "mixi: 10001", 6, "not within 10 to 10000 points"),
         ("mixi: 10", f"mixi: {'9' * 5000}", 6, "whole number"),
         ("mixi: 10", "mixi: 10.5", 6, "whole number"),
+        ("mixi: 10", "mixi: 10.0", 6, "prices.mixi: 10.0 is not read here: a number is a whole number"),
+        ("{mixi: 10}", "[10]", 6, "prices: must be a mapping of channels to amounts"),
+        ("mixi: 10", "external: 0", 6, "0 is not within 1 to 1000000 yen"),
+        (
+            "  art:",
+            "  on_sale_from: 2027-02-01\n  on_sale_until: 2027-01-01\n  art:",
+            6,
+            "on_sale_until: lies before on_sale_from, or at the same moment",
+        ),
         ("mixi: 10", "mixi: 1_000", 6, "digits only"),
         ("mixi: 10", "mixi: 0x10", 6, "digits only"),
         ("mixi: 10", "mixi: 1:30", 6, "whole number"),
@@ -118,6 +127,7 @@ def test_broken_rules(tmp_path: Path, old: str, new: str, line: int, rule: str) 
         catalog_file.read(file, RULES)
     assert f"{file}:{line}: " in str(error.value)
     assert rule in str(error.value)
+    assert "yens" not in str(error.value)
 
 
 @pytest.mark.parametrize(

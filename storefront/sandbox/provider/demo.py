@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from storefront.sandbox.provider.settings import ProviderSettings
 from storefront.sandbox.server import Server, Street
 
 MERCHANT = "storefront"
@@ -27,6 +28,7 @@ SERVER = Server(
     port=8002,
     threads=8,
     serves="storefront.sandbox.provider:create_provider()",
+    settings=ProviderSettings,
     environment=environment,
     secrets={"PROVIDER_SECRET_KEY": 20, "PROVIDER_MERCHANT_SECRET": 20},
 )

@@ -2,11 +2,11 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storefront.sandbox.provider.addresses import origin
-from storefront.sandbox.settings import ours
+from storefront.sandbox.settings import CertificateFile, ours
 
 
 class ProviderSettings(BaseSettings):
@@ -21,7 +21,7 @@ class ProviderSettings(BaseSettings):
     merchant_secret: SecretStr = Field(min_length=1, description="Signs both ways between it and us.")
     notice_url: str = Field(description="Where the shop hears of payments.")
     shop_url: str = Field(description="The only origin that buyers are sent back to.")
-    shop_ca: FilePath | None = Field(
+    shop_ca: CertificateFile | None = Field(
         default=None, description="The certificates (PEM) that a shop behind https is checked against."
     )
     database_url: SecretStr = SecretStr("sqlite:///provider.db")

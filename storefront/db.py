@@ -21,6 +21,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Enum,
+    ExceptionContext,
     MetaData,
     event,
     literal,
@@ -64,6 +65,7 @@ LINK = {
 
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+READ_ONLY = "25006"  # an error's code (source: PostgreSQL, Error Codes)
 PRIVATE = 0o600  # a database holds what buyers hold, so its file is its owner's alone
 PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
 
@@ -189,8 +191,9 @@ def cause(error: Exception) -> str:
 def engine_options(settings: HouseSettings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
-    if settings.database_url.startswith("sqlite"):
-        in_file = make_url(settings.database_url).database not in (None, "", MEMORY)
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        in_file = url.database not in (None, "", MEMORY)
         pool = {"pool_size": settings.threads, "pool_timeout": LOCK_SECONDS} if in_file else {}
         return silent | pool
     return silent | {
@@ -199,7 +202,7 @@ def engine_options(settings: HouseSettings) -> dict[str, Any]:
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
         # Whatever the server would do by itself: who has waited for a row must see it as it is then.
         "isolation_level": "READ COMMITTED",
-        "connect_args": {**LINK, "options": SESSION, "client_encoding": "UTF8"},
+        "connect_args": {**LINK, "options": _session(url), "client_encoding": "UTF8"},
     }
 
 
@@ -214,6 +217,12 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
+def _session(url: URL) -> str:
+    """What the address says of sessions, and what we say, which goes before."""
+    theirs = url.query.get("options", ())
+    return " ".join([theirs, SESSION] if isinstance(theirs, str) else [*theirs, SESSION])
+
+
     patience = _patience(deadline)
     wait = Deadline.after(patience / 1000)
     with _turn(session.get_bind(), wait):
@@ -327,6 +336,12 @@ def _prepare_postgresql(engine: Engine) -> None:
             raise DisconnectionError from error  # the pool then makes a new one
         del record.info[SILENCE]
 
+
+    @event.listens_for(engine, "handle_error")
+    def part(context: ExceptionContext) -> None:
+        """Who may only read there stays connected to a standby, while another server has become the first."""
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
 
 def _within(until: Deadline, talk: Talk) -> Talk:
     """The same talk with the server, as psycopg holds it; TooLate once it has been silent until then."""

@@ -86,6 +86,28 @@ def test_a_refused_sale_tells_no_query(
     assert "Traceback" not in told
 
 
+@on_postgresql
+def test_writable_again(app: Flask, settings: Settings) -> None:
+    """Connections from the time when a server could only be read are let go: no restart is needed."""
+    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    assert readyz(app)[0] == 503
+    may_write = "SET default_transaction_read_only = off"
+    ask(settings.database_url, may_write, "ALTER DATABASE shop RESET default_transaction_read_only")
+    assert readyz(app) == READY
+
+
+@on_postgresql
+def test_an_address_with_options(app: Flask, settings: Settings) -> None:
+    """What the address says of sessions is heard beside what the shop says, which nothing overrides."""
+    options = {"options": "-c search_path=mine,public -c lock_timeout=1h"}
+    url = make_url(settings.database_url).update_query_dict(options)
+    with another(settings, database_url=url.render_as_string(hide_password=False)) as shop:
+        assert readyz(shop) == READY
+        with shop.app_context():
+            said = [db.session.scalar(text(f"SHOW {name}")) for name in ("search_path", "lock_timeout")]
+    assert said == ["mine,public", "5s"]
+
+
 def test_who_asks_often_writes_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A try that went well speaks for a moment, so that no number of questions stands in the way of sales."""
     monkeypatch.setattr(health, "KEPT_SECONDS", 60)

@@ -188,6 +188,7 @@ def cause(error: Exception) -> str:
     return f"{type(error).__name__}, {said[0]}" if said else type(error).__name__
 
 
+        file = file.resolve()  # it may be a link to what is not there yet
 def engine_options(settings: HouseSettings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
@@ -403,7 +404,8 @@ def _keep_to(file: Path, engine: Engine) -> None:
 
 def _check_place(file: Path, engine: Engine, info: dict[Any, Any]) -> None:
     """SQLite would write on into a file that has been moved, and into a log that has been deleted."""
-    here, log = _identity(file), _identity(file.with_name(f"{file.name}-wal"))
+    target = file.resolve()  # beside which, and beside no link to it, SQLite keeps its log
+    here, log = _identity(target), _identity(target.with_name(f"{target.name}-wal"))
     known = info.get(LOG) or log  # it is there from a connection's first statement to its last
     if OPENED.setdefault(engine, here) != here or known != log:
         OPENED[engine] = NOWHERE

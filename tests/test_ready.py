@@ -253,6 +253,18 @@ def test_the_log_is_deleted(app: Flask, container: Container, tmp_path: Path) ->
 
 
 @on_sqlite
+def test_the_log_behind_a_link_is_deleted(app: Flask, settings: Settings, tmp_path: Path) -> None:
+    """SQLite keeps its log beside the file that a link leads to, so it is looked for there."""
+    link = tmp_path / "release" / "shop.db"
+    link.parent.mkdir()
+    link.symlink_to("../shop.db")
+    with another(settings, database_url=f"sqlite:///{link}") as shop:
+        assert readyz(shop) == READY
+        (tmp_path / "shop.db-wal").unlink()
+        assert readyz(shop)[0] == 503
+
+
+@on_sqlite
 @pytest.mark.empty_database
 def test_looking_makes_no_database(settings: Settings, tmp_path: Path) -> None:
     """Only `storefront upgrade` makes a file, and it is its owner's alone, with the log beside it."""

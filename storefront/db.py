@@ -138,7 +138,17 @@ os.register_at_fork(after_in_child=LINES.clear)
 # Which file each SQLite database was opened in, by device and number.
 OPENED: WeakKeyDictionary[Engine, tuple[int, int] | None] = WeakKeyDictionary()
 NOWHERE = (-1, -1)  # once it was moved: what is there afterwards has missed what was written meanwhile
-migrate = Migrate(directory=str(PACKAGE / "migrations"))
+
+
+class _Migrations(Migrate):
+    """In Alembic's settings a `%` stands for something else, unless there are two."""
+
+    def get_config(self, directory: str | None = None, *rest: Any, **more: Any) -> Any:
+        folder = str(directory or self.directory)
+        return super().get_config(folder.replace("%", "%%"), *rest, **more)
+
+
+migrate = _Migrations(directory=str(PACKAGE / "migrations"))
 
 
 class Moved(SQLAlchemyError):
@@ -178,6 +188,7 @@ def make_file(engine: Engine) -> None:
     """An empty file for SQLite, unless there is one. Whoever only opens a database makes none."""
     file = file_of(engine)
     if file and not file.exists():
+        file = file.resolve()  # it may be a link to what is not there yet
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(PRIVATE)
 
@@ -188,7 +199,6 @@ def cause(error: Exception) -> str:
     return f"{type(error).__name__}, {said[0]}" if said else type(error).__name__
 
 
-        file = file.resolve()  # it may be a link to what is not there yet
 def engine_options(settings: HouseSettings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
@@ -207,6 +217,12 @@ def engine_options(settings: HouseSettings) -> dict[str, Any]:
     }
 
 
+def _session(url: URL) -> str:
+    """What the address says of sessions, and what we say, which goes before."""
+    theirs = url.query.get("options", ())
+    return " ".join([theirs, SESSION] if isinstance(theirs, str) else [*theirs, SESSION])
+
+
 @contextmanager
 def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     """All of one use case, or nothing of it.
@@ -218,12 +234,6 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
-def _session(url: URL) -> str:
-    """What the address says of sessions, and what we say, which goes before."""
-    theirs = url.query.get("options", ())
-    return " ".join([theirs, SESSION] if isinstance(theirs, str) else [*theirs, SESSION])
-
-
     patience = _patience(deadline)
     wait = Deadline.after(patience / 1000)
     with _turn(session.get_bind(), wait):
@@ -320,6 +330,12 @@ def _prepare_postgresql(engine: Engine) -> None:
 
         connection.wait = hear
 
+    @event.listens_for(engine, "handle_error")
+    def part(context: ExceptionContext) -> None:
+        """Who may only read there stays connected to a standby, while another server has become the first."""
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
+
     @event.listens_for(engine, "checkin")
     def rest(connection: Any, record: ConnectionPoolEntry) -> None:
         record.info.pop(SILENCE, None)
@@ -337,12 +353,6 @@ def _prepare_postgresql(engine: Engine) -> None:
             raise DisconnectionError from error  # the pool then makes a new one
         del record.info[SILENCE]
 
-
-    @event.listens_for(engine, "handle_error")
-    def part(context: ExceptionContext) -> None:
-        """Who may only read there stays connected to a standby, while another server has become the first."""
-        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
-            context.is_disconnect = True
 
 def _within(until: Deadline, talk: Talk) -> Talk:
     """The same talk with the server, as psycopg holds it; TooLate once it has been silent until then."""

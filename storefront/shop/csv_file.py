@@ -11,10 +11,10 @@ UTF_8 = "\ufeff"  # at the beginning of a file: what follows is UTF-8
 OBEYED = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\ufeff]")
 
 # What is taken for a number, a date, a time or a truth, and then shown in other words: 007, 1e5, 2-3, MAR1.
-# A moment in full, with its T, is taken for what it is.
+# A moment in full, with its T, is taken for what it is; up to eleven figures are shown as they are.
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 READ = re.compile(
-    rf"""(?:
+    rf"""(?!(?:0|[1-9][0-9]{{0,10}})\Z)(?:
         [$\\\u00a5\uffe5(]?\s?\.?\d[\d\s.,:/%\u5e74\u6708\u65e5\u6642\u5206\u79d2-]*
             (?:e[+-]?\d+|[ap]\.?m?\.?)?\)?
         | (?:\d+[\s,./-]*)?(?:{MONTHS})[a-z]*[\s,./-]*\d[\d\s,./:-]*

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from importlib import import_module
 
 import requests
 import structlog
-from flask import Flask
+from flask import Flask, Response
 from flask_compress import Compress
 
 from storefront import config, db, health, logs, metrics, operator, security, shop
@@ -33,6 +34,15 @@ class Settings(*SETTINGS, HouseSettings):  # type: ignore[misc]  # only the list
     """Every setting: the house's, and those of each counter."""
 
 
+class _Compress(Compress):
+    """All but parts: who has asked for some bytes of a file counts those of the file."""
+
+    def after_request(self, response: Response | None) -> Response:
+        if response and response.status_code == HTTPStatus.PARTIAL_CONTENT:
+            return response
+        return super().after_request(response)
+
+
 def create_app(settings: Settings | None = None, http: requests.Session | None = None) -> Flask:
     """The shop, configured by the environment unless `settings` are given.
 
@@ -53,7 +63,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     )
     logs.init_app(app)
     _warn(settings)
-    Compress(app)  # first, so that it acts last: on what all others have written
+    _Compress(app)  # first, so that it acts last: on what all others have written
     db.init_app(app)
     health.init_app(app, settings)
     security.init_app(app, settings)

@@ -14,7 +14,15 @@ from typing import Annotated, Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from flask import current_app
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -29,6 +37,8 @@ SERVICE = "_SERVICE_HOST"  # so Kubernetes tells every container of a service, p
 MADE = 32  # characters of a secret that we make
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 HOUR, DAY = 3600, 86_400  # seconds
+AROUND = re.compile(r"\A[\s\ufeff]+|[\s\ufeff]+\Z")  # nobody means it, and nobody sees it
+CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f]")
 # They stand in a header of every answer.
 HOST = re.compile(r"([0-9a-z_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
@@ -251,6 +261,18 @@ class HouseSettings(BaseSettings):
         "", description="The privacy policy, or where it is.", json_schema_extra=MISSING
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_meant(cls, given: object, about: ValidationInfo) -> object:
+        """The same for the same words, wherever they were given and however they ended there."""
+        if not isinstance(given, str):
+            return given
+        text = AROUND.sub("", given)
+        is_list = NoDecode in cls.model_fields[about.field_name or ""].metadata
+        if CONTROL.search(text) and not is_list:
+            raise ValueError("has a control character, such as the end of a line, inside")
+        return text
+
 
 Chosen = TypeVar("Chosen", bound=HouseSettings)
 
@@ -359,14 +381,14 @@ def _from_files(
     unread: dict[str, str] = {}
     for field in in_files(kind):
         name = f"{PREFIX}{field.upper()}"
-        path = environment.get(f"{name}{FILE}")
+        path = AROUND.sub("", environment.get(f"{name}{FILE}", ""))
         if not path:
             continue
         if environment.get(name):
             unread[field] = f"{name} is set as well: keep one of them"
             continue
         try:
-            given[field] = Path(path).read_text(encoding="utf-8").strip()
+            given[field] = Path(path).read_text(encoding="utf-8")
         except OSError as error:
             unread[field] = f"the file cannot be read ({error.strerror})"
         except UnicodeDecodeError:

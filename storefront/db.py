@@ -21,6 +21,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Enum,
+    ExceptionContext,
     MetaData,
     event,
     literal,
@@ -64,6 +65,7 @@ LINK = {
 
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+READ_ONLY = "25006"  # an error's code (source: PostgreSQL, Error Codes)
 PRIVATE = 0o600  # a database holds what buyers hold, so its file is its owner's alone
 PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
 
@@ -136,7 +138,17 @@ os.register_at_fork(after_in_child=LINES.clear)
 # Which file each SQLite database was opened in, by device and number.
 OPENED: WeakKeyDictionary[Engine, tuple[int, int] | None] = WeakKeyDictionary()
 NOWHERE = (-1, -1)  # once it was moved: what is there afterwards has missed what was written meanwhile
-migrate = Migrate(directory=str(PACKAGE / "migrations"))
+
+
+class _Migrations(Migrate):
+    """In Alembic's settings a `%` stands for something else, unless there are two."""
+
+    def get_config(self, directory: str | None = None, *rest: Any, **more: Any) -> Any:
+        folder = str(directory or self.directory)
+        return super().get_config(folder.replace("%", "%%"), *rest, **more)
+
+
+migrate = _Migrations(directory=str(PACKAGE / "migrations"))
 
 
 class Moved(SQLAlchemyError):
@@ -176,6 +188,7 @@ def make_file(engine: Engine) -> None:
     """An empty file for SQLite, unless there is one. Whoever only opens a database makes none."""
     file = file_of(engine)
     if file and not file.exists():
+        file = file.resolve()  # it may be a link to what is not there yet
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(PRIVATE)
 
@@ -189,8 +202,9 @@ def cause(error: Exception) -> str:
 def engine_options(settings: HouseSettings) -> dict[str, Any]:
     """How the engine keeps its connections."""
     silent = {"hide_parameters": True}  # of a failed statement: they may be what nobody should read
-    if settings.database_url.startswith("sqlite"):
-        in_file = make_url(settings.database_url).database not in (None, "", MEMORY)
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        in_file = url.database not in (None, "", MEMORY)
         pool = {"pool_size": settings.threads, "pool_timeout": LOCK_SECONDS} if in_file else {}
         return silent | pool
     return silent | {
@@ -199,8 +213,14 @@ def engine_options(settings: HouseSettings) -> dict[str, Any]:
         "pool_timeout": LOCK_SECONDS,  # who waits longer for a connection answers 503
         # Whatever the server would do by itself: who has waited for a row must see it as it is then.
         "isolation_level": "READ COMMITTED",
-        "connect_args": {**LINK, "options": SESSION, "client_encoding": "UTF8"},
+        "connect_args": {**LINK, "options": _session(url), "client_encoding": "UTF8"},
     }
+
+
+def _session(url: URL) -> str:
+    """What the address says of sessions, and what we say, which goes before."""
+    theirs = url.query.get("options", ())
+    return " ".join([theirs, SESSION] if isinstance(theirs, str) else [*theirs, SESSION])
 
 
 @contextmanager
@@ -310,6 +330,12 @@ def _prepare_postgresql(engine: Engine) -> None:
 
         connection.wait = hear
 
+    @event.listens_for(engine, "handle_error")
+    def part(context: ExceptionContext) -> None:
+        """Who may only read there stays connected to a standby, while another server has become the first."""
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
+
     @event.listens_for(engine, "checkin")
     def rest(connection: Any, record: ConnectionPoolEntry) -> None:
         record.info.pop(SILENCE, None)
@@ -388,7 +414,8 @@ def _keep_to(file: Path, engine: Engine) -> None:
 
 def _check_place(file: Path, engine: Engine, info: dict[Any, Any]) -> None:
     """SQLite would write on into a file that has been moved, and into a log that has been deleted."""
-    here, log = _identity(file), _identity(file.with_name(f"{file.name}-wal"))
+    target = file.resolve()  # beside which, and beside no link to it, SQLite keeps its log
+    here, log = _identity(target), _identity(target.with_name(f"{target.name}-wal"))
     known = info.get(LOG) or log  # it is there from a connection's first statement to its last
     if OPENED.setdefault(engine, here) != here or known != log:
         OPENED[engine] = NOWHERE

@@ -40,6 +40,9 @@ MARK = "storefront_demo"  # the table by which a demo knows its database again
 START_SECONDS = 60
 STOP_SECONDS = 10
 AS_IN_PRODUCTION = ["--config", "python:storefront.serving"]
+# A file with no setting of gunicorn's, or it would read one that another project has in this folder.
+AS_TOLD = ["--config", f"python:{__name__}"]
+TOLD_TO_ALL = "GUNICORN_CMD_ARGS"
 SHOP = "shop"
 READY = {SHOP: "/readyz"}  # of the others it is enough that they live
 ALIVE = "/healthz"
@@ -59,7 +62,10 @@ def ports() -> dict[str, int]:
 
 def arguments() -> Mapping[str, Sequence[str]]:
     """What gunicorn is told for each server, beside where to listen."""
-    others = {one.name: ["--workers", "1", "--threads", str(one.threads), one.serves] for one in platforms()}
+    others = {
+        one.name: [*AS_TOLD, "--workers", "1", "--threads", str(one.threads), one.serves]
+        for one in platforms()
+    }
     return {
         SHOP: [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8", "storefront:create_app()"],
         **others,
@@ -141,11 +147,15 @@ def environment(
         **settings,
         "STOREFRONT_PUBLIC_URL": shop,
         # Never one that is merely set in the environment: that may be a shop's.
-        "STOREFRONT_DATABASE_URL": database or f"sqlite:///{data.resolve() / 'storefront'}.db",
+        "STOREFRONT_DATABASE_URL": database or _sqlite(data.resolve() / "storefront.db"),
         "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
     }
+
+
+def _sqlite(file: Path) -> str:
+    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def _name() -> str:
@@ -351,9 +361,13 @@ def _start(name: str, listening: socket.socket, tether: int) -> subprocess.Popen
     tethered = [sys.executable, "-P", str(TETHER), str(tether)]
     gunicorn = [*tethered, "gunicorn", "--bind", f"fd://{descriptor}"]
     quiet = ["--log-level", "warning", "--graceful-timeout", "5"]
+    told = {name: value for name, value in os.environ.items() if name != TOLD_TO_ALL}
     # A session of its own, so that Ctrl-C reaches the servers through us alone.
     return subprocess.Popen(  # noqa: S603  # our own words
-        [*gunicorn, *quiet, *arguments()[name]], start_new_session=True, pass_fds=[descriptor, tether]
+        [*gunicorn, *quiet, *arguments()[name]],
+        env=told,
+        start_new_session=True,
+        pass_fds=[descriptor, tether],
     )
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -20,9 +21,24 @@ def init_app(app: Flask) -> None:
             structlog.processors.LogfmtRenderer(key_order=["at", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=_Lines,
     )
     app.logger.addFilter(_tame_record)
+
+
+class _Lines:
+    """Lines to standard error. What one tells of has happened, so one that cannot be written is left out."""
+
+    def __init__(self, *_names: object) -> None:
+        self._file = sys.stderr
+
+    def msg(self, line: str) -> None:
+        if self._file:  # a process may have been started without
+            with suppress(OSError, ValueError):
+                self._file.write(f"{line}\n")
+                self._file.flush()
+
+    debug = info = warning = error = exception = critical = msg
 
 
 def printable(text: str) -> str:

@@ -6,9 +6,11 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from socket import gethostname
 from threading import Lock
+from typing import NamedTuple
 
 import structlog
 from flask import Flask, current_app, request
@@ -23,6 +25,7 @@ from prometheus_client import (
 )
 from prometheus_client import values as prometheus_values
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +34,8 @@ from werkzeug.exceptions import NotFound
 from storefront.config import PREFIX, HouseSettings, SettingsError
 
 NAME, FOLDER, GAUGES = "metrics", "PROMETHEUS_MULTIPROC_DIR", "gauges"
+ROOM = 1 << 16  # bytes of a worker's file, as prometheus_client begins one; ours never outgrow it
+KERNEL = Path("/proc")  # Linux alone has it
 # The deadline is at ten seconds; what counts is how near we come.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10)
 
@@ -39,14 +44,23 @@ log = structlog.get_logger()
 Standing = Callable[[], Mapping[str, int]]
 
 
+class _Reserved(MmapedDict):
+    """A file with all of its room: writing into the map of one with holes kills where the disk is full."""
+
+    def __init__(self, filename: str) -> None:
+        with open(filename, "ab") as file:
+            file.write(bytes(max(0, ROOM - file.tell())))
+        super().__init__(filename)  # type: ignore[no-untyped-call]  # so typed there
+
+
 class _Files(Collector):
-    """What the workers have kept. One that was killed as it began leaves an empty file."""
+    """What the workers have kept. One that was killed as it began leaves a file without its room."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def collect(self) -> Iterator[Metric]:
-        files = [file for file in self.folder.glob("*.db") if file.stat().st_size]
+        files = [file for file in self.folder.glob("*.db") if file.stat().st_size >= ROOM]
         merged = MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]  # so typed there
         return iter(merged)
 
@@ -71,10 +85,8 @@ class _Gauges(Collector):
 class _Counters:
     """What is counted by this process, in a folder that it shares with the other workers of its server."""
 
-    def __init__(self, base: Path) -> None:
-        self.folder, self.place = _claim(base)
-        os.environ[FOLDER] = str(self.folder)
-        prometheus_values.ValueClass = prometheus_values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.callbacks = Counter("storefront_callbacks", "Callbacks by answer.", ["status"], registry=None)
         self.used = Histogram(
             "storefront_callback_seconds",
@@ -93,18 +105,20 @@ class Metrics:
     def __init__(self, base: Path, standing: Standing) -> None:
         self._base, self._gauges = base, _Gauges(standing)
         self._lock = Lock()
+        self._place: _Place | None = None
         self._counters: _Counters | None = None
 
     def counters(self) -> _Counters:
         """Made at the first need: by then a worker is what it will be, whoever had loaded the application."""
         with self._lock:
-            if self._counters is None:
-                self._counters = _Counters(self._base)
+            self._place = self._place or _claim(self._base)
+            self._counters = self._counters or _Counters(self._place.folder)
             return self._counters
 
     def exposition(self) -> bytes:
+        """What the workers have counted, if it can be kept; what the database says, in any case."""
         registry = CollectorRegistry()
-        registry.register(_Files(self.counters().folder))
+        _try(lambda: registry.register(_Files(self.counters().folder)))
         registry.register(self._gauges)
         return generate_latest(registry)
 
@@ -144,18 +158,37 @@ def gauges() -> Mapping[str, int]:
     return {name: count() for name, count in current_app.extensions[GAUGES].items()}
 
 
-def _claim(base: Path) -> tuple[Path, int]:
+class _Place(NamedTuple):
+    """A folder, and what holds it."""
+
+    folder: Path
+    held: int
+
+
+def _claim(base: Path) -> _Place:
     """A folder for the workers of one server and for no other's, held while they live.
 
     Those that nobody holds any more are taken away.
     """
+    base.mkdir(parents=True, exist_ok=True)
     ours = f"workers-{gethostname()}-"
-    folder = base / f"{ours}{os.getpgrp()}-{os.getppid()}"  # all workers have one parent
-    place = _held(folder)
+    folder = base / f"{ours}{_server()}"
+    place = _Place(folder, _held(folder))
     for other in base.glob(f"{ours}*"):
         if other != folder:
             _take_away(other)
-    return folder, place
+    os.environ[FOLDER] = str(folder)
+    prometheus_values.MmapedDict = _Reserved  # type: ignore[assignment, attr-defined]  # ours
+    prometheus_values.ValueClass = prometheus_values.MultiProcessValue()  # type: ignore[no-untyped-call]
+    return place
+
+
+def _server() -> str:
+    """The parent of all workers, as its kernel knows it: containers may share a host's name and ids."""
+    parent = [f"{os.getpgrp()}-{os.getppid()}"]
+    with suppress(OSError):
+        parent += [os.readlink(KERNEL / "self/ns/pid"), (KERNEL / "sys/kernel/random/boot_id").read_text()]
+    return sha256("\n".join(parent).encode()).hexdigest()[:16]
 
 
 def _held(folder: Path) -> int:
@@ -197,11 +230,15 @@ def count_call(call: str, result: str) -> None:
 
 
 def _count(count: Callable[[_Counters], object]) -> None:
-    """Count, if anything is counted. A number that cannot be kept is no reason to fail a sale."""
+    """Count, if anything is counted."""
     counting: Metrics | None = current_app.extensions.get(NAME)
-    if counting is None:
-        return
+    if counting is not None:
+        _try(lambda: count(counting.counters()))
+
+
+def _try(act: Callable[[], object]) -> None:
+    """A number that cannot be kept is no reason to fail a sale."""
     try:
-        count(counting.counters())
+        act()
     except (OSError, ValueError, struct.error) as error:
         log.error("not counted", kind=type(error).__name__)

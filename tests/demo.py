@@ -45,6 +45,7 @@ def demo(
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
+            cwd=folder,
             env={**os.environ, **OWN, **exported},
         )
     try:

@@ -34,9 +34,10 @@ OTHER_PORTS = {name: port + 10 for name, port in PORTS.items()}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A name that a shell would take apart."""
+    """A name that a shell would take apart; another project is in it, with a server of its own."""
     folder = tmp_path_factory.mktemp("demo") / "what's new (1)"
     folder.mkdir()
+    (folder / "gunicorn.conf.py").write_text("raise SystemExit('another project')")
     return folder
 
 
@@ -54,6 +55,7 @@ def running(folder: Path, of_a_shop: Path) -> Iterator[Demo]:
         "STOREFRONT_SECRET_KEY_FILE": "/nowhere",
         "http_proxy": "http://127.0.0.1:9",
         "no_proxy": "intra.example",
+        "GUNICORN_CMD_ARGS": "--certfile another/project.pem",
     }
     with demo(folder, **exported) as running:
         yield running
@@ -248,6 +250,15 @@ def test_goes_around_a_proxy(
     assert get_environ_proxies("http://else.example/")
     if exported:
         assert get_environ_proxies("http://intra.example/") == {}
+
+
+@pytest.mark.parametrize("name", ["d%2Fx", "d?x", "d#x", "d x"])
+def test_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    """Signs that mean something in an address mean nothing in the name of the folder."""
+    settings = the_demo.environment(PORTS, tmp_path / name)
+    the_demo.adopt(settings)
+    assert (tmp_path / name / "storefront.db").is_file()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 @on_sqlite

@@ -331,3 +331,14 @@ def test_no_cookie_passes_for_the_other(app: Flask, browser: Browser, one: str, 
     thief.client.set_cookie(other, cookie.value, domain="shop.test")
     assert thief.get("/inventory").status_code == 401
     assert thief.get("/mixi/rules").status_code == 401
+
+
+@on_sqlite
+@pytest.mark.parametrize("accepted", ["gzip", "br"])
+def test_a_part_is_not_packed(app: Flask, accepted: str) -> None:
+    """Who asks for some bytes of a file gets those, as they are."""
+    client = app.test_client()
+    whole = client.get("/static/shop.css").data
+    part = client.get("/static/shop.css", headers={"Range": "bytes=0-999", "Accept-Encoding": accepted})
+    assert (part.status_code, part.headers.get("Content-Encoding")) == (206, None)
+    assert part.data == whole[:1000]

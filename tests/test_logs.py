@@ -3,23 +3,44 @@
 import base64
 import io
 import logging
+import os
 import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import pytest
 import structlog
 from flask import Flask
 
-from storefront import Settings
+from storefront import Settings, logs
 from tests.command import environment
 from tests.databases import on_sqlite
 from tests.demo import free_ports
 from tests.proof.served import gunicorn
+from tests.street import Books, Container
 
 # Ends of lines in several alphabets, escapes of terminals in 7 and 8 bits, and what turns a text around.
 WILD = "a\rb\nc\x1b[31md\x9b31me\x85f\u2028g\u202eh\x7fi\0j"
 SHOWN = r"a\rb\nc\x1b[31md\x9b31me\x85f\u2028g\u202eh\x7fi\x00j"
+
+
+def full_disk() -> TextIO:
+    return open("/dev/full", "w", buffering=1)
+
+
+def nobody_reads() -> TextIO:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w", buffering=1)
+
+
+def closed() -> TextIO:
+    file = io.StringIO()
+    file.close()
+    return file
 
 
 def is_tame(text: str) -> bool:
@@ -80,6 +101,28 @@ def test_the_servers_own_log(settings: Settings, tmp_path: Path) -> None:
     assert is_tame(logged)
     assert '"%9B31m%85"' in about
     assert " - - [" in about
+
+
+@on_sqlite
+@pytest.mark.parametrize("no_log", [full_disk, nobody_reads, closed, lambda: None])
+def test_a_line_that_cannot_be_written(
+    container: Container,
+    books: Books,
+    monkeypatch: pytest.MonkeyPatch,
+    no_log: Callable[[], TextIO | None],
+) -> None:
+    """The goods were given, so the answer is OK, whether or not a line can tell of it; so are pages."""
+    code = container.start("loaf")
+    file = no_log()
+    monkeypatch.setattr(sys, "stderr", file)
+    if file is None:
+        monkeypatch.setattr(sys, "stdout", None)  # as with a process that has neither
+    logs.init_app(container.app)
+    assert container.callback(code).text == "OK"
+    assert (books.grants(), container.get("/nowhere").status_code) == (1, 404)
+    if file:
+        with suppress(OSError):  # what it still holds
+            file.close()
 
 
 def _break(rest: str) -> NoReturn:

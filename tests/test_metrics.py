@@ -171,29 +171,81 @@ def test_a_count_fails_no_sale(settings: Settings, tmp_path: Path) -> None:
     """Where the numbers cannot be kept, the sale is answered OK all the same; it is committed."""
     folder = tmp_path / "gone"
     script = f"""
-import os, shutil, sys
+import os, resource, sys
 sys.path.insert(0, {str(ROOT)!r})
 from storefront import create_app, metrics
 from storefront import Settings
 from tests.street import SETTINGS
+open({str(folder)!r}, "w").close()
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
     "metrics_token": {TOKEN!r}, "metrics_folder": {str(folder)!r}}}))
-shutil.rmtree({str(folder)!r})
-open({str(folder)!r}, "w").close()
+def told():
+    answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
+    assert answer.status_code == 200, answer.text
+    assert "storefront_unconfirmed_payments" in answer.text
+    return answer.text
 with app.app_context():
     metrics.count_call("create", "answered")
     metrics.count_callback(200, 0.1)
+told()
 os.remove({str(folder)!r})
-os.makedirs({str(folder)!r})
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most))
+before = len(os.listdir("/dev/fd"))
+with app.app_context():
+    for _ in range(9):
+        metrics.count_callback(200, 0.1)
+assert len(os.listdir("/dev/fd")) <= before + 2
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+told()
 counting = app.extensions["metrics"].counters()
 (counting.folder / "counter_1.db").touch()
-answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
-assert answer.status_code == 200, answer.text
-assert "storefront_unconfirmed_payments" in answer.text
+with app.app_context():
+    metrics.count_callback(200, 0.1)
+assert 'storefront_callbacks_total{{status="200"}} 1.0' in told()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "not counted" in done.stderr
+
+
+COUNTING = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from storefront import Settings, create_app, metrics
+from tests.street import SETTINGS
+app = create_app(Settings.model_validate({{**SETTINGS, "database_url": "sqlite://",
+    "metrics_token": {TOKEN!r}, "metrics_folder": sys.argv[1]}}))
+with app.app_context():
+    metrics.count_callback(200, 0.1)
+print(app.extensions["metrics"].counters().folder, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_file_has_holes(tmp_path: Path) -> None:
+    """A worker's file has its room before it is mapped: a hole, on a full disk, would kill the worker."""
+    command = [sys.executable, "-c", COUNTING, str(tmp_path)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=60)
+    files = list(tmp_path.glob("*/*.db"))
+    assert len(files) == 2
+    for found in (file.stat() for file in files):
+        assert found.st_blocks * 512 >= found.st_size
+
+
+def test_two_containers_of_one_name(tmp_path: Path) -> None:
+    """Each with processes of its own, counted from 1, and one folder for both: their numbers stay apart."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.run([*apart, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no right to make a container")
+    command = [*apart, sys.executable, "-c", COUNTING, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:  # type: ignore[call-overload]
+        folders = [server.stdout.readline() for server in (one, other)]
+        for server in (one, other):
+            server.stdin.close()
+    assert all(folders)
+    assert folders[0] != folders[1]
 
 
 def test_while_the_database_is_away(tmp_path: Path) -> None:

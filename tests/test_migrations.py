@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copytree
 
 import flask_migrate
 import pytest
@@ -377,3 +379,13 @@ def test_a_check_that_was_left_behind(app: Flask, engine: Engine) -> None:
         }
         assert connection.scalar(text("SELECT count(*) FROM payment")) == 1
     assert differences(engine) == []
+
+
+@on_sqlite
+def test_a_folder_of_any_name(app: Flask, tmp_path: Path) -> None:
+    """A checkout may stand below a folder with a `%` in its name."""
+    folder = tmp_path / "feature%2Fshop 100%" / "migrations"
+    copytree(str(migrate.directory), folder)
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(folder))
+        assert inspect(db.engine).has_table("item")

@@ -232,6 +232,33 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert second == {"what": "\u3000剣=1", "points": "0"}
 
 
+LIKE_NUMBERS = ["123456789012", "007", "1234e567", "1E5", ".5", "1,000", "10%", "１２", "￥1", "true"]
+LIKE_MOMENTS = ["2-3", "3/4", "1.2.3", "2027-01-31", "12:30", "3 pm", "1 1/2", "MAR1", "1-mar", "5 Dec 2027"]
+IN_JAPAN = ["1月2日", " 12時 "]
+LIKE_NEITHER = [
+    "12345678901",
+    "0",
+    "mixi:0123",
+    "1e5x",
+    "may",
+    "march on",
+    "2 loaves",
+    "2027-01-31T18:00+09:00",
+    "",
+    "剣",
+]
+
+
+def test_a_text_stays_one() -> None:
+    """A code that looks like a number or a day is not rounded or turned into one by a spreadsheet."""
+    file = io.StringIO()
+    marked = [*LIKE_NUMBERS, *LIKE_MOMENTS, *IN_JAPAN]
+    csv_file.write(file, ["what", "points"], [(text, 7) for text in [*marked, *LIKE_NEITHER]])
+    told = [row["what"] for row in table(file.getvalue())]
+    assert told == [*(f"'{text}" for text in marked), *LIKE_NEITHER]
+    assert {row["points"] for row in table(file.getvalue())} == {"7"}
+
+
 @on_sqlite
 def test_every_file_says_that_it_is_utf_8(app: Flask, settings: Settings) -> None:
     """A spreadsheet opens what the command line writes, whatever the terminal is set to."""

@@ -86,6 +86,28 @@ def test_a_refused_sale_tells_no_query(
     assert "Traceback" not in told
 
 
+@on_postgresql
+def test_writable_again(app: Flask, settings: Settings) -> None:
+    """Connections from the time when a server could only be read are let go: no restart is needed."""
+    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    assert readyz(app)[0] == 503
+    may_write = "SET default_transaction_read_only = off"
+    ask(settings.database_url, may_write, "ALTER DATABASE shop RESET default_transaction_read_only")
+    assert readyz(app) == READY
+
+
+@on_postgresql
+def test_an_address_with_options(app: Flask, settings: Settings) -> None:
+    """What the address says of sessions is heard beside what the shop says, which nothing overrides."""
+    options = {"options": "-c search_path=mine,public -c lock_timeout=1h"}
+    url = make_url(settings.database_url).update_query_dict(options)
+    with another(settings, database_url=url.render_as_string(hide_password=False)) as shop:
+        assert readyz(shop) == READY
+        with shop.app_context():
+            said = [db.session.scalar(text(f"SHOW {name}")) for name in ("search_path", "lock_timeout")]
+    assert said == ["mine,public", "5s"]
+
+
 def test_who_asks_often_writes_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A try that went well speaks for a moment, so that no number of questions stands in the way of sales."""
     monkeypatch.setattr(health, "KEPT_SECONDS", 60)
@@ -228,6 +250,18 @@ def test_the_log_is_deleted(app: Flask, container: Container, tmp_path: Path) ->
     (tmp_path / "shop.db-wal").unlink()
     assert container.callback(code).status_code == 503
     assert readyz(app)[0] == 503
+
+
+@on_sqlite
+def test_the_log_behind_a_link_is_deleted(app: Flask, settings: Settings, tmp_path: Path) -> None:
+    """SQLite keeps its log beside the file that a link leads to, so it is looked for there."""
+    link = tmp_path / "release" / "shop.db"
+    link.parent.mkdir()
+    link.symlink_to("../shop.db")
+    with another(settings, database_url=f"sqlite:///{link}") as shop:
+        assert readyz(shop) == READY
+        (tmp_path / "shop.db-wal").unlink()
+        assert readyz(shop)[0] == 503
 
 
 @on_sqlite

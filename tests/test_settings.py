@@ -73,7 +73,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("PUBLIC_URL", "http://shop.test/path"),
         ("PUBLIC_URL", "ftp://shop.test"),
         ("PUBLIC_URL", "http://shop .test"),
-        ("PUBLIC_URL", " http://shop.test"),
         ("PUBLIC_URL", "http://shop.test;script-src"),
         ("PUBLIC_URL", "http://shop.test,evil.test"),
         ("PUBLIC_URL", "http://shop.test:65536"),
@@ -105,6 +104,12 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("MIXI_PLATFORM_HOSTS", "http://mixi.net"),
         ("MIXI_PLATFORM_HOSTS", "mixi.net; script-src *"),
         ("MIXI_CLOCK_SKEW", "31"),
+        ("SECRET_KEY", "thirty-two characters,\nor rather more"),
+        ("METRICS_TOKEN", "thirty-two characters,\ror rather more"),
+        ("MIXI_CONSUMER_KEY", "a\x7fb"),
+        ("MIXI_CONSUMER_SECRET", "a\nb"),
+        ("EXTERNAL_MERCHANT", "a\x1bb"),
+        ("LEGAL_OPERATOR", "a\x85b"),
         ("MIXI_TOTAL_SECONDS", "10"),
         ("UNDER_AGE_LIMITS", "15:5000,15:900"),
     ],
@@ -245,6 +250,24 @@ def test_secrets_in_files(environment: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert settings.secret_key.get_secret_value() == "a key of 32 characters from a file"
     assert settings.mixi_consumer_secret.get_secret_value() == "from a file & more"
     assert settings.database_url == "postgresql+psycopg://shop:pa55word@db/shop"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \t", "\ufeff", "\ufeff\n ", "\u3000"])
+def test_one_key_given_in_two_ways(environment: pytest.MonkeyPatch, tmp_path: Path, end: str) -> None:
+    """What nobody sees around a setting is no part of it, in the environment as in a file."""
+    for name, value in GOOD.items():
+        environment.setenv(PREFIX + name, f"{end}{value}{end}")
+    here = config.read(Settings)
+    for field in config.in_files(Settings):
+        name = PREFIX + field.upper()
+        if field.upper() in GOOD:
+            environment.delenv(name)
+            (tmp_path / field).write_text(f"{end}{GOOD[field.upper()]}{end}", newline="")
+            environment.setenv(f"{name}_FILE", f"{tmp_path / field}{end}")
+    there = config.read(Settings)
+    assert here == there
+    assert here.mixi_consumer_secret.get_secret_value() == GOOD["MIXI_CONSUMER_SECRET"]
+    assert (here.public_url, here.mixi_app_id) == (GOOD["PUBLIC_URL"], "1")
 
 
 def test_every_secret_may_stand_in_a_file() -> None:

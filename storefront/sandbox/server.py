@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic_settings import BaseSettings
+from sqlalchemy import URL
 
 APP_ID = "12345"
 
@@ -22,7 +23,8 @@ class Street:
 
     def sqlite(self, name: str) -> str:
         """The address of a database of this name in the demo's folder."""
-        return f"sqlite:///{self.data.resolve() / name}.db"
+        # As a URL: a folder's name may have what an address means something else by.
+        return URL.create("sqlite", database=f"{self.data.resolve() / name}.db").render_as_string()
 
 
 @dataclass(frozen=True)

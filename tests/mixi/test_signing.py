@@ -256,3 +256,9 @@ def test_the_clock_is_an_argument() -> None:
 def test_no_secret_in_sight() -> None:
     """A consumer that is printed shows its key alone."""
     assert "secret" not in repr(CONSUMER)
+
+
+def test_a_host_in_brackets() -> None:
+    """The base string of a shop at an IPv6 address has its brackets."""
+    built = signing.base_string("GET", "http://[::1]:8000/page", (), ())
+    assert built == "GET&http%3A%2F%2F%5B%3A%3A1%5D%3A8000%2Fpage&"

@@ -17,7 +17,7 @@ from storefront import Settings, create_app, health
 from storefront.backup import NotPossible, backup
 from storefront.db import db, migrate
 from tests.command import run
-from tests.databases import on_postgresql, on_sqlite, preset
+from tests.databases import ask, on_postgresql, on_sqlite, preset
 from tests.street import Container
 
 READY = (200, "ready\n")
@@ -89,10 +89,11 @@ def test_a_refused_sale_tells_no_query(
 @on_postgresql
 def test_writable_again(app: Flask, settings: Settings) -> None:
     """Connections from the time when a server could only be read are let go: no restart is needed."""
-    ask(settings.database_url, "ALTER DATABASE shop SET default_transaction_read_only = on")
+    preset(settings.database_url, "default_transaction_read_only = on")
     assert readyz(app)[0] == 503
     may_write = "SET default_transaction_read_only = off"
-    ask(settings.database_url, may_write, "ALTER DATABASE shop RESET default_transaction_read_only")
+    own = make_url(settings.database_url).database
+    ask(settings.database_url, may_write, f"ALTER DATABASE {own} RESET default_transaction_read_only")
     assert readyz(app) == READY
 
 

@@ -49,17 +49,22 @@ def _change(before: str, change: Change, names: Collection[str], items: Collecti
     yield from _turn(f"{before}approved_on", change.form.sent_on, change.approved_on)
     yield from _sheet(f"{before}sheet.", change.sheet)
     yield from _prices(f"{before}prices", change.prices, items)
-    if change.kind is ChangeKind.PRICE and not change.prices:
-        yield f"{before}prices", "blank"
-    if change.effect is Effect.CHANGE:
-        if change.kind is ChangeKind.PROVIDER:
-            yield f"{before}effect", "effect"
-    elif change.kind in (ChangeKind.PROVIDER, ChangeKind.METHOD):
+    if change.form.sent_on or change.approved_on:
+        yield from _empty(before, change)
+    if change.effect is not Effect.CHANGE and change.kind in (ChangeKind.PROVIDER, ChangeKind.METHOD):
         # What is added or terminated has to be named, or nothing would come of the approval.
         if change.provider not in names:
             yield f"{before}provider", "provider"
         if change.kind is ChangeKind.METHOD and not change.service:
             yield f"{before}service", "blank"
+
+
+def _empty(before: str, change: Change) -> Iterator[Slip]:
+    """What mixi was asked for would change nothing; as long as nobody was asked, it may be unfinished."""
+    if change.kind is ChangeKind.PRICE and not change.prices:
+        yield f"{before}prices", "blank"
+    if change.kind is ChangeKind.PROVIDER and change.effect is Effect.CHANGE:
+        yield f"{before}effect", "effect"
 
 
 def _prices(name: str, prices: Mapping[str, int], items: Collection[str]) -> Iterator[Slip]:

@@ -366,9 +366,8 @@ def test_saving_again_changes_nothing(app: Flask, operator: Operator) -> None:
         }
     )
     record(app, recorded)
-    for times in (2, 3):
-        assert operator.fill(REGISTRATION, {}).status_code == 303
-        assert (current(app), count(app, Record)) == (recorded, times)
+    assert operator.fill(REGISTRATION, {}).status_code == 303
+    assert (current(app), count(app, Record)) == (recorded, 1)
 
 
 def test_earlier_records_are_kept(app: Flask, operator: Operator) -> None:

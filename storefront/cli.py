@@ -165,7 +165,7 @@ def operator_command(of_demo: bool, data: Path) -> None:
     app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
         standing = StringIO()
-        reports.registrations(standing)  # first: without its tables nobody can come in
+        reports.registrations(standing)  # first: an address is told when nothing can fail any more
         click.echo(f"{login.address()}\n\n{standing.getvalue()}", nl=False)
 
 

@@ -176,9 +176,10 @@ sys.path.insert(0, {str(ROOT)!r})
 from storefront import create_app, metrics
 from storefront import Settings
 from tests.street import SETTINGS
-open({str(folder)!r}, "w").close()
 app = create_app(Settings.model_validate({{**SETTINGS, "database_url": {settings.database_url!r},
     "metrics_token": {TOKEN!r}, "metrics_folder": {str(folder)!r}}}))
+os.rmdir({str(folder)!r})
+open({str(folder)!r}, "w").close()
 def told():
     answer = app.test_client().get("/metrics", headers={{"Authorization": "Bearer {TOKEN}"}})
     assert answer.status_code == 200, answer.text

@@ -21,7 +21,7 @@ from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog, ledger, visits
 from storefront.shop.devices import Device
-from tests.command import run
+from tests.command import run, run_apart
 from tests.databases import on_sqlite
 from tests.street import HANAKO, Books, Container
 
@@ -131,7 +131,7 @@ def checks(connection: Connection) -> dict[str, set[str]]:
 def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -> None:
     """Two upgrades of an empty database at the same moment both succeed, and leave one schema."""
     with ThreadPoolExecutor(2) as operators:
-        runs = list(operators.map(run, [settings] * 2, ["upgrade"] * 2))
+        runs = list(operators.map(run_apart, [settings] * 2, ["upgrade"] * 2))
     assert [run.returncode for run in runs] == [0, 0], [run.stderr[-500:] for run in runs]
     assert differences(engine) == []
     with engine.connect() as connection:

@@ -38,7 +38,10 @@ REST = (
 )
 COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefront'; main()"
 
-pytestmark = pytest.mark.skipif("storefront.external" not in ROOMS, reason="this counter is gone already")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif("storefront.external" not in ROOMS, reason="this counter is gone already"),
+]
 
 
 @pytest.fixture(scope="module")

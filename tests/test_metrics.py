@@ -22,6 +22,8 @@ from tests.demo import free_ports, wait_for
 from tests.street import Container
 from tests.test_health import all_but_one
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 TOKEN = "the token of the tests, and of nobody else"
 PROMTOOL = shutil.which("promtool")

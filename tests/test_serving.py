@@ -18,6 +18,8 @@ from tests.proof.idle import heard, is_left_alone
 from tests.proof.served import AS_IN_PRODUCTION, HOST, gunicorn
 from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET
 
+pytestmark = pytest.mark.long
+
 THREADS = 2
 GREETING = b"GET /robots.txt HTTP/1.1\r\nHost: shop\r\n\r\n"
 FAREWELL = b"GET /robots.txt HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"

@@ -16,6 +16,8 @@ from tests.browser.apart import certificate
 from tests.demo import COMMAND, own_ports, wait_for
 from tests.sandbox.conftest import SHOP, XML, Phone, Sap, Shop, read_created
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:

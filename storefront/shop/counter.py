@@ -93,8 +93,8 @@ class Counter:
 
     Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
     visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
-    `way.html`. `asked` is what an amount of
-    the catalogue comes to on a day; `most` what one purchase may cost on a device, where that is limited.
+    `way.html`. `asked` is what an amount of the catalogue comes to on a day; `most` what one purchase may
+    cost on a device, where that is limited.
     `settings` are those of the room; what is asked with settings is given those.
     """
 

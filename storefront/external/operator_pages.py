@@ -44,7 +44,8 @@ blueprint = Blueprint("operator_pages", __name__, url_prefix="/external")
 @blueprint.get("/registration")
 def checklist() -> ResponseReturnValue:
     """How the registration of external payment stands, and the form with its facts."""
-    return _checklist(flat(_shown(facts.current())))
+    number = facts.number()  # before the facts: what comes in between is not on the page
+    return _checklist(flat(_shown(facts.current())), number)
 
 
 @blueprint.post("/registration")
@@ -56,12 +57,13 @@ def record() -> ResponseReturnValue:
     try:
         recorded = FACTS.validate_python(_facts(values))
     except ValidationError as error:
-        return _checklist(written, problems(error) | wrong), 422
+        return _checklist(written, _seen(), problems(error) | wrong), 422
     wrong = slips(recorded, catalog.ids()) | wrong
     if wrong:
-        return _checklist(written, wrong), 422
+        return _checklist(written, _seen(), wrong), 422
     if recorded != facts.current() and not facts.record(recorded, clock.now(), _seen()):
-        return _checklist(written, counts=flat(_shown(facts.current()))), 409
+        number = facts.number()
+        return _checklist(written, number, counts=flat(_shown(facts.current()))), 409
     return redirect(settings().public_url + request.path, 303)
 
 
@@ -83,32 +85,31 @@ def export() -> ResponseReturnValue:
 @blueprint.get("/malfunctions/new")
 def new_report() -> ResponseReturnValue:
     app_id = getattr(settings(), "mixi_app_id", "")  # another room's; the report goes to mixi
-    return _report_form({"app_id": app_id, "inquiries": "0"}, None)
+    return _report_form({"app_id": app_id, "inquiries": "0"}, None, "")
 
 
 @blueprint.get("/malfunctions/<int:report_id>")
 def report(report_id: int) -> ResponseReturnValue:
     login.required()
-    return _report_form(flat(_report(report_id).malfunction.model_dump()), report_id)
+    row = _report(report_id)
+    return _report_form(flat(row.malfunction.model_dump()), report_id, row.version)
 
 
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
     forms.unseal(request.form.get("token", ""), login.required(), "malfunction")
-    written = _written()
+    written, seen = _written(), forms.carried(request.form.get("token", ""))
     try:
         told = Malfunction.model_validate(nested(written))
     except ValidationError as error:
-        return _report_form(written, report_id, problems(error)), 422
+        return _report_form(written, report_id, seen, problems(error)), 422
     before = _report(report_id) if report_id is not None else None
     if before is None:
         malfunctions.add(told, clock.now())
-    elif told != before.malfunction:
-        seen = forms.carried(request.form.get("token", ""))
-        if not malfunctions.correct(before.id, told, clock.now(), seen):
-            counts = flat(_report(before.id).malfunction.model_dump())
-            return _report_form(written, report_id, counts=counts), 409
+    elif told != before.malfunction and not malfunctions.correct(before.id, told, clock.now(), seen):
+        counts = flat(before.malfunction.model_dump())
+        return _report_form(written, report_id, before.version, counts=counts), 409
     return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
 
 
@@ -193,9 +194,12 @@ def _seen() -> int:
 
 
 def _checklist(
-    written: Fields, wrong: Mapping[str, str] | None = None, counts: Mapping[str, str] | None = None
+    written: Fields,
+    seen: int,
+    wrong: Mapping[str, str] | None = None,
+    counts: Mapping[str, str] | None = None,
 ) -> str:
-    """`counts` is what was recorded while somebody filled in the form, by its fields."""
+    """`seen` is the record that the form was filled with, `counts` what came meanwhile, by its fields."""
     holder, today, recorded = login.required(), facts.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
@@ -213,7 +217,7 @@ def _checklist(
         counts=counts,
         choices={"kind": list(ChangeKind), "effect": list(Effect), "way": list(Way)},
         rows=lambda name: _rows(written, name),
-        token=forms.seal(holder, "registration", str(facts.number())),
+        token=forms.seal(holder, "registration", str(seen)),
     )
 
 
@@ -231,10 +235,10 @@ def _rows(written: Fields, name: str) -> int:
 def _report_form(
     written: Fields,
     report_id: int | None,
+    seen: str,
     wrong: Mapping[str, str] | None = None,
     counts: Mapping[str, str] | None = None,
 ) -> str:
-    version = _report(report_id).version if report_id is not None else ""
     return render_template(
         "external/malfunction.html",
         report_id=report_id,
@@ -242,5 +246,5 @@ def _report_form(
         wrong=wrong or {},
         counts=counts,
         choices={"progress": list(Progress), "harm": list(Harm)},
-        token=forms.seal(login.required(), "malfunction", version),
+        token=forms.seal(login.required(), "malfunction", seen),
     )

@@ -75,6 +75,17 @@ def test_an_old_page(shop: Flask, operator: Operator, enter: Enter) -> None:
     assert enter().warning().status_code == 403
 
 
+def test_an_old_page_with_a_slip(shop: Flask, operator: Operator) -> None:
+    """A page that comes back with a marked field is as old as it was."""
+    old = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    record(shop, replace(lawful(), stopped_on=today()))
+    marked = operator.post(REGISTRATION, {**old, "launched_on": "?"})
+    assert marked.status_code == 422
+    mended = {**fields_of(marked.text, REGISTRATION), "launched_on": old["launched_on"]}
+    assert operator.post(REGISTRATION, mended).status_code == 409
+    assert now_recorded(shop).stopped_on == today()
+
+
 def test_the_same_twice(shop: Flask, operator: Operator) -> None:
     """The button pressed twice records once, and both are told that it is saved."""
     form = {**fields_of(operator.get(REGISTRATION).text, REGISTRATION), "content_changed_on": SENT}

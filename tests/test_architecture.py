@@ -97,7 +97,7 @@ ORDER: dict[str, list[str]] = {
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "forms", "storefile", "store", "devices", "keys", "assumptions", "cast", "doors",
-        "people", "settings", "application", "context", "wirelog", "pages",
+        "people", "settings", "signing", "application", "context", "wirelog", "pages",
         "mixi.addresses", "mixi.links", "mixi.frame", "mixi.atom", "mixi.topups", "mixi.payments",
         "mixi.line", "mixi.start", "mixi.lifecycle", "mixi.caller", "mixi.container", "mixi.api",
         "mixi.interface", "mixi", "server", "mixi.demo",
@@ -169,6 +169,13 @@ def test_one_place_reads_the_clock() -> None:
             assert "datetime.now" not in text
             assert "import time\n" not in text, path
             assert "from time import" not in text, path
+
+
+def test_only_the_sandbox_signs_as_the_platform() -> None:
+    """The shop verifies what mixi signs in its own name; no file of its own has a key to do so itself."""
+    for path in FILES:
+        if "sandbox" not in path.parts:
+            assert "PrivateKey" not in path.read_text(), path
 
 
 def test_the_kernel_names_no_counter() -> None:

@@ -12,8 +12,8 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from storefront.db import db
-from storefront.mixi.signing import PublisherClient
 from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.signing import PublisherClient
 from tests.street import (
     APP_ID,
     HANAKO,

@@ -9,21 +9,20 @@ mixi differs from the RFC in ways that oauthlib's own server side would refuse:
 
 So the base string is put together here, and oauthlib does the rest.
 
-Two sign: a consumer, the application, with a secret that both sides know (HMAC-SHA1); and mixi in its
-own name, with a key of which others hold the certificate (RSA-SHA1).
+Two sign: a consumer, the application, with a secret that both sides know (HMAC-SHA1), as we do towards
+the API; and mixi in its own name, with a key of which others hold the certificate (RSA-SHA1).
 """
 
 import base64
-import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
+from typing import Protocol, cast
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit, urlunsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509 import Certificate
 from oauthlib import oauth1
@@ -183,76 +182,16 @@ class Publisher:
         return claim
 
 
-class QueryClient(oauth1.Client):
-    """Signs as mixi's servers do: all of the query, nothing of a form body."""
-
-    most = MAX_PARAMETERS
-
-    def get_oauth_signature(self, request: Request) -> str:
-        uri = self.signed_uri(request.uri)
-        query = query_pairs(urlsplit(uri).query.encode("ascii"), self.most)
-        return self.signature_of(
-            base_string(request.http_method, uri, query, cast(Pairs, request.oauth_params))
-        )
-
-    def signature_of(self, base: str) -> str:
-        """The signature of a base string, base64."""
-        return hmac_sha1(base, self.client_secret)
-
-    def signed_uri(self, uri: str) -> str:
-        """The address as it stands in the base string."""
-        return uri
-
-
-class ApiClient(QueryClient):
-    """Signs as a SAP does towards the API: the address counts as http, however it travels.
+class ApiClient(oauth1.Client):
+    """Signs as a SAP does towards the API: all of the query, and the address as http, however it travels.
 
     Source: the confirm URI is https, the base string printed for it says http.
     """
 
-    def signed_uri(self, uri: str) -> str:
-        return http_form(uri)
-
-
-class PublisherClient(QueryClient):
-    """Signs as mixi does in its own name: with its own key, and that key's name in the header."""
-
-    most = MAX_EVENT_PARAMETERS
-
-    def __init__(self, key_name: str, key: RSAPrivateKey, *, timestamp: str, nonce: str) -> None:
-        super().__init__(PUBLISHER, signature_method="RSA-SHA1", timestamp=timestamp, nonce=nonce)
-        self.key_name = key_name
-        self.private_key = key
-
-    def get_oauth_params(self, request: Request) -> list[tuple[str, str]]:
-        params = super().get_oauth_params(request)  # type: ignore[no-untyped-call]  # so in its stubs
-        return [*params, (KEY_NAME, self.key_name)]
-
-    def signature_of(self, base: str) -> str:
-        return rsa_sha1(base, self.private_key)
-
-    def sign(self, uri: str, *args: Any, **more: Any) -> tuple[str, dict[str, str], Any]:
-        url, headers, body = super().sign(uri, *args, **more)
-        # oauthlib writes only parameters that begin with oauth_.
-        headers["Authorization"] += f', {KEY_NAME}="{utils.escape(self.key_name)}"'
-        return url, headers, body
-
-
-def signed_address(
-    address: str, key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str, method: str = "GET"
-) -> str:
-    """An address with its signature in its own query, as mixi opens an app on its own domain."""
-    own = _in_own_name(method, address, (), key_name, key, timestamp, nonce)
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, urlencode(own)]))))
-
-
-def signed_form(
-    address: str, fields: Mapping[str, str], key_name: str, key: RSAPrivateKey, *, timestamp: int, nonce: str
-) -> dict[str, str]:
-    """The fields of a form posted to this address, with their signature, as mixi's sample app takes them."""
-    pairs = query_pairs(urlencode(fields).encode("ascii"))
-    return {**fields, **_in_own_name("POST", address, pairs, key_name, key, timestamp, nonce)}
+    def get_oauth_signature(self, request: Request) -> str:
+        uri, oauth = http_form(request.uri), cast(Pairs, request.oauth_params)
+        query = query_pairs(urlsplit(uri).query.encode("ascii"))
+        return hmac_sha1(base_string(request.http_method, uri, query, oauth), self.client_secret)
 
 
 def base_string(method: str, url: str, query: Pairs, header: Pairs) -> str:
@@ -268,17 +207,6 @@ def hmac_sha1(base: str, secret: str) -> str:
     """The signature of a base string, base64. There is no token, so its secret is empty."""
     key = f"{utils.escape(secret)}&"
     return base64.b64encode(hmac.digest(key.encode(), base.encode(), "sha1")).decode("ascii")
-
-
-def rsa_sha1(base: str, key: RSAPrivateKey) -> str:
-    """The signature of a base string under a private key, base64."""
-    # SHA-1 because mixi says so.
-    return base64.b64encode(key.sign(base.encode(), PKCS1v15(), SHA1())).decode("ascii")  # noqa: S303
-
-
-def body_hash(body: bytes) -> str:
-    """`oauth_body_hash` over the exact bytes of a body."""
-    return base64.b64encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode("ascii")
 
 
 def http_form(url: str) -> str:
@@ -317,22 +245,6 @@ def is_opaque(text: str, longest: int) -> bool:
     return 0 < len(text) <= longest and text.isascii() and text.isprintable() and " " not in text
 
 
-def _in_own_name(
-    method: str, address: str, form: Pairs, key_name: str, key: RSAPrivateKey, timestamp: int, nonce: str
-) -> dict[str, str]:
-    """The parameters with which mixi signs an address, and the form that is posted to it."""
-    own = {
-        "oauth_consumer_key": PUBLISHER,
-        "oauth_nonce": nonce,
-        "oauth_signature_method": "RSA-SHA1",
-        "oauth_timestamp": str(timestamp),
-        "oauth_version": "1.0",
-        KEY_NAME: key_name,
-    }
-    signed = [*query_pairs(urlsplit(address).query.encode("ascii")), *form]
-    return {**own, "oauth_signature": rsa_sha1(base_string(method, address, signed, tuple(own.items())), key)}
-
-
 def _claim(
     key: str,
     signature_method: str,
@@ -367,7 +279,7 @@ def _fits(claim: Signed, certificate: Certificate) -> bool:
         return False
     try:
         given = base64.b64decode(claim.oauth["oauth_signature"], validate=True)
-        key.verify(given, claim.base_string.encode(), PKCS1v15(), SHA1())  # noqa: S303  # see rsa_sha1
+        key.verify(given, claim.base_string.encode(), PKCS1v15(), SHA1())  # noqa: S303  # because mixi says so
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -6,9 +6,10 @@ from pathlib import Path
 import requests
 from flask import current_app
 
-from storefront.mixi import signing
+from storefront.mixi.signing import Consumer, Publisher
 from storefront.sandbox.keys import KeyPair
 from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.signing import PublisherClient, QueryClient
 
 
 @dataclass(frozen=True)
@@ -21,26 +22,24 @@ class Sandbox:
     key_folder: Path  # where that and all others are kept
 
     @property
-    def consumer(self) -> signing.Consumer:
+    def consumer(self) -> Consumer:
         """The registered app, as the one who signs requests to us."""
-        return signing.Consumer(self.settings.consumer_key, (self._secret,))
+        return Consumer(self.settings.consumer_key, (self._secret,))
 
-    def client(self, timestamp: int, nonce: str) -> signing.QueryClient:
+    def client(self, timestamp: int, nonce: str) -> QueryClient:
         """A signer for one request to the app."""
-        return signing.QueryClient(
+        return QueryClient(
             self.settings.consumer_key, client_secret=self._secret, timestamp=str(timestamp), nonce=nonce
         )
 
     @property
-    def publisher(self) -> signing.Publisher:
+    def publisher(self) -> Publisher:
         """Ourselves, as the one who signs in our own name."""
-        return signing.Publisher({self.keys.name: self.keys.certificate})
+        return Publisher({self.keys.name: self.keys.certificate})
 
-    def own_client(self, timestamp: int, nonce: str) -> signing.PublisherClient:
+    def own_client(self, timestamp: int, nonce: str) -> PublisherClient:
         """A signer for one request in our own name."""
-        return signing.PublisherClient(
-            self.keys.name, self.keys.private, timestamp=str(timestamp), nonce=nonce
-        )
+        return PublisherClient(self.keys.name, self.keys.private, timestamp=str(timestamp), nonce=nonce)
 
     @property
     def _secret(self) -> str:

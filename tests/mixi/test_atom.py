@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from storefront.mixi import signing
 from storefront.mixi.atom import PointEntry, PointRequest, Unreadable
+from storefront.sandbox.signing import body_hash
 
 PUBLISHED = (Path(__file__).parent.parent / "vectors" / "atom-body.xml").read_bytes()
 SAMPLE = PointRequest("SAP指定アイテムID", "エクスカリバー", 100, "http://xxxx", "http://xxxx")
@@ -14,7 +14,7 @@ SAMPLE = PointRequest("SAP指定アイテムID", "エクスカリバー", 100, "
 def test_we_write_the_published_document() -> None:
     """Given its values we write mixi's own sample, byte for byte; its hash is V2's."""
     assert SAMPLE.write() == PUBLISHED
-    assert signing.body_hash(SAMPLE.write()) == "g3EeCmyqqAEMz1h2mNsLvpcPdnc="
+    assert body_hash(SAMPLE.write()) == "g3EeCmyqqAEMz1h2mNsLvpcPdnc="
 
 
 def test_names_cannot_break_out() -> None:

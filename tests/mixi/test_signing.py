@@ -9,8 +9,9 @@ from oauthlib.oauth1.rfc5849 import signature as rfc5849
 from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from storefront.mixi import signing
-from storefront.mixi.signing import ApiClient, BadSignature, Consumer, Malformed, QueryClient
+from storefront.mixi.signing import ApiClient, BadSignature, Consumer, Malformed
 from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.signing import QueryClient, signed_form
 
 NOW = 1_800_000_000
 ADDRESS = "http://sap.example/page"
@@ -230,7 +231,7 @@ def test_a_posted_start_address_is_signed_as_the_rfc_has_it(pair: KeyPair) -> No
     """Query and form are in the base string, as oauthlib's own server side would put it together."""
     address = f"{ADDRESS}?lang=ja&x=%E7%81%AF"
     fields = {"opensocial_viewer_id": "mo3 ~+&=灯台"}
-    form = signing.signed_form(address, fields, pair.name, pair.private, timestamp=NOW, nonce="n")
+    form = signed_form(address, fields, pair.name, pair.private, timestamp=NOW, nonce="n")
     query, body = address.partition("?")[2].encode(), urlencode(form).encode()
     publisher = signing.Publisher({pair.name: pair.certificate})
     signed = publisher.verify_address("POST", ADDRESS, query, body, now=NOW, window=0)

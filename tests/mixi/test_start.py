@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from storefront import clock
 from storefront.db import transaction
 from storefront.mixi import taps
-from storefront.mixi.signing import Consumer, body_hash
+from storefront.mixi.signing import Consumer
 from storefront.mixi.taps import Intent
+from storefront.sandbox.signing import body_hash
 from storefront.shop.turns import Turn
 from tests.street import (
     CONSUMER_KEY,

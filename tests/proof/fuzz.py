@@ -48,6 +48,7 @@ from storefront.mixi.payments import Payment, Status
 from storefront.mixi.signing import BadSignature, Consumer, is_opaque
 from storefront.sandbox import keys
 from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.signing import rsa_sha1
 from storefront.shop import forms
 from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
@@ -623,9 +624,7 @@ class Shop:
         """The same in the name of mixi itself."""
         changes = {"oauth_consumer_key": signing.PUBLISHER, "oauth_signature_method": "RSA-SHA1"}
         params = [*oauth(random, **changes), (signing.KEY_NAME, PUBLISHER_KEY)]
-        return self._header(
-            method, path, query, params, lambda base: signing.rsa_sha1(base, self.pair.private)
-        )
+        return self._header(method, path, query, params, lambda base: rsa_sha1(base, self.pair.private))
 
     def given(self) -> int:
         """How many grants were ever made, uses apart."""

@@ -23,6 +23,7 @@ from storefront.sandbox import clock, create_sandbox, people, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.signing import body_hash
 from tests.wire import Wire
 
 Begin = Callable[..., tuple["Phone", "Purchase"]]
@@ -163,7 +164,7 @@ class Shop:
             ("oauth_version", options.get("version", "1.0")),
         ]
         if "body_hash" in options or method == "POST":
-            params.append(("oauth_body_hash", options.get("body_hash", signing.body_hash(body))))
+            params.append(("oauth_body_hash", options.get("body_hash", body_hash(body))))
         params = [(name, value) for name, value in params if value is not None]
         base = signing.base_string(
             method, options.get("signed_url", API), signing.query_pairs(query.encode()), params

@@ -12,6 +12,7 @@ from flask import Flask
 from storefront.mixi import signing
 from storefront.sandbox import wirelog
 from storefront.sandbox.mixi import atom, payments
+from storefront.sandbox.signing import body_hash
 from storefront.sandbox.wirelog import Kind
 from tests.sandbox.conftest import API, PLATFORM, TEST_XML, XML, Phone, Purchase, Shop, owner, read_created
 
@@ -148,7 +149,7 @@ def test_a_parameter_in_query_and_header_counts_once(app: Flask) -> None:
         ("oauth_signature_method", "HMAC-SHA1"),
         ("oauth_timestamp", stamp),
         ("oauth_version", "1.0"),
-        ("oauth_body_hash", signing.body_hash(body)),
+        ("oauth_body_hash", body_hash(body)),
         pair,
     ]
     base = signing.base_string("POST", API, signing.query_pairs(query.encode()), params)

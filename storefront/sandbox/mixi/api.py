@@ -20,6 +20,7 @@ from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import patience
 from storefront.sandbox.people import User
+from storefront.sandbox.signing import body_hash
 from storefront.sandbox.store import Base, transaction
 from storefront.sandbox.storefile import Moment
 from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
@@ -241,7 +242,7 @@ def _check_body_hash(signed: signing.Signed, body: bytes) -> None:
     given = signed.oauth.get("oauth_body_hash")
     if not given:
         raise Refusal(401, "oauth_body_hash is missing", "parameter_absent")
-    if given != signing.body_hash(body):
+    if given != body_hash(body):
         raise Refusal(401, "oauth_body_hash is not the hash of this body", "parameter_rejected")
 
 

@@ -3,20 +3,21 @@
 import secrets
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from storefront.mixi import signing
+from storefront.mixi.signing import Publisher
 from storefront.sandbox import clock, keys
 from storefront.sandbox.application import application, sign_with
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.keys import KeyPair
 from storefront.sandbox.language import N_
+from storefront.sandbox.signing import signed_address, signed_form
 from storefront.sandbox.wirelog import Exchange, Kind, record
 
 
 def address(sandbox: Sandbox, device: Device, owner_id: str) -> str:
     """Where the browser of this user goes to open the app on this device, signed now. Another each time."""
     registered, pair, timestamp = _now(sandbox, device)
-    signed = signing.signed_address(
+    signed = signed_address(
         _with_query(registered, urlencode(_ids(sandbox, owner_id))),
         pair.name,
         pair.private,
@@ -33,7 +34,7 @@ def form(sandbox: Sandbox, device: Device, owner_id: str) -> tuple[str, dict[str
     So the platform's own sample app takes it, in a frame; that an app on its own domain is opened so is ours.
     """
     registered, pair, timestamp = _now(sandbox, device)
-    fields = signing.signed_form(
+    fields = signed_form(
         registered,
         _ids(sandbox, owner_id),
         pair.name,
@@ -78,7 +79,7 @@ def _with_query(address: str, more: str) -> str:
 
 def _log(method: str, url: str, sent: str, pair: KeyPair, timestamp: int) -> None:
     parts = urlsplit(url)
-    publisher = signing.Publisher({pair.name: pair.certificate})
+    publisher = Publisher({pair.name: pair.certificate})
     where, query = urlunsplit(parts._replace(query="")), parts.query.encode("ascii")
     # Reading what was signed back gives the base string to show, and catches a slip of ours.
     read = publisher.verify_address(method, where, query, sent.encode("ascii"), now=timestamp, window=0)

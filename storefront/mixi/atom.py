@@ -40,25 +40,32 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
-class PointRequest:
-    """One item to be paid for; `points` is the whole price."""
+class Goods:
+    """One item to be paid for; `points` is the whole price, of which a test takes none."""
 
     item_id: str
     item_name: str
     points: int
+    is_test: bool
+
+
+@dataclass(frozen=True)
+class PointRequest:
+    """These goods are to be paid for; where mixi then asks us, and where it sends the buyer back."""
+
+    goods: Goods
     callback_url: str = field(repr=False)  # who knows it can settle the payment
     finish_url: str
-    is_test: bool = False
 
     def write(self) -> bytes:
         """The document that asks for a payment, in the exact bytes to be hashed and sent."""
         return TEMPLATE.format(
             callback_url=quoteattr(self.callback_url),
             finish_url=quoteattr(self.finish_url),
-            item_id=quoteattr(self.item_id),
-            item_name=quoteattr(self.item_name),
-            points=quoteattr(str(self.points)),
-            status=TEST_STATUS if self.is_test else "",
+            item_id=quoteattr(self.goods.item_id),
+            item_name=quoteattr(self.goods.item_name),
+            points=quoteattr(str(self.goods.points)),
+            status=TEST_STATUS if self.goods.is_test else "",
         ).encode()
 
 

@@ -31,7 +31,7 @@ from storefront import clock
 from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, insert_once, this_moment, transaction, words
 from storefront.mixi import callback_word
-from storefront.mixi.atom import CODE_LENGTH
+from storefront.mixi.atom import CODE_LENGTH, Goods
 from storefront.mixi.channel import NAME
 from storefront.mixi.settings import settings
 from storefront.mixi.signing import Malformed, Signed, is_opaque
@@ -133,6 +133,15 @@ CLAIM = (
 )
 
 
+@dataclass(frozen=True)
+class Wanted(Goods):
+    """A payment as its buyer wants it, before mixi has given it a code."""
+
+    customer_id: int
+    owner_id: str
+    language: str
+
+
 class UnknownPayment(Exception):
     """No payment of this buyer has this code."""
 
@@ -176,9 +185,10 @@ class Unconfirmed:
     removed_at: datetime | None
 
 
-def keep(session: Session, **values: Any) -> bool:
+def keep(session: Session, wanted: Wanted, point_code: str, word: str, now: datetime) -> bool:
     """Enter a new payment; false if its code is not new."""
-    return insert_once(session, Payment, **values)
+    new = {"point_code": point_code, "word": word, "status": Status.CREATE, "created_at": now}
+    return insert_once(session, Payment, **vars(wanted), **new)
 
 
 def settle(callback: Callback, deadline: Deadline, now: datetime) -> None:

@@ -22,7 +22,7 @@ from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
 from storefront.mixi.channel import Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
-from storefront.mixi.payments import Payment, Status
+from storefront.mixi.payments import Payment, Wanted
 from storefront.shop import turns
 from storefront.shop.counter import Notice
 from storefront.shop.customers import Customer
@@ -77,15 +77,10 @@ class Spent(Exception):
 
 @dataclass(frozen=True)
 class Tap:
-    """A press of the buy button: who, what, for how much, and the token of the form."""
+    """A press of the buy button: the token of its form, and the payment that is wanted."""
 
-    customer_id: int
-    owner_id: str
-    item_id: str
-    item_name: str
-    points: int
-    language: str
     token: str
+    wanted: Wanted
 
 
 def start(mixi: Channel, tap: Tap, deadline: Deadline, now: datetime) -> str:
@@ -94,18 +89,19 @@ def start(mixi: Channel, tap: Tap, deadline: Deadline, now: datetime) -> str:
     Raises NotStarted, BeingPrepared, Spent or turns.TooMany; none of them has charged anything. `deadline`
     is when the buyer must have an answer.
     """
-    reference, word = secrets.token_hex(4).upper(), callback_word.new()
+    wanted, reference, word = tap.wanted, secrets.token_hex(4).upper(), callback_word.new()
     if not _begin(mixi, tap, reference, word, now):
         return _same_tap(mixi, tap, now)
+    request = PointRequest(wanted, mixi.callback_address(word), mixi.finish_url)
     try:
-        entry = mixi.client.create(tap.owner_id, _request(mixi, tap, word), deadline)
+        entry = mixi.client.create(wanted.owner_id, request, deadline)
     except (Refused, Unavailable) as failure:
         metrics.count_call("create", type(failure).__name__.lower())
         _fail(tap, reference, failure)
     metrics.count_call("create", "answered")
-    if not _keep(mixi, tap, entry, word):
+    if not _keep(tap, entry, word):
         _fail(tap, reference, Unavailable("the answer names a payment we have already"))
-    log.info("payment started", point_code=entry.code, item=tap.item_id, points=tap.points)
+    log.info("payment started", point_code=entry.code, item=wanted.item_id, points=wanted.points)
     return str(entry.interface_url)
 
 
@@ -127,14 +123,14 @@ def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) ->
     values = {"started_at": now, "failed_at": None, "reference": reference, "word": word}
     with transaction() as session:
         spend = upsert(session, Intent).values(
-            token=tap.token, customer_id=tap.customer_id, item_id=tap.item_id, **values
+            token=tap.token, customer_id=tap.wanted.customer_id, item_id=tap.wanted.item_id, **values
         )
         lost = Intent.started_at < now - ABANDONED
         again = Intent.redirect.is_(None) & (Intent.failed_at.is_not(None) | lost)
         statement = spend.on_conflict_do_update(index_elements=["token"], set_=values, where=again)
         begun = session.scalar(statement.returning(Intent.token)) is not None
         if begun:  # the API will be called
-            turns.take(session, tap.customer_id, CALL, mixi.taps_per_minute, MINUTE, now)
+            turns.take(session, tap.wanted.customer_id, CALL, mixi.taps_per_minute, MINUTE, now)
         return begun
 
 
@@ -169,17 +165,6 @@ def _redirect(mixi: Channel, tap: Tap, now: datetime) -> str | None:
     return None
 
 
-def _request(mixi: Channel, tap: Tap, word: str) -> PointRequest:
-    return PointRequest(
-        item_id=tap.item_id,
-        item_name=tap.item_name,
-        points=tap.points,
-        callback_url=mixi.callback_address(word),
-        finish_url=mixi.finish_url,
-        is_test=mixi.is_test(tap.owner_id),
-    )
-
-
 def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     """Free the buyer to try again, and remember it for the next page."""
     if isinstance(failure, Refused):
@@ -190,7 +175,7 @@ def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     log.warning(
         "payment not started",
         reference=reference,
-        item=tap.item_id,
+        item=tap.wanted.item_id,
         reason=str(failure),
         whose=failure.whose,
     )
@@ -201,23 +186,10 @@ def _notice(reference: str) -> Notice:
     return Notice(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
 
 
-def _keep(mixi: Channel, tap: Tap, entry: PointEntry, word: str) -> bool:
+def _keep(tap: Tap, entry: PointEntry, word: str) -> bool:
     """Keep the payment and the redirect together; false if the code is not new."""
     with transaction() as session:
-        new = payments.keep(
-            session,
-            point_code=entry.code,
-            customer_id=tap.customer_id,
-            owner_id=tap.owner_id,
-            item_id=tap.item_id,
-            item_name=tap.item_name,
-            points=tap.points,
-            is_test=mixi.is_test(tap.owner_id),
-            language=tap.language,
-            word=word,
-            status=Status.CREATE,
-            created_at=clock.now(),
-        )
+        new = payments.keep(session, tap.wanted, entry.code, word, clock.now())
         if new:
             kept = {"point_code": entry.code, "redirect": entry.interface_url}
             session.execute(update(Intent).filter_by(token=tap.token).values(kept))

@@ -9,10 +9,10 @@ from werkzeug.exceptions import NotFound, ServiceUnavailable
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
 from storefront.mixi import callback_word, lifecycle, payments, starts, taps
-from storefront.mixi.channel import NoCertificate, channel
+from storefront.mixi.channel import Channel, NoCertificate, channel
 from storefront.mixi.keys import NotNow
 from storefront.mixi.lifecycle import Event
-from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
+from storefront.mixi.payments import Callback, Contradiction, UnknownPayment, Wanted
 from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
@@ -23,6 +23,7 @@ from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
 from storefront.shop.visit import Stranger
+from storefront.shop.visits import Visit
 
 blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
 log = structlog.get_logger()
@@ -124,20 +125,12 @@ def checkout() -> ResponseReturnValue:
     token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
     visit.refresh()  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.device, clock.now())
-    tap = Tap(
-        customer_id=here.customer.id,
-        owner_id=here.customer.external_id,
-        item_id=offer.item.id,
-        item_name=offer.item.name(here.language),
-        points=offer.amount,
-        language=here.language,
-        token=token,
-    )
+    tap = Tap(token, _wanted(mixi, here, offer))
     try:
         return redirect(taps.start(mixi, tap, deadline, clock.now()))
     except tuple(HALTS) as halt:
         template, status = HALTS[type(halt)]
-        return _again(template, tap.item_id, halt=halt), status
+        return _again(template, tap.wanted.item_id, halt=halt), status
 
 
 @blueprint.get("/callback")
@@ -219,6 +212,18 @@ def _offer(item_id: str, channel_name: str) -> Offer:
     if offer is None:
         raise NotFound
     return offer
+
+
+def _wanted(mixi: Channel, here: Visit, offer: Offer) -> Wanted:
+    return Wanted(
+        item_id=offer.item.id,
+        item_name=offer.item.name(here.language),
+        points=offer.amount,
+        is_test=mixi.is_test(here.customer.external_id),
+        customer_id=here.customer.id,
+        owner_id=here.customer.external_id,
+        language=here.language,
+    )
 
 
 def _payment(point_code: str) -> payments.Payment:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from storefront.mixi.atom import PointEntry, PointRequest, Unreadable
+from storefront.mixi.atom import Goods, PointEntry, PointRequest, Unreadable
 from storefront.sandbox.signing import body_hash
 
 PUBLISHED = (Path(__file__).parent.parent / "vectors" / "atom-body.xml").read_bytes()
-SAMPLE = PointRequest("SAP指定アイテムID", "エクスカリバー", 100, "http://xxxx", "http://xxxx")
+EXCALIBUR = Goods("SAP指定アイテムID", "エクスカリバー", 100, is_test=False)
+SAMPLE = PointRequest(EXCALIBUR, "http://xxxx", "http://xxxx")
 
 
 def test_we_write_the_published_document() -> None:
@@ -20,7 +21,7 @@ def test_we_write_the_published_document() -> None:
 def test_names_cannot_break_out() -> None:
     """Markup in a name stays a name."""
     name = 'a"/><point:item id="x" name=\'y\' point="1"/><!--&'
-    written = PointRequest("a", name, 10, "http://a", "http://b", is_test=True).write()
+    written = PointRequest(Goods("a", name, 10, is_test=True), "http://a", "http://b").write()
     assert written.count(b"<point:item ") == 1
     assert b'<point:status is_test="true" />' in written
 

@@ -18,7 +18,7 @@ from storefront.bounded import session
 from storefront.clock import Deadline
 from storefront.db import db, transaction
 from storefront.gate import Gate
-from storefront.mixi.atom import PointRequest
+from storefront.mixi.atom import Goods, PointRequest
 from storefront.mixi.client import Crowded, Line, Patience, PointClient, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.turns import Turn
@@ -381,7 +381,8 @@ def test_a_handshake_that_never_ends() -> None:
             client(address).create(HANAKO, PURCHASE, deadline)
 
 
-PURCHASE = PointRequest("loaf", "loaf", 10, f"{SHOP}/mixi/callback", f"{SHOP}/mixi/finish")
+LOAF = Goods("loaf", "loaf", 10, is_test=False)
+PURCHASE = PointRequest(LOAF, f"{SHOP}/mixi/callback", f"{SHOP}/mixi/finish")
 
 
 def client(url: str, certificate: Path | None = None) -> PointClient:

@@ -7,6 +7,7 @@ from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, current_app
+from pydantic import SecretStr
 
 from storefront.external.settings import ExternalSettings
 from storefront.external.signing import BadSeal, sealed, unsealed
@@ -20,36 +21,35 @@ WINDOW = 300  # seconds a signed moment may be off; ours, as is the whole protoc
 
 @dataclass(frozen=True)
 class Channel:
-    """`provider_url` is the address of its payment page; without one there is no door."""
+    """Without the address of a payment page there is no door."""
 
-    provider_url: str
-    merchant: str
-    secret: str
-    secret_previous: str  # only verifies
-    on_smartphone: bool
-
-    def __repr__(self) -> str:
-        return f"Channel({self.provider_url!r})"
+    settings: ExternalSettings
 
     def __bool__(self) -> bool:
-        return bool(self.provider_url)
+        return bool(self.settings.external_provider_url)
 
     @property
     def site(self) -> str:
         """Scheme, host and port of the provider, as they are registered."""
-        return origin(self.provider_url)
+        return origin(self.settings.external_provider_url)
+
+    @property
+    def on_smartphone(self) -> bool:
+        return self.settings.external_on_smartphone
 
     def way_out(self, fields: Mapping[str, str], now: datetime) -> str:
         """The address that takes a buyer to the provider's page for one payment."""
-        signed = sealed({"merchant": self.merchant, **fields}, self.secret, int(now.timestamp()))
-        return f"{self.provider_url}?{urlencode(signed)}"
+        named = {"merchant": self.settings.external_merchant, **fields}
+        signed = sealed(named, _word(self.settings.external_secret), int(now.timestamp()))
+        return f"{self.settings.external_provider_url}?{urlencode(signed)}"
 
     def heard(self, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
         """What the provider says of a payment, to be believed; or BadSeal."""
-        if not self.secret:
+        secret, previous = self.settings.external_secret, self.settings.external_secret_previous
+        if not secret:
             raise BadSeal("no secret is configured")
-        said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW, self.secret_previous)
-        if said.pop("merchant", "") != self.merchant:
+        said = unsealed(fields, _word(secret), int(now.timestamp()), WINDOW, _word(previous))
+        if said.pop("merchant", "") != self.settings.external_merchant:
             raise BadSeal("merchant")
         return said
 
@@ -71,17 +71,14 @@ def origin(url: str) -> str:
 
 
 def init_app(app: Flask, settings: ExternalSettings) -> None:
-    secret, previous = settings.external_secret, settings.external_secret_previous
-    app.extensions[NAME] = Channel(
-        provider_url=settings.external_provider_url,
-        merchant=settings.external_merchant,
-        secret=secret.get_secret_value() if secret else "",
-        secret_previous=previous.get_secret_value() if previous else "",
-        on_smartphone=settings.external_on_smartphone,
-    )
+    app.extensions[NAME] = Channel(settings)
 
 
 def channel() -> Channel:
     """The door out of the running shop."""
     current: Channel = current_app.extensions[NAME]
     return current
+
+
+def _word(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

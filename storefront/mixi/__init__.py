@@ -25,7 +25,7 @@ from storefront.shop.units import Unit
 
 def _origins(settings: MixiSettings) -> Others:
     container = security.site(settings.mixi_container_url)
-    shown = security.site(settings.mixi_app_url or settings.mixi_container_url)
+    shown = security.site(settings.mixi_shown_at)
     leads_to = [container, *security.sites(settings.mixi_platform_hosts)]
     return Others(frames=[shown], forms=leads_to, images=[container])
 

@@ -32,22 +32,9 @@ class NoCertificate(Exception):
 
 @dataclass(frozen=True)
 class Channel:
-    app_id: str
-    public_url: str
-    container_url: str
-    app_url: str
+    settings: MixiSettings
     callback_url: str
     finish_url: str
-    test_owners: tuple[str, ...]
-    window: int
-    clock_skew: int
-    interface_seconds: int
-    taps_per_minute: int
-    void_after: int
-    confirm_seconds: float
-    confirms_per_visit: int
-    confirm_pause: int
-    pay_back_days: int
     consumer: Consumer
     keys: Mapping[str, KeyRing]  # by what they were published for
     gate: Gate
@@ -55,18 +42,16 @@ class Channel:
 
     def is_test(self, owner_id: str) -> bool:
         """Whether this buyer's purchases use no points."""
-        return owner_id in self.test_owners or EVERYBODY in self.test_owners
+        testers = self.settings.mixi_test_owners
+        return owner_id in testers or EVERYBODY in testers
 
     def callback_address(self, word: str) -> str:
         """Where mixi asks about the payment of this word."""
         return f"{self.callback_url}/{word}" if word else self.callback_url
 
     def verify(self, request: Request, now: datetime) -> Signed:
-        """What a request says under our consumer's signature, or BadSignature.
-
-        The address is the public one we were configured with, whatever the Host header says.
-        """
-        return self._verified(self.consumer, request, self.public_url + request.path, now)
+        """What a request says under our consumer's signature, or BadSignature."""
+        return self._verified(self.consumer, request, self._address(request), now)
 
     def verify_callback(self, request: Request, word: str, now: datetime) -> Signed:
         """The same of a callback that came with this word."""
@@ -74,7 +59,7 @@ class Channel:
 
     def verify_event(self, request: Request, now: datetime) -> Signed:
         """What a request says under mixi's signature of events; or BadSignature, NoCertificate or NotNow."""
-        return self._verified(self._publisher(LIFECYCLE), request, self.public_url + request.path, now)
+        return self._verified(self._publisher(LIFECYCLE), request, self._address(request), now)
 
     def verify_start(self, request: Request, device: Device, now: datetime) -> Signed:
         """What a start address of a device says, signed by mixi in its parameters; raises as verify_event."""
@@ -83,13 +68,17 @@ class Channel:
             raise BadSignature("parameter_rejected")
         return self._publisher(device.value).verify_address(
             request.method,
-            self.public_url + request.path,
+            self._address(request),
             request.query_string,
             form,
             now=int(now.timestamp()),
-            window=self.window,
-            ahead=self.clock_skew,
+            window=self.settings.mixi_timestamp_window,
+            ahead=self.settings.mixi_clock_skew,
         )
+
+    def _address(self, request: Request) -> str:
+        """Where it was sent: the public address we were configured with, whatever the Host header says."""
+        return self.settings.public_url + request.path
 
     def _publisher(self, key_channel: str) -> Publisher:
         """mixi itself, under the certificates that it published for this channel."""
@@ -104,7 +93,7 @@ class Channel:
             request.query_string,
             request.headers.get("Authorization"),
             now=int(now.timestamp()),
-            window=self.window,
+            window=self.settings.mixi_timestamp_window,
         )
 
 
@@ -114,33 +103,19 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session) -> None
     app.wsgi_app = callback_word.taken_off(app.wsgi_app, paths[0])  # type: ignore[method-assign]  # as Flask's manual has it
     callback_url, finish_url = (settings.public_url + path for path in paths)
     _check_length(f"{callback_url}/{callback_word.new()}", finish_url)
-    secret = settings.mixi_consumer_secret.get_secret_value()
     gate = Gate(settings.mixi_calls_at_once, Crowded)
     line, asking = Line(http, gate), Gate(1, Crowded)
     app.extensions[NAME] = Channel(
-        app_id=settings.mixi_app_id,
-        public_url=settings.public_url,
-        container_url=settings.mixi_container_url,
-        app_url=settings.mixi_app_url or settings.mixi_container_url,
+        settings=settings,
         callback_url=callback_url,
         finish_url=finish_url,
-        test_owners=settings.mixi_test_owners,
-        window=settings.mixi_timestamp_window,
-        clock_skew=settings.mixi_clock_skew,
-        interface_seconds=settings.mixi_interface_seconds,
-        taps_per_minute=settings.mixi_taps_per_minute,
-        void_after=settings.mixi_void_after,
-        confirm_seconds=settings.mixi_confirm_seconds,
-        confirms_per_visit=settings.mixi_confirms_per_visit,
-        confirm_pause=settings.mixi_confirm_pause,
-        pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
         keys={one: _key_ring(one, settings, line, asking) for one in CERTIFIED},
         gate=gate,
         client=PointClient(
             line=line,
             consumer_key=settings.mixi_consumer_key,
-            consumer_secret=secret,
+            consumer_secret=settings.mixi_consumer_secret.get_secret_value(),
             point_url=settings.mixi_point_url,
             confirm_url=settings.mixi_confirm_url,
             platform_hosts=settings.mixi_platform_hosts,

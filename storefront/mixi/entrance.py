@@ -42,7 +42,7 @@ class ContainerLinks:
 
 def address() -> str:
     """Where the app is opened at mixi."""
-    return channel().app_url
+    return channel().settings.mixi_shown_at
 
 
 def recognise() -> Visit | None:
@@ -83,12 +83,12 @@ def _from_container() -> Visit:
     if request.method not in METHODS:
         raise FalseClaim
     try:
-        owner_id = _owner(mixi.verify(request, clock.now()), mixi.app_id)
+        owner_id = _owner(mixi.verify(request, clock.now()), mixi.settings.mixi_app_id)
     except (BadSignature, Malformed) as refusal:
         log.warning("page refused", reason=str(refusal))
         raise FalseClaim from refusal
     customer = customers.identify(NAME, owner_id, clock.now())
-    links = ContainerLinks(mixi.container_url)
+    links = ContainerLinks(mixi.settings.mixi_container_url)
     return Visit(customer, Device.MOBILE, links, visit.asked_language())
 
 

@@ -64,7 +64,7 @@ def refresh(mixi: Channel, customer_id: int, now: datetime) -> None:
     A few questions within a short time. A refusal concerns its own payment; at the first that stays
     without an answer the rest wait for another visit.
     """
-    patience = Deadline.after(mixi.confirm_seconds)
+    patience = Deadline.after(mixi.settings.mixi_confirm_seconds)
     for point_code in _due(mixi, customer_id, now):
         if patience.left() <= 0:
             return
@@ -97,7 +97,8 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
     if not (answer.refused or answer.state in (Status.CREATE, Status.CANCEL)):
         raise NotVoid(f"mixi says {answer.state or 'nothing of its state'}")
     if not _said_long_ago(mixi, doubt):
-        raise NotVoid(f"our last OK is not {mixi.void_after} seconds old: mixi may be acting on it still")
+        seconds = mixi.settings.mixi_void_after
+        raise NotVoid(f"our last OK is not {seconds} seconds old: mixi may be acting on it still")
     undone = _undo(doubt, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at, reason=reason)
     if not undone and payments.word_for(point_code) != Status.VOID:  # mixi's answer may have done it
         raise NotVoid("it has changed meanwhile; look at it again")
@@ -112,7 +113,7 @@ def tests_found(since: datetime) -> int:
 
 def _due(mixi: Channel, customer_id: int, now: datetime) -> Sequence[str]:
     """The codes to ask about: first the doubts, last what mixi has said it does not know."""
-    lately = Payment.settled_at > now - timedelta(days=mixi.pay_back_days)
+    lately = Payment.settled_at > now - timedelta(days=mixi.settings.mixi_pay_back_days)
     query = (
         select(Payment.point_code)
         .where(
@@ -127,7 +128,7 @@ def _due(mixi: Channel, customer_id: int, now: datetime) -> Sequence[str]:
             Payment.asked_at.is_not(None),
             Payment.asked_at,
         )
-        .limit(mixi.confirms_per_visit)
+        .limit(mixi.settings.mixi_confirms_per_visit)
     )
     return fresh().scalars(query).all()
 
@@ -136,18 +137,18 @@ def _is_due(mixi: Channel) -> ColumnElement[bool]:
     return or_(
         Payment.asked_at.is_(None),
         Payment.ok_at > Payment.asked_at,
-        Payment.asked_at <= this_moment(mixi.confirm_pause),
+        Payment.asked_at <= this_moment(mixi.settings.mixi_confirm_pause),
     )
 
 
 def _claim(mixi: Channel, point_code: str, now: datetime) -> Doubt | None:
     """Win the right to ask about a payment that is due; of any number who want to, one does."""
-    pause = timedelta(seconds=mixi.confirm_pause)
+    pause = timedelta(seconds=mixi.settings.mixi_confirm_pause)
     with transaction() as session:
         doubt = _asked(session, point_code, Payment.status == Status.COMPLETE, _is_due(mixi))
         if doubt:
             customer_id = session.scalars(select(Payment.customer_id).filter_by(point_code=point_code)).one()
-            turns.take(session, customer_id, ASK, mixi.confirms_per_visit, pause, now)
+            turns.take(session, customer_id, ASK, mixi.settings.mixi_confirms_per_visit, pause, now)
         return doubt
 
 
@@ -207,7 +208,8 @@ def _is_forgotten(mixi: Channel, doubt: Doubt) -> bool:
 
 
 def _said_long_ago(mixi: Channel, doubt: Doubt) -> bool:
-    return doubt.ok_at is not None and doubt.asked_at - doubt.ok_at > timedelta(seconds=mixi.void_after)
+    long = timedelta(seconds=mixi.settings.mixi_void_after)
+    return doubt.ok_at is not None and doubt.asked_at - doubt.ok_at > long
 
 
 def _confirm(doubt: Doubt) -> None:

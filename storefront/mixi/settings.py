@@ -218,6 +218,11 @@ class MixiSettings(HouseSettings):
         "utf-8", description="What mobile phones are written to in."
     )
 
+    @property
+    def mixi_shown_at(self) -> str:
+        """Where mixi shows the app; on PC and smartphone, unless told otherwise, as on mobile phones."""
+        return self.mixi_app_url or self.mixi_container_url
+
     @model_validator(mode="after")
     def _in_time(self) -> Self:
         if self.mixi_connect_seconds > self.mixi_total_seconds:

@@ -33,7 +33,7 @@ class Replayed(Exception):
 
 def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
     """Open the visit that a verified start address asks for; its key. Raises Malformed or Replayed."""
-    if signed.one("opensocial_app_id") != mixi.app_id:
+    if signed.one("opensocial_app_id") != mixi.settings.mixi_app_id:
         raise Malformed("opensocial_app_id is another application's")
     # On these devices the one who looks need not be the one whose page it is.
     viewer_id = signed.one("opensocial_viewer_id")
@@ -49,7 +49,7 @@ def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
         if customers.has_left(session, customer_id):
             raise Malformed("signed before its viewer removed the app")
         # Beyond this age its timestamp alone refuses an address, and its visit is over.
-        forgotten = now - visits.LONGEST - timedelta(seconds=mixi.window)
+        forgotten = now - visits.LONGEST - timedelta(seconds=mixi.settings.mixi_timestamp_window)
         session.execute(delete(Start).where(Start.opened_at < forgotten))
         if not insert_once(session, Start, key=key, opened_at=at):
             raise Replayed(key)

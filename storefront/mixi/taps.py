@@ -130,7 +130,7 @@ def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) ->
         statement = spend.on_conflict_do_update(index_elements=["token"], set_=values, where=again)
         begun = session.scalar(statement.returning(Intent.token)) is not None
         if begun:  # the API will be called
-            turns.take(session, tap.wanted.customer_id, CALL, mixi.taps_per_minute, MINUTE, now)
+            turns.take(session, tap.wanted.customer_id, CALL, mixi.settings.mixi_taps_per_minute, MINUTE, now)
         return begun
 
 
@@ -158,7 +158,7 @@ def _redirect(mixi: Channel, tap: Tap, now: datetime) -> str | None:
     if intent.failed_at:
         raise NotStarted(intent.reference)
     if intent.redirect and intent.point_code:
-        if now - intent.started_at > timedelta(seconds=mixi.interface_seconds):
+        if now - intent.started_at > timedelta(seconds=mixi.settings.mixi_interface_seconds):
             raise Spent(fresh().get_one(Payment, intent.point_code))
         return intent.redirect
     fresh()  # waits without a snapshot of its own

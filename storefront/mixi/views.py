@@ -77,7 +77,7 @@ def start(device: str) -> ResponseReturnValue:
         entered = False
     if not entered:
         raise Stranger(forged=True)
-    return redirect(mixi.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
+    return redirect(mixi.settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
 
 @blueprint.get("/change")
@@ -97,7 +97,7 @@ def change() -> ResponseReturnValue:
         forms.unseal(token, here.customer.id, CHANGE)
     if not visit.enter(key):
         raise Stranger
-    return redirect(channel().public_url + url_for("shop.index", lang=visit.asked_language()), 303)
+    return redirect(channel().settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
 
 
 @blueprint.get("/rules")
@@ -113,7 +113,7 @@ def leave() -> ResponseReturnValue:
     here = visit.current()
     forms.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
     visit.leave()
-    return render_template("mixi/left.html", app_url=channel().app_url)
+    return render_template("mixi/left.html", app_url=channel().settings.mixi_shown_at)
 
 
 @blueprint.post("/payments")
@@ -151,7 +151,7 @@ def event() -> ResponseReturnValue:
     """mixi tells: these people have added the app, or removed it."""
     mixi, now = channel(), clock.now()
     try:
-        lifecycle.apply(Event.read(mixi.verify_event(request, now), mixi.app_id), now)
+        lifecycle.apply(Event.read(mixi.verify_event(request, now), mixi.settings.mixi_app_id), now)
     except tuple(EVENT_REFUSALS) as refusal:
         return _refuse_event(refusal)
     return "", PLAIN
@@ -180,8 +180,8 @@ def _settle(arrival: Deadline) -> Deadline:
     """Do what mixi asks, and return with time left to say so."""
     arrived, mixi, word = clock.now(), channel(), callback_word.of(request)
     signed = mixi.verify_callback(request, word, arrived)
-    wanted = Callback.read(signed, mixi.app_id, word)
-    deadline = payments.deadline_of(signed, arrival, arrived, mixi.clock_skew)
+    wanted = Callback.read(signed, mixi.settings.mixi_app_id, word)
+    deadline = payments.deadline_of(signed, arrival, arrived, mixi.settings.mixi_clock_skew)
     payments.settle(wanted, deadline, arrived)
     deadline.check()  # a pause may have come between commit and answer
     log.info("callback answered", point_code=wanted.point_code, outcome=wanted.outcome.value)

@@ -85,8 +85,8 @@ ORDER: dict[str, list[str]] = {
     ],
     "mixi": [
         "settings", "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",
-        "questions", "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
-        "reports", "commands", "checks", "rim",
+        "purchases", "outstanding", "questions", "starts", "lifecycle", "taps", "entrance", "charset",
+        "rules", "views", "__init__", "reports", "commands", "checks", "rim",
     ],
     "external": [
         "settings", "signing", "registration", "slips", "forms", "channel", "facts", "shelf", "malfunctions",

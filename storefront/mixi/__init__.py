@@ -3,7 +3,7 @@
 Our `200 OK` to a callback is the commit of the sale, so the goods are durable before it is said;
 acknowledging first and working later would be wrong here.
 
-Verbs: `payments.start` (one tap, one payment), `payments.settle` (exactly once).
+Verbs: `taps.start` (one tap, one payment), `payments.settle` (exactly once).
 """
 
 import requests
@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront import metrics, security
 from storefront.bounded import session
-from storefront.mixi import carriers, channel, charset, entrance, payments, views
+from storefront.mixi import carriers, channel, charset, entrance, outstanding, payments, purchases, views
 from storefront.mixi.settings import MixiSettings
 from storefront.operator import pages
 from storefront.operator.pages import Page
@@ -37,8 +37,8 @@ COUNTER = Counter(
     unit=Unit(payments.UNIT, _("mixi points"), "%spt", "point.svg"),
     prices=PriceRule(payments.UNIT, channel.MINIMUM, max(channel.MAXIMUM.values())),
     most=channel.MAXIMUM,
-    states=payments.STATES,
-    purchases=payments.purchases,
+    states=purchases.STATES,
+    purchases=purchases.newest,
     entrance=Entrance(
         address=entrance.address,
         recognise=entrance.recognise,
@@ -55,6 +55,6 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session | None) 
     app.register_blueprint(views.blueprint)
     channel.init_app(app, settings, http or session())
     pages.add(app, Page("mixi.programme", _("Rules")))
-    metrics.add_gauge(app, "unconfirmed_payments", payments.count_unconfirmed)
+    metrics.add_gauge(app, "unconfirmed_payments", outstanding.count_unconfirmed)
     charset.init_app(app, settings)
     app.add_template_global(lambda: carriers.carrier(request.user_agent.string), "carrier")

@@ -11,10 +11,11 @@ from storefront.clock import SKEW_SECONDS
 from storefront.config import PREFIX, names
 from storefront.doctor import wire
 from storefront.findings import Finding, count, fail, ok, warn
-from storefront.mixi import keys, payments, questions
+from storefront.mixi import keys, questions
 from storefront.mixi.channel import EVERYBODY, channel
 from storefront.mixi.client import Unavailable, fetch
 from storefront.mixi.keys import KeyRing
+from storefront.mixi.outstanding import unconfirmed
 from storefront.mixi.payments import LISTENS
 from storefront.mixi.settings import MixiSettings
 
@@ -78,7 +79,7 @@ def _published(name: str, ring: KeyRing) -> Finding:
 
 def outstanding(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]:
     show = "see `storefront outstanding`"
-    waiting = payments.unconfirmed()
+    waiting = unconfirmed()
     overdue = [one for one in waiting if one.payment.ok_at and one.payment.ok_at < clock.now() - OVERDUE]
     removed = [one for one in waiting if one.removed_at]
     yield count("unconfirmed", len(overdue), "payments that mixi has not confirmed for more than a day", show)

@@ -4,7 +4,7 @@ import click
 
 from storefront import rim
 from storefront.clock import Deadline
-from storefront.mixi import payments, questions
+from storefront.mixi import outstanding, payments, questions
 from storefront.mixi.channel import channel
 from storefront.mixi.client import Unavailable
 from storefront.mixi.questions import NotVoid
@@ -23,13 +23,13 @@ def check(code: str, void: bool, reason: str | None) -> None:
             "--void needs --reason: say, in 200 characters at most, how you know that no points were taken"
         )
     with rim.shop().app_context():
-        before = payments.word_for(code)
+        before = outstanding.word_for(code)
         if before is None:
             raise click.ClickException(f"no payment has the code {code}")
         click.echo(f"ours    {before}")
         answer = _void(code, str(reason).strip()) if void else _ask(code)
         click.echo(f"mixi's  {answer}")
-        click.echo(f"now     {payments.word_for(code)}")
+        click.echo(f"now     {outstanding.word_for(code)}")
 
 
 def _ask(code: str) -> str:

@@ -1,18 +1,15 @@
 """Payments: settled exactly once, when mixi asks.
 
 `settle` brings a payment to its final state; call it as often as you like. What becomes of it after
-our OK is the business of `questions`.
+our OK is the business of `questions`; `purchases` shows it to its buyer, `outstanding` to the operator.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
 import structlog
-from flask_babel import LazyString
-from flask_babel import lazy_gettext as _
 from sqlalchemy import (
     ForeignKey,
     Index,
@@ -20,16 +17,14 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    func,
     select,
     text,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from storefront import clock
 from storefront.clock import Deadline
-from storefront.db import Model, db, fresh, insert_once, this_moment, transaction, words
+from storefront.db import Model, insert_once, this_moment, transaction, words
 from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH, Goods
 from storefront.mixi.channel import NAME
@@ -37,9 +32,6 @@ from storefront.mixi.settings import settings
 from storefront.mixi.signing import Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
-from storefront.shop.counter import Purchase
-from storefront.shop.customers import Customer
-from storefront.shop.inventory import Overdrawn
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 
@@ -47,7 +39,6 @@ UNIT = "point"
 OWNER_LENGTH = 64
 REASON_LENGTH = 200
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
-UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
 
 log = structlog.get_logger()
 
@@ -68,16 +59,6 @@ class Status(StrEnum):
     VOID = "void"
 
 
-STATES: Mapping[str, LazyString] = {
-    Status.COMPLETE: _("Bought"),
-    Status.CREATE: _("Not confirmed"),
-    Status.CANCEL: _("Cancelled"),
-    Status.PAY_BACK: _("Points returned"),
-    Status.VOID: _("Not charged, taken back"),
-}
-NOT_USED = _("No points were used.")
-IN_DOUBT = _("The platform has not confirmed this purchase yet. We look again when you come back.")
-TEST = _("Test purchase: no points are used.")
 # Written out, so that a database that plans without knowing the values still takes the index of the few.
 UNKNOWN = text("unknown_at IS NOT NULL")
 UNCONFIRMED = text("status = 'complete' AND confirmed_at IS NULL")
@@ -177,14 +158,6 @@ class Callback:
         return cls(code, owner_id, OUTCOMES[status], word)
 
 
-@dataclass(frozen=True)
-class Unconfirmed:
-    """A payment whose points mixi has not said it took, and when its buyer removed the app, if they did."""
-
-    payment: Payment
-    removed_at: datetime | None
-
-
 def keep(session: Session, wanted: Wanted, point_code: str, word: str, now: datetime) -> bool:
     """Enter a new payment; false if its code is not new."""
     new = {"point_code": point_code, "word": word, "status": Status.CREATE, "created_at": now}
@@ -221,65 +194,6 @@ def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew
     """
     under_way = arrived.timestamp() - signed.timestamp
     return Deadline(arrival.ends - max(0.0, under_way - clock_skew))
-
-
-def find(customer_id: int, point_code: str) -> Payment | None:
-    """A customer's own payment."""
-    if not is_opaque(point_code, CODE_LENGTH):
-        return None
-    return db.session.scalar(select(Payment).filter_by(customer_id=customer_id, point_code=point_code))
-
-
-def unconfirmed() -> Sequence[Unconfirmed]:
-    """Every payment we said OK to without mixi's word since that it took the points; the oldest OK first."""
-    waiting = select(Payment, Customer.removed_at).join(Customer, Payment.customer_id == Customer.id)
-    rows = db.session.execute(waiting.where(UNCONFIRMED).order_by(Payment.ok_at, Payment.point_code))
-    return [Unconfirmed(payment, removed_at) for payment, removed_at in rows]
-
-
-def not_known() -> Sequence[Payment]:
-    """Every payment that mixi had confirmed, and now says it does not know."""
-    missing = (
-        Payment.status == Status.COMPLETE,
-        Payment.unknown_at.is_not(None),
-        Payment.confirmed_at.is_not(None),
-    )
-    return db.session.scalars(select(Payment).where(*missing).order_by(Payment.ok_at)).all()
-
-
-def used_up() -> Sequence[Payment]:
-    """Every payment that was undone although its goods were used: what was taken back is missing."""
-    missing = (Overdrawn.customer_id == Payment.customer_id) & (Overdrawn.item_id == Payment.item_id)
-    undone = (
-        select(Payment)
-        .join(Overdrawn, missing)
-        .where(Payment.status.in_((Status.PAY_BACK, Status.VOID)), inventory.below_zero())
-    )
-    return db.session.scalars(undone.order_by(Payment.ok_at, Payment.point_code)).all()
-
-
-def count_unconfirmed() -> int:
-    """How many payments mixi has not confirmed."""
-    return db.session.scalar(select(func.count()).select_from(Payment).where(UNCONFIRMED)) or 0
-
-
-def word_for(point_code: str) -> str | None:
-    """How a payment stands with us, in words for the operator; None if we have none of this code."""
-    payment = fresh().get(Payment, point_code)
-    if payment is None:
-        return None
-    if payment.status is not Status.COMPLETE:
-        return payment.status.value
-    return f"{payment.status.value}, {'confirmed' if payment.confirmed_at else 'not confirmed'} by mixi"
-
-
-def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
-    """The newest of a customer's payments; those long left unfinished are out of the way."""
-    recent = (Payment.status != Status.CREATE) | (Payment.created_at > clock.now() - UNFINISHED_FOR)
-    mine = select(Payment).where(Payment.customer_id == customer.id, recent)
-    at = func.coalesce(Payment.settled_at, Payment.created_at)
-    shown = mine.order_by(at.desc(), Payment.point_code).limit(most)
-    return [_purchase(payment) for payment in db.session.scalars(shown)]
 
 
 def _claim(session: Session, callback: Callback, now: datetime) -> Row[Any] | None:
@@ -326,22 +240,6 @@ def _note(callback: Callback, reason: Reason) -> None:
     named = {"point_code": callback.point_code, "owner_id": callback.owner_id, "status": Status.CREATE}
     with transaction() as session:
         session.execute(update(Payment).filter_by(**named).values(refusal=reason))
-
-
-def _purchase(payment: Payment) -> Purchase:
-    in_doubt = payment.status is Status.COMPLETE and payment.confirmed_at is None
-    return Purchase(
-        code=payment.point_code,
-        channel=NAME,
-        item_id=payment.item_id,
-        item_name=payment.item_name,
-        amount=payment.points,
-        unit=UNIT,
-        state=payment.status.value,
-        at=payment.settled_at or payment.created_at,
-        unfinished=NOT_USED if payment.status is Status.CREATE else None,
-        notes=[*([IN_DOUBT] if in_doubt else ()), *([TEST] if payment.is_test else ())],
-    )
 
 
 def _check_moment(text: str) -> None:

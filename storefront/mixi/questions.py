@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from storefront import clock, metrics
 from storefront.clock import Deadline
 from storefront.db import db, fresh, this_moment, transaction
-from storefront.mixi import payments
+from storefront.mixi import outstanding, payments
 from storefront.mixi.atom import PointEntry
 from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
@@ -100,7 +100,7 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
         seconds = mixi.settings.mixi_void_after
         raise NotVoid(f"our last OK is not {seconds} seconds old: mixi may be acting on it still")
     undone = _undo(doubt, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at, reason=reason)
-    if not undone and payments.word_for(point_code) != Status.VOID:  # mixi's answer may have done it
+    if not undone and outstanding.word_for(point_code) != Status.VOID:  # mixi's answer may have done it
         raise NotVoid("it has changed meanwhile; look at it again")
     return answer
 

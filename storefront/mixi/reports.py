@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from storefront.mixi import payments
-from storefront.mixi.payments import Payment, Unconfirmed
+from storefront.mixi.outstanding import Unconfirmed, not_known, unconfirmed, used_up
+from storefront.mixi.payments import Payment
 from storefront.tables import Row, Section, stamp
 
 ASKED = ("code", "owner", "item", "points", "last_ok", "last_asked", "removed", "test", "unknown")
@@ -14,9 +14,9 @@ COLUMNS = ("what", *ASKED[:4], "quantity", *ASKED[4:])
 
 def outstanding() -> Sequence[Section]:
     """Payments that mixi has not confirmed or does not know, and those undone in vain."""
-    waiting = [_asked(one) for one in payments.unconfirmed()]
-    unknown = [_asked(Unconfirmed(payment, None)) for payment in payments.not_known()]
-    undone = [_undone(payment) for payment in payments.used_up()]
+    waiting = [_asked(one) for one in unconfirmed()]
+    unknown = [_asked(Unconfirmed(payment, None)) for payment in not_known()]
+    undone = [_undone(payment) for payment in used_up()]
     return (
         Section(
             "completed here, not confirmed by mixi",

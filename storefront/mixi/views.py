@@ -8,7 +8,7 @@ from werkzeug.exceptions import NotFound, ServiceUnavailable
 
 from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
-from storefront.mixi import callback_word, lifecycle, payments, starts, taps
+from storefront.mixi import callback_word, lifecycle, payments, purchases, starts, taps
 from storefront.mixi.channel import Channel, NoCertificate, channel
 from storefront.mixi.keys import NotNow
 from storefront.mixi.lifecycle import Event
@@ -227,7 +227,7 @@ def _wanted(mixi: Channel, here: Visit, offer: Offer) -> Wanted:
 
 
 def _payment(point_code: str) -> payments.Payment:
-    payment = payments.find(visit.current().customer.id, point_code)
+    payment = purchases.find(visit.current().customer.id, point_code)
     if payment is None:
         raise NotFound
     return payment

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from storefront import Settings, config, create_app
 from storefront.config import PREFIX, SettingsError
 from storefront.db import db, transaction
-from storefront.mixi import payments, signing
+from storefront.mixi import outstanding, signing
 from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher
 from storefront.sandbox.keys import KeyPair
@@ -254,7 +254,7 @@ def test_unconfirmed_payments_say_that_the_buyer_left(app: Flask, mixi: Mixi, co
 
     def left() -> set[tuple[str, bool]]:
         with app.app_context():
-            return {(one.payment.point_code, one.removed_at is not None) for one in payments.unconfirmed()}
+            return {(one.payment.point_code, one.removed_at is not None) for one in outstanding.unconfirmed()}
 
     for code, owner, status in (
         (bought, HANAKO, "10"),
@@ -299,7 +299,7 @@ def test_removed_first_then_asked(app: Flask, mixi: Mixi, container: Container) 
     mixi.tells(REMOVE, HANAKO, at=1)
     assert container.callback(code).text == "OK"
     with app.app_context():
-        assert [one.removed_at is not None for one in payments.unconfirmed()] == [True]
+        assert [one.removed_at is not None for one in outstanding.unconfirmed()] == [True]
 
 
 @pytest.mark.usefixtures("visited")

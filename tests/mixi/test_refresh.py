@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from storefront import clock
 from storefront.clock import Deadline
 from storefront.db import db, fresh, transaction
-from storefront.mixi import payments, questions
+from storefront.mixi import outstanding, payments, questions
 from storefront.mixi.channel import channel
 from storefront.mixi.payments import Callback, Payment, Status
 from storefront.mixi.questions import NotVoid
@@ -196,7 +196,7 @@ def test_eaten_and_not_charged(app: Flask, container: Container, api: Mixi, book
     assert 'data-item="loaf" data-quantity="-1"' in page.text
     assert books.grants() == -1
     with app.app_context():
-        assert [payment.point_code for payment in payments.used_up()] == [code]
+        assert [payment.point_code for payment in outstanding.used_up()] == [code]
 
 
 def test_mixi_is_down(app: Flask, container: Container, api: Mixi, books: Books) -> None:
@@ -260,7 +260,7 @@ def test_one_that_is_not_known(app: Flask, container: Container, api: Mixi, book
     container.get("/history")
     assert set(api.asked) == others
     with app.app_context():
-        (waiting,) = payments.unconfirmed()
+        (waiting,) = outstanding.unconfirmed()
         assert waiting.payment.point_code == unknown
         assert waiting.payment.unknown_at is not None
 
@@ -274,8 +274,8 @@ def test_confirmed_and_then_forgotten(app: Flask, container: Container, api: Mix
     pass_a_minute(app)
     container.get("/history")
     with app.app_context():
-        assert [payment.point_code for payment in payments.not_known()] == [code]
-        assert payments.unconfirmed() == []
+        assert [payment.point_code for payment in outstanding.not_known()] == [code]
+        assert outstanding.unconfirmed() == []
 
 
 def test_silence_ends_the_round(app: Flask, container: Container, api: Mixi) -> None:
@@ -350,10 +350,10 @@ def test_the_operator_asks(app: Flask, container: Container, api: Mixi, books: B
     code = bought(container)
     said_ok(app, code, timedelta(minutes=2))
     with app.app_context():
-        assert payments.word_for(code) == "complete, not confirmed by mixi"
+        assert outstanding.word_for(code) == "complete, not confirmed by mixi"
         assert str(questions.ask(channel(), code, Deadline.after(5))) == "create"
-        assert payments.word_for(code) == "void"
-        assert payments.word_for("never-made") is None
+        assert outstanding.word_for(code) == "void"
+        assert outstanding.word_for("never-made") is None
     assert books.grants() == 0
 
 

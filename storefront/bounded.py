@@ -1,12 +1,15 @@
 """HTTP calls that have an end: an answer that drips is cut off, and nobody is followed or asked twice.
 
 The time-outs of requests and urllib3 bound the wait for the next byte, never for a whole head or body. So
-a connection knows its socket, and a timer shuts that down.
+a connection knows its socket, and a timer shuts that down. Whoever calls, takes a `session` for the head of
+an answer and `read` for its body.
 """
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import inf
 from threading import Event, Timer
 from typing import Any
 
@@ -15,19 +18,60 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from storefront.config import DEFAULT_PORTS
+from storefront.clock import Deadline
+
+CHUNK = 8 * 1024
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds of one call: to reach the server, between two bytes of its answer, and for all together."""
+
+    connect: float
+    read: float
+    total: float
+
+    def within(self, left: float = inf) -> tuple[float, float]:
+        """As requests takes them, when so many seconds are left."""
+        return min(self.connect, left), min(self.read, left)
+
+
+class TooLarge(Exception):
+    """An answer has more bytes than it may have."""
 
 
 def session() -> requests.Session:
     """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
     http = _Session()
-    for scheme in DEFAULT_PORTS:
+    for scheme in POOLS:
         http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
     return http
 
 
+def read(response: requests.Response, seconds: float, most: int, *, decoded: bool = False) -> bytes:
+    """The body of an answer that a `session` got.
+
+    Raises TimeoutError when it takes more than so many seconds, TooLarge when it has more than so many bytes.
+    """
+    deadline, body = Deadline.after(seconds), bytearray()
+    # One read may go on for ever: in a chunk's length, in trailers, in an archive of nothing.
+    with _cut_after(seconds, getattr(response.raw, "line", None)):
+        while chunk := response.raw.read1(CHUNK, decode_content=decoded):
+            body += chunk
+            _check(deadline)
+            if len(body) > most:
+                raise TooLarge
+    _check(deadline)
+    return bytes(body)
+
+
+def _check(deadline: Deadline) -> None:
+    if deadline.left() <= 0:
+        raise TimeoutError
+
+
 @contextmanager
-def cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
+def _cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
     """What is read from this line in the block is over by then, however slowly it comes; or TimeoutError."""
     if line is None:  # an answer that came by no socket
         yield
@@ -69,7 +113,7 @@ class _SecureConnection(HTTPSConnection):
 
 def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
     line = connection.sock  # a connection that ends with this answer forgets it
-    with cut_after(float(connection.timeout or 0), line):
+    with _cut_after(float(connection.timeout or 0), line):
         response = read_head()
     response.line = line  # type: ignore[attr-defined]  # so that the body can be cut off, too
     return response

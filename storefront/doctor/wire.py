@@ -11,10 +11,11 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from storefront import Settings, health
+from storefront.bounded import Timeouts
 from storefront.config import PREFIX
 from storefront.findings import Finding, fail, ok
 
-PATIENCE = (2.0, 3.0)  # seconds to reach a server and to hear from it: five together
+TIMEOUTS = Timeouts(connect=2.0, read=3.0, total=5.0)
 # A name that is none comes out of requests as an error of what lies below it.
 UNREACHABLE = (requests.RequestException, HTTPError, OSError)
 # What a proxy may drop, or write in another way: then every signature of mixi's is a bad one.
@@ -50,7 +51,7 @@ def public_url(settings: Settings, http: requests.Session) -> Iterator[Finding]:
             f"{address}?{QUERY}",
             headers=headers,
             auth=_as_it_is,
-            timeout=PATIENCE,
+            timeout=TIMEOUTS.within(),
             allow_redirects=False,
             stream=True,
         ) as answer:

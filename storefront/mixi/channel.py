@@ -7,10 +7,11 @@ from datetime import datetime
 import requests
 from flask import Flask, Request, current_app
 
+from storefront.bounded import Timeouts
 from storefront.config import PREFIX, SettingsError
 from storefront.gate import Gate
 from storefront.mixi import callback_word
-from storefront.mixi.client import Crowded, Line, Patience, PointClient
+from storefront.mixi.client import Crowded, Line, PointClient
 from storefront.mixi.keys import KeyRing
 from storefront.mixi.settings import CERTIFIED, KeyChannel, MixiSettings
 from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed, is_opaque
@@ -119,7 +120,7 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session) -> None
             point_url=settings.mixi_point_url,
             confirm_url=settings.mixi_confirm_url,
             platform_hosts=settings.mixi_platform_hosts,
-            patience=Patience(
+            timeouts=Timeouts(
                 settings.mixi_connect_seconds, settings.mixi_read_seconds, settings.mixi_total_seconds
             ),
         ),

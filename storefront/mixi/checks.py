@@ -68,7 +68,7 @@ def _published(name: str, ring: KeyRing) -> Finding:
     """Whether somebody answers where a channel's certificates are, be it that there is none of this name."""
     address = ring.address.replace("{name}", NO_KEY)
     try:
-        fetch(ring.line, address, keys.PATIENCE)
+        fetch(ring.line, address, keys.TIMEOUTS)
     except Unavailable as failure:
         why, advice = wire.unheard(failure.__cause__ or failure)
         found = f"{address} cannot be fetched ({why if failure.__cause__ else failure})"
@@ -104,7 +104,7 @@ def platform_clock(settings: MixiSettings, http: requests.Session) -> Iterator[F
     address = f"{parts.scheme}://{parts.netloc}/"
     before = clock.now()
     try:
-        with http.head(address, timeout=wire.PATIENCE, allow_redirects=False) as answer:
+        with http.head(address, timeout=wire.TIMEOUTS.within(), allow_redirects=False) as answer:
             after, stamp = clock.now(), answer.headers.get("Date", "")
     except wire.UNREACHABLE as error:
         why, advice = wire.unheard(error)
@@ -136,7 +136,7 @@ def confirming(settings: MixiSettings, http: requests.Session) -> Iterator[Findi
     if settings.mixi_point_url.startswith(address):
         return  # that has been asked
     try:
-        with http.head(address, timeout=wire.PATIENCE, allow_redirects=False):
+        with http.head(address, timeout=wire.TIMEOUTS.within(), allow_redirects=False):
             yield ok("confirming", f"{address} answers")
     except wire.UNREACHABLE as error:
         why, advice = wire.unheard(error)

@@ -7,14 +7,13 @@ import requests
 from requests_oauthlib import OAuth1
 from urllib3.exceptions import HTTPError
 
-from storefront.bounded import cut_after
+from storefront.bounded import Timeouts, TooLarge, read
 from storefront.clock import Deadline, TooLate
 from storefront.config import DEFAULT_PORTS, names
 from storefront.gate import Gate
 from storefront.mixi.atom import MAX_BYTES, MEDIA_TYPE, PointEntry, PointRequest, Unreadable
 from storefront.mixi.signing import ApiClient
 
-CHUNK = 8 * 1024
 PLAIN = {"Accept-Encoding": "identity"}
 # Too slow, too early, too much: these say no more than 503 does, that waiting helps.
 LATER = (408, 425, 429)
@@ -43,15 +42,6 @@ class Crowded(Unavailable):
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds to reach the API, between two bytes of its answer, and for everything together."""
-
-    connect: float
-    read: float
-    total: float
-
-
-@dataclass(frozen=True)
 class Line:
     """The way to mixi: the connections, and the gate that every thread passes before it waits for mixi."""
 
@@ -69,7 +59,7 @@ class PointClient:
     point_url: str
     confirm_url: str
     platform_hosts: tuple[str, ...]
-    patience: Patience
+    timeouts: Timeouts
 
     def __repr__(self) -> str:
         return f"PointClient({self.point_url!r})"
@@ -119,7 +109,7 @@ class PointClient:
             data=body,
             headers={**PLAIN, **({"Content-Type": MEDIA_TYPE} if body else {})},
             auth=self._signature(body),
-            timeout=(min(self.patience.connect, deadline.left()), min(self.patience.read, deadline.left())),
+            timeout=self.timeouts.within(deadline.left()),
             allow_redirects=False,
             stream=True,
         ) as response:
@@ -138,10 +128,9 @@ class PointClient:
         )
 
 
-def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
+def fetch(line: Line, url: str, timeouts: Timeouts) -> bytes | None:
     """A short public document, or None if there is no such one. Raises Unavailable."""
-    deadline = Deadline.after(patience.total)
-    waits = (patience.connect, patience.read)
+    deadline, waits = Deadline.after(timeouts.total), timeouts.within()
     try:
         with (
             line.gate.place(),
@@ -168,17 +157,10 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _read(response: requests.Response, deadline: Deadline) -> bytes:
-    """The body, as far as it comes before the deadline and fits an entry."""
-    body = b""
-    # One read may go on for ever: in a chunk's length, in trailers, in an archive of nothing.
-    with cut_after(deadline.left(), getattr(response.raw, "line", None)):
-        while chunk := response.raw.read1(CHUNK, decode_content=False):
-            body += chunk
-            deadline.check()
-            if len(body) > MAX_BYTES:
-                raise Unavailable("the answer is too long")
-    deadline.check()
-    return body
+    try:
+        return read(response, deadline.left(), MAX_BYTES)
+    except TooLarge:
+        raise Unavailable("the answer is too long") from None
 
 
 def _is_on(url: str, hosts: tuple[str, ...]) -> bool:

@@ -16,9 +16,10 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
+from storefront.bounded import Timeouts
 from storefront.clock import monotonic
 from storefront.gate import Gate
-from storefront.mixi.client import Crowded, Line, Patience, Unavailable, fetch
+from storefront.mixi.client import Crowded, Line, Unavailable, fetch
 
 NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 KEEP_SECONDS = 3600.0
@@ -26,7 +27,7 @@ MISS_SECONDS = 60.0  # a name that mixi does not know, or could not answer for, 
 CROWDED_SECONDS = 1.0  # then whoever was turned away may try again
 FETCHES = 10  # in a minute: whoever makes up names of keys shall not make us ask mixi for each
 MINUTE = 60.0
-PATIENCE = Patience(connect=2.0, read=2.0, total=4.0)
+TIMEOUTS = Timeouts(connect=2.0, read=2.0, total=4.0)
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ class KeyRing:
 
     def _fetch(self, name: str, old: _Kept | None = None) -> _Kept:
         try:
-            found = fetch(self.line, self.address.replace("{name}", name), PATIENCE)
+            found = fetch(self.line, self.address.replace("{name}", name), TIMEOUTS)
             certificate = None if found is None else _read(found)
         except Crowded:
             raise

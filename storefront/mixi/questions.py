@@ -64,15 +64,15 @@ def refresh(mixi: Channel, customer_id: int, now: datetime) -> None:
     A few questions within a short time. A refusal concerns its own payment; at the first that stays
     without an answer the rest wait for another visit.
     """
-    patience = Deadline.after(mixi.settings.mixi_confirm_seconds)
+    deadline = Deadline.after(mixi.settings.mixi_confirm_seconds)
     for point_code in _due(mixi, customer_id, now):
-        if patience.left() <= 0:
+        if deadline.left() <= 0:
             return
         try:
             with mixi.gate.place(wait=0):  # no page waits for its turn to ask
                 doubt = _claim(mixi, point_code, now)
                 if doubt:
-                    _ask(mixi, doubt, patience)
+                    _ask(mixi, doubt, deadline)
         except Crowded:
             metrics.count_call("confirm", "crowded")
             return
@@ -80,12 +80,12 @@ def refresh(mixi: Channel, customer_id: int, now: datetime) -> None:
             return
 
 
-def ask(mixi: Channel, point_code: str, patience: Deadline) -> Answer:
+def ask(mixi: Channel, point_code: str, deadline: Deadline) -> Answer:
     """Ask about one payment of ours at once, as the operator does. Raises Unavailable."""
-    return _ask(mixi, _asked_by_hand(point_code), patience)
+    return _ask(mixi, _asked_by_hand(point_code), deadline)
 
 
-def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Answer:
+def void(mixi: Channel, point_code: str, reason: str, deadline: Deadline) -> Answer:
     """The operator decides that mixi never took the points: goods and entry are taken back, once.
 
     mixi is asked first, and what it said is returned. Raises NotVoid, or Unavailable.
@@ -93,7 +93,7 @@ def void(mixi: Channel, point_code: str, reason: str, patience: Deadline) -> Ans
     if fresh().get_one(Payment, point_code).status is not Status.COMPLETE:
         raise NotVoid("only a completed payment can become void")
     doubt = _asked_by_hand(point_code)
-    answer = _ask(mixi, doubt, patience)
+    answer = _ask(mixi, doubt, deadline)
     if not (answer.refused or answer.state in (Status.CREATE, Status.CANCEL)):
         raise NotVoid(f"mixi says {answer.state or 'nothing of its state'}")
     if not _said_long_ago(mixi, doubt):
@@ -169,11 +169,11 @@ def _asked(session: Session, point_code: str, *still: ColumnElement[bool]) -> Do
     return Doubt(point_code, row.owner_id, row.ok_at, row.asked_at, row.confirmed_at is not None)
 
 
-def _ask(mixi: Channel, doubt: Doubt, patience: Deadline) -> Answer:
+def _ask(mixi: Channel, doubt: Doubt, deadline: Deadline) -> Answer:
     """Ask mixi about one payment and act on the answer. Raises Unavailable."""
     fresh()  # no snapshot stays open while mixi thinks
     try:
-        entry = mixi.client.get(doubt.owner_id, doubt.point_code, patience)
+        entry = mixi.client.get(doubt.owner_id, doubt.point_code, deadline)
     except (Refused, Unavailable) as failure:
         metrics.count_call("confirm", type(failure).__name__.lower())
         log.warning(

@@ -29,7 +29,7 @@ from storefront.shop.customers import Customer
 
 NOTICE_FOR = timedelta(minutes=10)
 ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer, has lost its worker
-PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
+SECOND_TAP_SECONDS = 8.0  # it waits for the first: longer than a call, shorter than the container
 GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
@@ -136,13 +136,13 @@ def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) ->
 
 def _same_tap(mixi: Channel, tap: Tap, now: datetime) -> str:
     """The redirect of the request that came first, as soon as there is one."""
-    patience = Deadline.after(PATIENCE)
+    deadline = Deadline.after(SECOND_TAP_SECONDS)
     redirect = _redirect(mixi, tap, now)
     if redirect:
         return redirect
     try:
         with mixi.gate.place():  # it waits for mixi, too, if by another's call
-            while patience.left() > 0:
+            while deadline.left() > 0:
                 clock.sleep(GLANCE)
                 redirect = _redirect(mixi, tap, now)
                 if redirect:

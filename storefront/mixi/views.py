@@ -120,7 +120,7 @@ def leave() -> ResponseReturnValue:
 def checkout() -> ResponseReturnValue:
     """The buyer has chosen; make a payment and send them to it."""
     mixi, here = channel(), visit.current()
-    deadline = Deadline.after(mixi.client.patience.total)
+    deadline = Deadline.after(mixi.client.timeouts.total)
     offer = _offer(request.form.get("item", ""), here.channel)
     token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
     visit.refresh()  # what was paid back meanwhile counts for no limit

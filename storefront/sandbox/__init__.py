@@ -6,7 +6,8 @@ point API, the screen where a buyer confirms, and the callback that asks the sho
 signs, really verifies and really waits, and it acts on the answers. Nothing in it is real: the
 people are a cast, the points are play money.
 
-It shares with the shop the rules of signing and nothing else; the two meet on the wire.
+It shares with the shop the rules of signing, the languages, and how calls are bounded, and nothing else;
+the two meet on the wire.
 """
 
 from pathlib import Path

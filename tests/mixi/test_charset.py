@@ -147,7 +147,7 @@ def test_taps_that_lead_nowhere(
     says: str,
 ) -> None:
     """The pages between button and payment are in the phone's charset, too."""
-    monkeypatch.setattr(taps, "PATIENCE", 0.2)
+    monkeypatch.setattr(taps, "SECOND_TAP_SECONDS", 0.2)
     answer = tap(container, api)
     assert answer.status_code == status
     assert says in read(answer)

@@ -11,9 +11,10 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from storefront.bounded import Timeouts
 from storefront.db import db
 from storefront.mixi.channel import channel
-from storefront.mixi.client import Crowded, Patience, fetch
+from storefront.mixi.client import Crowded, fetch
 from storefront.mixi.payments import Payment
 from tests.demo import wait_for
 from tests.street import HANAKO, PLATFORM, TARO, Books, Container, ScriptedApi, only_form, words
@@ -160,7 +161,7 @@ def test_certificates_go_through_the_same_gate(app: Flask, container: Container,
     """Whoever would fetch one while all places are taken hears that mixi cannot be asked now."""
     with crowded(app, container, held), app.app_context():
         with pytest.raises(Crowded):
-            fetch(channel().keys["pc"].line, f"{PLATFORM}/keys/pc", Patience(1, 1, 1))
+            fetch(channel().keys["pc"].line, f"{PLATFORM}/keys/pc", Timeouts(1, 1, 1))
         assert len(held.asked) == PLACES
 
 

@@ -165,7 +165,7 @@ def others(walk: Walk) -> Pages:
 def walk(
     container: Container, api: ScriptedApi, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Walk:
-    monkeypatch.setattr(taps, "PATIENCE", 0.2)
+    monkeypatch.setattr(taps, "SECOND_TAP_SECONDS", 0.2)
     return Walk(container, api, request.param)
 
 

@@ -260,7 +260,7 @@ def test_a_tap_behind_a_slow_one(container: Container, monkeypatch: pytest.Monke
     """A second tap waits, bounded, and then says that the purchase is being prepared."""
     form = only_form(container.get("/items/loaf").text)
     age_intent(container, form, redirect=None)
-    monkeypatch.setattr(taps, "PATIENCE", 0.3)
+    monkeypatch.setattr(taps, "SECOND_TAP_SECONDS", 0.3)
     answer = container.post(*form)
     assert answer.status_code == 202
     assert "準備をしています" in words(answer.text)

@@ -13,9 +13,9 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from storefront import bounded
 from storefront.mixi import signing
 from storefront.sandbox import doors
 from storefront.sandbox.context import Sandbox, sandbox
@@ -25,8 +25,6 @@ from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
 
-# Small enough that a dripping answer is noticed, large enough for a page in a few reads.
-CHUNK = 16 * 1024
 # Addresses, names and sockets that fail raise these, and so does a query too long to be signed.
 FAILURES = (requests.RequestException, HTTPError, OSError, ValueError, signing.BadSignature)
 
@@ -88,11 +86,13 @@ class Call:
         started = monotonic()
         try:
             self._sign(sandbox)
-            self.answer = within(self.seconds, lambda: self._exchange(sandbox.http))
+            self.answer = answer_to(self._prepared(), sandbox.http, self.seconds, self.max_bytes)
         except (TimeoutError, requests.Timeout):
             raise TimedOut from None
         except requests.exceptions.SSLError:
             raise NotTrusted from None
+        except bounded.TooLarge:
+            raise TooLarge from None
         except FAILURES:
             raise NoAnswer from None
         finally:
@@ -144,22 +144,30 @@ class Call:
             window=0,
         ).base_string
 
-    def _exchange(self, http: requests.Session) -> Answer:
+    def _prepared(self) -> requests.PreparedRequest:
         prepared = requests.Request(self.method, self.url, headers=self.headers, data=self.body).prepare()
         # requests tidies percent-escapes; the app must see the bytes that were signed.
         prepared.url = self.url
-        # A kept connection may be closed by the app just as it is used; one each is plainer.
-        prepared.headers["Connection"] = "close"
-        deadline = monotonic() + self.seconds
-        with http.send(prepared, stream=True, timeout=self.seconds, allow_redirects=False) as response:
-            body = bytearray()
-            for chunk in response.iter_content(CHUNK):
-                body += chunk
-                if len(body) > self.max_bytes:
-                    raise TooLarge
-                if monotonic() > deadline:
-                    raise TimedOut
-            return Answer(response.status_code, response.headers, bytes(body))
+        return prepared
+
+
+def answer_to(
+    prepared: requests.PreparedRequest, http: requests.Session, seconds: float, max_bytes: int
+) -> Answer:
+    """What is answered to one request within so many seconds; whatever comes later is cut off.
+
+    Raises TimeoutError, bounded.TooLarge, or one of FAILURES.
+    """
+    # A kept connection may be closed by the other side just as it is used; one each is plainer.
+    prepared.headers["Connection"] = "close"
+    ends = monotonic() + seconds
+
+    def exchange() -> Answer:
+        with http.send(prepared, stream=True, timeout=seconds, allow_redirects=False) as response:
+            body = bounded.read(response, ends - monotonic(), max_bytes, decoded=True)
+            return Answer(response.status_code, response.headers, body)
+
+    return _within(seconds, exchange)
 
 
 def new_session(authorities: Path | None = None) -> requests.Session:
@@ -167,17 +175,15 @@ def new_session(authorities: Path | None = None) -> requests.Session:
 
     Certificates are checked against these authorities, or against those that everybody trusts.
     """
-    session = requests.Session()
+    session = bounded.session()
     session.trust_env = False
     session.verify = str(authorities) if authorities else True
     session.headers.clear()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=0, pool_maxsize=16))
     return session
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
+def _within(seconds: float, work: Callable[[], T]) -> T:
     """What `work` returns, or TimeoutError when it takes longer; names, sockets and all."""
     result: Future[T] = Future()
 

@@ -16,13 +16,13 @@ from urllib.parse import urlencode
 import requests
 from sqlalchemy import ForeignKey, Index, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
-from urllib3.exceptions import HTTPError
 
+from storefront.bounded import TooLarge
 from storefront.external.signing import SIGNATURE, sealed
 from storefront.sandbox import clock
 from storefront.sandbox.doors import HIDDEN
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import CHUNK, Answer, within
+from storefront.sandbox.mixi.line import FAILURES, Answer, answer_to
 from storefront.sandbox.provider import payments
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
@@ -46,7 +46,6 @@ OUTCOMES = {
 }
 STATUSES = {outcome: status for status, outcome in OUTCOMES.items()}
 WRONG_REFUND = N_("The shop asked for money to be given back that it cannot ask for. Nothing was changed.")
-FAILURES = (requests.RequestException, HTTPError, OSError, ValueError)
 
 
 class NoAnswer(Exception):
@@ -129,7 +128,7 @@ def wait(provider: Provider, payment: Payment) -> None:
 def under_way(provider: Provider, payment: Payment) -> bool:
     """Whether the shop is being told of this payment at this moment."""
     with reading() as session:
-        return _open(session, payment, clock.now() - _patience(provider)) is not None
+        return _open(session, payment, clock.now() - _longest(provider)) is not None
 
 
 def told(about: Iterable[Payment]) -> Mapping[int, Told]:
@@ -153,7 +152,7 @@ def _begun(provider: Provider, payment: Payment, kind: Kind, *, again: bool) -> 
         latest = session.get_one(Payment, payment.id)
         outcome = _outcome(kind, latest)
         resting = not again and (latest.heard or _told_since(session, latest, now - REST))
-        if outcome is None or resting or _open(session, latest, now - _patience(provider)):
+        if outcome is None or resting or _open(session, latest, now - _longest(provider)):
             return None
         _abandon(session, latest, now)
         notice = Notice(payment_id=latest.id, outcome=outcome, kind=kind, sent_at=now)
@@ -207,29 +206,16 @@ def _reference(payment: Payment, kind: Kind) -> str:
 
 
 def _asked(provider: Provider, form: str) -> Answer:
-    seconds = provider.settings.notice_seconds
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    asked = requests.Request("POST", provider.settings.notice_url, headers=headers, data=form)
     try:
-        return within(seconds, lambda: _posted(provider, form))
+        return answer_to(asked.prepare(), provider.http, provider.settings.notice_seconds, MAX_ANSWER_BYTES)
     except (TimeoutError, requests.Timeout):
         raise NoAnswer(N_("The shop took too long.")) from None
+    except TooLarge:
+        raise NoAnswer(N_("The shop's answer was too large.")) from None
     except FAILURES:
         raise NoAnswer(N_("The shop could not be reached.")) from None
-
-
-def _posted(provider: Provider, form: str) -> Answer:
-    seconds = provider.settings.notice_seconds
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
-    prepared = requests.Request("POST", provider.settings.notice_url, headers=headers, data=form).prepare()
-    deadline = monotonic() + seconds
-    with provider.http.send(prepared, stream=True, timeout=seconds, allow_redirects=False) as response:
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise NoAnswer(N_("The shop's answer was too large."))
-            if monotonic() > deadline:
-                raise TimeoutError
-        return Answer(response.status_code, response.headers, bytes(body))
 
 
 def _end(notice: Notice, answer: Answer | None, said: str, silence: str) -> None:
@@ -309,7 +295,8 @@ def _abandon(session: Session, payment: Payment, now: datetime) -> None:
     session.execute(update(Notice).where(*left).values(ended_at=now, verdict=why))
 
 
-def _patience(provider: Provider) -> timedelta:
+def _longest(provider: Provider) -> timedelta:
+    """How long a notice may be under way."""
     return timedelta(seconds=provider.settings.notice_seconds) + MARGIN
 
 

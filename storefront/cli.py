@@ -27,6 +27,7 @@ from storefront.db import cause, db, file_of, make_file, migrate, transaction, u
 from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
+from storefront.languages import IN_CODE
 from storefront.operator import login
 from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
@@ -163,7 +164,7 @@ def operator_command(of_demo: bool, data: Path) -> None:
     if of_demo:
         demo.take(demo.started(data))
     app = shop()
-    with app.app_context(), app.test_request_context(headers={"Accept-Language": "en"}):
+    with app.app_context(), app.test_request_context(headers={"Accept-Language": IN_CODE}):
         standing = StringIO()
         reports.registrations(standing)  # first: an address is told when nothing can fail any more
         click.echo(f"{login.address()}\n\n{standing.getvalue()}", nl=False)

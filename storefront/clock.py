@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 # Where the buyers are, whose days and moments the shop shows.
@@ -18,6 +18,11 @@ class TooLate(Exception):
 def now() -> datetime:
     """This moment, aware, UTC."""
     return datetime.now(UTC)
+
+
+def day(moment: datetime) -> date:
+    """The day on which a moment falls in Japan."""
+    return moment.astimezone(JAPAN).date()
 
 
 def monotonic() -> float:

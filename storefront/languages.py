@@ -8,10 +8,11 @@ from collections.abc import Mapping
 # By code, as each names itself, in the order of the switch; the first is the default.
 LANGUAGES = {"ja": "日本語", "en": "English"}
 DEFAULT_LANGUAGE = next(iter(LANGUAGES))
-# What a shopkeeper writes is written in these at least; any other language falls back on them.
-WRITTEN = ("ja", "en")
+IN_CODE = "en"  # what code and pages say; it stands for any language that does not say it
+# What a shopkeeper writes is written in these at least.
+WRITTEN = ("ja", IN_CODE)
 
 
 def said(texts: Mapping[str, str], language: str) -> str:
     """One text of those that say the same: in this language, else in English, else as it is there."""
-    return next(texts[one] for one in (language, "en", *texts) if one in texts)
+    return next(texts[one] for one in (language, IN_CODE, *texts) if one in texts)

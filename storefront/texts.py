@@ -18,13 +18,12 @@ from babel.messages.pofile import read_po, write_po
 
 from storefront import config
 from storefront.config import PACKAGE
-from storefront.languages import LANGUAGES
+from storefront.languages import IN_CODE, LANGUAGES
 
 Text = str | tuple[str, ...]  # one form, or singular and plural
 
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
-IN_CODE = "en"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # the same texts make the same file
 HEADER = """msgid ""
 msgstr ""

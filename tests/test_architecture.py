@@ -63,6 +63,7 @@ DOORS: dict[str, set[str]] = {
         "doctor",
         "findings",
         "health",
+        "languages",
         "operator",
         "reports",
         "rim",

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from storefront.languages import said
 from storefront.sandbox.devices import Carrier
 
 
 class Text(NamedTuple):
-    """The same words in both languages; English stands for any other."""
+    """The same words in the languages that the sandbox is written in."""
 
     ja: str
     en: str
 
     def of(self, language: str) -> str:
-        return self.ja if language == "ja" else self.en
+        return said(self._asdict(), language)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from storefront import clock
 from storefront.clock import JAPAN
 from storefront.db import transaction
 from storefront.shop.customers import Customer
@@ -23,7 +24,7 @@ def declare(customer_id: int, year: int, month: int, now: datetime) -> None:
 
     What could be changed by who is limited by it would limit nobody.
     """
-    today = now.astimezone(JAPAN).date()
+    today = clock.day(now)
     if not (1 <= month <= 12 and today.year - OLDEST <= year and (year, month) <= (today.year, today.month)):
         raise NotABirthMonth
     with transaction() as session:
@@ -36,7 +37,7 @@ def monthly_limit(by_age: Mapping[int, int], born: date, now: datetime) -> int |
 
     A year is counted when the month of birth is over, so that nobody counts as older than they are.
     """
-    today = now.astimezone(JAPAN).date()
+    today = clock.day(now)
     age = today.year - born.year - (today.month <= born.month)
     return next((by_age[until] for until in sorted(by_age) if age <= until), None)
 

@@ -9,7 +9,6 @@ from sqlalchemy import JSON, ForeignKey, Select, String, delete, select, text, u
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock
-from storefront.clock import JAPAN
 from storefront.db import Model, db, upsert
 from storefront.languages import said
 from storefront.shop import catalog_file, counter
@@ -129,7 +128,7 @@ def _store(session: Session, position: int, entry: Entry) -> None:
 
 
 def _found(channel: str, query: Select[Item, Price]) -> list[Offer]:
-    today, asked = clock.now().astimezone(JAPAN).date(), counter.of(channel).asked
+    today, asked = clock.day(clock.now()), counter.of(channel).asked
     return [Offer(item, price, asked(price.amount, today)) for item, price in db.session.execute(query)]
 
 

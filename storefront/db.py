@@ -234,13 +234,13 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("something was written outside a transaction")
     session.rollback()
-    patience = _patience(deadline)
-    wait = Deadline.after(patience / 1000)
+    longest = _longest_wait(deadline)
+    wait = Deadline.after(longest / 1000)
     with _turn(session.get_bind(), wait):
         try:
-            connection = session.connection(execution_options={"patience": _patience(wait)})
-            if connection.dialect.name == "postgresql" and patience < _patience(None):
-                _bound_waits(session, patience)
+            connection = session.connection(execution_options={"lock_wait": _longest_wait(wait)})
+            if connection.dialect.name == "postgresql" and longest < _longest_wait(None):
+                _bound_waits(session, longest)
             yield session
             session.flush()
             if deadline:
@@ -283,7 +283,7 @@ def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.I
     return statement
 
 
-def _patience(deadline: Deadline | None) -> int:
+def _longest_wait(deadline: Deadline | None) -> int:
     """Milliseconds to wait for a lock: at their end the deadline has passed, too."""
     left = LOCK_SECONDS if deadline is None else min(LOCK_SECONDS, deadline.left())
     return max(1, ceil(left * 1000))
@@ -384,9 +384,9 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        patience = connection.get_execution_options().get("patience")
-        if patience:
-            _begin_to_write(connection, Deadline.after(patience / 1000))
+        lock_wait = connection.get_execution_options().get("lock_wait")
+        if lock_wait:
+            _begin_to_write(connection, Deadline.after(lock_wait / 1000))
         else:
             connection.exec_driver_sql("BEGIN")
 

@@ -17,14 +17,14 @@ class Places:
         self._moved = monotonic()
 
     @contextmanager
-    def one(self, patience: float) -> Iterator[bool]:
-        """A place until the end of the block; false if none came within `patience` seconds."""
+    def one(self, seconds: float) -> Iterator[bool]:
+        """A place until the end of the block; false if none came within so many seconds."""
         turn = Event()
         with self._lock:
             self._line.append(turn)
             self._call()
         try:
-            yield turn.wait(patience)
+            yield turn.wait(seconds)
         finally:
             with self._lock:
                 self._line.remove(turn)

@@ -57,7 +57,7 @@ def test_first_come_first_served() -> None:
 
 
 def test_so_many_at_once() -> None:
-    """As many as there are places; the next is told, within its patience, that there is none."""
+    """As many as there are places; the next is told, within its time, that there is none."""
     places = Places(2)
     with places.one(0) as first, places.one(0) as second, places.one(0) as third:
         assert (first, second, third) == (True, True, False)
@@ -189,7 +189,7 @@ def test_other_trouble_is_said_at_once(app: Flask, asking: list[int]) -> None:
         assert connection.connection.driver_connection
         connection.connection.driver_connection.execute("BEGIN")
         with pytest.raises(OperationalError, match="within a transaction"):
-            connection.execution_options(patience=60_000).begin()
+            connection.execution_options(lock_wait=60_000).begin()
     assert len(asking) == 1
 
 

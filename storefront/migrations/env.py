@@ -11,14 +11,14 @@ from sqlalchemy import Connection, inspect, text
 from storefront.db import SILENCE, make_file
 
 ONE_AT_A_TIME = 6_494_101  # any number, the same for every process that migrates
-PATIENCE = 60_000  # milliseconds a second process waits for the first
+LOCK_WAIT = 60_000  # milliseconds a second process waits for the first
 
 
 def run() -> None:
     database = current_app.extensions["migrate"].db
     make_file(database.engine)
     with (
-        database.engine.connect().execution_options(patience=PATIENCE) as connection,
+        database.engine.connect().execution_options(lock_wait=LOCK_WAIT) as connection,
         _tables_may_be_rebuilt(connection),
     ):
         context.configure(

@@ -3,7 +3,7 @@
 Our `200 OK` to a callback is the commit of the sale, so the goods are durable before it is said;
 acknowledging first and working later would be wrong here.
 
-Verbs: `payments.start` (one tap, one payment), `payments.settle` (exactly once).
+Verbs: `taps.start` (one tap, one payment), `payments.settle` (exactly once).
 """
 
 import requests

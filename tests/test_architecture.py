@@ -188,6 +188,12 @@ def test_the_kernel_names_no_counter() -> None:
         assert not said.search(path.read_text()), path
 
 
+def test_the_example_of_a_counter() -> None:
+    """It imports nothing but what a room may: with its line in ROOMS the shop would load it."""
+    arcade = Path(__file__).parent / "shop" / "arcade" / "__init__.py"
+    assert {target.partition(".")[0] for target in imports(arcade)} <= DOORS["mixi"]
+
+
 def place(path: Path) -> tuple[str, str]:
     """The room, and what the file is called in it; of a file that is a room of its own, nothing."""
     room, *inner = path.relative_to(PACKAGE).with_suffix("").parts

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import text, update
 from werkzeug import Response
 
-from storefront import Settings, create_app, doctor
+from storefront import Settings, config, create_app, doctor
 from storefront.config import PACKAGE, PREFIX
 from storefront.db import db, transaction
 from storefront.demo import kept
@@ -27,6 +27,7 @@ from storefront.doctor import house, sqlite
 from storefront.doctor.sqlite import MIB
 from storefront.findings import Finding, Verdict
 from storefront.mixi.payments import Payment
+from storefront.rim import rims
 from storefront.sandbox.keys import KeyPair
 from storefront.shop import customers, inventory
 from storefront.shop.customers import Customer
@@ -445,9 +446,10 @@ def test_threads_for_callbacks(examine: Examine) -> None:
 @on_sqlite
 def test_other_secrets(examine: Examine, settings: Settings) -> None:
     """Every secret that is made is no repetition, and none that others know is the shop's own key."""
-    weak = SecretStr("x" * 40)
-    wrong = {"external_secret": weak, "metrics_token": weak, "secret_key_previous": weak}
-    shared = dict.fromkeys(("external_secret", "metrics_token"), settings.secret_key)
+    made = [name for name, field in Settings.model_fields.items() if config.is_made(field)]
+    known = ["metrics_token", *(one.field for room in rims() for one in room.secrets)]
+    wrong = dict.fromkeys(made, SecretStr("x" * 40))
+    shared = dict.fromkeys(known, settings.secret_key)
     for name, secret in [*wrong.items(), *shared.items()]:
         finding = examine(**{name: secret})["secrets"]
         assert finding.verdict is Verdict.FAIL

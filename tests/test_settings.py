@@ -108,7 +108,6 @@ def test_missing(environment: pytest.MonkeyPatch, name: str, value: str | None) 
         ("METRICS_TOKEN", "thirty-two characters,\ror rather more"),
         ("MIXI_CONSUMER_KEY", "a\x7fb"),
         ("MIXI_CONSUMER_SECRET", "a\nb"),
-        ("EXTERNAL_MERCHANT", "a\x1bb"),
         ("LEGAL_OPERATOR", "a\x85b"),
         ("MIXI_TOTAL_SECONDS", "10"),
         ("UNDER_AGE_LIMITS", "15:5000,15:900"),

@@ -7,13 +7,16 @@ import pytest
 import requests
 from flask import Flask
 
-from storefront import Settings, config
+from storefront import COUNTERS, Settings, config
 from storefront.config import PREFIX, SettingsError
 from storefront.external import checks
 from storefront.findings import Verdict
 from storefront.operator import login
+from storefront.shop import catalog_file, counter
+from storefront.shop.catalog_file import CatalogError
 from tests.databases import on_sqlite
 from tests.external.conftest import PRICES, lawful, record
+from tests.shop.test_catalog import GOOD
 from tests.street import PLATFORM, SHOP, Browser
 from tests.test_commands import ADDRESSES, consult
 from tests.test_headers import rule
@@ -27,6 +30,7 @@ __all__ = ["environment"]  # a fixture
     [
         ("EXTERNAL_SECRET", "short"),
         ("EXTERNAL_SECRET_PREVIOUS", " "),
+        ("EXTERNAL_MERCHANT", "a\x1bb"),
         ("EXTERNAL_PROVIDER_HOSTS", "https://provider.test"),
         ("EXTERNAL_PROVIDER_URL", "https://provider.test/pay?shop=1"),
         ("EXTERNAL_PROVIDER_URL", "https://pay.mixi.jp/"),
@@ -39,6 +43,14 @@ def test_wrong_settings(environment: pytest.MonkeyPatch, name: str, value: str) 
     with pytest.raises(SettingsError, match=PREFIX + name) as error:
         config.read(Settings)
     assert value not in str(error.value).split()
+
+
+def test_a_price(tmp_path: Path) -> None:
+    """A price outside is within the bounds of the room, and yen have no plural."""
+    file = tmp_path / "catalog.yaml"
+    file.write_text(GOOD.replace("mixi: 10", "external: 0"))
+    with pytest.raises(CatalogError, match=r":6: .*0 is not within 1 to 1000000 yen$"):
+        catalog_file.read(file, counter.price_rules(COUNTERS))
 
 
 def test_what_should_be_https(environment: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from storefront.sandbox import clock
 from storefront.sandbox.provider import create_provider, notices, payments, store
 from storefront.sandbox.provider.settings import ProviderSettings
 from tests.street import Browser
+from tests.test_demo_start import run
 from tests.wire import Wire
 
 PROVIDER = "http://provider.test:8002"
@@ -862,6 +863,13 @@ def test_settings_that_cannot_be(settings: ProviderSettings, change: dict[str, o
         ProviderSettings.model_validate(values | change)
     assert next(iter(change)) in str(refused.value)
     assert "input_value" not in str(refused.value)
+
+
+def test_a_setting_with_which_no_demo_starts(tmp_path: Path) -> None:
+    """A wrong value in the environment is named before any server starts."""
+    done = run(tmp_path, "sandbox", PROVIDER_NOTICE_SECONDS="0")
+    assert done.exit_code == 1, done.output
+    assert "PROVIDER_NOTICE_SECONDS: " in done.output
 
 
 @pytest.fixture

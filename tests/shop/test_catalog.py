@@ -45,7 +45,7 @@ GOOD = """
         ("en: Rope}", "en: Rope", 4, "quotes, brackets"),
         ("en: Rope}", "en: 'Rope}", 7, "quotes"),
         ("ja: 綱, ", "", 3, "needs 'ja' as well"),
-        ("en: Rope", "fr: Corde", 3, "'ja' or 'en'"),
+        ("en: Rope", "xx: Corde", 3, "'ja' or 'en'"),
         ("name: {ja: 綱, en: Rope}", "name: Rope", 3, "name: must be a mapping"),
         ("name: {ja: 綱, en: Rope}", "name: [綱, Rope]", 3, "name: must be a mapping"),
         ("name: {ja: 綱, en: Rope}", "name: &n {ja: 綱, en: Rope}", 3, "& and * are not read here"),
@@ -66,7 +66,6 @@ GOOD = """
         ("mixi: 10", "mixi: 10.5", 6, "whole number"),
         ("mixi: 10", "mixi: 10.0", 6, "prices.mixi: 10.0 is not read here: a number is a whole number"),
         ("{mixi: 10}", "[10]", 6, "prices: must be a mapping of channels to amounts"),
-        ("mixi: 10", "external: 0", 6, "0 is not within 1 to 1000000 yen"),
         (
             "  art:",
             "  on_sale_from: 2027-02-01\n  on_sale_until: 2027-01-01\n  art:",
@@ -127,7 +126,6 @@ def test_broken_rules(tmp_path: Path, old: str, new: str, line: int, rule: str) 
         catalog_file.read(file, RULES)
     assert f"{file}:{line}: " in str(error.value)
     assert rule in str(error.value)
-    assert "yens" not in str(error.value)
 
 
 @pytest.mark.parametrize(

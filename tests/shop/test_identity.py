@@ -26,7 +26,7 @@ sign: rope.svg
         ("name:", "nam:", 2, "nam: is no field of an identity: did you mean name?"),
         ("sign: rope.svg\n", "", 2, "sign: is missing: add it"),
         ("ja: 綱屋, ", "", 2, "name: needs 'ja' as well"),
-        ("en: Rope Shop", "fr: Corderie", 2, "name.fr: a language is 'ja' or 'en'"),
+        ("en: Rope Shop", "xx: Corderie", 2, "name.xx: a language is 'ja' or 'en'"),
         ("en: Rope Shop", "en: 7", 2, "name.en: must be text: put it in quotes"),
         ("en: Rope Shop", f"en: {'綱' * 65}", 2, "at most 128 half-width columns"),
         ("en: Long ropes.", 'en: ""', 3, "greeting.en: must be text without control characters"),

@@ -14,7 +14,8 @@ from flask_babel import lazy_gettext as _
 from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
-from storefront import Settings, clock
+from storefront import clock
+from storefront.config import HouseSettings
 from storefront.db import db, transaction
 from storefront.security import Others
 from storefront.shop import catalog, counter, customers, forms, inventory, ledger, limits, visit, visits
@@ -85,7 +86,7 @@ COUNTER = Counter(
 )
 
 
-def init_app(app: Flask, settings: Settings, http: object = None) -> None:
+def init_app(app: Flask, settings: HouseSettings, http: object = None) -> None:
     counter.add(app, COUNTER, settings)
     app.register_blueprint(blueprint)
 

@@ -1,16 +1,19 @@
 """The databases, the two sides joined by the in-memory wire, and the people of the tests."""
 
+import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache, partial
 from pathlib import Path
 from shutil import copy
+from types import CodeType
 from typing import NoReturn
 
 import pytest
 import requests
 from flask import Flask
-from jinja2 import FileSystemBytecodeCache
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from sqlalchemy import make_url
 from werkzeug.routing import Rule
 
@@ -22,6 +25,21 @@ from tests.databases import ENGINES, WORKER, fill, new_database
 from tests.postgresql import IS_HERE, server
 from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
 from tests.wire import Wire
+
+LONG = "pytestmark = pytest.mark.long"  # the line of a file that is long as a whole
+
+
+class Compiled(BytecodeCache):
+    """Every test makes its apps anew; each template is compiled only once."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key, bucket.checksum] = bucket.code
 
 
 def lacking(reason: str) -> NoReturn:
@@ -41,13 +59,34 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 0 if names_a_file(config) else None
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Who asks for what is short does not even read a file that is long as a whole."""
+    is_left = collection_path.suffix == ".py" and leaves_long(config) and LONG in collection_path.read_text()
+    return is_left or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is made here stays to the end: the collector of garbage need not look through it ever again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is not of the tier that was asked for; a file that is named runs whole."""
-    if config.option.all or (names_a_file(config) and not config.option.rest):
+    if not (leaves_long(config) or config.option.rest):
         return
     left = [item for item in items if is_short(item) == config.option.rest]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if is_short(item) != config.option.rest]
+
+
+def leaves_long(config: pytest.Config) -> bool:
+    return not (config.option.all or config.option.rest or names_a_file(config))
 
 
 def names_a_file(config: pytest.Config) -> bool:
@@ -63,10 +102,8 @@ def is_short(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Every test makes its apps anew; each template is compiled only once."""
-    folder = tmp_path_factory.mktemp("templates")
-    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(folder))}
+def compiled_templates() -> None:
+    Flask.jinja_options = {"bytecode_cache": Compiled()}
 
 
 @pytest.fixture(scope="session", autouse=True)

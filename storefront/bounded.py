@@ -152,6 +152,6 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, **more)
-        manager.pool_classes_by_scheme = POOLS
-        return manager
+        pools = super().proxy_manager_for(*arguments, **more)
+        pools.pool_classes_by_scheme = POOLS
+        return pools

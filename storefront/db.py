@@ -412,15 +412,15 @@ def _keep_to(file: Path, engine: Engine) -> None:
         _check_place(file, engine, connection.info)
 
 
-def _check_place(file: Path, engine: Engine, info: dict[Any, Any]) -> None:
+def _check_place(file: Path, engine: Engine, kept: dict[Any, Any]) -> None:
     """SQLite would write on into a file that has been moved, and into a log that has been deleted."""
     target = file.resolve()  # beside which, and beside no link to it, SQLite keeps its log
     here, log = _identity(target), _identity(target.with_name(f"{target.name}-wal"))
-    known = info.get(LOG) or log  # it is there from a connection's first statement to its last
+    known = kept.get(LOG) or log  # it is there from a connection's first statement to its last
     if OPENED.setdefault(engine, here) != here or known != log:
         OPENED[engine] = NOWHERE
         raise Moved(f"{file} is not what was opened, or the log beside it is not")
-    info[LOG] = known
+    kept[LOG] = known
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

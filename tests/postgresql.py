@@ -22,7 +22,7 @@ except ImportError:
 IS_HERE = PostgresServer is not None
 HELD, STARTING, PLACE, SAID = "held", "starting", "place", "said"  # files at the meeting place
 READY = "ready\n"
-PATIENCE_SECONDS = "600"  # on a busy machine a start takes long
+START_SECONDS = "600"  # on a busy machine a start takes long
 OPTIONS = "-c max_connections=300 -c max_wal_size=256MB"
 MEMORY = Path("/dev/shm")  # noqa: S108  # a filesystem in memory, where nobody waits for a disk
 ROOM = 2 * 1024**3
@@ -57,7 +57,7 @@ class Server:
             raise RuntimeError(f"pg_ctl {words[0]} failed:\n{(self.data / 'log').read_text()[-2000:]}")
 
     def _result(self, *words: str) -> int:
-        command = [tool("pg_ctl"), "-D", str(self.data), "-w", "-t", PATIENCE_SECONDS, *words]
+        command = [tool("pg_ctl"), "-D", str(self.data), "-w", "-t", START_SECONDS, *words]
         user = _installed(self.data).system_user
         return subprocess.run(command, user=user, stdout=subprocess.DEVNULL).returncode
 

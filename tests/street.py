@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from storefront.db import db
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.settings import CERTIFIED
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry

@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from storefront.db import db
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.signing import PublisherClient
 from tests.street import (
     APP_ID,

@@ -42,7 +42,7 @@ class Crowded(Unavailable):
 
 
 @dataclass(frozen=True)
-class Line:
+class Transport:
     """The way to mixi: the connections, and the gate that every thread passes before it waits for mixi."""
 
     http: requests.Session
@@ -53,7 +53,7 @@ class Line:
 class PointClient:
     """Speaks to the point API in the name of one application."""
 
-    line: Line
+    transport: Transport
     consumer_key: str
     consumer_secret: str
     point_url: str
@@ -70,7 +70,7 @@ class PointClient:
         Raises Refused or Unavailable; then nothing was charged, and nothing will be.
         """
         query = {"xoauth_requestor_id": owner_id}
-        with self.line.gate.place():
+        with self.transport.gate.place():
             entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
@@ -103,7 +103,7 @@ class PointClient:
 
     def _send(self, method: str, address: str, body: bytes | None, deadline: Deadline) -> PointEntry:
         deadline.check()
-        with self.line.http.request(
+        with self.transport.http.request(
             method,
             address,
             data=body,
@@ -128,13 +128,13 @@ class PointClient:
         )
 
 
-def fetch(line: Line, url: str, timeouts: Timeouts) -> bytes | None:
+def fetch(transport: Transport, url: str, timeouts: Timeouts) -> bytes | None:
     """A short public document, or None if there is no such one. Raises Unavailable."""
     deadline, waits = Deadline.after(timeouts.total), timeouts.within()
     try:
         with (
-            line.gate.place(),
-            line.http.get(
+            transport.gate.place(),
+            transport.http.get(
                 url, headers=PLAIN, auth=_nobody, timeout=waits, allow_redirects=False, stream=True
             ) as response,
         ):

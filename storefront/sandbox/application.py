@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.devices import Device
-from storefront.sandbox.keys import START_NAMES
+from storefront.sandbox.key_pairs import START_NAMES
 from storefront.sandbox.language import N_
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.store import Base, reading, transaction

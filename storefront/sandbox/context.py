@@ -7,7 +7,7 @@ import requests
 from flask import current_app
 
 from storefront.mixi.signing import Consumer, Publisher
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.signing import PublisherClient, QueryClient
 

@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import application, clock, forms, keys, people, wirelog
+from storefront.sandbox import application, clock, form_tokens, key_pairs, people, wirelog
 from storefront.sandbox.application import Switch
 from storefront.sandbox.assumptions import ASSUMPTIONS
 from storefront.sandbox.context import sandbox
@@ -48,7 +48,7 @@ def show() -> ResponseReturnValue:
 @blueprint.post("/developer/switches/<switch>")
 def turn(switch: str) -> ResponseReturnValue:
     """Turn one switch of the app on or off."""
-    forms.check()
+    form_tokens.check()
     if switch not in list(Switch):
         abort(404)
     application.turn(sandbox().settings.app_id, Switch(switch), request.form.get("on") == "yes")
@@ -59,16 +59,16 @@ def turn(switch: str) -> ResponseReturnValue:
 @blueprint.get("/certificates/<any(smartphone, pc, lifecycle):channel>/<name>.pem")
 def certificate(name: str, channel: str | None = None) -> ResponseReturnValue:
     """A certificate under which the platform signs, or has signed, in its own name; of a channel, or any."""
-    if channel and not keys.follows(name, _first_key(channel)):
+    if channel and not key_pairs.follows(name, _first_key(channel)):
         abort(404)
-    pem = keys.published(sandbox().key_folder, name) or abort(404)
+    pem = key_pairs.published(sandbox().key_folder, name) or abort(404)
     return pem, {"Content-Type": "application/x-pem-file"}
 
 
 @blueprint.post("/developer/keys/<any(smartphone, pc):word>")
 def rotate(word: str) -> ResponseReturnValue:
     """Sign the start addresses of one device under a new key."""
-    forms.check()
+    form_tokens.check()
     start.rotate(sandbox(), Device(word))
     return redirect(url_for(".show", _anchor="starts"), 303)
 
@@ -76,7 +76,7 @@ def rotate(word: str) -> ResponseReturnValue:
 @blueprint.post("/developer/starts/<any(smartphone, pc):word>")
 def start_by_post(word: str) -> ResponseReturnValue:
     """A form that opens the app on one device, for whoever this browser plays."""
-    forms.check()
+    form_tokens.check()
     visitor, device = people.visitor(), Device(word)
     if application.application(sandbox().settings.app_id).maintenance:
         return closed()
@@ -91,7 +91,7 @@ def start_by_post(word: str) -> ResponseReturnValue:
 @blueprint.post("/developer/events")
 def send_events() -> ResponseReturnValue:
     """Tell the app of the events that it has not been told of."""
-    forms.check()
+    form_tokens.check()
     lifecycle.send(sandbox())
     return redirect(url_for(".show", _anchor="events"), 303)
 
@@ -99,7 +99,7 @@ def send_events() -> ResponseReturnValue:
 @blueprint.post("/developer/payments/<code>/pay-back")
 def pay_back(code: str) -> ResponseReturnValue:
     """Give the points of a purchase back; the app learns of it only by asking."""
-    forms.check()
+    form_tokens.check()
     payments.pay_back(payments.by_code(code) or abort(404), clock.now())
     return redirect(url_for(".show", _anchor="payments"), 303)
 
@@ -117,4 +117,4 @@ def log() -> ResponseReturnValue:
 
 
 def _first_key(channel: str) -> str:
-    return sandbox().keys.name if channel == keys.LIFECYCLE else keys.START_NAMES[Device(channel)]
+    return sandbox().keys.name if channel == key_pairs.LIFECYCLE else key_pairs.START_NAMES[Device(channel)]

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, people
+from storefront.sandbox import clock, form_tokens, people
 from storefront.sandbox.application import MAINTENANCE, application
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
@@ -42,7 +42,7 @@ def home() -> ResponseReturnValue:
 @blueprint.post("/phone/<any(mobile, smartphone, pc):word>")
 def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
     """Take a device of somebody's and open the app on it; who does not have it adds it by that."""
-    forms.check()
+    form_tokens.check()
     platform, device = sandbox(), Device(word)
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     if application(platform.settings.app_id).maintenance:
@@ -78,7 +78,7 @@ def app_on_pc() -> ResponseReturnValue:
 @blueprint.post("/removals")
 def remove() -> ResponseReturnValue:
     """Take the app away from somebody."""
-    forms.check()
+    form_tokens.check()
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     lifecycle.remove(sandbox(), persona.owner_id)
     return redirect(url_for(".home", _anchor=persona.key), 303)
@@ -87,7 +87,7 @@ def remove() -> ResponseReturnValue:
 @blueprint.post("/balances")
 def reset() -> ResponseReturnValue:
     """Give everyone the points they started with."""
-    forms.check()
+    form_tokens.check()
     people.reset()
     return redirect(url_for(".home"), 303)
 

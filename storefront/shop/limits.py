@@ -157,7 +157,7 @@ def _reason(item: Limits, left: int | None, allowed: int | None, now: datetime) 
 
 
 def _age(session: Session, customer_id: int, channel: str, now: datetime) -> Callable[[int], Reason | None]:
-    """What a buyer's age has against one more amount this month; who never said it, may not buy."""
+    """What a buyer's age has against one more amount this month; whoever has not said theirs cannot buy."""
     by_age = age_limits(channel)
     if not by_age:
         return lambda amount: None

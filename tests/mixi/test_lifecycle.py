@@ -22,7 +22,7 @@ from storefront.db import db, transaction
 from storefront.mixi import outstanding, signing
 from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.signing import PublisherClient
 from storefront.shop.customers import Customer
 from tests.databases import on_postgresql

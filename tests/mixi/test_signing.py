@@ -10,7 +10,7 @@ from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from storefront.mixi import signing
 from storefront.mixi.signing import ApiClient, BadSignature, Consumer, Malformed
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.signing import QueryClient, signed_form
 
 NOW = 1_800_000_000

@@ -19,7 +19,7 @@ from storefront.clock import Deadline
 from storefront.db import db, transaction
 from storefront.gate import Gate
 from storefront.mixi.atom import Goods, PointRequest
-from storefront.mixi.client import Crowded, Line, PointClient, Refused, Unavailable
+from storefront.mixi.client import Crowded, PointClient, Refused, Transport, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop.turns import Turn
 from tests.databases import fill
@@ -369,7 +369,7 @@ def test_the_same_over_tls(secure: tuple[HostileApi, PointClient], behaviour: Be
     api.behaviour = behaviour
     with pytest.raises((Refused, Unavailable)):
         asking.get(HANAKO, "code", Deadline.after(CONFIRM_SECONDS))
-    assert not kept(asking.line.http)
+    assert not kept(asking.transport.http)
     assert_given_up(api, running)
 
 
@@ -389,5 +389,5 @@ def client(url: str, certificate: Path | None = None) -> PointClient:
     http = session()
     http.trust_env = False  # the environment's certificates would come before ours
     http.verify = str(certificate) if certificate else True
-    line = Line(http, Gate(2, Crowded))
+    line = Transport(http, Gate(2, Crowded))
     return PointClient(line, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), TIMEOUTS)

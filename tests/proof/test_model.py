@@ -48,7 +48,7 @@ from storefront.mixi.payments import Status as Our
 from storefront.mixi.questions import Doubt
 from storefront.mixi.taps import Intent
 from storefront.sandbox import clock as their_clock
-from storefront.sandbox import create_sandbox, keys, store
+from storefront.sandbox import create_sandbox, key_pairs, store
 from storefront.sandbox.application import Application
 from storefront.sandbox.cast import BY_KEY, BY_OWNER, CAST
 from storefront.sandbox.mixi import payments as theirs
@@ -71,7 +71,7 @@ PEOPLE = ("hanako", "taro", "mika")  # enough for everything; exactly one sword;
 ITEMS = ("loaf", "excalibur", "ticket", "fireworks")
 CONSUMABLE = ("loaf", "ticket", "fireworks")
 LISTENS = 10  # seconds the platform waits for an answer
-REAL_PATIENCE = 120  # seconds by the wall's clock: a busy machine changes nothing
+REAL_SECONDS = 120  # seconds by the wall's clock: a busy machine changes nothing
 VOID_AFTER = 60
 SCREEN_OPEN = 600
 ASKED_AT_ONCE = 5
@@ -279,7 +279,7 @@ class Street:
         self.weather = Weather()
         self.heard: list[requests.PreparedRequest] = []
         self.wrong: list[str] = []
-        pair = keys.keep(folder / "keys")
+        pair = key_pairs.keep(folder / "keys")
         to_platform, to_shop = requests.Session(), requests.Session()
         self.shop = create_app(_shop_settings(database_url, pair), to_platform)
         self.sandbox = create_sandbox(_sandbox_settings(folder), to_shop)
@@ -378,7 +378,7 @@ class Street:
                 phone.page("/history")
 
 
-def _shop_settings(database_url: str, pair: keys.KeyPair) -> Settings:
+def _shop_settings(database_url: str, pair: key_pairs.KeyPair) -> Settings:
     values = {
         **SETTINGS,
         "database_url": database_url,
@@ -401,9 +401,9 @@ def _sandbox_settings(folder: Any) -> SandboxSettings:
         database_url=SecretStr(f"sqlite:///{folder}/sandbox.db"),
         keys=folder / "keys",
         interface_ttl=SCREEN_OPEN,
-        page_seconds=REAL_PATIENCE,
-        callback_seconds=REAL_PATIENCE,
-        lifecycle_seconds=REAL_PATIENCE,
+        page_seconds=REAL_SECONDS,
+        callback_seconds=REAL_SECONDS,
+        lifecycle_seconds=REAL_SECONDS,
         rate_limit=1_000_000,
     )
 

@@ -18,7 +18,7 @@ from storefront.sandbox.application import Application, application
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
-from storefront.sandbox.mixi.caller import patience
+from storefront.sandbox.mixi.caller import waits
 from storefront.sandbox.people import User
 from storefront.sandbox.signing import body_hash
 from storefront.sandbox.store import Base, transaction
@@ -162,7 +162,7 @@ def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     except atom.Broken as broken:
         raise Refusal(400, str(broken)) from None
     is_test = wanted.is_test or app.in_development
-    payment = payments.create(buyer, wanted, is_test, now, patience(settings))
+    payment = payments.create(buyer, wanted, is_test, now, waits(settings))
     interface_url = f"{settings.public_url}/point/{payment.token}"
     return _entry(atom.write_created(payment.code, clock.stamp(now), interface_url))
 

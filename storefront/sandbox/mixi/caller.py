@@ -7,8 +7,8 @@ from storefront.sandbox import clock
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
-from storefront.sandbox.mixi.line import Answer, Call, NoAnswer
-from storefront.sandbox.mixi.payments import Patience, Payment, Question
+from storefront.sandbox.mixi.calls import Answer, Call, NoAnswer
+from storefront.sandbox.mixi.payments import Payment, Question, Waits
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.wirelog import Kind
 
@@ -18,9 +18,9 @@ GRACE_SECONDS = 5
 MAX_ANSWER_BYTES = 64 * 1024
 
 
-def patience(settings: SandboxSettings) -> Patience:
+def waits(settings: SandboxSettings) -> Waits:
     """The times that payments live by, as configured."""
-    return Patience(
+    return Waits(
         interface=timedelta(seconds=settings.interface_ttl),
         callback=timedelta(seconds=settings.callback_seconds + GRACE_SECONDS),
     )
@@ -31,9 +31,9 @@ def ask(sandbox: Sandbox, payment: Payment, question: Question) -> bool:
 
     Afterwards the payment says how it went. No database transaction is open while the app thinks.
     """
-    waits = patience(sandbox.settings)
+    times = waits(sandbox.settings)
     now = clock.now()
-    if not payments.claim(payment, question, now, waits):
+    if not payments.claim(payment, question, now, times):
         return False
     settled = False
     try:
@@ -44,7 +44,7 @@ def ask(sandbox: Sandbox, payment: Payment, question: Question) -> bool:
         settled = False
     finally:
         if not settled:
-            payments.refuse(payment, question, clock.now(), waits)
+            payments.refuse(payment, question, clock.now(), times)
     return True
 
 

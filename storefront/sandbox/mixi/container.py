@@ -10,8 +10,8 @@ from storefront.sandbox.devices import Device, user_agent
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
-from storefront.sandbox.mixi.caller import patience
-from storefront.sandbox.mixi.line import Answer, Call, Method, NoAnswer
+from storefront.sandbox.mixi.caller import waits
+from storefront.sandbox.mixi.calls import Answer, Call, Method, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.wirelog import Kind
 
@@ -174,7 +174,7 @@ def _followed(
     except (Foreign, ValueError):
         raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
     if isinstance(leads, PaymentScreen):
-        payments.enter(leads.token, visitor.owner_id, clock.now(), patience(platform.settings))
+        payments.enter(leads.token, visitor.owner_id, clock.now(), waits(platform.settings))
         call.log(N_("Redirected to the payment screen."), good=True)
         return redirect(leads.url)
     call.log(N_("Redirected to another page of the app."), good=True)

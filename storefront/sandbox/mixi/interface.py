@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, people
+from storefront.sandbox import clock, form_tokens, people
 from storefront.sandbox.application import application
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -61,7 +61,7 @@ def cancel(token: str) -> ResponseReturnValue:
 def top_up(token: str) -> ResponseReturnValue:
     """Add points, and go on with the same purchase."""
     payment, user = _admitted(token)
-    forms.check()
+    form_tokens.check()
     means = _means(user)
     points = request.form.get("points", 0, type=int)
     if points not in TOP_UPS or not means or request.form.get("means", means[0]) not in means:
@@ -88,7 +88,7 @@ def _maintenance(_maintenance: Maintenance) -> ResponseReturnValue:
 
 def _decide(token: str, question: Question) -> ResponseReturnValue:
     payment, _ = _admitted(token)
-    forms.check()
+    form_tokens.check()
     platform = sandbox()
     if question is Question.BUY and payment.points > _most():
         return redirect(url_for(".show", token=token), 303)
@@ -102,7 +102,7 @@ def _wait(payment: Payment, seconds: float) -> None:
     deadline = monotonic() + seconds
     while monotonic() < deadline:
         latest = payments.by_code(payment.code)
-        if latest is None or not payments.is_asking(latest, clock.now(), _patience()):
+        if latest is None or not payments.is_asking(latest, clock.now(), _waits()):
             return
         sleep(POLL_SECONDS)
 
@@ -120,10 +120,10 @@ def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
         # nobody sees by what; that their first look counts as the redirect is ours.
         if not (arriving and people.hand().on_own_domain):
             raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
-        payments.enter(token, user.owner_id, now, _patience())
+        payments.enter(token, user.owner_id, now, _waits())
     if payment.status is Status.CREATE and payment.expires_at <= now:
         raise Expired
-    payments.renew(payment.code, now, _patience())
+    payments.renew(payment.code, now, _waits())
     people.use(user.owner_id, now)
     return payment, user
 
@@ -133,7 +133,7 @@ def _screen(payment: Payment, user: User) -> str:
         return {Status.COMPLETE: "bought", Status.PAY_BACK: "paid_back", Status.CANCEL: "cancelled"}[
             payment.status
         ]
-    if payments.is_asking(payment, clock.now(), _patience()):
+    if payments.is_asking(payment, clock.now(), _waits()):
         return "asking"
     if payment.points > _most():
         return "too_much"
@@ -161,7 +161,7 @@ def _shown(payment: Payment, user: User) -> dict[str, object]:
 
 
 def _missing(payment: Payment) -> int:
-    return payment.charged - payments.free(payment, clock.now(), _patience())
+    return payment.charged - payments.free(payment, clock.now(), _waits())
 
 
 def _finish(payment: Payment) -> str:
@@ -196,5 +196,5 @@ def _app() -> App:
     return App(settings.app_id, settings.shop_url, settings.public_url)
 
 
-def _patience() -> payments.Patience:
-    return caller.patience(sandbox().settings)
+def _waits() -> payments.Waits:
+    return caller.waits(sandbox().settings)

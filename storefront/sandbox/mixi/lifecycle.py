@@ -14,7 +14,7 @@ from storefront.sandbox.application import application
 from storefront.sandbox.cast import BY_OWNER, Persona
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import Answer, Call, NoAnswer
+from storefront.sandbox.mixi.calls import Answer, Call, NoAnswer
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.wirelog import Kind
 

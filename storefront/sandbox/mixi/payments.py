@@ -44,7 +44,7 @@ class Question(IntEnum):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Waits:
     """How long a screen stays open, and how long a question may be under way."""
 
     interface: timedelta
@@ -94,7 +94,7 @@ class Payment(Base):
         )
 
 
-def create(user: User, request: PointRequest, is_test: bool, now: datetime, patience: Patience) -> Payment:
+def create(user: User, request: PointRequest, is_test: bool, now: datetime, waits: Waits) -> Payment:
     """Keep a new payment. Nothing is taken yet."""
     payment = Payment(
         code="".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)),
@@ -109,7 +109,7 @@ def create(user: User, request: PointRequest, is_test: bool, now: datetime, pati
         is_test=is_test,
         created_at=now,
         updated_at=now,
-        expires_at=now + patience.interface,
+        expires_at=now + waits.interface,
     )
     with transaction() as session:
         session.add(payment)
@@ -136,38 +136,36 @@ def recent(number: int) -> Sequence[Payment]:
         return session.scalars(newest).all()
 
 
-def enter(token: str, owner_id: str, now: datetime, patience: Patience) -> None:
+def enter(token: str, owner_id: str, now: datetime, waits: Waits) -> None:
     """The app has just redirected this user to the interface: in the container, or straight."""
     mine = (Payment.token == token, Payment.owner_id == owner_id, Payment.expires_at > now)
     with transaction() as session:
-        session.execute(
-            update(Payment).where(*mine).values(entered=True, expires_at=now + patience.interface)
-        )
+        session.execute(update(Payment).where(*mine).values(entered=True, expires_at=now + waits.interface))
 
 
-def renew(code: str, now: datetime, patience: Patience) -> None:
+def renew(code: str, now: datetime, waits: Waits) -> None:
     """The buyer has taken a step: an open screen stays open for another while."""
     open_one = (Payment.code == code, Payment.status == Status.CREATE, Payment.expires_at > now)
     with transaction() as session:
-        session.execute(update(Payment).where(*open_one).values(expires_at=now + patience.interface))
+        session.execute(update(Payment).where(*open_one).values(expires_at=now + waits.interface))
 
 
-def claim(payment: Payment, question: Question, now: datetime, patience: Patience) -> bool:
+def claim(payment: Payment, question: Question, now: datetime, waits: Waits) -> bool:
     """Win the right to ask the app: once at a time, in an open screen, with enough free points."""
-    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= now - patience.callback)
+    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= now - waits.callback)
     open_one = (Payment.code == payment.code, Payment.status == Status.CREATE, Payment.expires_at > now, idle)
     with transaction() as session:
-        if question is Question.BUY and payment.charged > _free(session, payment, now, patience):
+        if question is Question.BUY and payment.charged > _free(session, payment, now, waits):
             return False
         values = {"asking_at": now, "refused": None}
         won = session.execute(update(Payment).where(*open_one).values(values).returning(Payment.code))
         return won.first() is not None
 
 
-def free(payment: Payment, now: datetime, patience: Patience) -> int:
+def free(payment: Payment, now: datetime, waits: Waits) -> int:
     """The buyer's points that no other payment is just about to take."""
     with reading() as session:
-        return _free(session, payment, now, patience)
+        return _free(session, payment, now, waits)
 
 
 def complete(payment: Payment, now: datetime) -> None:
@@ -187,9 +185,9 @@ def cancel(payment: Payment, now: datetime) -> None:
         _settle(session, payment, Status.CREATE, Status.CANCEL, now)
 
 
-def refuse(payment: Payment, question: Question, now: datetime, patience: Patience) -> None:
+def refuse(payment: Payment, question: Question, now: datetime, waits: Waits) -> None:
     """The app did not say OK: the payment stays as it was, and may be tried again for a while."""
-    values = {"asking_at": None, "refused": int(question), "expires_at": now + patience.interface}
+    values = {"asking_at": None, "refused": int(question), "expires_at": now + waits.interface}
     still = (Payment.code == payment.code, Payment.status == Status.CREATE)
     with transaction() as session:
         session.execute(update(Payment).where(*still).values(values))
@@ -203,9 +201,9 @@ def pay_back(payment: Payment, now: datetime) -> None:
             session.execute(more.values(balance=User.balance + payment.charged))
 
 
-def is_asking(payment: Payment, now: datetime, patience: Patience) -> bool:
+def is_asking(payment: Payment, now: datetime, waits: Waits) -> bool:
     """Whether the app is being asked about this payment."""
-    return payment.asking_at is not None and payment.asking_at > now - patience.callback
+    return payment.asking_at is not None and payment.asking_at > now - waits.callback
 
 
 def _settle(session: Session, payment: Payment, before: Status, after: Status, now: datetime) -> bool:
@@ -218,13 +216,13 @@ def _settle(session: Session, payment: Payment, before: Status, after: Status, n
     return session.execute(moved).first() is not None
 
 
-def _free(session: Session, payment: Payment, now: datetime, patience: Patience) -> int:
+def _free(session: Session, payment: Payment, now: datetime, waits: Waits) -> int:
     balance = session.scalar(select(User.balance).where(User.owner_id == payment.owner_id)) or 0
     about_to_take = (
         Payment.owner_id == payment.owner_id,
         Payment.code != payment.code,
         Payment.is_test.is_(False),
-        Payment.asking_at > now - patience.callback,
+        Payment.asking_at > now - waits.callback,
     )
     reserved = session.scalar(select(func.sum(Payment.points)).where(*about_to_take)) or 0
     return balance - int(reserved)

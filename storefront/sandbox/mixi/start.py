@@ -4,11 +4,11 @@ import secrets
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from storefront.mixi.signing import Publisher
-from storefront.sandbox import clock, keys
+from storefront.sandbox import clock, key_pairs
 from storefront.sandbox.application import application, sign_with
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.language import N_
 from storefront.sandbox.signing import signed_address, signed_form
 from storefront.sandbox.wirelog import Exchange, Kind, record
@@ -48,14 +48,14 @@ def form(sandbox: Sandbox, device: Device, owner_id: str) -> tuple[str, dict[str
 
 def key(sandbox: Sandbox, device: Device) -> KeyPair:
     """The key under which the start address of this device is signed now."""
-    return keys.keep(sandbox.key_folder, application(sandbox.settings.app_id).key_name(device))
+    return key_pairs.keep(sandbox.key_folder, application(sandbox.settings.app_id).key_name(device))
 
 
 def rotate(sandbox: Sandbox, device: Device) -> None:
     """Sign under a new key from now on. The certificate of the old one stays published."""
     app_id = sandbox.settings.app_id
     old = application(app_id).key_name(device)
-    new = keys.keep(sandbox.key_folder, keys.successor(sandbox.key_folder, old))
+    new = key_pairs.keep(sandbox.key_folder, key_pairs.successor(sandbox.key_folder, old))
     sign_with(app_id, device, new.name, instead_of=old)
 
 

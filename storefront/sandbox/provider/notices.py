@@ -22,7 +22,7 @@ from storefront.external.signing import SIGNATURE, sealed
 from storefront.sandbox import clock
 from storefront.sandbox.doors import HIDDEN
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import FAILURES, Answer, answer_to
+from storefront.sandbox.mixi.calls import FAILURES, Answer, answer_to
 from storefront.sandbox.provider import payments
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status

@@ -202,12 +202,22 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
 
 
+@pytest.fixture(scope="session")
+def usual_settings(pair: KeyPair) -> Settings:
+    """What most tests have; put together once."""
+    return Settings.model_validate({**SETTINGS, "mixi_certificates": for_all(pair)})
+
+
 @pytest.fixture
-def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
+def settings(
+    database_url: str, usual_settings: Settings, pair: KeyPair, request: pytest.FixtureRequest
+) -> Settings:
     """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
     changed = request.node.get_closest_marker("changed")
+    if changed is None:
+        return usual_settings.model_copy(update={"database_url": database_url})
     own = {"database_url": database_url, "mixi_certificates": for_all(pair)}
-    return Settings.model_validate({**SETTINGS, **own, **(changed.kwargs if changed else {})})
+    return Settings.model_validate({**SETTINGS, **own, **changed.kwargs})
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from functools import cache, partial
 from pathlib import Path
 from shutil import copy
 from types import CodeType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import requests
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
+from sqlalchemy.util import immutabledict
 from werkzeug.routing import Rule
 
 from storefront import Settings, create_app
@@ -40,6 +41,21 @@ class Compiled(BytecodeCache):
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+class Statements(dict[Any, Any]):
+    """Every app has an engine of its own; what one has compiled of SQL serves the others of its dialect."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(_by_dialect(key), default)
+
+    def __setitem__(self, key: Any, compiled: Any) -> None:
+        super().__setitem__(_by_dialect(key), compiled)
+
+
+def _by_dialect(key: Any) -> Any:
+    dialect, *rest = key
+    return type(dialect), *rest
 
 
 def lacking(reason: str) -> NoReturn:
@@ -120,6 +136,13 @@ def late_addresses() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_statements() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "_execution_options", immutabledict(compiled_cache=Statements()))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real PostgreSQL server, one for all workers of a run."""
@@ -179,12 +202,22 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     return key_pairs.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
 
 
+@pytest.fixture(scope="session")
+def usual_settings(pair: KeyPair) -> Settings:
+    """What most tests have; put together once."""
+    return Settings.model_validate({**SETTINGS, "mixi_certificates": for_all(pair)})
+
+
 @pytest.fixture
-def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
+def settings(
+    database_url: str, usual_settings: Settings, pair: KeyPair, request: pytest.FixtureRequest
+) -> Settings:
     """The settings of the tests; a test may change some: @pytest.mark.changed(name=value)."""
     changed = request.node.get_closest_marker("changed")
+    if changed is None:
+        return usual_settings.model_copy(update={"database_url": database_url})
     own = {"database_url": database_url, "mixi_certificates": for_all(pair)}
-    return Settings.model_validate({**SETTINGS, **own, **(changed.kwargs if changed else {})})
+    return Settings.model_validate({**SETTINGS, **own, **changed.kwargs})
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
+from shutil import copy
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, create_sandbox, people, wirelog
+from storefront.sandbox import clock, create_sandbox, people, store, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.settings import SandboxSettings
@@ -33,6 +34,7 @@ PLATFORM = "http://platform.test:8001"
 EVENTS = "/mixi/lifecycle"
 API = f"{PLATFORM}/atom/mobile/point/@me"
 APP = "4242"
+STORE = "sandbox.db"
 KEY, SECRET = "38dacb31c1759ea5ecc8", "abcdefg"
 
 XML = """<?xml version="1.0" encoding="utf-8"?>
@@ -221,8 +223,23 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("keys")
 
 
+@pytest.fixture(scope="session")
+def full_store(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
+    """The store of a sandbox that was started once, to copy."""
+    folder = tmp_path_factory.mktemp("store")
+    app = create_sandbox(settings_in(folder, keys))
+    with app.app_context():
+        store.db.engine.dispose()
+    return folder / STORE
+
+
 @pytest.fixture
-def settings(tmp_path: Path, keys: Path) -> SandboxSettings:
+def settings(tmp_path: Path, keys: Path, full_store: Path) -> SandboxSettings:
+    copy(full_store, tmp_path / STORE)
+    return settings_in(tmp_path, keys)
+
+
+def settings_in(folder: Path, keys: Path) -> SandboxSettings:
     return SandboxSettings(
         public_url=PLATFORM,
         shop_url=SHOP,
@@ -230,7 +247,7 @@ def settings(tmp_path: Path, keys: Path) -> SandboxSettings:
         consumer_key=KEY,
         consumer_secret=SecretStr(SECRET),
         secret_key=SecretStr("for the tests only, never elsewhere"),
-        database_url=SecretStr(f"sqlite:///{tmp_path}/sandbox.db"),
+        database_url=SecretStr(f"sqlite:///{folder}/{STORE}"),
         keys=keys,
     )
 

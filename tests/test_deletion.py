@@ -25,7 +25,9 @@ DELETED = (
     "storefront/sandbox/provider",
     "templates/external",
     "templates/sandbox/provider",
+    "static/provider.css",
     "tests/external",
+    "tests/browser/test_external.py",
     "tests/sandbox/test_provider.py",
 )
 LINE = '    "storefront.external",\n'

@@ -28,8 +28,11 @@ from tests.demo import OWN, wait_for
 def apart(
     folder: Path, ports: Mapping[str, int], changed: Mapping[str, str], *, tls: bool = False
 ) -> Iterator[dict[str, str]]:
-    """Shop, sandbox and provider on these ports, with some of the demo's settings changed; the settings."""
-    environment = {**demo.environment(ports, folder), **OWN, **changed}
+    """The demo's servers on these ports, with some of the demo's settings changed; the settings."""
+    made = demo.environment(ports, folder)
+    if tls:
+        made = {name: value.replace("http://", "https://") for name, value in made.items()}
+    environment = {**made, **OWN, **changed}
     own = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if value}
     app = create_app(
         Settings.model_validate({name: own[name] for name in own if name in Settings.model_fields})

@@ -1,12 +1,14 @@
 """A PC: the app in a frame of the platform's page, in its own window, and across hosts, without script."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
+from storefront import demo
 from storefront.sandbox import key_pairs
 from tests.browser.apart import apart
 from tests.browser.conftest import launched
@@ -15,7 +17,7 @@ from tests.demo import Demo, free_ports
 
 pytestmark = pytest.mark.long
 
-SERVERS = ("shop", "sandbox", "provider")
+SERVERS = tuple(demo.ports())
 
 
 @pytest.fixture(params=["script", "no script"])
@@ -74,23 +76,6 @@ def test_leaving_the_payment_screen_leaves_the_frame(desk: Page, running: Demo) 
     expect(desk).to_have_url(f"{running.platform}/")
 
 
-def test_the_door_out_from_the_frame(desk: Page, running: Demo) -> None:
-    """The warning stands in the frame, the provider in a window of its own, which shows the payment after."""
-    app = open_app(desk, running.platform)
-    app.locator(".card", has_text="ランタン").click()
-    app.locator(".way a").click()
-    expect(app.locator("[data-page=warning]")).to_be_visible()
-    with desk.expect_popup() as opened:
-        app.locator(".twins button").click()
-    outside = opened.value
-    expect(outside).to_have_url(re.compile("/payments/"))
-    assert outside.evaluate("window.opener") is None
-    outside.click("form[action$=pay] button")
-    outside.click("a[data-back]")
-    expect(outside.locator("article")).to_have_attribute("data-state", "complete")
-    expect(app.locator("[data-page=warning]")).to_be_visible()
-
-
 @one_shop_is_enough
 def test_by_choice_in_its_own_window(desk: Page, running: Demo) -> None:
     """The same app, the same person, and nothing of the platform's around it."""
@@ -132,7 +117,7 @@ def test_the_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
 
 def test_the_point_interface_on_another_host(desk: Page, tmp_path: Path) -> None:
     """Container and interface are two hosts, and the button of the shop still leads to the interface."""
-    ports = dict(zip(SERVERS, free_ports(3), strict=True))
+    ports = dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
     container = f"http://localhost:{ports['sandbox']}"
     changed = {
         "STOREFRONT_MIXI_CONTAINER_URL": f"{container}/ma/12345/",
@@ -151,44 +136,30 @@ def test_the_point_interface_on_another_host(desk: Page, tmp_path: Path) -> None
 
 
 def test_the_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) -> None:
-    """Where browsers keep other sites' cookies out, the visit lives in the frame, and the door out works."""
-    ports = dict(zip(SERVERS, free_ports(3), strict=True))
-    shop, platform = f"https://127.0.0.1:{ports['shop']}", f"https://localhost:{ports['sandbox']}"
-    provider = f"https://127.0.0.1:{ports['provider']}"
-    name = "pc_sandbox"
+    """Where browsers keep other sites' cookies out, the visit lives in the frame."""
+    with over_tls(browser, tmp_path) as (_, app, _street):
+        expect(app.locator(".who")).to_contain_text("…hanak0")
+        app.get_by_role("link", name="履歴").click()
+        expect(app.locator(".who")).to_contain_text("…hanak0")
+
+
+@contextmanager
+def over_tls(browser: Browser, folder: Path) -> Iterator[tuple[Page, FrameLocator, Mapping[str, str]]]:
+    """hanako's app in a frame of another site; the browser lets such frames see no cookie but their own."""
+    ports = dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))
+    platform, name = f"https://localhost:{ports['sandbox']}", "pc_sandbox"
     changed = {
         "SANDBOX_PUBLIC_URL": platform,
-        "SANDBOX_SHOP_URL": shop,
-        "STOREFRONT_PUBLIC_URL": shop,
         "STOREFRONT_MIXI_CONTAINER_URL": f"{platform}/ma/12345/",
         "STOREFRONT_MIXI_APP_URL": f"{platform}/",
         "STOREFRONT_MIXI_PLATFORM_HOSTS": f"localhost:{ports['sandbox']}",
         # No server believes this certificate, so mixi's is there beforehand, and no call is made.
         "STOREFRONT_MIXI_CERTIFICATE_URL": "",
-        "STOREFRONT_MIXI_CERTIFICATES": f"pc:{name}={key_pairs.certificate(tmp_path / 'keys', name)}",
-        "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{provider}/pay",
-        "PROVIDER_PUBLIC_URL": provider,
-        "PROVIDER_SHOP_URL": shop,
+        "STOREFRONT_MIXI_CERTIFICATES": f"pc:{name}={key_pairs.certificate(folder / 'keys', name)}",
     }
     with (
-        apart(tmp_path, ports, changed, tls=True),
+        apart(folder, ports, changed, tls=True) as street,
         launched(browser.browser_type, "--test-third-party-cookie-phaseout") as strict,
     ):
         page = strict.new_context(java_script_enabled=False, ignore_https_errors=True).new_page()
-        app = open_app(page, platform)
-        expect(app.locator(".who")).to_contain_text("…hanak0")
-        app.locator(".card", has_text="ランタン").click()
-        app.locator(".way a").click()
-        with page.expect_popup() as opened:
-            app.locator(".twins button").click()
-        outside = opened.value
-        expect(outside).to_have_url(re.compile(f"^{provider}/payments/"))
-        outside.click("form[action$=cancel] button")
-        outside.click("a[data-back]")
-        expect(outside.locator("article")).to_have_attribute("data-state", "create")
-        expect(outside.locator(".places")).to_have_count(0)
-        outside.goto(f"{shop}/history")
-        expect(outside.locator("[data-payment]")).to_have_count(0)
-        app.locator(".twins a").click()
-        app.get_by_role("link", name="履歴").click()
-        expect(app.locator("[data-payment]")).to_have_count(1)
+        yield page, open_app(page, platform), street

@@ -699,7 +699,8 @@ class Shop:
             "external_merchant": "storefront",
             "external_secret": EXTERNAL_SECRET,
         }
-        return Settings.model_validate(values)
+        there = {name: value for name, value in values.items() if name in Settings.model_fields}
+        return Settings.model_validate(there)  # without those of a room that was taken away
 
     def _listen(self, stack: ExitStack) -> None:
         """Read every line that the application logs, and let none reach the terminal."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from werkzeug.datastructures import MultiDict
@@ -113,6 +113,7 @@ def read(fields: Mapping[str, Any]) -> RegistrationForm:
     return RegistrationForm(sent(MultiDict(fields)))
 
 
+@settings(deadline=None)
 @given(registrations)
 def test_there_and_back(recorded: Facts) -> None:
     """Facts that are written into the form and read again are the same, ten rows and more in their order."""
@@ -139,6 +140,7 @@ def test_values_are_trimmed() -> None:
     assert form.data["prices"] == {"excalibur": 110}
 
 
+@settings(deadline=None)
 @given(wild)
 def test_any_names(fields: dict[str, str]) -> None:
     """Whatever the fields are called, a form is read, and what is read is shown again."""

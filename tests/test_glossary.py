@@ -20,7 +20,7 @@ OF_OTHERS = {
     "data", "DATA",  # the option, and the folder that it names
 }  # fmt: skip
 OF_TESTS = {"user", "handler", "player"}  # of a database, of a log, of a counter that is made up
-SORTED = re.compile(r"(^|_)order(ed)?($|_)", re.IGNORECASE)  # one after another
+SORTED = re.compile(r"(^|_)order(ed)?($|_)", re.IGNORECASE)
 
 
 def banned() -> set[str]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from storefront import clock
 from storefront.external import facts, shelf
 from storefront.external.channel import channel
-from storefront.external.registration import Certificate, Facts, Form, Provider, Service, Sheet
+from storefront.external.registration import Certificate, Facts, Paper, Provider, Service, Sheet
 
 
 def open_door() -> None:
@@ -29,7 +29,7 @@ def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
     return Facts(
         launched_on=today - timedelta(days=90),
         stable=True,
-        registration=Form(sent_on=sent, signed=True, received_on=received),
+        registration=Paper(sent_on=sent, signed=True, received_on=received),
         providers=(provider,),
         sheet=Sheet(
             requested_on=received,

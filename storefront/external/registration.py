@@ -50,7 +50,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True)
-class Form:
+class Paper:
     """One paper to mixi, the copy that speaks for today's facts; a new copy takes the place of the old."""
 
     sent_on: date | None = None
@@ -110,7 +110,7 @@ class Change:
 
     kind: ChangeKind = ChangeKind.PROVIDER
     what: str = ""
-    form: Form = Form()  # 外部決済利用アプリ変更申請書
+    form: Paper = Paper()  # 外部決済利用アプリ変更申請書
     approved_on: date | None = None
     sheet: Sheet = Sheet()
     effect: Effect = Effect.CHANGE
@@ -129,8 +129,8 @@ class Facts:
     registered_before: bool = False  # mixi has the package already, for another application of this SAP
     contact_differs: bool = False  # this application has another contact person
     facts_changed: bool = False  # what was registered has changed significantly
-    registration: Form = Form()  # 外部決済方法利用届出書, the whole package
-    application: Form = Form()  # 新規外部決済利用アプリ申請書, which the package includes
+    registration: Paper = Paper()  # 外部決済方法利用届出書, the whole package
+    application: Paper = Paper()  # 新規外部決済利用アプリ申請書, which the package includes
     providers: tuple[Provider, ...] = ()  # every provider the shop wants to use
     sheet: Sheet = Sheet()
     changes: tuple[Change, ...] = ()
@@ -138,7 +138,7 @@ class Facts:
     prices: Mapping[str, int] = field(default_factory=dict)  # in yen, by item, as the form says
     prices_taken_on: date | None = None  # no paper was recorded: they stood on the shelf on that day
     content_changed_on: date | None = None  # something in the registered form is not true any more
-    copy: Form = Form()  # the form anew, with what is true now
+    copy: Paper = Paper()  # the form anew, with what is true now
 
     @property
     def needs_package(self) -> bool:
@@ -146,7 +146,7 @@ class Facts:
         return not self.registered_before or self.contact_differs or self.facts_changed
 
     @property
-    def form(self) -> Form:
+    def form(self) -> Paper:
         """The one form that this application needs."""
         return self.registration if self.needs_package else self.application
 
@@ -229,7 +229,7 @@ class Assessment:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Approved:
     """What counts by the papers of a day: `what` a change says or, if that is empty, the form; since when."""
 
     what: str
@@ -307,12 +307,12 @@ def price(facts: Facts, item: str, on: date) -> Price | None:
     return found
 
 
-def standing(facts: Facts, kind: ChangeKind, on: date) -> Standing:
+def standing(facts: Facts, kind: ChangeKind, on: date) -> Approved:
     """What was approved last of this kind, which stays until the next one is."""
     made = _made(facts, kind, on)
     if made:
-        return Standing(made[-1].what, made[-1].approved_on)
-    return Standing("", facts.form.received_on if _received(facts.form, on) else None)
+        return Approved(made[-1].what, made[-1].approved_on)
+    return Approved("", facts.form.received_on if _received(facts.form, on) else None)
 
 
 def waiting(facts: Facts, kind: ChangeKind, on: date) -> list[Change]:
@@ -512,11 +512,11 @@ def _made(facts: Facts, kind: ChangeKind, on: date) -> list[Change]:
     return sorted(approved, key=lambda change: change.approved_on or on)
 
 
-def _sent(form: Form, on: date) -> bool:
+def _sent(form: Paper, on: date) -> bool:
     return form.signed and _came(form.sent_on, on)
 
 
-def _received(form: Form, on: date) -> bool:
+def _received(form: Paper, on: date) -> bool:
     return _sent(form, on) and _came(form.received_on, on, after=form.sent_on)
 
 

@@ -18,7 +18,7 @@ from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.external import facts, wording
 from storefront.external.payments import ExternalPayment, Status
-from storefront.external.registration import Certificate, Facts, Form, Provider, Rule, Service, Sheet
+from storefront.external.registration import Certificate, Facts, Paper, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
 from storefront.operator import login
 from storefront.sandbox.key_pairs import KeyPair
@@ -148,7 +148,8 @@ def fields_of(text: str, action: str) -> dict[str, str]:
     """What the form that leads to `action` would send as it stands; a form may leave out its action."""
     forms = [form for form in html.fromstring(text).forms if urlsplit(form.action or action).path == action]
     assert len(forms) == 1, text
-    return {str(name): str(value) for name, value in forms[0].form_values()}
+    # The line break that a textarea begins with is none of its text.
+    return {str(name): str(value).removeprefix("\n") for name, value in forms[0].form_values()}
 
 
 def asked(location: str) -> dict[str, str]:
@@ -194,7 +195,7 @@ def lawful() -> Facts:
     return Facts(
         launched_on=sent - 50 * DAY,
         stable=True,
-        registration=Form(sent, signed=True, received_on=sent + 5 * DAY),
+        registration=Paper(sent, signed=True, received_on=sent + 5 * DAY),
         providers=(PAY,),
         sheet=Sheet(sent + 5 * DAY, sent + 19 * DAY, sent + 12 * DAY),
         prices=PRICES,

@@ -24,7 +24,7 @@ from storefront.db import db, transaction
 from storefront.external import payments
 from storefront.external.channel import WINDOW
 from storefront.external.payments import Contradiction, ExternalPayment, Notice, Outcome, Status
-from storefront.external.registration import Change, ChangeKind, Effect, Form
+from storefront.external.registration import Change, ChangeKind, Effect, Paper
 from storefront.external.signing import sealed
 from storefront.mixi.payments import Payment
 from storefront.mixi.payments import Status as MixiStatus
@@ -512,7 +512,7 @@ def test_closed_since_the_buyer_left(
     """What is paid after mixi stopped the app or ended the provider's use goes back to the buyer."""
     ended = Change(
         ChangeKind.PROVIDER,
-        form=Form(today() - 9 * DAY, signed=True),
+        form=Paper(today() - 9 * DAY, signed=True),
         approved_on=today(),
         effect=Effect.TERMINATE,
         provider=PAY.name,

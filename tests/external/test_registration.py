@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storefront.external.registration import (
+    Approved,
     Assessment,
     Certificate,
     Change,
     ChangeKind,
     Effect,
     Facts,
-    Form,
+    Paper,
     Price,
     Provider,
     Rule,
     Service,
     Sheet,
-    Standing,
     State,
     Step,
     Way,
@@ -49,7 +49,7 @@ PAY = Provider("Example Pay", SITE, (CARD,), privacy_mark=Certificate("10820001"
 UNLISTED = replace(PAY, name="Rival Pay", site=RIVAL, listed=False)
 UNCERTIFIED = replace(PAY, name="Rival Pay", site=RIVAL, privacy_mark=Certificate())
 
-FORM = Form(SENT, signed=True, received_on=RECEIPT)
+FORM = Paper(SENT, signed=True, received_on=RECEIPT)
 FIRST = Facts(
     launched_on=LAUNCH,
     stable=True,
@@ -57,7 +57,7 @@ FIRST = Facts(
     providers=(PAY,),
     sheet=Sheet(deadline=DEADLINE),
 )
-ADDED = replace(FIRST, registered_before=True, registration=Form(), application=FORM, sheet=Sheet())
+ADDED = replace(FIRST, registered_before=True, registration=Paper(), application=FORM, sheet=Sheet())
 
 
 def step(facts: Facts, rule: Rule, on: date = TODAY, subject: str | None = None) -> Step:
@@ -149,7 +149,7 @@ def test_more_than_fourteen_days(days: int, expected: tuple[State, date | None])
 @pytest.mark.parametrize(("days", "rules"), [(14, [Rule.FOURTEEN_DAYS]), (15, [])])
 def test_a_receipt_does_not_replace_the_fourteen_days(days: int, rules: list[Rule]) -> None:
     """A form that mixi confirmed early counts, yet billing waits for the fifteenth day."""
-    early = replace(FIRST, registration=Form(LAUNCH, signed=True, received_on=LAUNCH + DAY))
+    early = replace(FIRST, registration=Paper(LAUNCH, signed=True, received_on=LAUNCH + DAY))
     assert missing(early, LAUNCH + days * DAY) == rules
 
 
@@ -198,19 +198,19 @@ def test_billing_starts_with_the_receipt_mail(facts: Facts, days: int, rules: li
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        (Form(SENT, True, TODAY + DAY), (State.WAITING, TODAY + DAY)),
-        (Form(SENT, True, TODAY), (State.DONE, None)),
-        (Form(SENT, True), (State.WAITING, None)),
-        (Form(SENT, True, SENT), (State.DONE, None)),
-        (Form(SENT, True, SENT - DAY), (State.WAITING, None)),
-        (Form(None, True, RECEIPT), (State.WAITING, None)),
-        (Form(TODAY + DAY, True, TODAY), (State.WAITING, None)),
-        (Form(TODAY + 2 * DAY, True, TODAY + DAY), (State.WAITING, None)),
-        (Form(SENT, False, RECEIPT), (State.WAITING, None)),
-        (Form(SENT, False, TODAY + DAY), (State.WAITING, None)),
+        (Paper(SENT, True, TODAY + DAY), (State.WAITING, TODAY + DAY)),
+        (Paper(SENT, True, TODAY), (State.DONE, None)),
+        (Paper(SENT, True), (State.WAITING, None)),
+        (Paper(SENT, True, SENT), (State.DONE, None)),
+        (Paper(SENT, True, SENT - DAY), (State.WAITING, None)),
+        (Paper(None, True, RECEIPT), (State.WAITING, None)),
+        (Paper(TODAY + DAY, True, TODAY), (State.WAITING, None)),
+        (Paper(TODAY + 2 * DAY, True, TODAY + DAY), (State.WAITING, None)),
+        (Paper(SENT, False, RECEIPT), (State.WAITING, None)),
+        (Paper(SENT, False, TODAY + DAY), (State.WAITING, None)),
     ],
 )
-def test_what_a_receipt_is(form: Form, expected: tuple[State, date | None]) -> None:
+def test_what_a_receipt_is(form: Paper, expected: tuple[State, date | None]) -> None:
     """A receipt counts from its day on, for a signed form that was sent no later."""
     assert stands(replace(FIRST, registration=form), Rule.RECEIPT_MAIL) == expected
 
@@ -239,7 +239,7 @@ def test_which_form(registered_before: bool, contact_differs: bool, facts_change
         registered_before=registered_before,
         contact_differs=contact_differs,
         facts_changed=facts_changed,
-        registration=Form(),
+        registration=Paper(),
     )
     package = replace(nothing_sent, registration=FORM)
     alone = replace(nothing_sent, application=FORM)
@@ -293,7 +293,7 @@ def test_a_first_sheet_knows_the_mails_deadline_only(days: int) -> None:
 
 def test_a_whole_package_is_a_first_registration() -> None:
     """An added application that needs the package gets its deadline by the mail, too."""
-    other = replace(ADDED, contact_differs=True, registration=FORM, application=Form())
+    other = replace(ADDED, contact_differs=True, registration=FORM, application=Paper())
     assert stands(replace(other, sheet=Sheet()), Rule.CHECK_SHEET, RECEIPT + 15 * DAY) == (State.OPEN, None)
     assert stands(replace(other, sheet=Sheet(deadline=DEADLINE)), Rule.CHECK_SHEET, DEADLINE + DAY) == (
         State.OVERDUE,
@@ -483,7 +483,7 @@ APPROVED = date(2010, 5, 10)
 CHANGE = Change(
     ChangeKind.PRICE,
     "excalibur at 500 yen",
-    Form(date(2010, 5, 1), signed=True),
+    Paper(date(2010, 5, 1), signed=True),
     APPROVED,
     Sheet(requested_on=date(2010, 5, 6)),
 )
@@ -509,17 +509,17 @@ def test_a_change_is_approved_first(on: date, expected: tuple[State, date | None
 @pytest.mark.parametrize(
     ("form", "approved_on", "expected"),
     [
-        (Form(SENT, True), None, (State.WAITING, None)),
-        (Form(SENT, False), None, (State.OPEN, None)),
-        (Form(SENT, False), TODAY, (State.DONE, None)),
-        (Form(SENT, True), SENT, (State.DONE, None)),
-        (Form(SENT, True), SENT - DAY, (State.WAITING, None)),
-        (Form(None, True), TODAY, (State.OPEN, None)),
-        (Form(), None, (State.OPEN, None)),
+        (Paper(SENT, True), None, (State.WAITING, None)),
+        (Paper(SENT, False), None, (State.OPEN, None)),
+        (Paper(SENT, False), TODAY, (State.DONE, None)),
+        (Paper(SENT, True), SENT, (State.DONE, None)),
+        (Paper(SENT, True), SENT - DAY, (State.WAITING, None)),
+        (Paper(None, True), TODAY, (State.OPEN, None)),
+        (Paper(), None, (State.OPEN, None)),
     ],
 )
 def test_what_an_approval_is(
-    form: Form, approved_on: date | None, expected: tuple[State, date | None]
+    form: Paper, approved_on: date | None, expected: tuple[State, date | None]
 ) -> None:
     """mixi decides about a signed form that was sent; an approval from before the sending is none."""
     facts = replace(FIRST, changes=(replace(CHANGE, form=form, approved_on=approved_on),))
@@ -538,7 +538,7 @@ def of_rival(
     effect: Effect, approved_on: date | None, sent_on: date | None = date(2010, 5, 1), **more: object
 ) -> Change:
     """A change about Rival Pay."""
-    form = Form(sent_on, signed=True)
+    form = Paper(sent_on, signed=True)
     kept = {"kind": ChangeKind.PROVIDER, "what": "Rival Pay", "provider": "Rival Pay", **more}
     return Change(form=form, approved_on=approved_on, effect=effect, **kept)  # type: ignore[arg-type]  # fields
 
@@ -631,7 +631,7 @@ def test_a_registration_anew_names_it_again() -> None:
     """A package that mixi received after the termination names the provider anew."""
     facts = replace(
         FIRST,
-        registration=Form(APPROVED + DAY, signed=True, received_on=APPROVED + 2 * DAY),
+        registration=Paper(APPROVED + DAY, signed=True, received_on=APPROVED + 2 * DAY),
         providers=(replace(UNLISTED, listed=True),),
         changes=(of_rival(Effect.TERMINATE, APPROVED),),
     )
@@ -733,13 +733,13 @@ def test_what_stays_and_since_when(kind: ChangeKind) -> None:
     change = replace(CHANGE, kind=kind, what="two pages")
     later = replace(change, what="three pages", approved_on=None)
     facts = replace(FIRST, changes=(change, later))
-    assert standing(facts, kind, RECEIPT - DAY) == Standing("", None)
-    assert standing(facts, kind, APPROVED - DAY) == Standing("", RECEIPT)
-    assert standing(facts, kind, APPROVED) == Standing("two pages", APPROVED)
+    assert standing(facts, kind, RECEIPT - DAY) == Approved("", None)
+    assert standing(facts, kind, APPROVED - DAY) == Approved("", RECEIPT)
+    assert standing(facts, kind, APPROVED) == Approved("two pages", APPROVED)
     assert waiting(facts, kind, APPROVED - DAY) == [change, later]
     assert waiting(facts, kind, APPROVED) == [later]
     others = [other for other in STAYS if other is not kind]
-    assert {standing(facts, other, APPROVED) for other in others} == {Standing("", RECEIPT)}
+    assert {standing(facts, other, APPROVED) for other in others} == {Approved("", RECEIPT)}
     assert [waiting(facts, other, APPROVED) for other in others] == [[]] * 3
 
 
@@ -749,17 +749,17 @@ def test_what_stays_and_since_when(kind: ChangeKind) -> None:
 @pytest.mark.parametrize(
     ("copy", "days", "state"),
     [
-        (Form(), -1, None),
-        (Form(), 0, State.OPEN),
-        (Form(), 400, State.OPEN),
-        (Form(TODAY, signed=True), 0, State.DONE),
-        (Form(TODAY + DAY, signed=True), 0, State.OPEN),
-        (Form(TODAY + DAY, signed=True), 1, State.DONE),
-        (Form(TODAY - DAY, signed=True), 1, State.OPEN),
-        (Form(TODAY, signed=False), 1, State.OPEN),
+        (Paper(), -1, None),
+        (Paper(), 0, State.OPEN),
+        (Paper(), 400, State.OPEN),
+        (Paper(TODAY, signed=True), 0, State.DONE),
+        (Paper(TODAY + DAY, signed=True), 0, State.OPEN),
+        (Paper(TODAY + DAY, signed=True), 1, State.DONE),
+        (Paper(TODAY - DAY, signed=True), 1, State.OPEN),
+        (Paper(TODAY, signed=False), 1, State.OPEN),
     ],
 )
-def test_changed_content_asks_for_a_new_copy(copy: Form, days: int, state: State | None) -> None:
+def test_changed_content_asks_for_a_new_copy(copy: Paper, days: int, state: State | None) -> None:
     """From the day of the change a stamped copy is to be sent, no older than the change; billing goes on."""
     facts = replace(FIRST, content_changed_on=TODAY, copy=copy)
     on = TODAY + days * DAY
@@ -779,7 +779,7 @@ def test_changed_content_asks_for_a_new_copy(copy: Form, days: int, state: State
 )
 def test_a_reply_answers_the_mail(way: Way, sent_on: date, state: State) -> None:
     """A change goes by post or as the reply to mixi's e-mail, which cannot be older than that e-mail."""
-    change = replace(CHANGE, form=Form(sent_on, signed=True), way=way)
+    change = replace(CHANGE, form=Paper(sent_on, signed=True), way=way)
     assert stands(replace(FIRST, changes=(change,)), Rule.CHANGE_APPROVED, APPROVED) == (state, None)
 
 
@@ -897,7 +897,7 @@ def test_next() -> None:
 
 def test_before_the_fifteenth_day_one_waits_for_it() -> None:
     """With the rest prepared, the next thing is the fifteenth day itself."""
-    prepared = replace(FIRST, registration=Form(signed=True), sheet=Sheet())
+    prepared = replace(FIRST, registration=Paper(signed=True), sheet=Sheet())
     assert assess(prepared, FIRST_DAY - DAY).next == Step(Rule.FOURTEEN_DAYS, State.WAITING, FIRST_DAY)
     assert assess(prepared, FIRST_DAY).next == Step(Rule.PACKAGE_SENT, State.OPEN)
 
@@ -907,7 +907,7 @@ def test_before_the_fifteenth_day_one_waits_for_it() -> None:
 
 days = st.dates(LAUNCH, LAUNCH + 60 * DAY)
 some_day = st.none() | days
-forms = st.builds(Form, sent_on=some_day, signed=st.booleans(), received_on=some_day)
+forms = st.builds(Paper, sent_on=some_day, signed=st.booleans(), received_on=some_day)
 sheets = st.builds(Sheet, requested_on=some_day, deadline=some_day, submitted_on=some_day)
 certificates = st.builds(Certificate, st.sampled_from(["", "1"]), since=some_day, until=some_day)
 names = st.sampled_from(["Example Pay", "Rival Pay"])
@@ -960,7 +960,7 @@ def until(on: date, day: date | None) -> date | None:
     return day if day and day <= on else None
 
 
-def form_until(on: date, form: Form) -> Form:
+def form_until(on: date, form: Paper) -> Paper:
     return replace(form, sent_on=until(on, form.sent_on), received_on=until(on, form.received_on))
 
 

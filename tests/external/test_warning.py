@@ -23,7 +23,7 @@ from storefront.external.registration import (
     ChangeKind,
     Effect,
     Facts,
-    Form,
+    Paper,
     Provider,
     Rule,
     Service,
@@ -302,12 +302,12 @@ def test_on_a_smartphone_if_the_operator_says_so(shop: Flask, enter: Enter, outs
 
 
 def sent_alone(facts: Facts) -> Facts:
-    return replace(facts, registered_before=True, registration=Form(), application=Form(signed=True))
+    return replace(facts, registered_before=True, registration=Paper(), application=Paper(signed=True))
 
 
 def about_pay(effect: Effect, approved_on: date | None) -> Change:
     """A change that adds or terminates the provider."""
-    sent = Form(today() - 9 * DAY, signed=True)
+    sent = Paper(today() - 9 * DAY, signed=True)
     return Change(
         ChangeKind.PROVIDER, "another provider", sent, approved_on, effect=effect, provider=PAY.name
     )
@@ -407,7 +407,7 @@ def test_mixi_still_sells(shop: Flask, enter: Enter, api: ScriptedApi, rule: Rul
     "change",
     [
         {"sheet": Sheet(deadline=date(2010, 3, 1))},
-        {"changes": (Change(ChangeKind.PRICE, "dearer", Form(signed=True)),)},
+        {"changes": (Change(ChangeKind.PRICE, "dearer", Paper(signed=True)),)},
         {"changes": (Change(ChangeKind.PRICE, "dearer", sheet=Sheet(date(2010, 3, 1))),)},
         {"providers": (PAY, Provider("unlisted"))},
     ],

@@ -18,6 +18,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 WINDOW = 300  # seconds a signed moment may be off; ours, as is the whole protocol
 
 
+class Deaf(Exception):
+    """Without secret or name nobody can be believed, and nobody be called a liar."""
+
+
 @dataclass(frozen=True)
 class Channel:
     """`provider_url` is the address of its payment page; without one there is no door."""
@@ -45,9 +49,9 @@ class Channel:
         return f"{self.provider_url}?{urlencode(signed)}"
 
     def heard(self, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
-        """What the provider says of a payment, to be believed; or BadSeal."""
-        if not self.secret:
-            raise BadSeal("no secret is configured")
+        """What the provider says of a payment, to be believed; or BadSeal, or Deaf."""
+        if not (self.secret and self.merchant):
+            raise Deaf
         said = unsealed(fields, self.secret, int(now.timestamp()), WINDOW, self.secret_previous)
         if said.pop("merchant", "") != self.merchant:
             raise BadSeal("merchant")

@@ -84,7 +84,7 @@ ORDER: dict[str, list[str]] = {
         "visit", "forms", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
-        "settings", "signing", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",
+        "signing", "settings", "callback_word", "atom", "carriers", "client", "keys", "channel", "payments",
         "questions", "starts", "lifecycle", "taps", "entrance", "charset", "rules", "views", "__init__",
         "reports", "commands", "checks", "rim",
     ],

@@ -34,7 +34,7 @@ from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
 from storefront.mixi.settings import settings
-from storefront.mixi.signing import Malformed, Signed, is_opaque
+from storefront.mixi.signing import OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
 from storefront.shop.counter import Purchase
@@ -44,7 +44,6 @@ from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT = "point"
-OWNER_LENGTH = 64
 REASON_LENGTH = 200
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too

@@ -7,11 +7,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storefront.clock import JAPAN
+from storefront.config import OLDEST
 from storefront.db import transaction
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
-
-OLDEST = 120
 
 
 class NotABirthMonth(Exception):

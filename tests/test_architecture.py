@@ -89,8 +89,8 @@ ORDER: dict[str, list[str]] = {
         "reports", "commands", "checks", "rim",
     ],
     "external": [
-        "settings", "signing", "registration", "slips", "forms", "channel", "facts", "shelf", "malfunctions",
-        "wording", "payments", "views", "operator_pages", "__init__",
+        "settings", "signing", "registration", "channel", "told", "facts", "shelf", "malfunctions",
+        "wording", "payments", "views", "operator_forms", "operator_pages", "__init__",
         "example", "reports", "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],

@@ -1,23 +1,21 @@
 """Reports of billing that went wrong, with the fields mixi asks for; kept, corrected, exported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Self, TextIO
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import JSON, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.clock import JAPAN
 from storefront.db import Model, db, transaction
+from storefront.external.told import Slip, called, refuse
 from storefront.shop import csv_file
 
 MOST = 2**31 - 1  # reports that the database can number
-EARLIEST, LATEST = 2000, 2999  # years; others are slips of the pen
-LONGEST = 4000  # characters of a description
 
 
 class Progress(StrEnum):
@@ -38,27 +36,15 @@ class Harm(StrEnum):
     OTHER = "other"
 
 
-def _in_japan(value: object) -> object:
-    """A moment of a form is Japan's."""
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise PydanticCustomError("moment", "not a moment") from None
-    if not isinstance(moment, datetime):
-        return moment
-    if not EARLIEST <= moment.year <= LATEST:
-        raise PydanticCustomError("moment", "not a moment of ours")
-    return moment.replace(tzinfo=JAPAN) if moment.tzinfo is None else moment
-
-
-def _told(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "must be filled in")
-    return text.strip()
-
-
-Text = Annotated[str, Field(max_length=200), AfterValidator(_told)]
-Moment = Annotated[datetime, BeforeValidator(_in_japan)]
+Text = Annotated[str, Field(min_length=1), called("blank")]
+Mail = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$"), called("mail")]
+Count = Annotated[int, Field(ge=0, le=1_000_000), called("number")]
+# Other years are slips of the pen.
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=JAPAN), lt=datetime(3000, 1, 1, tzinfo=JAPAN)),
+    called("moment"),
+]
 
 
 class Malfunction(BaseModel):
@@ -67,7 +53,7 @@ class Malfunction(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     contact_name: Text
-    contact_mail: Annotated[str, Field(max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")]
+    contact_mail: Mail
     app_id: Text
     app_name: Text
     progress: Progress
@@ -76,18 +62,21 @@ class Malfunction(BaseModel):
     discovered_at: Moment
     handled_at: Moment | None = None  # or planned for
     recovered_at: Moment | None = None
-    inquiries: Annotated[int, Field(ge=0, le=1_000_000)]
-    description: Annotated[str, Field(max_length=LONGEST), AfterValidator(_told)]
+    inquiries: Count
+    description: Text
 
     @model_validator(mode="after")
-    def _in_turn(self) -> "Malfunction":
-        if self.discovered_at < self.occurred_at:
-            raise PydanticCustomError("discovered", "discovered before it occurred")
-        if self.recovered_at and self.recovered_at < self.occurred_at:
-            raise PydanticCustomError("recovered", "recovered before it occurred")
-        if self.progress is Progress.RECOVERED and not self.recovered_at:
-            raise PydanticCustomError("unrecovered", "recovered, but not since when")
+    def _consistent(self) -> Self:
+        refuse(self._slips())
         return self
+
+    def _slips(self) -> Iterator[Slip]:
+        if self.discovered_at < self.occurred_at:
+            yield ("discovered_at",), "discovered"
+        if self.recovered_at and self.recovered_at < self.occurred_at:
+            yield ("recovered_at",), "recovered"
+        if self.progress is Progress.RECOVERED and not self.recovered_at:
+            yield ("recovered_at",), "unrecovered"
 
 
 class Report(Model):

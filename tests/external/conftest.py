@@ -148,7 +148,8 @@ def fields_of(text: str, action: str) -> dict[str, str]:
     """What the form that leads to `action` would send as it stands; a form may leave out its action."""
     forms = [form for form in html.fromstring(text).forms if urlsplit(form.action or action).path == action]
     assert len(forms) == 1, text
-    return {str(name): str(value) for name, value in forms[0].form_values()}
+    # The line break that a textarea begins with is none of its text.
+    return {str(name): str(value).removeprefix("\n") for name, value in forms[0].form_values()}
 
 
 def asked(location: str) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Worker(ThreadWorker):
             self.pause = Deadline.after(PAUSE_SECONDS)
             self.set_accept_enabled(False)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
+    def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled and self.pause.left() <= 0)
 
     def enqueue_req(self, conn: TConn) -> None:

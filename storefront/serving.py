@@ -61,7 +61,7 @@ class Worker(ThreadWorker):
         # For whom the main loop waits, how long, and what then; who began first stands first.
         self.waiting: dict[TConn, tuple[Deadline, Callable[[], None]]] = {}
         self.pause = Deadline.after(0)
-        self.worker_connections = min(self.worker_connections, _room(self.cfg.threads))
+        self.worker_connections = min(self.worker_connections, room(self.cfg.threads))
         self.max_keepalived = self.worker_connections - self.cfg.threads
 
     def accept(self, listener: socket) -> None:
@@ -200,7 +200,7 @@ class Worker(ThreadWorker):
             self.poller.unregister(conn.sock)
 
 
-def _room(threads: int) -> int:
+def room(threads: int) -> int:
     """How many connections a process may hold, so that its threads can still open what they need."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:

@@ -140,6 +140,7 @@ def _prepared(
 ) -> Iterator[tuple[dict[str, str], dict[str, socket]]]:
     """The settings of a demo and the sockets of its servers, once all that it needs is its own."""
     demo.differ(ports)
+    demo.fits(data)
     url = database and demo.database(database)
     served = {name: port for name, port in ports.items() if name != without}
     with demo.alone(data, f"http://{HOST}:{ports['sandbox']}/"), demo.won(served) as sockets:

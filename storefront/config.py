@@ -36,6 +36,7 @@ FILE = "_FILE"
 SERVICE = "_SERVICE_HOST"  # so Kubernetes tells every container of a service, perhaps one called storefront
 MADE = 32  # characters of a secret that we make
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+OLDEST = 120  # years that a buyer may have
 HOUR, DAY = 3600, 86_400  # seconds
 AROUND = re.compile(r"\A[\s\ufeff]+|[\s\ufeff]+\Z")  # nobody means it, and nobody sees it
 CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f]")
@@ -107,11 +108,13 @@ def _limits(text: object) -> object:
     if not isinstance(text, str):
         return text
     pairs = [part.partition(":")[::2] for part in filter(None, map(str.strip, text.split(",")))]
-    if not all(age.strip().isdecimal() and most.strip().isdecimal() for age, most in pairs):
+    if not (text.isascii() and all(part.strip().isdecimal() for pair in pairs for part in pair)):
         raise ValueError("must be age:amount, such as 15:5000,19:10000")
     limits = {int(age): int(most) for age, most in pairs}
     if len(limits) < len(pairs):
         raise ValueError("must name each age once")
+    if max(limits, default=0) > OLDEST:
+        raise ValueError(f"must be age:amount, such as 15:5000,19:10000, and no age above {OLDEST}")
     return limits
 
 

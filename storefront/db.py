@@ -65,6 +65,10 @@ LINK = {
 
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+# Where a server, a database, a role or an address would have commits that do not wait for its disk. The other
+# values all do, and may wait for a standby's as well.
+DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'"""
 READ_ONLY = "25006"  # an error's code (source: PostgreSQL, Error Codes)
 PRIVATE = 0o600  # a database holds what buyers hold, so its file is its owner's alone
 PRIMARY = 0xFF  # of an error code of SQLite, whose other bits say more (source: SQLite, Result Codes)
@@ -314,7 +318,7 @@ def _prepare(engine: Engine) -> None:
 
 
 def _prepare_postgresql(engine: Engine) -> None:
-    """No wait is without an end, and a restarted server costs no sale."""
+    """No wait is without an end, no commit without the disk, and a restarted server costs no sale."""
 
     @event.listens_for(engine, "connect")
     def bound(connection: Any, record: ConnectionPoolEntry) -> None:
@@ -329,6 +333,9 @@ def _prepare_postgresql(engine: Engine) -> None:
                 raise engine.dialect.loaded_dbapi.OperationalError("the server is silent") from None
 
         connection.wait = hear
+        connection.autocommit = True  # or the next rollback would take it back
+        connection.execute(DURABLE)
+        connection.autocommit = False
 
     @event.listens_for(engine, "handle_error")
     def part(context: ExceptionContext) -> None:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shlex
 import signal
@@ -34,18 +35,21 @@ from storefront.shop.identity import IdentityError
 HOST = "127.0.0.1"
 TETHER = Path(__file__).with_name("tether.py")
 ENVIRONMENT = "demo.env"
+BESIDE = f"{ENVIRONMENT}.new"
 RUNNING = "running"  # who serves from the folder has this file locked, and says in it where
 POSTGRESQL = "postgresql+psycopg"
 MARK = "storefront_demo"  # the table by which a demo knows its database again
 START_SECONDS = 60
 STOP_SECONDS = 10
 AS_IN_PRODUCTION = ["--config", "python:storefront.serving"]
-# A file with no setting of gunicorn's, or it would read one that another project has in this folder.
+# This very file, or gunicorn would read one that another project has in this folder. It has one setting:
 AS_TOLD = ["--config", f"python:{__name__}"]
+control_socket_disable = True  # nobody asks it, and it would lie in a home
 TOLD_TO_ALL = "GUNICORN_CMD_ARGS"
 SHOP = "shop"
 READY = {SHOP: "/readyz"}  # of the others it is enough that they live
 ALIVE = "/healthz"
+UNFIT = re.compile(r"[,\0-\x1f\x7f-\x9f]")  # a list of certificates ends there, and so does a setting
 MADE_ONCE = {"STOREFRONT_SECRET_KEY": 20}  # bytes of a secret that is kept; platforms have more of them
 
 
@@ -76,6 +80,16 @@ def furnish() -> None:
     """Give the running shop what each counter needs to be tried out, beside goods."""
     for room in rims():
         room.furnish()
+
+
+def fits(data: Path) -> None:
+    """Whether settings can name what lies in this folder."""
+    folder = str(data.resolve())
+    if UNFIT.search(folder):
+        raise click.ClickException(
+            f"no setting can name a folder with a comma or a control character, such as {folder!r}; "
+            "choose another with --data"
+        )
 
 
 @contextmanager
@@ -175,9 +189,11 @@ def _around_proxies() -> str:
 def keep(settings: Mapping[str, str], data: Path) -> None:
     """Write the settings down, for the next start and for a shell to read."""
     try:
-        with os.fdopen(_ours(data / ENVIRONMENT, os.O_WRONLY | os.O_CREAT), "w") as file:
+        beside = data / BESIDE  # what cannot be written in whole leaves the last start's as they are
+        with os.fdopen(_ours(beside, os.O_WRONLY | os.O_CREAT), "w") as file:
             file.truncate()
             file.write("".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
+        beside.replace(data / ENVIRONMENT)
     except OSError as error:
         raise _unwritable(data, error) from None
 
@@ -226,7 +242,7 @@ def check() -> None:
 def _with_secrets(data: Path) -> Iterator[Path]:
     """Whatever in a demo's folder is nobody else's business, as far as it is there."""
     keys = data / "keys"
-    for place in (data / RUNNING, data / ENVIRONMENT, *data.glob("*.db*"), keys):
+    for place in (data / RUNNING, data / ENVIRONMENT, data / BESIDE, *data.glob("*.db*"), keys):
         if place.is_symlink() or place.exists():
             yield place
     if keys.is_dir():

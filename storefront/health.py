@@ -29,7 +29,7 @@ MARK = "X-Storefront-Mark"
 HEARD = {"query": "X-Storefront-Query", "authorization": "X-Storefront-Authorization"}
 ALIVE = "/healthz"
 TRY_SECONDS = 2.0  # for all that a try takes; a sale has the same wait for a lock, and more
-KEPT_SECONDS = 1.0  # so long a try that went well speaks for others, so that asking costs no sale
+KEPT_SECONDS = 1.0  # so long what was found speaks for others, so that asking costs no sale and no thread
 READINESS = "storefront.readiness"
 STUCK_SECONDS = 1.0  # without anybody coming or going: so long takes no request that is served
 REFUSED = "storefront.refused"
@@ -65,21 +65,32 @@ class Trouble(NamedTuple):
     cause: str = ""  # in the database's words, which are not for strangers
 
 
+DOCTOR = "`storefront doctor` says more"
+LOCKED = Trouble(
+    "the database was locked or silent for too long",
+    DOCTOR,
+    "another program writes into it and does not end, or its host is slow: look who has it open",
+)
+
+
 class Readiness:
-    """What was found when it was last tried to sell."""
+    """What was found when it was last tried to sell. One tries, the others wait for it a while."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._well = -inf
+        self._tried = -inf
+        self._found: Trouble | None = None
 
     def trouble(self) -> Trouble | None:
-        with self._lock:
-            if monotonic() - self._well < KEPT_SECONDS:
-                return None
-            found = try_to_sell()
-            if found is None:
-                self._well = monotonic()
-            return found
+        if not self._lock.acquire(timeout=TRY_SECONDS):
+            return LOCKED
+        try:
+            if monotonic() - self._tried >= KEPT_SECONDS:
+                self._found = try_to_sell()
+                self._tried = monotonic()
+            return self._found
+        finally:
+            self._lock.release()
 
 
 def init_app(app: Flask, settings: HouseSettings) -> None:
@@ -113,7 +124,6 @@ def readyz() -> ResponseReturnValue:
 
 def try_to_sell() -> Trouble | None:
     """Write and commit as a sale does, on a database of a revision that this code can live with."""
-    doctor = "`storefront doctor` says more"
     try:
         with transaction(Deadline.after(TRY_SECONDS)) as session:
             unfit = misfit(session.connection())
@@ -124,10 +134,9 @@ def try_to_sell() -> Trouble | None:
         moved = "SQLite's file was moved or replaced, or the log beside it"
         return Trouble(moved, "start the shop again; until then no sale is answered OK", str(error))
     except TooLate:
-        other = "another program writes into it and does not end, or its host is slow: look who has it open"
-        return Trouble("the database was locked or silent for too long", doctor, other)
+        return LOCKED
     except SQLAlchemyError as error:
-        return Trouble("the database does not answer, or cannot be written", doctor, cause(error))
+        return Trouble("the database does not answer, or cannot be written", DOCTOR, cause(error))
 
 
 def misfit(connection: Connection) -> Trouble | None:

@@ -7,6 +7,9 @@ it stands in the worker's main loop, beside hundreds of others, and only for a w
 answered and does not go.
 """
 
+import errno
+import resource
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -30,11 +33,18 @@ sendfile = False  # it would wait for the reader
 # a stranger would say where the shop stands (SCRIPT_NAME), and that plain http is https.
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
+control_socket_disable = True  # nobody asks it, and it would lie in a home
 
 # Half of the time in which mixi listens (seed: payment flow, step 5).
 SECONDS = 5.0
 # What a phone that reads slowly has for a whole answer, as long as it never stops for SECONDS.
 ANSWER_SECONDS = 60.0
+# For whatever else one process opens, and for whatever else each of its threads does: the database and the
+# files beside it, the platform's lines, templates and pictures.
+KEPT_FILES, FILES_OF_A_THREAD = 64, 8
+# What the machine has no more of; later there may be some.
+SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE_SECONDS = 0.5
 BROKEN = "500 Internal Server Error"
 REFUSALS: dict[type[Exception], str] = {
     LimitRequestLine: "414 URI Too Long",
@@ -50,6 +60,23 @@ class Worker(ThreadWorker):
         super().__init__(*arguments, **more)
         # For whom the main loop waits, how long, and what then; who began first stands first.
         self.waiting: dict[TConn, tuple[Deadline, Callable[[], None]]] = {}
+        self.pause = Deadline.after(0)
+        self.worker_connections = min(self.worker_connections, room(self.cfg.threads))
+        self.max_keepalived = self.worker_connections - self.cfg.threads
+
+    def accept(self, listener: socket) -> None:
+        """Whoever cannot be let in stays in the queue, until somebody has gone."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in SPENT:
+                raise
+            self.log.warning("nobody is let in for a moment: %s", error.strerror)
+            self.pause = Deadline.after(PAUSE_SECONDS)
+            self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool | None) -> None:
+        super().set_accept_enabled(enabled and self.pause.left() <= 0)
 
     def enqueue_req(self, conn: TConn) -> None:
         """A request is to come from this connection; some of it may have come with the one before."""
@@ -179,6 +206,14 @@ class Worker(ThreadWorker):
     def _wait_no_longer(self, conn: TConn) -> None:
         if self.waiting.pop(conn, None):
             self.poller.unregister(conn.sock)
+
+
+def room(threads: int) -> int:
+    """How many connections a process may hold, so that its threads can still open what they need."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(threads + 1, files - KEPT_FILES - FILES_OF_A_THREAD * threads)
 
 
 def _bare_answer(status: str) -> bytes:

@@ -85,7 +85,7 @@ ORDER: dict[str, list[str]] = {
         "visit", "form_tokens", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
-        "settings", "signing", "callback_word", "atom", "carriers", "client", "certificates", "channel",
+        "signing", "settings", "callback_word", "atom", "carriers", "client", "certificates", "channel",
         "payments", "purchases", "outstanding", "questions", "starts", "lifecycle", "taps", "entrance",
         "charset", "rules", "views", "__init__", "reports", "commands", "checks", "rim",
     ],

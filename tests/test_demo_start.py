@@ -36,6 +36,24 @@ def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
     assert not (tmp_path / "demo.env").exists()
 
 
+@pytest.mark.parametrize("name", ["a,b", "a\nb"])
+def test_a_folder_that_no_setting_can_name(tmp_path: Path, name: str) -> None:
+    """It is said in a sentence, and the folder is not even made."""
+    done = run(tmp_path / name, "sandbox")
+    assert done.exit_code == 1, done.output
+    assert "choose another with --data" in done.output
+    assert "STOREFRONT_" not in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_are_written_whole(tmp_path: Path) -> None:
+    """Where the new ones cannot be written to their end, those of the last start stay."""
+    demo.keep({"STOREFRONT_SECRET_KEY": "kept"}, tmp_path)
+    with pytest.raises(UnicodeEncodeError):
+        demo.keep({"STOREFRONT_SECRET_KEY": "new", "SANDBOX_KEYS": "/nowhere/\udcff"}, tmp_path)
+    assert demo.kept(tmp_path) == {"STOREFRONT_SECRET_KEY": "kept"}
+
+
 def test_no_certificates(tmp_path: Path) -> None:
     """A file for `--shop-ca` that has none in PEM is said to be so at the start."""
     (tmp_path / "ca.pem").write_text("none")

@@ -1,21 +1,23 @@
 """Ready means able to sell: what a sale needs is tried, not only asked for."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfile, copytree
+from threading import Event
 
 import flask_migrate
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from storefront import Settings, create_app, health
 from storefront.backup import NotPossible, backup
-from storefront.db import db, migrate
+from storefront.db import db, migrate, transaction
 from tests.command import run
 from tests.databases import ask, on_postgresql, on_sqlite, preset
 from tests.street import Container
@@ -109,6 +111,29 @@ def test_an_address_with_options(app: Flask, settings: Settings) -> None:
     assert said == ["mine,public", "5s"]
 
 
+@on_postgresql
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("off", "on"), ("local", "local"), ("remote_write", "remote_write"), ("remote_apply", "remote_apply")],
+)
+@pytest.mark.parametrize("where", ["database", "address"])
+def test_a_commit_waits_for_the_disk(
+    app: Flask, settings: Settings, where: str, theirs: str, ours: str
+) -> None:
+    """Whoever would have commits that do not wait is overruled; what waits for a standby stays as it is."""
+    url = make_url(settings.database_url)
+    if where == "database":
+        preset(settings.database_url, f"synchronous_commit = {theirs}")
+    else:
+        url = url.update_query_dict({"options": f"-c synchronous_commit={theirs}"})
+    address = url.render_as_string(hide_password=False)
+    with another(settings, database_url=address) as shop, shop.app_context():
+        for _ in range(2):  # what ends a transaction ends nothing of the session
+            with transaction() as session:
+                assert session.scalar(text("SHOW synchronous_commit")) == ours
+            db.session.rollback()
+
+
 def test_who_asks_often_writes_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A try that went well speaks for a moment, so that no number of questions stands in the way of sales."""
     monkeypatch.setattr(health, "KEPT_SECONDS", 60)
@@ -123,6 +148,50 @@ def test_who_asks_often_writes_once(app: Flask, monkeypatch: pytest.MonkeyPatch)
     assert first != before
     assert readyz(app) == READY
     assert beat() == first
+
+
+PROBES = 5
+
+
+@on_sqlite
+def test_one_tries_for_all(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask while no sale could be made, one of them finds out, and the others hear it from it."""
+    monkeypatch.setattr(health, "KEPT_SECONDS", 60)
+    monkeypatch.setattr(health, "TRY_SECONDS", 0.5)
+    with app.app_context():
+        engine = db.engine
+    tries: list[object] = []
+    event.listen(engine, "checkout", lambda *connection: tries.append(connection))
+    other = create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+    with other.connect() as writer, ThreadPoolExecutor(PROBES) as threads:
+        writer.execute(text("BEGIN IMMEDIATE"))
+        answers = [threads.submit(readyz, app) for _ in range(PROBES)]
+        assert [answer.result()[0] for answer in answers] == [503] * PROBES
+        writer.execute(text("ROLLBACK"))
+    other.dispose()
+    assert len(tries) == 1
+
+
+@on_sqlite
+def test_a_try_that_does_not_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody stays in a thread for a try of another's that hangs: the shop is not ready."""
+    monkeypatch.setattr(health, "TRY_SECONDS", 0.01)
+    inside, go = Event(), Event()
+
+    def hang(*connection: object) -> None:
+        inside.set()
+        go.wait()
+
+    with app.app_context():
+        event.listen(db.engine, "checkout", hang)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(readyz, app)
+        inside.wait()
+        try:
+            assert readyz(app)[0] == 503
+            assert not first.done()
+        finally:
+            go.set()
 
 
 @on_sqlite

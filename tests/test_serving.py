@@ -1,9 +1,10 @@
 """Strangers at the shop's own port: what they send, or never take, costs nobody else an answer."""
 
+import resource
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def served(folder: Path, *server: str) -> Iterator[Shop]:
     (port,) = free_ports(1)
     environment = {
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
         "STOREFRONT_SECRET_KEY": "a secret of the tests, and of nobody else",
         "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
         "STOREFRONT_DATABASE_URL": f"sqlite:///{folder}/shop.db",
@@ -104,6 +107,57 @@ def test_nothing_ends_the_main_loop(tmp_path: Path) -> None:
         assert "RuntimeError" in shop.log.read_text()
         assert "nobody" not in shop.log.read_text()
         assert "Worker exiting" not in shop.log.read_text()
+
+
+class Spent(serving.Worker):
+    """Wrong on purpose: once somebody has come, it may open nothing until its next look at the clock."""
+
+    limits: tuple[int, int] | None = None
+
+    def accept(self, listener: socket.socket) -> None:
+        if self.limits is None:
+            self.limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, self.limits[1]))
+        super().accept(listener)
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        if self.limits:
+            resource.setrlimit(resource.RLIMIT_NOFILE, self.limits)
+
+
+def test_nobody_is_let_in_for_a_moment(tmp_path: Path) -> None:
+    """While a process has no file left, whoever comes waits, and is answered by the same process."""
+    for shop in served(tmp_path, *AS_IN_PRODUCTION, "--worker-class", "tests.test_serving.Spent"):
+        assert shop.said(GREETING).startswith(OK)
+        assert "let in for a moment" in shop.log.read_text()
+        assert "Worker exiting" not in shop.log.read_text()
+
+
+def test_there_is_no_second_way_in(tmp_path: Path) -> None:
+    """The server listens at the port it was told, and at no socket in somebody's home."""
+    for shop in served(tmp_path, *AS_IN_PRODUCTION):
+        assert shop.said(GREETING).startswith(OK)
+        assert not any(file.is_socket() for file in tmp_path.rglob("*"))
+
+
+def test_connections_leave_files() -> None:
+    """A process holds as many connections as leave its threads the files that they need; some in any case."""
+    with few_files(1024):
+        assert serving.room(8) == 1024 - 64 - 8 * 8
+    with few_files(64):
+        assert serving.room(8) == 9
+
+
+@contextmanager
+def few_files(most: int) -> Iterator[None]:
+    """Meanwhile this process may hold no more files than these."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_answers_that_nobody_takes(shop: Shop) -> None:

@@ -16,6 +16,8 @@ MIB = 1024 * 1024
 DIRECTLY = "PgBouncer and its like are not supported: name the server itself, the shop has a pool of its own"
 ENCODING = "UTF8"
 NEW_DATABASE = f"make a new one: createdb --encoding={ENCODING} --template=template0"
+DURABILITY = ("synchronous_commit", "fsync", "full_page_writes")
+BEGINS_WITH = text("SELECT reset_val FROM pg_settings WHERE name = :name")
 DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are no further apart than that
 
 
@@ -33,8 +35,8 @@ def database() -> Iterator[Finding]:
 
 
 def _commits(connection: Connection) -> Finding:
-    names = ("synchronous_commit", "fsync", "full_page_writes")
-    values = {name: connection.scalar(text(f"SHOW {name}")) for name in names}
+    # What a session begins with; the shop's own then raises synchronous_commit from off, others do not.
+    values = {name: connection.scalar(BEGINS_WITH, {"name": name}) for name in DURABILITY}
     found = ", ".join(f"{name} {value}" for name, value in values.items())
     commit = values.pop("synchronous_commit")
     if commit == "off" or "off" in values.values():

@@ -19,6 +19,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 WINDOW = 300  # seconds a signed moment may be off; ours, as is the whole protocol
 
 
+class Deaf(Exception):
+    """Without secret or name nobody can be believed, and nobody be called a liar."""
+
+
 @dataclass(frozen=True)
 class Channel:
     """Without the address of a payment page there is no door."""
@@ -44,10 +48,10 @@ class Channel:
         return f"{self.settings.external_provider_url}?{urlencode(signed)}"
 
     def heard(self, fields: Mapping[str, str], now: datetime) -> dict[str, str]:
-        """What the provider says of a payment, to be believed; or BadSeal."""
+        """What the provider says of a payment, to be believed; or BadSeal, or Deaf."""
         secret, previous = self.settings.external_secret, self.settings.external_secret_previous
-        if not secret:
-            raise BadSeal("no secret is configured")
+        if not (secret and self.settings.external_merchant):
+            raise Deaf
         said = unsealed(fields, _word(secret), int(now.timestamp()), WINDOW, _word(previous))
         if said.pop("merchant", "") != self.settings.external_merchant:
             raise BadSeal("merchant")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storefront.clock import JAPAN
 from storefront.db import Model, db, transaction
 from storefront.external.told import Slip, called, refuse
+from storefront.operator import login
 from storefront.shop import csv_file
 
 MOST = 2**31 - 1  # reports that the database can number
@@ -105,10 +106,13 @@ class Row:
         return self.changed_at.isoformat()
 
 
-def add(malfunction: Malfunction, now: datetime) -> None:
-    """Keep a new report."""
+def add(malfunction: Malfunction, nonce: str, now: datetime) -> bool:
+    """Keep a new report; false if its form, whose nonce it is, has brought one before."""
     with transaction() as session:
-        session.add(Report(malfunction=_kept(malfunction), reported_at=now, changed_at=now))
+        is_first = login.spend(session, nonce, now)
+        if is_first:
+            session.add(Report(malfunction=_kept(malfunction), reported_at=now, changed_at=now))
+    return is_first
 
 
 def correct(report_id: int, malfunction: Malfunction, now: datetime, version: str) -> bool:

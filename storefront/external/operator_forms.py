@@ -25,6 +25,7 @@ from storefront.external.wording import ALL
 NAME = re.compile(r"[a-z_]+(-([0-9]{1,3}|[a-z_]+))*")  # such as changes-0-sheet-requested_on
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 PRICE = re.compile(r"([0-9A-Za-z]{1,64})[\s:=,]+¥?([0-9][0-9,]{0,8})")
+PRICES_LONGEST = 40_000  # characters; a line for each of more than a thousand items
 
 Told = TypeVar("Told")
 
@@ -257,7 +258,7 @@ class Provider(Part):
 class Change(Part):
     what = Text()
     kind, effect, way = Choice(ChangeKind), Choice(Effect), Choice(Way)
-    provider, service, prices = Text(), Text(), Prices(10_000)
+    provider, service, prices = Text(), Text(), Prices(PRICES_LONGEST)
     form, sheet = FormField(Paper), FormField(CheckSheet)
     approved_on = Day()
 
@@ -267,7 +268,7 @@ class RegistrationForm(Part):
 
     launched_on, stopped_on, content_changed_on = Day(), Day(), Day()
     stable, registered_before, contact_differs, facts_changed = Tick(), Tick(), Tick(), Tick()
-    prices, prices_taken_on = Prices(10_000), Day()
+    prices, prices_taken_on = Prices(PRICES_LONGEST), Day()
     registration, application, copy = FormField(Paper), FormField(Paper), FormField(Paper)
     sheet = FormField(CheckSheet)
     providers, changes = Rows(Provider), Rows(Change)

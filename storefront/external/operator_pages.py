@@ -80,18 +80,25 @@ def report(report_id: int) -> ResponseReturnValue:
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
-    form_tokens.unseal(request.form.get("token", ""), login.required(), "malfunction")
+    nonce = form_tokens.unseal(request.form.get("token", ""), login.required(), "malfunction")
     form, seen = MalfunctionForm(sent(request.form)), form_tokens.carried(request.form.get("token", ""))
     told = form.told(Malfunction.model_validate)
     if told is None:
         return _report_page(form, report_id, seen), 422
     before = _report(report_id) if report_id is not None else None
     if before is None:
-        malfunctions.add(told, clock.now())
+        if not malfunctions.add(told, nonce, clock.now()) and (kept := _otherwise(told)):
+            return _report_page(form, None, "", MalfunctionForm(obj=kept)), 409
     elif told != before.malfunction and not malfunctions.correct(before.id, told, clock.now(), seen):
         counts = MalfunctionForm(obj=before.malfunction)
         return _report_page(form, report_id, before.version, counts), 409
     return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
+
+
+def _otherwise(told: Malfunction) -> Malfunction | None:
+    """What was reported last, unless this was reported as well: then a form was merely sent twice."""
+    kept = [row.malfunction for row in malfunctions.reports()]
+    return None if told in kept else next(iter(kept), None)
 
 
 def _report(report_id: int) -> malfunctions.Row:

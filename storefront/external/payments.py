@@ -85,6 +85,7 @@ STATES: Mapping[str, LazyString] = {
 }
 NOT_PAID = _("Nothing was paid yet.")
 MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
+DONE = {Status.COMPLETE, *MONEY_BACK.values()}  # nothing more is owed for the try that the payment names
 
 
 class ExternalPayment(Model):
@@ -176,6 +177,21 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         return session.get_one(ExternalPayment, code)
 
 
+def hear(fields: Mapping[str, str], now: datetime) -> bool:
+    """Settle what the fields of a verified notice tell: as `settle`, or Malformed.
+
+    Money that was taken is owed, whatever else of such a notice cannot be read.
+    """
+    try:
+        notice = Notice.read(fields)
+    except Malformed as unread:
+        if fields.get("outcome") != Outcome.PAID:
+            raise
+        owed = not _is_done(fields.get("payment", ""), fields.get("reference", ""))
+        raise Contradiction(str(unread), owed) from None
+    return settle(notice, now)
+
+
 def settle(notice: Notice, now: datetime) -> bool:
     """Do once what a notice asks for; false means: the money is to be given back.
 
@@ -214,6 +230,12 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     at = func.coalesce(ExternalPayment.settled_at, ExternalPayment.created_at)
     shown = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
     return [_purchase(payment) for payment in db.session.scalars(shown)]
+
+
+def _is_done(code: str, reference: str) -> bool:
+    """Whether nothing more is owed for the try of this reference; without one it may be any."""
+    payment = db.session.get(ExternalPayment, code) if CODE.fullmatch(code) else None
+    return payment is not None and payment.status in DONE and reference in ("", payment.reference)
 
 
 def _claim(session: Session, notice: Notice, now: datetime) -> Any:
@@ -261,8 +283,7 @@ def _repeat(session: Session, notice: Notice) -> bool:
     if payment is None:
         raise UnknownPayment(owed=notice.outcome is Outcome.PAID)
     same = payment.reference == notice.reference
-    done = same and payment.status in {Status.COMPLETE, *MONEY_BACK.values()}
-    owed = notice.outcome is Outcome.PAID and not done
+    owed = notice.outcome is Outcome.PAID and not (same and payment.status in DONE)
     if notice.currency != CURRENCY:
         raise Contradiction(f"this payment is in {CURRENCY}", owed)
     if notice.yen != payment.yen:

@@ -9,12 +9,11 @@ from werkzeug.exceptions import NotFound
 from storefront import clock
 from storefront.config import settings
 from storefront.external import facts, payments, registration
-from storefront.external.channel import NAME, channel
+from storefront.external.channel import NAME, Deaf, channel
 from storefront.external.payments import (
     Contradiction,
     ExternalPayment,
     Malformed,
-    Notice,
     UnknownPayment,
 )
 from storefront.external.registration import Rule
@@ -33,6 +32,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     Malformed: (400, "not a notice"),
     UnknownPayment: (404, "no such payment"),
     Contradiction: (409, "it does not fit the payment"),
+    Deaf: (503, "nothing is configured to verify it with"),
     SQLAlchemyError: (503, "the database did not answer"),
 }
 
@@ -98,7 +98,7 @@ def finish(code: str) -> str:
 def notice() -> ResponseReturnValue:
     """The provider tells what became of a payment."""
     try:
-        good = payments.settle(_heard(), clock.now())
+        good = payments.hear(_believed(), clock.now())
     except tuple(REFUSALS) as refusal:
         code, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(refusal, kind))
         if isinstance(refusal, Contradiction):
@@ -184,10 +184,10 @@ def _signed_for(code: str) -> ExternalPayment:
     return payment
 
 
-def _heard() -> Notice:
+def _believed() -> dict[str, str]:
     if any(len(values) > 1 for _, values in request.form.lists()):
-        raise Malformed("a field is given more than once")
-    return Notice.read(channel().heard(request.form.to_dict(), clock.now()))
+        raise BadSeal("a field twice, of which the signature covers one")
+    return channel().heard(request.form.to_dict(), clock.now())
 
 
 def _offer(item_id: str) -> Offer:

@@ -8,9 +8,16 @@ import structlog
 from flask import Request, request
 
 from storefront import clock
-from storefront.mixi import payments, questions, taps
+from storefront.mixi import questions, taps
 from storefront.mixi.channel import NAME, channel
-from storefront.mixi.signing import BadSignature, Malformed, Signed, header_pairs, is_opaque
+from storefront.mixi.signing import (
+    OWNER_LENGTH,
+    BadSignature,
+    Malformed,
+    Signed,
+    header_pairs,
+    is_opaque,
+)
 from storefront.shop import customers, visit
 from storefront.shop.counter import FalseClaim, Message
 from storefront.shop.customers import Customer
@@ -96,6 +103,6 @@ def _owner(signed: Signed, app_id: str) -> str:
     if signed.one("opensocial_app_id") != app_id:
         raise Malformed("opensocial_app_id is another application's")
     owner_id = signed.one("opensocial_owner_id")
-    if not is_opaque(owner_id, payments.OWNER_LENGTH):
+    if not is_opaque(owner_id, OWNER_LENGTH):
         raise Malformed("opensocial_owner_id is no id")
     return owner_id

@@ -12,8 +12,7 @@ import structlog
 
 from storefront.db import transaction
 from storefront.mixi.channel import NAME
-from storefront.mixi.payments import OWNER_LENGTH
-from storefront.mixi.signing import MAX_EVENT_IDS, Malformed, Signed, is_opaque
+from storefront.mixi.signing import MAX_EVENT_IDS, OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import customers, visits
 
 # An event is mixi's own word; one that names a viewer was signed for something else (spec: lifecycle events).

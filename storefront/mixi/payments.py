@@ -29,14 +29,13 @@ from storefront.mixi import callback_word
 from storefront.mixi.atom import CODE_LENGTH, Goods
 from storefront.mixi.channel import NAME
 from storefront.mixi.settings import settings
-from storefront.mixi.signing import Malformed, Signed, is_opaque
+from storefront.mixi.signing import OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT = "point"
-OWNER_LENGTH = 64
 REASON_LENGTH = 200
 LISTENS = 10  # seconds until mixi stops listening (seed: payment flow, step 5)
 

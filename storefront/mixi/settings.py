@@ -26,6 +26,7 @@ from storefront.config import (
     is_private,
     unset,
 )
+from storefront.mixi.signing import OWNER_LENGTH, is_opaque
 
 # What mixi has certificates for, each of its own (source: validating signed requests).
 KeyChannel = Literal["pc", "smartphone", "lifecycle"]
@@ -52,7 +53,7 @@ def _certificates(text: object) -> object:
     for part in filter(None, map(str.strip, text.split(","))):
         head, equals, path = part.partition("=")
         channel, _, name = head.rpartition(":")
-        if not (equals and name and path):
+        if not (equals and is_opaque(name, len(name)) and path):
             raise ValueError("must be channel:name=path/to/certificate.pem, commas between")
         if channel not in CERTIFIED:
             choices = ", ".join(f"{one}:{name}" for one in CERTIFIED)
@@ -90,6 +91,16 @@ def _certificate_address(url: str) -> str:
     return url
 
 
+def _owners(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(is_opaque(one, OWNER_LENGTH) and ";" not in one for one in ids):
+        raise ValueError(
+            f"must name ids as mixi has them, each of 1 to {OWNER_LENGTH} half-width characters; "
+            "commas between, and neither spaces nor semicolons"
+        )
+    return ids
+
+
+Owners = Annotated[Names, AfterValidator(_owners)]
 ContainerAddress = Annotated[Address, AfterValidator(_container)]
 PlatformHosts = Annotated[Hosts, AfterValidator(_some)]
 CertificateAddress = Annotated[str, AfterValidator(_certificate_address)]
@@ -128,7 +139,7 @@ class MixiSettings(HouseSettings):
         description="Where payments are confirmed: https, so that the answer can be trusted.",
         json_schema_extra=SHOULD_BE_HTTPS,
     )
-    mixi_test_owners: Names = Field(
+    mixi_test_owners: Owners = Field(
         (), description="Owner ids whose purchases are tests; commas between; * for all, in development."
     )
     mixi_timestamp_window: int = Field(

@@ -46,6 +46,7 @@ MAX_EVENT_IDS = 1000
 MAX_EVENT_PARAMETERS = MAX_EVENT_IDS + MAX_PARAMETERS
 # The consumer key under which mixi signs in its own name, and the parameter that names its key.
 PUBLISHER = "mixi.jp"
+OWNER_LENGTH = 64  # of the id of a person
 KEY_NAME = "xoauth_signature_publickey"
 
 

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.db import Model, db, insert_once, transaction
 from storefront.mixi.channel import NAME, Channel
-from storefront.mixi.payments import OWNER_LENGTH
-from storefront.mixi.signing import KEY_NAME, Malformed, Signed, is_opaque
+from storefront.mixi.signing import KEY_NAME, OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import customers, visits
 from storefront.shop.devices import Device
 

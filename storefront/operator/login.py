@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from flask import url_for
 from itsdangerous import BadData
 from sqlalchemy import String, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock, security
 from storefront.config import settings
@@ -25,7 +25,7 @@ class NotOperator(Exception):
 
 
 class Login(Model):
-    """An operator's address that was used, and the visit it opened."""
+    """A nonce that was spent: of an operator's address, with the visit it opened; or of a form, with none."""
 
     __tablename__ = "operator_login"
 
@@ -70,6 +70,11 @@ def required() -> str:
     visit.speak(spoken)
     COOKIE.write((nonce, spoken))
     return login.nonce
+
+
+def spend(session: Session, nonce: str, now: datetime) -> bool:
+    """Spend the nonce of an operator's form; false if it was spent before."""
+    return insert_once(session, Login, nonce=nonce, opened_at=now, ended_at=now)
 
 
 def leave(now: datetime) -> None:

@@ -3,7 +3,7 @@
 from flask import Flask, request, session
 from flask_babel import Babel, get_locale
 
-from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, asked
 
 
 def init_app(app: Flask) -> None:
@@ -29,5 +29,5 @@ def _remember() -> None:
 
 
 def _choose() -> str:
-    chosen = session.get("language") or request.accept_languages.best_match(LANGUAGES)
+    chosen = session.get("language") or asked(request.headers.get("Accept-Language", ""))
     return chosen if chosen in LANGUAGES else DEFAULT_LANGUAGE

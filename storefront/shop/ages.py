@@ -8,11 +8,10 @@ from sqlalchemy.orm import Session
 
 from storefront import clock
 from storefront.clock import JAPAN
+from storefront.config import OLDEST
 from storefront.db import transaction
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
-
-OLDEST = 120
 
 
 class NotABirthMonth(Exception):

@@ -11,7 +11,12 @@ UTF_8 = "\ufeff"  # at the beginning of a file: what follows is UTF-8
 OBEYED = re.compile("[\\s\ufeff\u200b-\u200f\u2060]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n\ufeff]")
 
 # What is taken for a number, a date, a time or a truth, and then shown in other words: 007, 1e5, 2-3, MAR1.
+# In Japan the years of an era, too: R5.1.1, 令和元年5月1日.
 # A moment in full, with its T, is taken for what it is; up to eleven figures are shown as they are.
+ERAS = (
+    "[mtshr\u660e\u5927\u662d\u5e73\u4ee4\u337b-\u337e\u32ff]"
+    "|\u660e\u6cbb|\u5927\u6b63|\u662d\u548c|\u5e73\u6210|\u4ee4\u548c"
+)
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 READ = re.compile(
     rf"""(?!(?:0|[1-9][0-9]{{0,10}})\Z)(?:
@@ -19,6 +24,7 @@ READ = re.compile(
             (?:e[+-]?\d+|[ap]\.?m?\.?)?\)?
         | (?:\d+[\s,./-]*)?(?:{MONTHS})[a-z]*[\s,./-]*\d[\d\s,./:-]*
         | \d+[\s,./-]*(?:{MONTHS})[a-z]*
+        | (?:{ERAS})\s?(?:\d+|\u5143)[./\u5e74-][\d\s./:\u5e74\u6708\u65e5\u6642\u5206\u79d2-]*
         | true | false
     )""",
     re.IGNORECASE | re.VERBOSE,

@@ -14,7 +14,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
 from werkzeug.security import safe_join
 
-from storefront import clock
+from storefront import clock, languages
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.shop import counter, visits
@@ -183,7 +183,7 @@ def language() -> str:
     if visit:
         return visit.language
     chosen = asked_language() or g.get("spoken")
-    return chosen or request.accept_languages.best_match(LANGUAGES) or DEFAULT_LANGUAGE
+    return chosen or languages.asked(request.headers.get("Accept-Language", "")) or DEFAULT_LANGUAGE
 
 
 def static(name: str) -> str:

@@ -18,13 +18,14 @@ from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from storefront import clock, reports
+from storefront import Settings, clock, create_app, reports
 from storefront import db as database
 from storefront.db import db, transaction
 from storefront.external import payments
 from storefront.external.channel import WINDOW
 from storefront.external.payments import Contradiction, ExternalPayment, Notice, Outcome, Status
 from storefront.external.registration import Change, ChangeKind, Effect, Paper
+from storefront.external.settings import ExternalSettings
 from storefront.external.signing import sealed
 from storefront.mixi.payments import Payment
 from storefront.mixi.payments import Status as MixiStatus
@@ -288,6 +289,20 @@ def test_what_is_not_believed(
     assert untouched(outside, code)
 
 
+@pytest.mark.parametrize("taken", ["external_secret", "external_merchant"])
+@on_sqlite
+def test_a_shop_that_cannot_verify(
+    shop: Flask, settings: Settings, code: str, outside: Outside, taken: str
+) -> None:
+    """Whose secret or name was taken out of the settings hears the provider again once it is back."""
+    door = {"external_provider_url": "", taken: ExternalSettings.model_fields[taken].default}
+    without_door = create_app(settings.model_copy(update=door))
+    answer = tell(without_door, notice(code))
+    assert (answer.status_code, answer.mimetype) == (503, "text/plain")
+    assert untouched(outside, code)
+    assert answered(tell(shop, notice(code))) == OK
+
+
 @pytest.mark.parametrize("off", [-WINDOW + 5, WINDOW - 5])
 def test_within_the_window(shop: Flask, code: str, off: int) -> None:
     """A clock that is a few minutes off is forgiven."""
@@ -300,41 +315,78 @@ WRONG: dict[str, dict[str, Any]] = {
     "no reference": {"reference": None},
     "an empty reference": {"reference": ""},
     "a long reference": {"reference": "R" * 65},
+    "a reference of two words": {"reference": "REF 1"},
     "no sum": {"yen": None},
     "an empty sum": {"yen": ""},
     "a negative sum": {"yen": "-110"},
     "half a yen": {"yen": "110.5"},
+    "no half a yen": {"yen": "110.00"},
     "a sum in other digits": {"yen": "１１０"},
     "a sum beyond all sums": {"yen": "1" + "0" * 9},
-    "no outcome": {"outcome": None},
-    "an outcome of mixi's": {"outcome": "10"},
     "no currency": {"currency": ""},
     "a currency that is none": {"currency": "yen"},
-    "a state of ours": {"outcome": "complete"},
+    "a currency in small letters": {"currency": "jpy"},
 }
+NO_OUTCOME = {"none": None, "mixi's": "10", "a state of ours": "complete"}
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "declined", "refunded", "chargeback"])
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+@on_sqlite
+def test_a_signature_does_not_make_sense_of_it(
+    shop: Flask, code: str, outside: Outside, changes: dict[str, Any], outcome: str
+) -> None:
+    """Rightly signed, and yet no notice: 400, nothing done."""
+    answer = tell(shop, notice(code, outcome=outcome, **changes))
+    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    assert untouched(outside, code)
+
+
+@pytest.mark.parametrize("outcome", NO_OUTCOME.values(), ids=NO_OUTCOME)
+@on_sqlite
+def test_no_word_of_ours(shop: Flask, code: str, outside: Outside, outcome: str | None) -> None:
+    """Nobody knows whether money was taken: 400, nothing done."""
+    answer = tell(shop, notice(code, outcome=outcome))
+    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    assert untouched(outside, code)
 
 
 @pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
 @on_sqlite
-def test_a_signature_does_not_make_sense_of_it(
+def test_money_of_a_notice_that_cannot_be_read(
     shop: Flask, code: str, outside: Outside, changes: dict[str, Any]
 ) -> None:
-    """Rightly signed, and yet no notice: 400, nothing done."""
-    answer = tell(shop, notice(code, **changes))
-    assert (answer.status_code, answer.mimetype) == (400, "text/plain")
+    """Money was taken, and nobody can tell what for: it goes back, and the right word is heard after it."""
+    assert answered(tell(shop, notice(code, **changes))) == REFUND
     assert untouched(outside, code)
+    assert answered(tell(shop, notice(code))) == OK
+
+
+@pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
+@on_sqlite
+def test_what_was_delivered_is_not_given_back_for_a_slip(
+    shop: Flask, code: str, outside: Outside, changes: dict[str, Any]
+) -> None:
+    """The delivered try told again in words that cannot be read is refused; only other money goes back."""
+    tell(shop, notice(code))
+    before = (outside.status(code), outside.grants(), outside.entries())
+    answer = tell(shop, notice(code, **changes))
+    other = bool(changes.get("reference")) or "payment" in changes
+    assert answer.status_code == 409
+    assert answer.text.startswith("REFUND") == other
+    assert (outside.status(code), outside.grants(), outside.entries()) == before
 
 
 @pytest.mark.parametrize("name", ["payment", "yen", "outcome", "at", "signature", "merchant"])
 @pytest.mark.parametrize("second", ["the same", "another"])
 def test_a_field_twice(shop: Flask, code: str, outside: Outside, name: str, second: str) -> None:
-    """Each field once, so that no two readers read different ones."""
+    """A signature covers each field once, so that no two readers read different ones."""
     fields = notice(code)
     body = urlencode([*fields.items(), (name, fields[name] if second == "the same" else "1")])
     answer = tell(
         shop, {}, input_stream=io.BytesIO(body.encode()), content_type=FORM, content_length=len(body)
     )
-    assert answer.status_code == 400
+    assert answer.status_code == 401
     assert untouched(outside, code)
 
 

@@ -523,7 +523,7 @@ WRONG: list[tuple[str, str, str]] = [
 @on_sqlite
 def test_wrong_facts(app: Flask, operator: Operator, language: str, name: str, value: str, kind: str) -> None:
     """Nothing is saved, all that was typed is still there, and the wrong field is marked, with words."""
-    typed = value.replace("long", "long" * 5000) if kind == "long" else value
+    typed = value.replace("long", "long" * 12_000) if kind == "long" else value
     filled = {**lawful_fields(), "changes-0-what": "dearer", "changes-0-kind": "price", name: typed}
     answer = operator.fill(REGISTRATION, filled, language)
     assert answer.status_code == 422
@@ -947,6 +947,19 @@ def test_no_such_report(operator: Operator, number: str) -> None:
     assert operator.get(f"{MALFUNCTIONS}/{number}").status_code == 404
     assert operator.post(f"{MALFUNCTIONS}/{number}", {**FULL, "token": token}).status_code == 404
     assert len(listed(operator)) == 1
+
+
+def test_a_report_sent_twice(operator: Operator) -> None:
+    """A form brings one report, however often it is sent; what was changed since is shown, and not lost."""
+    sent = {**FULL, "token": fields_of(operator.get(NEW).text, NEW)["token"]}
+    assert [operator.post(NEW, sent).status_code for _ in range(2)] == [303, 303]
+    changed = operator.post(NEW, {**sent, "description": "told otherwise"})
+    assert changed.status_code == 409
+    assert len(listed(operator)) == 1
+    again = fields_of(changed.text, NEW)
+    assert again["description"] == "told otherwise"
+    assert operator.post(NEW, again).status_code == 303
+    assert len(listed(operator)) == 2
 
 
 def test_reports_are_text(operator: Operator) -> None:

@@ -140,6 +140,13 @@ def test_values_are_trimmed() -> None:
     assert form.data["prices"] == {"excalibur": 110}
 
 
+def test_the_prices_of_a_large_catalogue() -> None:
+    """Hundreds of items have room in one paper."""
+    form = read({"prices": "\n".join(f"an0item0of0a0catalogue{number} 110" for number in range(700))})
+    assert form.validate()
+    assert len(form.data["prices"]) == 700
+
+
 @settings(deadline=None)
 @given(wild)
 def test_any_names(fields: dict[str, str]) -> None:
@@ -234,6 +241,19 @@ def test_the_same_twice(shop: Flask, operator: Operator) -> None:
     """The button pressed twice records once, and both are told that it is saved."""
     form = {**fields_of(operator.get(REGISTRATION).text, REGISTRATION), "content_changed_on": SENT}
     assert [operator.post(REGISTRATION, form).status_code for _ in range(2)] == [303, 303]
+
+
+def test_many_papers(shop: Flask, operator: Operator) -> None:
+    """However many papers there are, the page has them all and an empty one, and saving it forgets none."""
+    papers = [Change(ChangeKind.SERVICE, f"paper {number}", Paper(today() - 9 * DAY)) for number in range(70)]
+    record(shop, replace(lawful(), changes=tuple(papers)))
+    before = now_recorded(shop)
+    page = operator.get(REGISTRATION).text
+    assert 'name="changes-70-what"' in page
+    assert operator.fill(REGISTRATION, {"launched_on": str(before.launched_on)}).status_code == 303
+    assert now_recorded(shop) == before
+    assert operator.fill(REGISTRATION, {"changes-70-what": "one more"}).status_code == 303
+    assert now_recorded(shop).changes[:-1] == before.changes
 
 
 def test_an_old_report(shop: Flask, operator: Operator) -> None:

@@ -198,3 +198,10 @@ def test_accept_language_counts_only_outside(container: Container) -> None:
     assert "This shop opens inside" in container.app.test_client().get("/", headers=english).text
     target = f"/?{urlencode(claims(HANAKO))}"
     assert "まるパン" in ask(container, target, **english, **sign("GET", target)).text
+
+
+def test_a_browser_says_little(container: Container) -> None:
+    """Of a long list of languages the beginning is heard, as far as the last whole one."""
+    browser, others = container.app.test_client(), ",".join(["eo"] * 120)
+    for asked, spoken in ((f"en,{others}", "en"), (f"{others},en", "ja")):
+        assert f'lang="{spoken}"' in browser.get("/legal", headers={"Accept-Language": asked}).text

@@ -42,6 +42,13 @@ def test_japanese_is_the_default(phone: Phone) -> None:
     assert '<html lang="ja"' in phone.get("/", headers={"Accept-Language": "en-GB"}).text
 
 
+def test_a_browser_says_little(phone: Phone) -> None:
+    """Of a long list of languages the beginning is heard, as far as the last whole one."""
+    others = ",".join(["eo"] * 120)
+    assert 'lang="en"' in phone.get("/", headers={"Accept-Language": f"en,{others}"}).text
+    assert 'lang="ja"' in phone.get("/", headers={"Accept-Language": f"{others},en"}).text
+
+
 def test_home_moves_to_the_public_address(app: Flask) -> None:
     """A phone that came by another name of this machine is sent to the one its cookie is for."""
     answer = app.test_client().get("/", base_url="http://localhost:8001")

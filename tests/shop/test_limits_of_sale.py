@@ -396,7 +396,8 @@ def test_limits_as_they_are_written(written: str, meant: dict[int, int]) -> None
 
 
 @pytest.mark.parametrize(
-    "written", ["15", "15:", ":5000", "a:b", "15:5,000", "-1:5000", "15:-1", "15:5000;19:1"]
+    "written",
+    ["15", "15:", ":5000", "a:b", "15:5,000", "-1:5000", "15:-1", "15:5000;19:1", "5000:15", "１５:5000"],
 )
 def test_limits_that_are_none(written: str) -> None:
     """What cannot be read stops the shop from starting, by the setting's name."""

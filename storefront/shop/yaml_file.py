@@ -70,7 +70,7 @@ class Written:
             if isinstance(node, MappingNode) and node.tag == f"{YAML_TAG}map":
                 return dict(self._pairs(node, place))
             if isinstance(node, SequenceNode) and node.tag == f"{YAML_TAG}seq":
-                return [self.value(one, place) for one in node.value]
+                return [self.value(one, (*place, str(number))) for number, one in enumerate(node.value)]
             if isinstance(node, ScalarNode):
                 return _scalar(node)
             raise ValueError(f"{node.tag} is not read here: leave it out")
@@ -186,6 +186,8 @@ def _number(text: str) -> int:
 def _reason(problem: Any, noun: str, fields: Sequence[str], of_field: Mapping[str, str]) -> str:
     kind, place = problem["type"], problem["loc"]
     if kind == "extra_forbidden":
+        if len(place) > 1:
+            return "is no field here: leave it out"
         near = get_close_matches(str(place[-1]), fields, n=1)
         meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
         return f"is no field of {noun}: {meant}"

@@ -15,22 +15,23 @@ import requests
 from flask import Flask
 
 from storefront.sandbox import (
-    application,
     developer,
     forms,
     keys,
     language,
     mixi,
     pages,
-    people,
     phone,
+    stage,
     store,
 )
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.line import new_session
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import MIB, SandboxSettings, cookie_name
+from storefront.sandbox.walks import Walk  # noqa: F401  # its table
 
 
 def create_sandbox(settings: SandboxSettings | None = None, http: requests.Session | None = None) -> Flask:
@@ -60,8 +61,10 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     app.register_blueprint(developer.blueprint)
     _fill(app, settings)
     with app.app_context():
+        first = stage.by_id(FIRST_STAGE)
+        assert first
         for device in START_NAMES:
-            start.key(platform, device)
+            start.key(platform, first, device)
     return app
 
 
@@ -79,6 +82,5 @@ def _beside_database(app: Flask) -> Path:
 
 def _fill(app: Flask, settings: SandboxSettings) -> None:
     with app.app_context(), store.transaction() as session:
-        if not store.is_current(session):
-            people.invite(session)
-        application.register(session, settings)
+        store.is_current(session)
+        stage.open_house(session, settings)

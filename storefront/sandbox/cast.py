@@ -18,7 +18,11 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Persona:
-    """A simulated user: who it is, who serves its mobile phone, how many points it starts with."""
+    """A simulated user: who it is, who serves its mobile phone, how many points it starts with.
+
+    The id is the one on the first stage; every other stage makes one of its own, unless they are the same
+    person on all: who tests the app is registered with it by this id.
+    """
 
     key: str
     owner_id: str
@@ -26,6 +30,7 @@ class Persona:
     story: Text
     carrier: Carrier
     points: int
+    is_everywhere: bool = False
 
 
 CAST = (
@@ -71,7 +76,7 @@ CAST = (
         Text("アプリのテスト係。購入はテスト扱いです。", "Tests the app: her purchases are test purchases."),
         Carrier.DOCOMO,
         0,
+        is_everywhere=True,
     ),
 )
-BY_OWNER = {persona.owner_id: persona for persona in CAST}
 BY_KEY = {persona.key: persona for persona in CAST}

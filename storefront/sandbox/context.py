@@ -23,12 +23,19 @@ class Sandbox:
     @property
     def consumer(self) -> signing.Consumer:
         """The registered app, as the one who signs requests to us."""
-        return signing.Consumer(self.settings.consumer_key, (self._secret,))
+        return self.signed_with(None)
 
-    def client(self, timestamp: int, nonce: str) -> signing.QueryClient:
-        """A signer for one request to the app."""
+    def signed_with(self, secret: str | None) -> signing.Consumer:
+        """The registered app, or whoever gives himself out for it with another secret."""
+        return signing.Consumer(self.settings.consumer_key, (self._secret if secret is None else secret,))
+
+    def client(self, timestamp: int, nonce: str, secret: str | None = None) -> signing.QueryClient:
+        """A signer for one request to the app; with a secret that is not the app's, of a forged one."""
         return signing.QueryClient(
-            self.settings.consumer_key, client_secret=self._secret, timestamp=str(timestamp), nonce=nonce
+            self.settings.consumer_key,
+            client_secret=self._secret if secret is None else secret,
+            timestamp=str(timestamp),
+            nonce=nonce,
         )
 
     @property

@@ -114,8 +114,6 @@ class SandboxSettings(BaseSettings):
         N_("Whether the platform shows its own screen in place of the app's error pages.")
     )
     hold_events: bool = our_switch(N_("Whether lifecycle events are held until they are sent by hand."))
-    top_up_maintenance: bool = our_switch(N_("Whether no points can be obtained, while they can be spent."))
-    maintenance: bool = our_switch(N_("Whether the whole platform is closed."))
     in_development: bool = our_switch(
         N_("Whether the app is in development, where every purchase is a test.")
     )

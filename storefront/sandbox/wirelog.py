@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ForeignKey, Index, delete, func, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import doors
@@ -14,7 +14,7 @@ from storefront.sandbox.doors import HIDDEN, SECRET_LENGTH
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
-# Enough for a long afternoon; a page shows a handful of rows.
+# Of one stage: enough for a long afternoon; a page shows a handful of rows.
 KEEP = 3000
 PAGE = 25
 EXCERPT = 500
@@ -53,8 +53,14 @@ class Exchange(Base):
     """One request and its answer."""
 
     __tablename__ = "wire"
+    __table_args__ = (Index("rows_of_a_stage", "stage_id", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # Whose stage, whose request, about which payment, as far as it can be told. What names nobody that we
+    # know has no stage, and stands in every log.
+    stage_id: Mapped[str | None] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"))
+    owner_id: Mapped[str | None]
+    point_code: Mapped[str | None] = mapped_column(index=True)
     at: Mapped[datetime] = mapped_column(Moment)
     kind: Mapped[Kind]
     method: Mapped[str]
@@ -70,6 +76,11 @@ class Exchange(Base):
     forbidden: Mapped[str] = mapped_column(default="")
     # A phone asked for what is for the platform's servers alone.
     attack: Mapped[bool] = mapped_column(default=False)
+    # What of its time counted as used before it was sent; what weather touched it, by name, with commas
+    # between; what it did to its buyer's points.
+    queued_seconds: Mapped[int] = mapped_column(default=0)
+    weather: Mapped[str] = mapped_column(default="")
+    points_moved: Mapped[int] = mapped_column(default=0)
 
     @property
     def incoming(self) -> bool:
@@ -82,15 +93,18 @@ class Exchange(Base):
         return urlsplit(self.url).path
 
 
-def record(exchange: Exchange) -> None:
-    """Write one exchange down, redacted, and forget the oldest."""
+def record(exchange: Exchange) -> int:
+    """Write one exchange down, redacted, and forget its stage's oldest; the number of its row."""
     texts = [getattr(exchange, name) or "" for name in TEXTS]
     for name, text in zip(TEXTS, map(redact, doors.hide(*texts)), strict=True):
         setattr(exchange, name, text)
     with transaction() as session:
         session.add(exchange)
         session.flush()
-        session.execute(delete(Exchange).where(Exchange.id <= exchange.id - KEEP))
+        mine = Exchange.stage_id.is_not_distinct_from(exchange.stage_id)
+        kept = select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(KEEP)
+        session.execute(delete(Exchange).where(Exchange.id.in_(kept)))
+    return exchange.id
 
 
 def excerpt(content_type: str, body: bytes) -> str:
@@ -111,9 +125,10 @@ def redact(text: str) -> str:
     return text
 
 
-def page(number: int, kind: Kind | None) -> tuple[Sequence[Exchange], int]:
-    """One page of the log, newest first, and how many pages there are."""
-    chosen = select(Exchange) if kind is None else select(Exchange).where(Exchange.kind == kind)
+def page(stage_id: str, number: int, kind: Kind | None) -> tuple[Sequence[Exchange], int]:
+    """One page of a stage's log, newest first, and how many pages there are."""
+    chosen = select(Exchange).where(or_(Exchange.stage_id == stage_id, Exchange.stage_id.is_(None)))
+    chosen = chosen if kind is None else chosen.where(Exchange.kind == kind)
     with reading() as session:
         total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
         rows = session.scalars(

@@ -22,7 +22,9 @@ from storefront.mixi import signing
 from storefront.sandbox import clock, create_sandbox, people, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
+from tests.street import on_first_stage
 from tests.wire import Wire
 
 Begin = Callable[..., tuple["Phone", "Purchase"]]
@@ -89,9 +91,12 @@ class Sap:
 
 @dataclass
 class Phone:
-    """A browser in front of the sandbox."""
+    """A browser in front of the sandbox, on the first stage, where the ids of the cast are known."""
 
     client: FlaskClient
+
+    def __post_init__(self) -> None:
+        on_first_stage(self.client, PLATFORM)
 
     def get(self, url: str, **kwargs: Any) -> TestResponse:
         return self.client.get(url, base_url=PLATFORM, **kwargs)
@@ -330,7 +335,7 @@ def logged(app: Flask) -> Callable[[], list[wirelog.Exchange]]:
 
     def logged() -> list[wirelog.Exchange]:
         with app.app_context():
-            return list(wirelog.page(1, None)[0])
+            return list(wirelog.page(FIRST_STAGE, 1, None)[0])
 
     return logged
 

@@ -57,12 +57,15 @@ def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
     assert f'data-payment="{purchase.code}" data-state="complete"' in text
 
 
-def test_reset(begin: Begin, phone: Phone, balance: Callable[[str], int]) -> None:
-    """Everyone gets back what they started with."""
+def test_reset(begin: Begin, shop: Shop, sap: Sap, balance: Callable[[str], int]) -> None:
+    """A reset is a fresh stage: full purses, empty lists, and nothing of before is touched."""
     buyer, purchase = begin()
     buyer.buy(purchase.url)
-    phone.press("/", "/balances")
-    assert balance("hanako") == 50_000
+    buyer.press("/", "/reset")
+    text = buyer.get("/").text
+    assert 'data-persona="hanako" data-balance="50000"' in text
+    assert purchase.code not in text
+    assert (balance("hanako"), shop.status(purchase.code)) == (49_900, "complete")
 
 
 @pytest.mark.parametrize("path", ["/", "/developer", "/point/nothing", "/healthz", "/no-such-page"])
@@ -109,7 +112,7 @@ def test_a_shift_jis_page_is_legible(
         "/phone/pc",
         "/developer/keys/pc",
         "/removals",
-        "/balances",
+        "/reset",
         "/developer/switches/approved",
         "/developer/events",
     ],
@@ -263,11 +266,12 @@ def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
 def test_the_environment_counts_at_a_start(make: Callable[..., Flask]) -> None:
     """What it says of a switch holds from each start on, until the page turns it; else all stays."""
     make(hold_events=True)
-    phone = Phone(make(maintenance=True).test_client())
-    assert [rule(phone, name) for name in ("maintenance", "hold_events", "approved")] == ["yes", "yes", "yes"]
-    phone.press("/developer", "/developer/switches/maintenance", on="no")
-    assert rule(phone, "maintenance") == "no"
-    assert rule(Phone(make(maintenance=True).test_client()), "maintenance") == "yes"
+    phone = Phone(make(in_development=True).test_client())
+    names = ("in_development", "hold_events", "approved")
+    assert [rule(phone, name) for name in names] == ["yes", "yes", "yes"]
+    phone.press("/developer", "/developer/switches/in_development", on="no")
+    assert rule(phone, "in_development") == "no"
+    assert rule(Phone(make(in_development=True).test_client()), "in_development") == "yes"
     assert rule(Phone(make(approved=False).test_client()), "approved") == "no"
 
 

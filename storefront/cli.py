@@ -32,14 +32,14 @@ from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
 from storefront.texts import texts
+from storefront.walkthrough import walkthrough
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
 
 as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
 a_day = click.DateTime(["%Y-%m-%d"])
 
-# Apart from a shop's own files, which are in the instance folder itself.
-DATA = Path(Flask("storefront").instance_path) / "demo"
+DATA = demo.folder()
 data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -299,5 +299,5 @@ def _load(app: Flask, file: Path | None) -> None:
     click.echo(f"{count} items on the shelf.")
 
 
-for command in (art, texts, *(one for room in rims() for one in room.commands)):
+for command in (art, texts, walkthrough, *(one for room in rims() for one in room.commands)):
     main.add_command(command)

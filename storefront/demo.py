@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 import requests
+from flask import Flask
 from pydantic import ValidationError
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -47,6 +48,11 @@ SHOP = "shop"
 READY = {SHOP: "/readyz"}  # of the others it is enough that they live
 ALIVE = "/healthz"
 MADE_ONCE = {"STOREFRONT_SECRET_KEY": 20}  # bytes of a secret that is kept; platforms have more of them
+
+
+def folder() -> Path:
+    """The usual one, apart from a shop's own files, which are in the instance folder itself."""
+    return Path(Flask("storefront").instance_path) / "demo"
 
 
 def platforms() -> Sequence[Server]:

@@ -26,6 +26,7 @@ from storefront.sandbox import (
     store,
 )
 from storefront.sandbox.context import Sandbox
+from storefront.sandbox.desk import checklist
 from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.line import new_session
@@ -59,6 +60,7 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
+    checklist.init_app(app, settings)
     _fill(app, settings)
     with app.app_context():
         first = stage.by_id(FIRST_STAGE)

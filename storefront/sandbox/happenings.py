@@ -25,7 +25,7 @@ class Name(StrEnum):
     """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
 
     # The stage
-    STAGE_MADE = "stage_made"  # walkthrough
+    STAGE_MADE = "stage_made"  # walkthrough, device, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left
@@ -58,6 +58,7 @@ class Name(StrEnum):
     NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
     # What was seen on a page that the platform does not carry, said by a person or the robot.
     SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
+    BOOKS_READ = "books_read"  # verdict
 
 
 class Happening(Base):

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    FilePath,
+    SecretStr,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from storefront.sandbox.devices import Device
 from storefront.sandbox.keys import NAME as KEY_NAME
@@ -32,6 +40,10 @@ def _certificates(file: Path) -> Path:
 
 
 CertificateFile = Annotated[FilePath, AfterValidator(_certificates)]
+
+
+def _folders(text: object) -> object:
+    return [one.strip() for one in text.split(",") if one.strip()] if isinstance(text, str) else text
 
 
 def fact(default: int, meaning: str) -> int:
@@ -73,6 +85,9 @@ class SandboxSettings(BaseSettings):
     )
     lifecycle_key_name: str = Field(
         default=KEY_NAME, pattern=r"^[0-9A-Za-z_-]+$", description="The key under which events are signed."
+    )
+    walkthroughs: Annotated[tuple[DirectoryPath, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default=(), description="Folders with walkthroughs of one's own; commas between."
     )
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
     start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.sandbox.store import Base
+from storefront.sandbox import clock
+from storefront.sandbox.stage import Stage
+from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
 
@@ -20,3 +22,28 @@ class Walk(Base):
     step: Mapped[int] = mapped_column(default=0)
     begun_at: Mapped[datetime] = mapped_column(Moment)
     verdict: Mapped[str] = mapped_column(default="open")
+
+
+def begin(stage: Stage, name: str) -> Walk:
+    """Somebody begins to play a walkthrough on this stage."""
+    walk = Walk(stage_id=stage.id, name=name, step=0, begun_at=clock.now(), verdict="open")
+    with transaction() as session:
+        session.add(walk)
+    return walk
+
+
+def by_id(number: int) -> Walk | None:
+    with reading() as session:
+        return session.get(Walk, number)
+
+
+def on(stage: Stage) -> Walk | None:
+    """The walk that is played on this stage."""
+    with reading() as session:
+        return session.scalars(select(Walk).where(Walk.stage_id == stage.id)).one_or_none()
+
+
+def keep(number: int, step: int, verdict: str) -> None:
+    """How far a walk has come, as it was judged last."""
+    with transaction() as session:
+        session.execute(update(Walk).where(Walk.id == number).values(step=step, verdict=verdict))

@@ -1,4 +1,4 @@
-"""Walkthroughs: what a tester does, step by step, and what must be seen; read from files, judged from happenings.
+"""Walkthroughs: what a tester does, and what must be seen; read from files, judged from happenings.
 
 read()      the chapters of the sandbox and of folders of one's own; Broken names file, line and rule
 judge()     how far a walk has come, from what happened on its stage and nothing else
@@ -30,7 +30,7 @@ OURS = Path(__file__).with_name("walkthroughs")
 VERBS: Mapping[str, str] = {
     "open app": r"( mobile| smartphone| pc)?( framed| by post| again| elsewhere| as [a-z]+)?",
     "open": r" (shelf|item|bag|history|finish|legal|warning( unapproved| typed)?)",
-    "buy": r"( twice| meanwhile| all| until refused)?",
+    "buy": r"( twice| meanwhile| all| rest| until refused)?",
     "press again": "",
     "confirm": r"( all| \d)?",
     "cancel": "",
@@ -45,7 +45,7 @@ VERBS: Mapping[str, str] = {
     "pay back": r"( all)?",
     "rotate key": "",
     "as": r" [a-z]+",
-    "outside": r" (pay|cancel|decline|refund|expire)",
+    "outside": r" (open|pay|cancel|decline|again|refund|expire)",
     "wait": r" (void|pause|parked|withdrawn)",
     "weather": r" (clear|[a-z_.]+(:-?\d+)?(\*\d+)?( create| confirm)?)",
     "say age": r" \d+",
@@ -437,9 +437,9 @@ def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
     """Where somebody said that this step is over."""
     for place in range(begins, len(happenings)):
         facts = happenings[place].facts
-        if happenings[place].name is Name.SEEN and facts.get("said") in ("yes", "no", "end"):
-            if facts.get("step") == step:
-                return place
+        is_end = happenings[place].name is Name.SEEN and facts.get("said") in ("yes", "no", "end")
+        if is_end and facts.get("step") == step:
+            return place
     return None
 
 

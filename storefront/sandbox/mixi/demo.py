@@ -9,6 +9,8 @@ from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.server import APP_ID, Server, Street
 from storefront.sandbox.settings import SandboxSettings
 
+# So that nobody who tries things out waits a minute: the least that the shop takes, and a short breath.
+VOID_AFTER, CONFIRM_PAUSE = 11, 3
 TEST_OWNERS = "STOREFRONT_MIXI_TEST_OWNERS"  # whoever puts the app in development says so to the shop, too
 
 
@@ -33,6 +35,8 @@ def environment(street: Street) -> Mapping[str, str]:
         "STOREFRONT_MIXI_CONFIRM_URL": f"{street.here}/atom/mobile/point/@me",
         "STOREFRONT_MIXI_PLATFORM_HOSTS": urlsplit(street.here).netloc,
         "STOREFRONT_MIXI_APP_URL": f"{street.here}/",
+        "STOREFRONT_MIXI_VOID_AFTER": str(VOID_AFTER),
+        "STOREFRONT_MIXI_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         TEST_OWNERS: os.environ.get(TEST_OWNERS) or BY_KEY["mika"].owner_id,
         "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={certificate}",
         "STOREFRONT_MIXI_CERTIFICATE_URL": f"{street.here}/certificates/{{channel}}/{{name}}.pem",

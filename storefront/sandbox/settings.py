@@ -74,6 +74,12 @@ class SandboxSettings(BaseSettings):
     lifecycle_key_name: str = Field(
         default=KEY_NAME, pattern=r"^[0-9A-Za-z_-]+$", description="The key under which events are signed."
     )
+    provider_url: str = Field(default="", description="Where a payment provider beside us stands.")
+    provider_token: SecretStr = Field(
+        default=SecretStr(""), description="Opens the provider's weather and statement to us."
+    )
+    machine_url: str = Field(default="", description="Where who started the shop can hold it still.")
+    machine_token: SecretStr = SecretStr("")
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
     start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")
     start_url_pc: str = Field(default="", description="Where the app opens on a PC.")

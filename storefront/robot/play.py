@@ -220,6 +220,10 @@ class Desk:
             raise Unreachable(f"{self.platform}{path}: status {answer.status}")
         return read_json(answer)
 
+    def read_list(self, path: str) -> Sequence[Json]:
+        found: Sequence[Json] = json.loads(self.line.get(self.platform + path).body)
+        return found
+
     def press(self, path: str, browser: Browser | None = None, **fields: str) -> Page:
         """Send a form of the desk's."""
         form = Form(self.platform + path, "POST", (("form_token", self.token),), (), ())
@@ -728,7 +732,7 @@ class Player:
         found: list[Json] = []
         while True:
             after = found[-1]["id"] if found else 0
-            more: Sequence[Json] = self.desk.read(f"/desk/happenings.json?after={after}")["happenings"]
+            more: Sequence[Json] = self.desk.read_list(f"/desk/happenings.json?after={after}")
             if not more:
                 return found
             found += more
@@ -743,10 +747,10 @@ class Player:
         return [str(one["point_code"]) for one in self.happenings() if one["name"] == "payment_completed"]
 
     def _callback_row(self) -> int:
-        rows = [one["wire_id"] for one in self.happenings() if one["name"] == "callback_answered"]
+        rows = [one["wire"] for one in self.happenings() if one["name"] == "callback_answered"]
         if not rows:
             raise CannotDo("no callback was sent yet")
-        return int(rows[-1])
+        return int(rows[-1].rpartition("/")[2])
 
     # What is seen
 

@@ -26,7 +26,9 @@ from storefront.sandbox import (
     store,
 )
 from storefront.sandbox.context import Sandbox
-from storefront.sandbox.desk import checklist
+from storefront.sandbox.desk import actions as desk_actions
+from storefront.sandbox.desk import checklist, situations
+from storefront.sandbox.desk import views as desk_views
 from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.line import new_session
@@ -60,6 +62,8 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
+    for room in (desk_views, desk_actions, situations):
+        app.register_blueprint(room.blueprint)
     checklist.init_app(app, settings)
     _fill(app, settings)
     with app.app_context():

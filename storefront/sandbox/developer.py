@@ -97,7 +97,7 @@ def start_by_post(word: str) -> ResponseReturnValue:
         abort(403)
     open_app(on, visitor, device)
     people.use(visitor, on.now())
-    address, fields = start.form(sandbox(), device, visitor)
+    address, fields = start.form(sandbox(), on, device, visitor)
     return render_template("sandbox/start_form.html", address=address, fields=fields, device=device)
 
 

@@ -1,15 +1,21 @@
 """What every page of the sandbox shares: filters, headers, and well-made error pages."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from storefront.sandbox import stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
+from storefront.sandbox.stage import Switch
+from storefront.sandbox.weather import Weather
 
 FORMS = "form-action 'self'"
 POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
@@ -30,14 +36,36 @@ def init_app(app: Flask) -> None:
     """Dress the pages and the errors of the app."""
     app.add_template_filter(lambda points: f"{points:,}", "grouped")
     app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
+    app.add_template_filter(lambda seconds: format_timedelta(timedelta(seconds=abs(seconds))), "span")
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
+    app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
     app.add_url_rule("/robots.txt", "robots", _robots)
+
+
+@dataclass(frozen=True)
+class Bends:
+    """What makes this stage unlike the real world, as the strip of every page says it."""
+
+    clock_seconds: int = 0
+    clock: datetime | None = None
+    weather: Sequence[Weather] = ()
+    switches: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.clock_seconds or self.weather or self.switches)
+
+
+def _bends() -> Bends:
+    on = stage.current()
+    normal = {Switch.APPROVED: True}
+    turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
+    return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
 
 
 def _robots() -> ResponseReturnValue:

@@ -56,7 +56,7 @@ def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
         return redirect(url_for("container.page", app_id=platform.settings.app_id, guid="ON"), 303)
     if device is Device.PC and request.form.get("window") != OWN_WINDOW:
         return redirect(url_for(".app_on_pc"), 303)
-    return redirect(_start(on, device, user), 303)
+    return redirect(start_address(on, device, user), 303)
 
 
 @blueprint.get("/apps/pc")
@@ -73,7 +73,7 @@ def app_on_pc() -> ResponseReturnValue:
         "sandbox/app_on_pc.html",
         app_name=sandbox().settings.app_name,
         user=user,
-        start=_start(on, Device.PC, user),
+        start=start_address(on, Device.PC, user),
         own_window=OWN_WINDOW,
     )
 
@@ -93,7 +93,7 @@ def reset() -> ResponseReturnValue:
     """A fresh stage for this browser: people whom the shop has never met."""
     forms.check()
     stage.begin(stage.make())
-    return redirect(url_for(".home"), 303)
+    return redirect(url_for("desk.show" if request.form.get("back") == "desk" else ".home"), 303)
 
 
 @blueprint.get("/healthz")
@@ -119,8 +119,8 @@ def closed() -> ResponseReturnValue:
     return render_template("sandbox/screen.html", what=MAINTENANCE), 503
 
 
-def _start(on: Stage, device: Device, user: User) -> str:
+def start_address(on: Stage, device: Device, user: User) -> str:
     """A fresh start address, given to this browser."""
     people.use(user, on.now())
-    session[LAST_START] = address = start.address(sandbox(), device, user)
+    session[LAST_START] = address = start.address(sandbox(), on, device, user)
     return address

@@ -89,6 +89,12 @@ class SandboxSettings(BaseSettings):
     walkthroughs: Annotated[tuple[DirectoryPath, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default=(), description="Folders with walkthroughs of one's own; commas between."
     )
+    provider_url: str = Field(default="", description="Where a payment provider beside us stands.")
+    provider_token: SecretStr = Field(
+        default=SecretStr(""), description="Opens the provider's weather and statement to us."
+    )
+    machine_url: str = Field(default="", description="Where who started the shop can hold it still.")
+    machine_token: SecretStr = SecretStr("")
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
     start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")
     start_url_pc: str = Field(default="", description="Where the app opens on a PC.")

@@ -7,12 +7,13 @@ clear()           as if it had never been set
 Kinds are pure data. Of several that fit the narrowest is taken: a payment's, a person's, everybody's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from flask import g
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +26,7 @@ from storefront.sandbox.storefile import Moment
 
 MOST_SECONDS = 30  # of a delay: nobody waits longer, and no thread is held longer
 MOST_SKEW = 1_000_000
+LOOKED_UP = "weather"  # in the context of a request
 HUNDRED = 100
 
 
@@ -205,6 +207,7 @@ def set(
     )
     with transaction() as session:
         session.add(row)
+    _forget(stage)
     happenings.note(
         stage.id, Name.WEATHER_SET, owner_id=owner_id, point_code=point_code, kind=kind, left=left
     )
@@ -220,11 +223,10 @@ def take(
     call: Call | None = None,
 ) -> Weather | None:
     """The weather of this kind that strikes here and now, counted; None if none does."""
+    # Nothing set is nothing in the way: who writes would wait for the file.
+    if kind not in _kinds(stage):
+        return None
     fits = _fitting(stage.id, kind, owner_id, point_code, call)
-    with reading() as session:
-        # Nothing set is nothing in the way: whoever writes would wait for the file.
-        if session.scalars(select(Weather.id).where(*fits).limit(1)).first() is None:
-            return None
     narrowest = (Weather.point_code.is_(None), Weather.owner_id.is_(None), Weather.id)
     chosen = select(Weather.id).where(*fits).order_by(*narrowest).limit(1).scalar_subquery()
     counted = update(Weather).where(Weather.id == chosen).values(left=Weather.left - 1, met=Weather.met + 1)
@@ -266,6 +268,7 @@ def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = Non
     which += [Weather.kind == kind] if kind is not None else []
     with transaction() as session:
         gone = session.scalars(delete(Weather).where(*which).returning(Weather.kind)).all()
+    _forget(stage)
     for one in gone:
         happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one)
 
@@ -276,6 +279,18 @@ def strikes(seed: int, kind: str, number: int, chance: int | None) -> bool:
         return True
     draw = int.from_bytes(sha256(f"{seed}:{kind}:{number}".encode()).digest()[:8], "big")
     return draw % HUNDRED < chance
+
+
+def _kinds(stage: Stage) -> Set[str]:
+    """What kinds stand on this stage; looked up once in a request."""
+    known: dict[str, Set[str]] = g.setdefault(LOOKED_UP, {})
+    if stage.id not in known:
+        known[stage.id] = {row.kind for row in standing(stage)}
+    return known[stage.id]
+
+
+def _forget(stage: Stage) -> None:
+    g.setdefault(LOOKED_UP, {}).pop(stage.id, None)
 
 
 def _fitting(

@@ -125,6 +125,13 @@ def redact(text: str) -> str:
     return text
 
 
+def row(stage_id: str, number: int) -> Exchange | None:
+    """The row of this number, if it is in the log of this stage."""
+    with reading() as session:
+        found = session.get(Exchange, number)
+    return found if found and found.stage_id in (stage_id, None) else None
+
+
 def page(stage_id: str, number: int, kind: Kind | None) -> tuple[Sequence[Exchange], int]:
     """One page of a stage's log, newest first, and how many pages there are."""
     chosen = select(Exchange).where(or_(Exchange.stage_id == stage_id, Exchange.stage_id.is_(None)))

@@ -19,7 +19,7 @@ from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, create_sandbox, people, wirelog
+from storefront.sandbox import clock, create_sandbox, people, stage, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.people import FIRST_STAGE
@@ -209,6 +209,13 @@ class Purchase:
 
 def owner(key: str) -> str:
     return BY_KEY[key].owner_id if key in BY_KEY else key
+
+
+def first_stage() -> stage.Stage:
+    """The stage that the phones of these tests are on."""
+    found = stage.by_id(FIRST_STAGE)
+    assert found
+    return found
 
 
 def read_created(answer: TestResponse) -> Purchase:

@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, abort, current_app, jsonify, redirect, rende
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from storefront.sandbox import clock, forms, happenings, people, stage, walks, walkthroughs, weather
+from storefront.sandbox import forms, happenings, people, stage, walks, walkthroughs, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -157,14 +157,6 @@ def seen(number: int) -> ResponseReturnValue:
     return redirect(url_for(".show_walk", number=number), 303)
 
 
-@blueprint.get("/desk/happenings.json")
-def happenings_json() -> ResponseReturnValue:
-    """What happened on this browser's stage, after the happening of an id, oldest first."""
-    after = request.args.get("after", 0, type=int)
-    found = happenings.since(stage.current().id, min(max(0, after), 2**62))
-    return jsonify(happenings=[_told(one) for one in found])
-
-
 def current() -> Walk | None:
     """The walk on the stage of this browser, if it is one."""
     return walks.on(stage.current())
@@ -185,7 +177,7 @@ def _current() -> Walk | None:
 
 
 def _has_breaker() -> bool:
-    return bool(getattr(sandbox().settings, "breaker_url", ""))
+    return bool(sandbox().settings.machine_url)
 
 
 def _points(one: Walkthrough, price: int | None) -> Mapping[str, int]:
@@ -231,16 +223,3 @@ def _shown() -> dict[str, Any]:
         return Shown.model_validate_json(request.form["facts"]).model_dump()
     except ValidationError:
         abort(400)
-
-
-def _told(one: Happening) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "at": clock.stamp(one.at),
-        "name": one.name,
-        "owner_id": one.owner_id,
-        "point_code": one.point_code,
-        "device": one.device,
-        "facts": one.facts,
-        "wire_id": one.wire_id,
-    }

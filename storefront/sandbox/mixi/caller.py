@@ -105,13 +105,20 @@ def forge(
 ) -> int:
     """Send what the payment server never sent; nothing comes of the answer. The row of the log."""
     call = _forged(sandbox, on, payment, question, fault, seconds or HOUR)
+    return send_forged(sandbox, on, payment, question, call, fault.value)
+
+
+def send_forged(
+    sandbox: Sandbox, on: Stage, payment: Payment, question: Question, call: Call, fault: str
+) -> int:
+    """Send this call, whose fault has that name, and judge the answer. The row of the log."""
     objection = _sent(sandbox, call)
     status = call.answer and call.answer.status
     refused = status is not None and 400 <= status < 500
     silent = call.answer is None
     verdict = objection if silent and objection else REFUSED_FORGERY if refused else BELIEVED_FORGERY
     row = call.log(verdict, good=refused)
-    _note_answer(on, payment, call, question, row, ok=objection is None, heard=False, fault=fault.value)
+    _note_answer(on, payment, call, question, row, ok=objection is None, heard=False, fault=fault)
     return row
 
 
@@ -121,9 +128,9 @@ def call(
     payment: Payment,
     question: Question,
     changed: Mapping[str, str] | None = None,
-    address: str = "",
+    at: str = "",
 ) -> Call:
-    """The callback that puts this question; with some parameters changed, or to another address."""
+    """The callback that puts this question; with some parameters changed, or at another address."""
     parameters = {
         "opensocial_app_id": sandbox.settings.app_id,
         "opensocial_owner_id": payment.owner_id,
@@ -136,7 +143,7 @@ def call(
         on,
         Kind.CALLBACK,
         "GET",
-        f"{address or payment.callback_url}?{urlencode(parameters)}",
+        f"{at or payment.callback_url}?{urlencode(parameters)}",
         clock.now(),
         seconds=sandbox.settings.callback_seconds,
         max_bytes=MAX_ANSWER_BYTES,

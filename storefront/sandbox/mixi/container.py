@@ -13,7 +13,7 @@ from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
 from storefront.sandbox.mixi.caller import patience
-from storefront.sandbox.mixi.line import Answer, Call, Method, NoAnswer
+from storefront.sandbox.mixi.line import Answer, Call, Forgery, Method, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import MAINTENANCE, Stage
 from storefront.sandbox.wirelog import Kind
@@ -25,6 +25,8 @@ PASSED_BACK = ("Content-Type", "Cache-Control")
 PASSED_ON = ("X-S-Display-Info",)
 PASSED_ON_PREFIXES = ("X-Jphone-", "X-Up-")
 # They name the handset itself; the platform keeps them.
+SHUT = N_("The app showed nothing to whoever comes unsigned.")
+SHOWN_UNSIGNED = N_("The app showed a page to whoever asks!")
 KEPT = ("X-Jphone-Uid", "X-Up-Subno")
 
 blueprint = Blueprint("container", __name__)
@@ -64,6 +66,24 @@ def page(app_id: str) -> ResponseReturnValue:
     except Screen as screen:
         _refused(call, visitor, screen.what, screen.status)
         raise
+
+
+def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
+    """Ask the app for a page in somebody's name, without a signature; the row of the wire log."""
+    settings = platform.settings
+    app = App(settings.app_id, settings.shop_url, settings.public_url)
+    url = app.with_owner(f"{settings.shop_url}{path}", user.owner_id)
+    times = {"seconds": settings.page_seconds, "max_bytes": settings.max_page_bytes}
+    call = Call(on, Kind.PAGE, "GET", url, clock.now(), **times, owner_id=user.owner_id)
+    call.forged = Forgery(unsigned=True)
+    try:
+        answer = call.send(platform)
+    except NoAnswer as silence:
+        return call.log(silence.reason, good=False)
+    shut = answer.status >= 400
+    row = call.log(SHUT if shut else SHOWN_UNSIGNED, good=shut)
+    _note(Name.PAGE_SHOWN, call, user, row, status=answer.status, unsigned=True, **facts.read(answer.body))
+    return row
 
 
 @blueprint.get("/mm/<app_id>/", provide_automatic_options=False)

@@ -14,7 +14,7 @@ from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import Answer, Call, NoAnswer
+from storefront.sandbox.mixi.line import Answer, Call, Forgery, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction
@@ -23,6 +23,7 @@ from storefront.sandbox.wirelog import Kind
 # So that the address stays short enough for the servers of most apps; ours.
 BATCH = 100
 MAX_ANSWER_BYTES = 64 * 1024
+BELIEVED = N_("The app believed a forged event!")
 
 
 class Type(StrEnum):
@@ -89,6 +90,31 @@ def send(sandbox: Sandbox, on: Stage) -> None:
                 return
             with transaction() as session:
                 session.execute(delete(Event).where(Event.id.in_([event.id for event in batch])))
+
+
+def forge(sandbox: Sandbox, on: Stage, kind: Type, user: User, *, by_consumer: bool) -> int:
+    """Tell the app what is not so: unsigned, or signed as nobody signs events. The row of the wire log."""
+    told = [("eventtype", kind.value), ("opensocial_app_id", sandbox.settings.app_id), ("id", user.owner_id)]
+    call = Call(
+        on,
+        Kind.LIFECYCLE,
+        "GET",
+        f"{sandbox.settings.lifecycle_address}?{urlencode(told)}",
+        clock.now(),
+        seconds=sandbox.settings.lifecycle_seconds,
+        max_bytes=MAX_ANSWER_BYTES,
+        forged=None if by_consumer else Forgery(unsigned=True),
+        owner_id=user.owner_id,
+    )
+    try:
+        refused = 400 <= call.send(sandbox).status < 500
+        verdict = N_("The app refused the forged event, as it must.") if refused else BELIEVED
+    except NoAnswer as silence:
+        refused, verdict = False, silence.reason
+    row, status = call.log(verdict, good=refused), call.answer and call.answer.status
+    facts = {"type": kind.value, "status": status, "forged": True}
+    note(on.id, Name.EVENT_TOLD, owner_id=user.owner_id, wire_id=row, **facts)
+    return row
 
 
 def _event(kind: Type, user: User) -> Event:

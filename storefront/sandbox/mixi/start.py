@@ -15,9 +15,9 @@ from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Exchange, Kind, record
 
 
-def address(sandbox: Sandbox, device: Device, user: User) -> str:
+def address(sandbox: Sandbox, on: Stage, device: Device, user: User) -> str:
     """Where the browser of this user goes to open the app on this device, signed now. Another each time."""
-    registered, pair, timestamp, weathered = _now(sandbox, device, user)
+    registered, pair, timestamp, weathered = _now(sandbox, on, device, user)
     signed = signing.signed_address(
         _with_query(registered, urlencode(_ids(sandbox, user))),
         pair.name,
@@ -29,12 +29,12 @@ def address(sandbox: Sandbox, device: Device, user: User) -> str:
     return signed
 
 
-def form(sandbox: Sandbox, device: Device, user: User) -> tuple[str, dict[str, str]]:
+def form(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, dict[str, str]]:
     """The same as a form: where the browser posts it to, and its signed fields.
 
     So the platform's own sample app takes it, in a frame; that an app on its own domain is opened so is ours.
     """
-    registered, pair, timestamp, weathered = _now(sandbox, device, user)
+    registered, pair, timestamp, weathered = _now(sandbox, on, device, user)
     fields = signing.signed_form(
         registered,
         _ids(sandbox, user),
@@ -59,9 +59,8 @@ def rotate(sandbox: Sandbox, on: Stage, device: Device) -> None:
     stage.sign_with(on, device, new.name, instead_of=old)
 
 
-def _now(sandbox: Sandbox, device: Device, user: User) -> tuple[str, KeyPair, int, str]:
+def _now(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, KeyPair, int, str]:
     """Where the app opens on this device, under which key, when it is now, and by what weather."""
-    on = stage.by_id(user.stage_id) or stage.current()
     skew = weather.take(on, "clock.skew", user.owner_id)
     timestamp = int(clock.now().timestamp()) + ((skew and skew.seconds) or 0)
     return (

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from jinja2 import Environment, FileSystemLoader
-from junitparser import Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
-from lxml import etree, html
+from junitparser import Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
+from lxml import html
 
 from storefront.robot.buyer import Browser, Page, Unreachable
 from storefront.robot.play import Json, Walk
@@ -113,10 +113,10 @@ def page(walks: Sequence[Walk], titles: Mapping[str, str], language: str, played
 
 def _case(chapter: str, walk: Walk) -> TestCase:
     case = TestCase(walk.name, classname=chapter, time=round(walk.seconds, 3))
-    properties = etree.SubElement(case._elem, "properties")
-    for name in ("rule", "source"):
-        said = walk.walkthrough[name]
-        properties.append(Property(name, said["en"] if isinstance(said, dict) else said)._elem)
+    properties = Properties()
+    properties.add_property(Property("rule", walk.walkthrough["rule"]["en"]))
+    properties.add_property(Property("source", walk.walkthrough["source"]))
+    case.append(properties)
     if walk.verdict == "not-applicable":
         case.result = [Skipped(walk.reason)]
     elif walk.missed or walk.verdict != "passed":

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -89,6 +90,15 @@ ANSWERED = (Name.CALLBACK_ANSWERED, Name.EVENT_TOLD, Name.NOTICE_ANSWERED)
 NOTHING = "nothing"
 
 
+# The rules of those fields of a file that have one of their own.
+OF_FIELD = {
+    "name": "a name is small letters, digits and -",
+    "points": "points are a sum such as price+50, 2*price or 300",
+    "on": "names at least one device",
+    "steps": "has at least one step, each with something to play and to see",
+}
+
+
 class Broken(Exception):
     """A file of walkthroughs that cannot be used; each line names file, line and rule."""
 
@@ -121,7 +131,7 @@ class Happened(Protocol):
 
 
 def _word(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, int) else value
 
 
 Word = Annotated[str, BeforeValidator(_word)]
@@ -263,6 +273,14 @@ class Walkthrough(Strict):
             raise ValueError(f"there is nobody called {who}")
         return who
 
+    @property
+    def people(self) -> set[str]:
+        """Everybody who plays in it."""
+        spoken = [
+            re.fullmatch(r"(?:open app )?as ([a-z]+)", words) for step in self.steps for words in step.play
+        ]
+        return {self.who, *(found[1] for found in spoken if found)}
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -280,20 +298,11 @@ class Tick:
 
 def read(*folders: Path) -> Sequence[Walkthrough]:
     """Ours, then those of other folders, chapter by chapter, in the order of the files; or Broken."""
-    problems: list[str] = []
-    found: dict[str, Walkthrough] = {}
-    for folder in (OURS, *folders):
+    found = {one.name: one for one in _ours()}
+    for folder in folders:
         if not folder.is_dir():
             raise Broken(f"{folder}: is no folder")
-        for path in sorted(folder.glob("*.yaml")):
-            for line, one, reasons in _entries(path):
-                problems += [f"{path}:{at}: {plain(reason)}" for at, reason in reasons]
-                if one and one.name in found:
-                    problems.append(f"{path}:{line}: name: there is another {one.name}")
-                elif one:
-                    found[one.name] = one
-    if problems:
-        raise Broken("\n".join(problems))
+        found |= _folder(folder, found)
     return list(found.values())
 
 
@@ -409,6 +418,27 @@ def _as_devices(value: object) -> object:
     return value
 
 
+@cache
+def _ours() -> Sequence[Walkthrough]:
+    return list(_folder(OURS, {}).values())
+
+
+def _folder(folder: Path, known: Mapping[str, Walkthrough]) -> Mapping[str, Walkthrough]:
+    """What a folder's files say, by name; or Broken with all that is wrong in them."""
+    problems: list[str] = []
+    found: dict[str, Walkthrough] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        for line, one, reasons in _entries(path):
+            problems += [f"{path}:{at}: {plain(reason)}" for at, reason in reasons]
+            if one and (one.name in known or one.name in found):
+                problems.append(f"{path}:{line}: name: there is another {one.name}")
+            elif one:
+                found[one.name] = one
+    if problems:
+        raise Broken("\n".join(problems))
+    return found
+
+
 def _entries(path: Path) -> Iterable[tuple[int, Walkthrough | None, list[tuple[int, str]]]]:
     """Each walkthrough of a file with its line, or what is wrong with it."""
     try:
@@ -424,7 +454,7 @@ def _entry(node: Node, path: Path) -> tuple[Walkthrough | None, list[tuple[int, 
     if not isinstance(node, MappingNode):
         return None, [(line_of(node), "a walkthrough is a mapping that starts with its name: - name: …")]
     written = Written()
-    one = written.made(Walkthrough, node, "a walkthrough", {"name": "a name is small letters, digits and -"})
+    one = written.made(Walkthrough, node, "a walkthrough", OF_FIELD)
     chapter = path.stem.partition("-")[2] or path.stem
     return one and one.model_copy(update={"chapter": chapter}), written.problems
 

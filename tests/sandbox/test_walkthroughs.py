@@ -39,7 +39,7 @@ RULES = {
     "api: flow 3, shortage is the platform's": ["short-and-topped-up", "exact-points"],
     "api: flow 5, OK commits, anything else does not": ["first-purchase", "lost-ok", "shop-frozen"],
     "api: flow 5, ten seconds": ["queued-too-long", "api-drips", "database-away"],
-    "api: flow 6, the shop may ask how a payment stands": ["confirm-away", "pay-back"],
+    "api: flow 6, the shop may ask how a payment stands": ["confirm-away", "pay-back", "pay-back-then-use"],
     "api: flow 8, the buyer may return, or not": ["finish-never-opened", "result-without-link"],
     "api: a purchase not committed is provisional": ["leave-without-deciding", "creation-answer-lost"],
     "api: status 20 is a cancellation": ["cancel", "cancel-then-bought"],

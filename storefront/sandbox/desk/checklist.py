@@ -181,10 +181,10 @@ def _has_breaker() -> bool:
 
 
 def _points(one: Walkthrough, price: int | None) -> Mapping[str, int]:
-    """What its person starts with, once the price of the item is known; of several people each has enough."""
+    """What each of its people starts with, once the price of the item is known."""
     if price is None:
         return {}
-    return {one.who: max(0, walkthroughs.amount(one.points, price))}
+    return dict.fromkeys(one.people, max(0, walkthroughs.amount(one.points, price)))
 
 
 def _number(name: str) -> int | None:

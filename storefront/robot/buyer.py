@@ -49,6 +49,7 @@ class Page:
     headers: Mapping[str, str]
     body: bytes
     frame_of: str | None = None  # the origin of the page around it
+    hops: tuple[str, ...] = ()  # the addresses that led to it by redirects
 
     @property
     def root(self) -> HtmlElement | None:
@@ -138,15 +139,17 @@ class Browser:
         frame_of: str | None,
         page: str = "",
     ) -> Page:
+        hops: list[str] = []
         for _ in range(MOST_REDIRECTS):
             if page and not allows(policy, "form-action", url, origin(page)):
                 raise Stopped(f"form-action of {origin(page)} does not let the form lead to {origin(url)}")
             answer = self._exchange(method, url, data, page)
             location = answer.headers.get("Location")
             if not (300 <= answer.status_code < 400 and location):
-                return self._shown(answer, url, frame_of)
+                return self._shown(answer, url, frame_of, tuple(hops))
             if answer.status_code not in (307, 308):
                 method, data = "GET", None
+            hops.append(url)
             url = urljoin(url, location)
         raise Stopped(f"more than {MOST_REDIRECTS} redirects in a row, the last to {origin(url)}")
 
@@ -163,13 +166,15 @@ class Browser:
         self.heard(answer)
         return answer
 
-    def _shown(self, answer: requests.Response, url: str, frame_of: str | None) -> Page:
+    def _shown(
+        self, answer: requests.Response, url: str, frame_of: str | None, hops: tuple[str, ...]
+    ) -> Page:
         policy = answer.headers.get("Content-Security-Policy", "")
         if frame_of:
             if not allows(policy, "frame-ancestors", frame_of, origin(url)):
                 raise Stopped(f"frame-ancestors of {origin(url)} does not let {frame_of} show it in a frame")
             self._keep_out(answer, url, frame_of)
-        return Page(url, answer.status_code, answer.headers, answer.content, frame_of)
+        return Page(url, answer.status_code, answer.headers, answer.content, frame_of, hops)
 
     def _keep_out(self, answer: requests.Response, url: str, frame_of: str) -> None:
         """A frame of another site gets no cookie that was not made for it: SameSite=None, and Secure."""

@@ -67,8 +67,7 @@ class Shop:
     places: dict[str, str] = field(default_factory=dict)  # which page stands at a path
     finish: str = ""  # the address after a purchase, of some payment
     asks_ages: bool = False
-    warning: str = ""  # the path of the page before paying outside, of `warned`
-    warned: str = ""
+    warning: tuple[str, str] = ("", "")  # the address of the page before paying outside, and of which item
     has_breaker: bool = False
     lock: Lock = field(default_factory=Lock)
 
@@ -310,6 +309,7 @@ class Player:
         frames = [str(one.get("src")) for one in page.all("iframe[src]")]
         if page.origin == self.desk.platform and frames and page.kind is None:
             page = me.browser.get(frames[0], frame_of=self.desk.platform)
+        me.start = next((hop for hop in (*frames, *page.hops) if origin(hop) != self.desk.platform), None)
         self._show(page)
 
     def _open_by_post(self) -> None:
@@ -395,22 +395,23 @@ class Player:
         if how == "unapproved":
             return self._open_unapproved()
         if how == "typed":
-            if not self.shop.warning or self.item is None:
+            if not self.shop.warning[0]:
                 raise CannotDo("no address of a warning is known")
-            return self._type(self.shop.warning)
+            return self._type(self.shop.warning[0])
         page = me.page
         ways = page.links("[data-way] a[href], a[data-way][href]") if page else []
         if not ways or page is None:
             raise CannotDo("the page shows no way out")
         self._show(me.browser.get(ways[0], frame_of=page.frame_of))
-        self.shop.warning, self.shop.warned = ways[0].partition("?")[0], self.item.id if self.item else ""
+        self.shop.warning = (ways[0].partition("?")[0], self.item.id if self.item else "")
         return None
 
     def _open_unapproved(self) -> None:
         """The warning of an item whose way out is closed: typed, since no page shows it."""
+        address, known = self.shop.warning
         for item in self.shop.items:
-            if not item.way and self.shop.warning and self.shop.warned in self.shop.warning:
-                page = self._typed(self.shop.warning.replace(self.shop.warned, item.id))
+            if not item.way and known and known in address:
+                page = self._typed(address.replace(known, item.id))
                 if page.status == 403:
                     return self._show(page)
         raise NotApplicable("every price outside is approved")
@@ -517,7 +518,7 @@ class Player:
     def confirm(self, which: str) -> None:
         me = self.me
         if which == "all":
-            screens = me.screens
+            screens = list(me.screens)
         elif which:
             screens = me.screens[int(which) - 1 :][:1]
         else:
@@ -688,7 +689,7 @@ class Player:
         if words == "clear":
             self.desk.press("/desk/weather/clear")
             return
-        found = re.fullmatch(r"([a-z_.]+[a-z0-9_]*)(?::(-?\d+))?(?:\*(\d+))?(?: (create|confirm))?", words)
+        found = re.fullmatch(r"([a-z0-9_.]+)(?::(-?\d+))?(?:\*(\d+))?(?: (create|confirm))?", words)
         assert found, words
         fields = dict(zip(("kind", "seconds", "next", "api"), found.groups(), strict=True))
         self.desk.press("/desk/weather", **{name: value for name, value in fields.items() if value})
@@ -760,8 +761,7 @@ class Player:
         me.page = page
         self.shots.append(Shot(self.words, page))
         if urlsplit(page.url).path.startswith("/point/") and page.origin == self.desk.platform:
-            if page.url != me.screen:
-                me.screens.append(page.url)
+            me.screens += [page.url] if page.url not in me.screens else []
             me.screen = page.url
         if page.kind is None:
             return
@@ -848,7 +848,7 @@ def _items(player: Player) -> Iterator[Item]:
         player._open_item()
         page = player._at_item()
         mark = next(mark for mark in page.marks if mark.get("item") == one)
-        if page.all("[data-way]") and not player.shop.warning:
+        if page.all("[data-way]") and not player.shop.warning[0]:
             player.open("warning")
         yield Item(
             id=one,
@@ -906,10 +906,7 @@ def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
         player.open_app()
         for number, step in enumerate(walkthrough["steps"]):
             walk.steps.append(_step(player, number, step))
-        try:
-            walk.after = _read_books(desk)
-        except Unreachable:
-            pass
+        walk.after = _read_books(desk)
         found_out = desk.read(f"/desk/walks/{player.walk}.json")
         walk.verdict, walk.ticks = found_out["verdict"], found_out["steps"]
     except NotApplicable as why:
@@ -934,5 +931,5 @@ def _step(player: Player, number: int, step: Json) -> Played:
 
 def _read_books(desk: Desk) -> Json:
     """Let the desk read bag and history of everybody, and say how the books stand."""
-    desk.press("/desk/books")
-    return desk.read("/desk/books.json")
+    page = desk.press("/desk/books")
+    return desk.read("/desk/books.json") if page.status == 200 else {}

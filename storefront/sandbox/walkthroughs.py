@@ -48,7 +48,7 @@ VERBS: Mapping[str, str] = {
     "as": r" [a-z]+",
     "outside": r" (open|pay|cancel|decline|again|refund|expire)",
     "wait": r" (void|pause|parked|withdrawn)",
-    "weather": r" (clear|[a-z_.]+(:-?\d+)?(\*\d+)?( create| confirm)?)",
+    "weather": r" (clear|[a-z0-9_.]+(:-?\d+)?(\*\d+)?( create| confirm)?)",
     "say age": r" \d+",
 }
 PLAY = re.compile("|".join(f"(?:{verb}{after})" for verb, after in VERBS.items()))

@@ -186,9 +186,8 @@ def _shown(
         raise Screen(answer.status, N_("The app answered with an error page; this screen replaces it."))
     wrong = links.forbidden(answer.body, app) if html else ()
     row = call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong)
-    if html:
-        seen = facts.read(answer.body)
-        _note(Name.PAGE_SHOWN, call, visitor, row, status=answer.status, **seen)
+    seen = facts.read(answer.body) if html else {"page": None, "marks": []}
+    _note(Name.PAGE_SHOWN, call, visitor, row, status=answer.status, **seen)
     return _passed(answer, _dressed(platform, app, visitor, answer.body) if html else answer.body)
 
 

@@ -80,6 +80,7 @@ def open_house(session: Session, settings: SandboxSettings) -> None:
     """See to the first stage; and what the settings say of switches holds on every stage from now on."""
     if session.get(Stage, FIRST_STAGE) is None:
         session.add(_new(settings, FIRST_STAGE))
+        session.flush()
         people.invite(session, FIRST_STAGE, {})
     told = {switch.value: getattr(settings, switch.value) for switch in _told(settings)}
     if told:

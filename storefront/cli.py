@@ -141,9 +141,12 @@ def _prepared(
     demo.differ(ports)
     url = database and demo.database(database)
     served = {name: port for name, port in ports.items() if name != without}
+    if demo.SHOP in served:
+        served[demo.BREAKER] = 0  # any that is free
     with demo.alone(data, f"http://{HOST}:{ports['sandbox']}/"), demo.won(served) as sockets:
         click.echo(f"Keys and databases are in {data.resolve()}")
-        environment = demo.environment(ports, data, url, **shop)
+        breaker = sockets[demo.BREAKER].getsockname()[1] if demo.BREAKER in sockets else None
+        environment = demo.environment(ports, data, url, breaker=breaker, **shop)
         demo.take(environment)
         demo.check()
         demo.adopt(environment)

@@ -763,6 +763,8 @@ class Player:
         if urlsplit(page.url).path.startswith("/point/") and page.origin == self.desk.platform:
             me.screens += [page.url] if page.url not in me.screens else []
             me.screen = page.url
+        if self.walk is not None and page.origin != self.desk.platform and (page.kind or page.screen):
+            self._tell(page)
         if page.kind is None:
             return
         self._learn(page)
@@ -770,8 +772,6 @@ class Player:
             me.bag = page
         if page.all("header nav a[href]") and page.kind not in ("door", "change"):
             me.places = page
-        if page.origin != self.desk.platform and self.walk is not None:
-            self._tell(page)
 
     def _learn(self, page: Page) -> None:
         """Which page stands at its path, and where an opened app began."""
@@ -780,9 +780,11 @@ class Player:
                 self.shop.places.setdefault(app_path(page.url), page.kind)
 
     def _tell(self, page: Page) -> None:
-        """The desk has not seen this page: it stands on the shop's own domain."""
+        """The desk has not seen this page: it stands on the shop's own domain, or on the provider's."""
         fields = {"step": str(self.step), "persona": self.me.key, "device": self.me.device}
-        self.desk.press(f"/desk/walks/{self.walk}/seen", facts=json.dumps(page.facts), **fields)
+        self.desk.press(
+            f"/desk/walks/{self.walk}/seen", facts=json.dumps({**page.facts, "screen": page.screen}), **fields
+        )
 
 
 def read_json(page: Page) -> Json:

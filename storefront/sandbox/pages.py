@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from storefront.sandbox import stage, weather
+from storefront.sandbox import people, stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
@@ -20,6 +20,8 @@ from storefront.sandbox.weather import Weather
 FORMS = "form-action 'self'"
 POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
 
+# Home leads to the host that cookies are for, and whoever started us asks whether we live.
+WELCOMING = ("phone.home", "phone.healthz")
 MINUS = "\N{MINUS SIGN}"
 
 TITLES = {
@@ -28,6 +30,7 @@ TITLES = {
     404: N_("There is nothing at this address."),
     405: N_("This address does not take that kind of request."),
     413: N_("That was too much to send."),
+    421: N_("This is not the sandbox's address."),
     502: N_("The app could not be reached."),
 }
 
@@ -42,6 +45,8 @@ def init_app(app: Flask) -> None:
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
+    app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
+    app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
@@ -66,6 +71,12 @@ def _bends() -> Bends:
     normal = {Switch.APPROVED: True}
     turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
     return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
+
+
+def _refuse_other_hosts() -> None:
+    """A page of another site that leads its name to us gets nothing of ours."""
+    if request.endpoint not in WELCOMING and request.host != urlsplit(sandbox().settings.public_url).netloc:
+        abort(421)
 
 
 def _robots() -> ResponseReturnValue:

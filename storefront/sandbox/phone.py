@@ -1,6 +1,6 @@
 """Home: who opens the app on which device, what they have, what they bought."""
 
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +11,7 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.mixi import lifecycle, payments, start
+from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import MAINTENANCE, Stage
 
@@ -45,7 +46,7 @@ def home() -> ResponseReturnValue:
 def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
     """Take a device of somebody's and open the app on it; who does not have it adds it by that."""
     forms.check()
-    platform, device = sandbox(), Device(word)
+    device = Device(word)
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     on = stage.own()
     user = people.playing(on.id, persona)
@@ -53,7 +54,7 @@ def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
         return closed()
     open_app(on, user, device)
     if not device.on_own_domain:
-        return redirect(url_for("container.page", app_id=platform.settings.app_id, guid="ON"), 303)
+        return redirect(_first_page(), 303)
     if device is Device.PC and request.form.get("window") != OWN_WINDOW:
         return redirect(url_for(".app_on_pc"), 303)
     return redirect(start_address(on, device, user), 303)
@@ -100,6 +101,17 @@ def reset() -> ResponseReturnValue:
 def healthz() -> ResponseReturnValue:
     """This process answers."""
     return "ok", {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _first_page() -> str:
+    """Where the app opens on a mobile phone, in the language of this browser."""
+    settings, spoken = sandbox().settings, start.spoken()
+    app = App(settings.app_id, settings.shop_url, settings.public_url)
+    return (
+        app.page(f"{app.start()}?{urlencode(spoken)}")
+        if spoken
+        else url_for("container.page", app_id=app.app_id, guid="ON")
+    )
 
 
 def open_app(on: Stage, user: User, device: Device) -> None:

@@ -9,7 +9,7 @@ A browser that has done nothing yet looks at the first stage, on which nobody pl
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -80,6 +80,7 @@ def open_house(session: Session, settings: SandboxSettings) -> None:
     """See to the first stage; and what the settings say of switches holds on every stage from now on."""
     if session.get(Stage, FIRST_STAGE) is None:
         session.add(_new(settings, FIRST_STAGE))
+        session.flush()
         people.invite(session, FIRST_STAGE, {})
     told = {switch.value: getattr(settings, switch.value) for switch in _told(settings)}
     if told:
@@ -169,6 +170,12 @@ def sign_with(stage: Stage, device: Device, new: str, instead_of: str) -> None:
     with transaction() as session:
         still = (Stage.id == stage.id, getattr(Stage, column) == instead_of)
         session.execute(update(Stage).where(*still).values({column: new}))
+
+
+def keys_used(device: Device) -> Set[str]:
+    """The names of all keys under which some stage signs start addresses of this device."""
+    with reading() as session:
+        return set(session.scalars(select(getattr(Stage, _column(device))).distinct()))
 
 
 def _new(settings: SandboxSettings, stage_id: str) -> Stage:

@@ -87,6 +87,8 @@ CHECKS = (
 PASSIVE = {"balance", "calls", "never"}
 # The happenings of an answer of the app's to a server.
 ANSWERED = (Name.CALLBACK_ANSWERED, Name.EVENT_TOLD, Name.NOTICE_ANSWERED)
+# Where a happening says which screen of the platform's or the provider's was shown.
+SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
 NOTHING = "nothing"
 
 
@@ -460,7 +462,8 @@ def _entry(node: Node, path: Path) -> tuple[Walkthrough | None, list[tuple[int, 
 
 
 def _is_page(one: Happened) -> bool:
-    return one.name is Name.PAGE_SHOWN or (one.name is Name.SEEN and "page" in one.facts)
+    is_told = one.name is Name.SEEN and "page" in one.facts and not one.facts.get("screen")
+    return one.name is Name.PAGE_SHOWN or is_told
 
 
 def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
@@ -541,12 +544,12 @@ def _last(value: object, one: Happened | None, check: Check) -> _Came:
 
 
 def _screen(check: Check, scene: _Scene) -> _Came:
-    said = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state"}
     replaced = (Name.PAGE_REPLACED, Name.PAGE_REFUSED)
-    last = next((one for one in reversed(scene.window) if one.name in said or one.name in replaced), None)
-    if last is None:
+    shown = [one for one in scene.window if one.name in replaced or one.facts.get(SCREENED.get(one.name, ""))]
+    if not shown:
         return _Came(None, is_met=False)
-    return _last("error" if last.name in replaced else last.facts.get(said[last.name]), last, check)
+    last = shown[-1]
+    return _last("error" if last.name in replaced else last.facts[SCREENED[last.name]], last, check)
 
 
 def _page(check: Check, scene: _Scene) -> _Came:

@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from hashlib import sha256
 
 from flask import g
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.sandbox import clock, happenings
+from storefront.sandbox import clock, happenings, strokes
 from storefront.sandbox.happenings import Name
 from storefront.sandbox.language import N_
 from storefront.sandbox.stage import Stage
@@ -232,7 +231,7 @@ def take(
     counted = update(Weather).where(Weather.id == chosen).values(left=Weather.left - 1, met=Weather.met + 1)
     with transaction() as session:
         row = session.scalars(counted.returning(Weather)).one_or_none()
-    if row is None or not strikes(row.seed, kind, row.met, row.chance):
+    if row is None or not strokes.falls(row.seed, kind, row.met, row.chance):
         return None
     happenings.note(
         stage.id,
@@ -261,24 +260,26 @@ def stands(
         return session.scalars(select(Weather).where(*fits).limit(1)).first()
 
 
-def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = None) -> None:
-    """Take one away, all of one kind, or all."""
+def met(number: int, left: int | None, times: int, *, struck: bool) -> None:
+    """Weather that strikes elsewhere has been met there."""
+    with transaction() as session:
+        change = update(Weather).where(Weather.id == number).values(left=left, met=times)
+        row = session.scalars(change.returning(Weather)).one_or_none()
+    if row and struck:
+        happenings.note(row.stage_id, Name.WEATHER_MET, kind=row.kind, seconds=row.seconds)
+
+
+def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = None) -> Sequence[Weather]:
+    """Take one away, all of one kind, or all; what was taken."""
     which = [Weather.stage_id == stage.id]
     which += [Weather.id == weather_id] if weather_id is not None else []
     which += [Weather.kind == kind] if kind is not None else []
     with transaction() as session:
-        gone = session.scalars(delete(Weather).where(*which).returning(Weather.kind)).all()
+        gone = session.scalars(delete(Weather).where(*which).returning(Weather)).all()
     _forget(stage)
     for one in gone:
-        happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one)
-
-
-def strikes(seed: int, kind: str, number: int, chance: int | None) -> bool:
-    """Whether the meeting of this number is one of those that it strikes. Pure."""
-    if chance is None:
-        return True
-    draw = int.from_bytes(sha256(f"{seed}:{kind}:{number}".encode()).digest()[:8], "big")
-    return draw % HUNDRED < chance
+        happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one.kind)
+    return gone
 
 
 def _kinds(stage: Stage) -> Set[str]:

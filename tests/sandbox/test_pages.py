@@ -11,6 +11,7 @@ from lxml import html
 from storefront.languages import LANGUAGES
 from storefront.sandbox import wirelog
 from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox.cast import CAST
 from storefront.sandbox.settings import assumptions
 from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
 
@@ -46,6 +47,14 @@ def test_home_moves_to_the_public_address(app: Flask) -> None:
     """A phone that came by another name of this machine is sent to the one its cookie is for."""
     answer = app.test_client().get("/", base_url="http://localhost:8001")
     assert answer.headers["Location"].startswith(PLATFORM)
+
+
+@pytest.mark.parametrize("path", ["/desk", "/log", "/developer", "/phone/mobile", "/atom/mobile/point/@me"])
+def test_other_hosts_are_refused(app: Flask, path: str) -> None:
+    """Under a name that is not the sandbox's nothing is shown and nothing done."""
+    for method in ("GET", "POST"):
+        answer = app.test_client().open(path, method=method, base_url="http://rebound.example:8001")
+        assert answer.status_code == 421
 
 
 def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
@@ -238,7 +247,7 @@ def test_an_old_store_is_thrown_away(
     make()
     with sqlite3.connect(tmp_path / "sandbox.db") as file:
         assert file.execute("SELECT count(*) FROM payment").fetchone() == (0,)
-        assert file.execute("SELECT count(*) FROM user").fetchone() == (5,)
+        assert file.execute("SELECT count(*) FROM user").fetchone() == (len(CAST),)
 
 
 def test_a_new_process_keeps_the_store(

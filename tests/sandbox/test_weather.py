@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, happenings, weather, wirelog
+from storefront.sandbox import clock, happenings, strokes, weather, wirelog
 from storefront.sandbox.happenings import Name
 from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.people import FIRST_STAGE
@@ -151,9 +151,9 @@ def test_by_chance(begin: Begin, shop: Shop) -> None:
 def test_chances_are_as_said() -> None:
     """Of many meetings about so many strike as the chance says; without one all do."""
     for chance in (1, 30, 99):
-        struck = sum(weather.strikes(7, "api.down", number, chance) for number in range(10_000))
+        struck = sum(strokes.falls(7, "api.down", number, chance) for number in range(10_000))
         assert abs(struck - 100 * chance) < 150
-    assert all(weather.strikes(7, "api.down", number, None) for number in range(100))
+    assert all(strokes.falls(7, "api.down", number, None) for number in range(100))
 
 
 def test_two_at_once_take_it_once(app: Flask) -> None:
@@ -467,7 +467,7 @@ def test_a_clock_that_is_off(begin: Begin, sap: Sap, seconds: int) -> None:
 
 def test_a_clock_that_is_off_in_a_start_address(phone: Phone) -> None:
     """A start address is signed by the same clock."""
-    let(phone, "clock.skew", seconds=700)
+    let(phone, "clock.skew", seconds=700, next=None)
     found = dict(pair.split("=") for pair in phone.opens("hanako", "pc").partition("?")[2].split("&"))
     assert 690 <= int(found["oauth_timestamp"]) - clock.now().timestamp() <= 700
 

@@ -21,28 +21,30 @@ Every address takes a form with `form_token`, acts on the stage of this browser 
     /log/<id>/resend             nonce=same or fresh, fault (may be empty)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, abort, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, people, stage, weather, wirelog
+from storefront.sandbox import clock, forms, neighbours, people, stage, weather, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import lifecycle, payments, resend, start
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.mixi.container import open_unsigned
 from storefront.sandbox.mixi.payments import Payment, Question
 from storefront.sandbox.mixi.resend import NotNow, Word
+from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.people import User
 from storefront.sandbox.phone import LAST_START, open_app
 from storefront.sandbox.stage import Stage, Switch
-from storefront.sandbox.weather import Call
+from storefront.sandbox.weather import Call, Weather
 
 DECISIONS = {"bought": Question.BUY, "cancelled": Question.CANCEL}
 MOST_AHEAD = 10 * 366 * 86_400  # seconds: a date that every part can write
@@ -62,11 +64,6 @@ def _not_now(why: NotNow) -> ResponseReturnValue:
     return _back()
 
 
-@blueprint.errorhandler(weather.Unknown)
-def _unknown(_why: weather.Unknown) -> ResponseReturnValue:
-    abort(400)
-
-
 @blueprint.post("/desk/weather")
 def set_weather() -> ResponseReturnValue:
     """Let some weather come."""
@@ -75,31 +72,39 @@ def set_weather() -> ResponseReturnValue:
     payment = _payment(on) if form.get("payment") else None
     if form.get("api", Call.BOTH.value) not in list(Call):
         abort(400)
-    weather.set(
-        on,
-        form.get("kind", ""),
-        api=Call(form.get("api", Call.BOTH.value)),
-        owner_id=who and who.owner_id,
-        point_code=payment and payment.code,
-        left=_number("next"),
-        seconds=_number("seconds"),
-        chance=_number("chance"),
-        seed=_number("seed"),
-    )
+    try:
+        row = weather.set(
+            on,
+            form.get("kind", ""),
+            api=Call(form.get("api", Call.BOTH.value)),
+            owner_id=who and who.owner_id,
+            point_code=payment and payment.code,
+            left=_number("next"),
+            seconds=_number("seconds"),
+            chance=_number("chance"),
+            seed=_number("seed"),
+        )
+    except weather.Unknown:
+        abort(400)
+    try:
+        neighbours.bring(sandbox(), row)
+    except Deaf:
+        weather.clear(on, row.id)
+        flash(N_("Who would have to do it could not be reached: nothing was set."))
     return _back("weather")
 
 
 @blueprint.post("/desk/weather/<int:number>/clear")
 def clear_one(number: int) -> ResponseReturnValue:
     """Take one weather away."""
-    weather.clear(stage.own(), number)
+    _take_away(weather.clear(stage.own(), number))
     return _back("weather")
 
 
 @blueprint.post("/desk/weather/clear")
 def clear_all() -> ResponseReturnValue:
     """Fine weather."""
-    weather.clear(stage.own())
+    _take_away(weather.clear(stage.own()))
     return _back("weather")
 
 
@@ -240,6 +245,14 @@ ACTIONS: dict[str, Action] = {
     "finish-of": _finish_of,
     "send": _send,
 }
+
+
+def _take_away(gone: Sequence[Weather]) -> None:
+    for row in gone:
+        try:
+            neighbours.take_away(sandbox(), row)
+        except Deaf:
+            flash(N_("The provider could not be reached: what was set there may still strike."))
 
 
 def _person(on: Stage) -> User:

@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, abort, current_app, jsonify, redirect, rende
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from storefront.sandbox import forms, happenings, people, stage, walks, walkthroughs, weather
+from storefront.sandbox import forms, happenings, neighbours, people, stage, walks, walkthroughs, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -50,6 +50,7 @@ class Shown(BaseModel):
     status: Annotated[int, Field(ge=100, le=599)]
     path: Fact = ""
     page: Fact | None = None
+    screen: Fact | None = None  # of the provider's
     marks: Annotated[list[dict[Fact, Fact]], Field(max_length=400)] = Field(default_factory=list)
 
 
@@ -100,7 +101,8 @@ def begin(name: str) -> ResponseReturnValue:
     cast = {user.persona_key: user.owner_id for user in people.everyone(on.id)}
     note(on.id, Name.STAGE_MADE, walkthrough=name, device=device, people=cast)
     for given in one.weather:
-        weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
+        row = weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
+        neighbours.bring(sandbox(), row)
     walk = walks.begin(on, name)
     return redirect(url_for(".show_walk", number=walk.id), 303)
 

@@ -6,6 +6,7 @@ Weather strikes here: what is forged is sent beside the true question, and nothi
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 
 from flask import current_app
 
-from storefront.sandbox import clock, people, weather
+from storefront.sandbox import clock, neighbours, people, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
@@ -29,6 +30,7 @@ GRACE_SECONDS = 5
 # Room for an OK and for whatever an error page wants to say to the log.
 MAX_ANSWER_BYTES = 64 * 1024
 HOUR = 3600
+MACHINE = ("shop.frozen", "shop.database")
 UNDELIVERED = N_("Not delivered: the weather kept it back. No points move.")
 UNHEARD = N_("The app answered, and the weather let nobody hear it. No points move.")
 TOO_LATE = N_("Its time was used up when the app answered. No points move.")
@@ -159,6 +161,7 @@ def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met:
         for kind in ("undelivered", "queued", "lost", "copies", "replayed")
         if (row := weather.take(on, f"callback.{kind}", payment.owner_id, payment.code))
     }
+    _hold_the_shop(sandbox, on, payment)
     first = call(sandbox, on, payment, question)
     first.weather += [*met, *(row.kind for row in struck.values())]
     if queued := struck.get("queued"):
@@ -179,6 +182,14 @@ def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met:
         again = replace(first, answer=None, weather=list(first.weather))
         heard.append(_heard(on, payment, again, question, _sent(sandbox, again), unheard=False))
     return any(settled for _, settled in heard)
+
+
+def _hold_the_shop(sandbox: Sandbox, on: Stage, payment: Payment) -> None:
+    """Weather of the shop's own machine strikes as it is asked: who started the shop holds it meanwhile."""
+    for kind in MACHINE:
+        if met := weather.take(on, kind, payment.owner_id, payment.code):
+            with suppress(neighbours.Deaf):
+                neighbours.hold(sandbox, kind, met.seconds or 1)
 
 
 def _copied(first: Call) -> Call:

@@ -23,6 +23,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "SANDBOX_APP_NAME": street.name,
         "SANDBOX_PUBLIC_URL": street.here,
         "SANDBOX_SHOP_URL": street.shop,
+        "PROVIDER_PLATFORM_URL": street.here,
         "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),
         "SANDBOX_KEYS": str(folder),
         "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,

@@ -24,6 +24,7 @@ from storefront.sandbox.stage import Stage
 TOP_UPS = (100, 300, 500, 1000, 3000, 5000, 10000)
 CHOICES = 3
 POLL_SECONDS = 0.1
+LOOK_AGAIN = "2"  # seconds
 # The screens that say how it went, and lead back.
 RESULTS = ("bought", "cancelled", "failed", "paid_back")
 NO_LINK = "screen.no_link"
@@ -49,7 +50,8 @@ def show(token: str) -> ResponseReturnValue:
     payment, user = _admitted(token, arriving=True)
     screen = _screen(payment, user)
     note(user.stage_id, Name.SCREEN_SHOWN, **_about(payment), screen=screen)
-    return render_template(f"sandbox/point/{screen}.html", **_shown(payment, user, screen))
+    page = render_template(f"sandbox/point/{screen}.html", **_shown(payment, user, screen))
+    return (page, {"Refresh": LOOK_AGAIN}) if screen == "asking" else page
 
 
 @blueprint.post("/<token>/buy")

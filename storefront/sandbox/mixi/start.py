@@ -3,13 +3,14 @@
 import secrets
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from storefront.languages import DEFAULT_LANGUAGE
 from storefront.mixi import signing
 from storefront.sandbox import clock, keys, stage, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.keys import KeyPair
-from storefront.sandbox.language import N_
+from storefront.sandbox.language import N_, language
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Exchange, Kind, record
@@ -19,7 +20,7 @@ def address(sandbox: Sandbox, on: Stage, device: Device, user: User) -> str:
     """Where the browser of this user goes to open the app on this device, signed now. Another each time."""
     registered, pair, timestamp, weathered = _now(sandbox, on, device, user)
     signed = signing.signed_address(
-        _with_query(registered, urlencode(_ids(sandbox, user))),
+        _with_query(registered, urlencode({**spoken(), **_ids(sandbox, user)})),
         pair.name,
         pair.private,
         timestamp=timestamp,
@@ -47,16 +48,22 @@ def form(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, 
     return registered, fields
 
 
+def spoken() -> dict[str, str]:
+    """What the first address of the app has to say about the language: nothing of the usual one."""
+    return {} if language() == DEFAULT_LANGUAGE else {"lang": language()}
+
+
 def key(sandbox: Sandbox, on: Stage, device: Device) -> KeyPair:
     """The key under which the start address of this device is signed now on this stage."""
     return keys.keep(sandbox.key_folder, on.key_name(device))
 
 
 def rotate(sandbox: Sandbox, on: Stage, device: Device) -> None:
-    """Sign under a new key from now on. The certificate of the old one stays published."""
+    """Sign under a new key from now on. The certificate of the old one stays published for a while."""
     old = on.key_name(device)
     new = keys.keep(sandbox.key_folder, keys.successor(sandbox.key_folder, old))
     stage.sign_with(on, device, new.name, instead_of=old)
+    keys.tidy(sandbox.key_folder, keys.START_NAMES[device], stage.keys_used(device))
 
 
 def _now(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, KeyPair, int, str]:

@@ -7,7 +7,8 @@ anything else, or silence   not heard: told again when the buyer looks, or when 
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic, sleep
@@ -23,7 +24,7 @@ from storefront.sandbox import clock
 from storefront.sandbox.doors import HIDDEN
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.line import CHUNK, Answer, within
-from storefront.sandbox.provider import payments
+from storefront.sandbox.provider import payments, weather
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
 from storefront.sandbox.provider.store import Base, reading, transaction
@@ -71,6 +72,9 @@ ASIDES = {
     Kind.SUM: "paid",
     Kind.CURRENCY: "paid",
 }
+# What weather sends beside the news.
+BESIDE = {"notice.forged": Kind.FORGED, "notice.another_sum": Kind.SUM}
+UNHEARD = N_("The shop answered, and the weather let nobody hear it.")
 # What can be said of a payment in one state only.
 ONLY = {Kind.DECLINED: Status.WAITING, Kind.EXPIRED: Status.PAID}
 
@@ -106,12 +110,12 @@ class Told:
 
 def tell(provider: Provider, payment: Payment) -> None:
     """Tell the shop of a payment it has not heard of, unless it was asked only just now."""
-    _send(provider, _begun(provider, payment, Kind.NEWS, again=False))
+    _tell(provider, payment, again=False)
 
 
 def tell_again(provider: Provider, payment: Payment) -> None:
     """Tell the shop once more, whether it has heard it or not. Not what it asked for itself."""
-    _send(provider, _begun(provider, payment, Kind.NEWS, again=True))
+    _tell(provider, payment, again=True)
 
 
 def say(provider: Provider, payment: Payment, kind: Kind) -> None:
@@ -144,6 +148,27 @@ def told(about: Iterable[Payment]) -> Mapping[int, Told]:
 class _Sending:
     notice: Notice
     payment: Payment
+    # What weather makes of it: signed so many seconds ago, sent so many times at once, its answer unheard.
+    old_seconds: int = 0
+    copies: int = 1
+    unheard: bool = False
+
+
+def _tell(provider: Provider, payment: Payment, *, again: bool) -> None:
+    """Tell how the payment stands, in whatever weather there is."""
+    sending = _begun(provider, payment, Kind.NEWS, again=again)
+    if sending is None:
+        return
+    stale, copies = weather.take(provider, "notice.stale"), weather.take(provider, "notice.copies")
+    struck = {
+        "old_seconds": (stale and stale.seconds) or 0,
+        "copies": (copies and copies.seconds) or 1,
+        "unheard": weather.take(provider, "notice.lost") is not None,
+    }
+    _send(provider, replace(sending, **struck))
+    for kind, aside in BESIDE.items():
+        if weather.take(provider, kind):
+            say(provider, payment, aside)
 
 
 def _begun(provider: Provider, payment: Payment, kind: Kind, *, again: bool) -> _Sending | None:
@@ -172,9 +197,12 @@ def _send(provider: Provider, sending: _Sending | None) -> None:
         return
     fields = _fields(provider, sending)
     try:
-        answer = _asked(provider, urlencode(fields))
+        answer = _asked_at_once(provider, urlencode(fields), sending.copies)
     except NoAnswer as silence:
         _end(sending.notice, None, "", str(silence))
+        return
+    if sending.unheard:
+        _end(sending.notice, None, "", UNHEARD)
         return
     # A shop that repeats what it was sent shows no signature of ours on the list.
     body = answer.body.replace(fields[SIGNATURE].encode(), HIDDEN.encode())
@@ -192,7 +220,7 @@ def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:
         "currency": ANOTHER_CURRENCY if kind is Kind.CURRENCY else CURRENCY,
     }
     secret = secrets.token_urlsafe() if kind is Kind.FORGED else provider.secret
-    return sealed(fields, secret, int(sending.notice.sent_at.timestamp()))
+    return sealed(fields, secret, int(sending.notice.sent_at.timestamp()) - sending.old_seconds)
 
 
 def _reference(payment: Payment, kind: Kind) -> str:
@@ -204,6 +232,15 @@ def _reference(payment: Payment, kind: Kind) -> str:
             return f"{payment.reference}-2"
         case _:
             return payment.reference
+
+
+def _asked_at_once(provider: Provider, form: str, copies: int) -> Answer:
+    """What the shop says; of several copies at once, to the first."""
+    if copies == 1:
+        return _asked(provider, form)
+    with ThreadPoolExecutor(copies) as threads:
+        said = [threads.submit(_asked, provider, form) for _ in range(copies)]
+    return said[0].result()
 
 
 def _asked(provider: Provider, form: str) -> Answer:

@@ -19,6 +19,7 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Happening, Name, note
 from storefront.sandbox.language import N_
+from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.walks import Walk
@@ -102,7 +103,10 @@ def begin(name: str) -> ResponseReturnValue:
     note(on.id, Name.STAGE_MADE, walkthrough=name, device=device, people=cast)
     for given in one.weather:
         row = weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
-        neighbours.bring(sandbox(), row)
+        try:
+            neighbours.bring(sandbox(), row)
+        except Deaf:
+            abort(503)
     walk = walks.begin(on, name)
     return redirect(url_for(".show_walk", number=walk.id), 303)
 

@@ -27,7 +27,6 @@ PAGES = {
 }
 IN_NO_WALK = {"change", "left"}  # said as well, and nobody's checklist asks for it
 changed = pytest.mark.changed
-pytestmark = on_sqlite
 
 
 def page(answer: TestResponse) -> str | None:
@@ -61,6 +60,7 @@ def test_every_page_says_which_it_is() -> None:
             assert said[0] in PAGES | IN_NO_WALK | {"{{ explanation.page }}"}, path
 
 
+@on_sqlite
 def test_shelf_and_item(container: Container) -> None:
     """The shelf has each item with what it costs; an item's page says all that its terms are."""
     shelf = container.get("/")
@@ -77,12 +77,14 @@ def test_shelf_and_item(container: Container) -> None:
     assert facts(container.get("/items/telescope"), "item")[0]["reason"] == "elsewhere"
 
 
+@on_sqlite
 @changed(selling=False)
 def test_why_there_is_no_button(container: Container) -> None:
     """Where an item cannot be bought the page says why in a word."""
     assert facts(container.get("/items/loaf"), "item")[0]["reason"] == "stopped"
 
 
+@on_sqlite
 def test_bag_history_and_finish(container: Container) -> None:
     """What is held and how each purchase stands, in the platform's words; a doubt is said as one."""
     code = container.start("loaf")
@@ -99,6 +101,7 @@ def test_bag_history_and_finish(container: Container) -> None:
     assert "doubt" not in facts(container.get("/mixi/finish", point_code=code), "payment")[0]
 
 
+@on_sqlite
 @pytest.mark.parametrize("reason", Reason)
 def test_why_a_callback_was_refused(container: Container, reason: Reason) -> None:
     """The page after a purchase names the reason for which mixi was refused."""
@@ -108,6 +111,7 @@ def test_why_a_callback_was_refused(container: Container, reason: Reason) -> Non
     assert said == {"payment": code, "state": "create", "refusal": reason.value}
 
 
+@on_sqlite
 def test_a_start_that_failed(container: Container, api: ScriptedApi) -> None:
     """It is said at once and on the page after it, as a container may have replaced the first."""
     form = only_form(container.get("/items/loaf").text)
@@ -119,6 +123,7 @@ def test_a_start_that_failed(container: Container, api: ScriptedApi) -> None:
     assert facts(container.get("/history"), "notice") == [{"notice": "not-started"}]
 
 
+@on_sqlite
 @changed(mixi_taps_per_minute=2)
 def test_presses_that_make_nothing(
     container: Container, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
@@ -142,6 +147,7 @@ def test_presses_that_make_nothing(
     assert (page(sold_out), facts(sold_out, "reason")) == ("error", [{"page": "error", "reason": "sold_out"}])
 
 
+@on_sqlite
 @changed(under_age_limits="15:5000")
 def test_the_question_for_the_age(container: Container) -> None:
     """Where it is asked, the item says that it is, and the page that asks is named."""
@@ -149,6 +155,7 @@ def test_the_question_for_the_age(container: Container) -> None:
     assert page(container.get("/age")) == "age"
 
 
+@on_sqlite
 def test_door_law_and_errors(container: Container) -> None:
     """Who is not known stands at the door; the law and what is not there have names, too."""
     stranger = container.app.test_client()

@@ -1,4 +1,4 @@
-"""Walkthroughs by hand: a tester begins one, does what it says, and sees it tick itself off, without script."""
+"""Walkthroughs by hand, without script: one begins one, does what it says, and sees it tick itself off."""
 
 from collections.abc import Callable, Iterator
 

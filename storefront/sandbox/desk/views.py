@@ -6,7 +6,7 @@ from itertools import groupby
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, happenings, people, stage, weather
+from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi import payments
@@ -31,6 +31,7 @@ def show() -> ResponseReturnValue:
     return render_template(
         "sandbox/desk/show.html",
         stage=on,
+        walk=walks.on(on),
         people=people.everyone(on.id),
         payments=payments.recent(on.id, RECENT),
         devices=list(Device),

@@ -1,5 +1,7 @@
 """The developer's pages: how the app is registered, what the platform assumes, what the wire said."""
 
+from typing import Any
+
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
@@ -118,7 +120,7 @@ def pay_back(code: str) -> ResponseReturnValue:
     if payment is None or payment.stage_id != on.id:
         abort(404)
     if payments.pay_back(payment, on.now()):
-        about = {"owner_id": payment.owner_id, "point_code": code}
+        about: dict[str, Any] = {"owner_id": payment.owner_id, "point_code": code}
         note(on.id, Name.PAYMENT_PAID_BACK, **about, points=payment.charged)
     return redirect(url_for(".show", _anchor="payments"), 303)
 

@@ -23,6 +23,7 @@ Every address takes a form with `form_token`, acts on the stage of this browser 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, abort, flash, redirect, request, session, url_for
@@ -157,7 +158,7 @@ def resend_row(number: int) -> ResponseReturnValue:
 def _pay_back(on: Stage) -> ResponseReturnValue:
     payment = _payment(on)
     if payments.pay_back(payment, on.now()):
-        about = {"owner_id": payment.owner_id, "point_code": payment.code}
+        about: dict[str, Any] = {"owner_id": payment.owner_id, "point_code": payment.code}
         note(on.id, Name.PAYMENT_PAID_BACK, **about, points=payment.charged)
     return _back("actions")
 

@@ -189,8 +189,8 @@ def _seen(call: weather.Call) -> _Seen:
 def _note(seen: _Seen, row: int) -> None:
     if seen.stage is None:
         return
-    told = {"call": seen.call.value, **seen.facts}
-    who = {"owner_id": seen.owner_id, "point_code": seen.point_code, "wire_id": row}
+    told: dict[str, Any] = {"call": seen.call.value, **seen.facts}
+    who: dict[str, Any] = {"owner_id": seen.owner_id, "point_code": seen.point_code, "wire_id": row}
     note(seen.stage.id, seen.happened, **who, **told)
 
 

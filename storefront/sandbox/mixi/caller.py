@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import current_app
@@ -259,7 +260,7 @@ def _note_answer(
     heard: bool,
     fault: str | None = None,
 ) -> None:
-    told = {
+    told: dict[str, Any] = {
         "question": int(question),
         "status": call.answer and call.answer.status,
         "ok": ok,
@@ -271,7 +272,7 @@ def _note_answer(
     note(on.id, Name.CALLBACK_ANSWERED, **_about(payment), wire_id=row, **told)
 
 
-def _about(payment: Payment) -> dict[str, str]:
+def _about(payment: Payment) -> dict[str, Any]:
     return {"owner_id": payment.owner_id, "point_code": payment.code}
 
 

@@ -1,5 +1,6 @@
 """The container: it fetches every page of the app for a mobile phone, server to server, and signs for it."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
@@ -73,7 +74,7 @@ def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
     settings = platform.settings
     app = App(settings.app_id, settings.shop_url, settings.public_url)
     url = app.with_owner(f"{settings.shop_url}{path}", user.owner_id)
-    times = {"seconds": settings.page_seconds, "max_bytes": settings.max_page_bytes}
+    times: dict[str, Any] = {"seconds": settings.page_seconds, "max_bytes": settings.max_page_bytes}
     call = Call(on, Kind.PAGE, "GET", url, clock.now(), **times, owner_id=user.owner_id)
     call.forged = Forgery(unsigned=True)
     try:
@@ -218,7 +219,7 @@ def _refused(call: Call, visitor: User, why: str, status: int) -> None:
 
 def _note(name: Name, call: Call, visitor: User, row: int | None, **told: object) -> None:
     path = urlsplit(call.url).path
-    who = {"owner_id": visitor.owner_id, "device": Device.MOBILE, "wire_id": row}
+    who: dict[str, Any] = {"owner_id": visitor.owner_id, "device": Device.MOBILE, "wire_id": row}
     note(call.stage.id, name, **who, method=call.method, path=path, **told)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import groupby
 from time import monotonic
+from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy import ForeignKey, delete, select
@@ -112,7 +113,7 @@ def forge(sandbox: Sandbox, on: Stage, kind: Type, user: User, *, by_consumer: b
     except NoAnswer as silence:
         refused, verdict = False, silence.reason
     row, status = call.log(verdict, good=refused), call.answer and call.answer.status
-    facts = {"type": kind.value, "status": status, "forged": True}
+    facts: dict[str, Any] = {"type": kind.value, "status": status, "forged": True}
     note(on.id, Name.EVENT_TOLD, owner_id=user.owner_id, wire_id=row, **facts)
     return row
 
@@ -147,7 +148,7 @@ def _deliver(sandbox: Sandbox, on: Stage, kind: Type, events: Sequence[Event], s
         verdict, good, done = silence.reason, False, False
     row, status = call.log(verdict, good=good), call.answer and call.answer.status
     for event in events:
-        told = {"type": kind.value, "status": status, "forged": False}
+        told: dict[str, Any] = {"type": kind.value, "status": status, "forged": False}
         note(on.id, Name.EVENT_TOLD, owner_id=event.owner_id, wire_id=row, **told)
     return done
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import urlencode
 
 import requests
@@ -160,7 +161,7 @@ def _tell(provider: Provider, payment: Payment, *, again: bool) -> None:
     if sending is None:
         return
     stale, copies = weather.take(provider, "notice.stale"), weather.take(provider, "notice.copies")
-    struck = {
+    struck: dict[str, Any] = {
         "old_seconds": (stale and stale.seconds) or 0,
         "copies": (copies and copies.seconds) or 1,
         "unheard": weather.take(provider, "notice.lost") is not None,

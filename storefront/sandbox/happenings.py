@@ -25,7 +25,8 @@ class Name(StrEnum):
     """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
 
     # The stage
-    STAGE_MADE = "stage_made"  # walkthrough, device, people: the ids of the cast
+    STAGE_MADE = "stage_made"  # walkthrough
+    WALK_BEGUN = "walk_begun"  # walkthrough, device, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left

@@ -89,7 +89,7 @@ PASSIVE = {"balance", "calls", "never"}
 ANSWERED = (Name.CALLBACK_ANSWERED, Name.EVENT_TOLD, Name.NOTICE_ANSWERED)
 # Where a happening says which screen of the platform's or the provider's was shown.
 SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
-NOTHING = "nothing"
+NOTHING, NOT_SEEN = "nothing", "not seen"
 
 
 # The rules of those fields of a file that have one of their own.
@@ -362,7 +362,7 @@ class _Scene:
 
     @property
     def made(self) -> Mapping[str, Any]:
-        return next((one.facts for one in self.past if one.name is Name.STAGE_MADE), {})
+        return next((one.facts for one in self.past if one.name is Name.WALK_BEGUN), {})
 
     def owner(self, key: str | None) -> str | None:
         """The id of somebody of the cast, as far as this walk has said it."""
@@ -481,9 +481,10 @@ def _told(step: Step, number: int, scene: _Scene, said: str) -> Tick:
     for check, came in _all(step, scene):
         unseen = came.value is None and said == "yes"  # the person has seen it, if nobody else has
         if not came.is_met and not unseen:
-            return Tick(number, State.MISSED, str(check), came.value or NOTHING, came.rows)
+            nothing = NOT_SEEN if said == "no" else NOTHING
+            return Tick(number, State.MISSED, str(check), came.value or nothing, came.rows)
     if said == "no":
-        return Tick(number, State.MISSED, str(step.see[0]), "not seen")
+        return Tick(number, State.MISSED, str(step.see[0]), NOT_SEEN)
     return Tick(number, State.DONE)
 
 

@@ -26,6 +26,7 @@ PAGES = {
     *("not-started", "too-many", "being-prepared", "spent", "closed", "stale"),
 }
 IN_NO_WALK = {"change", "left"}  # said as well, and nobody's checklist asks for it
+TAPS = 10
 changed = pytest.mark.changed
 
 
@@ -124,7 +125,7 @@ def test_a_start_that_failed(container: Container, api: ScriptedApi) -> None:
 
 
 @on_sqlite
-@changed(mixi_taps_per_minute=2)
+@changed(mixi_taps_per_minute=TAPS)
 def test_presses_that_make_nothing(
     container: Container, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,8 +141,8 @@ def test_presses_that_make_nothing(
     change(container.app, Intent, started_at=clock.now(), redirect=None)
     assert page(container.post(*form)) == "being-prepared"
     assert page(container.post(form[0], {**form[1], "token": "x"})) == "stale"
-    assert page(container.post(*only_form(container.get("/items/moss").text))) is None, "a redirect"
-    assert page(container.post(*only_form(container.get("/items/moss").text))) == "too-many"
+    answers = [container.post(*only_form(container.get("/items/moss").text)) for _ in range(TAPS)]
+    assert page(answers[-1]) == "too-many"
     change(container.app, Item, Item.id == "coat", stock=0)
     sold_out = container.post(*late)
     assert (page(sold_out), facts(sold_out, "reason")) == ("error", [{"page": "error", "reason": "sold_out"}])

@@ -26,7 +26,7 @@ class Name(StrEnum):
 
     # The stage
     STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = "walk_begun"  # walkthrough, device, people: the ids of the cast
+    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left

@@ -507,7 +507,7 @@ def _by_itself(
 
 
 def _all(step: Step, scene: _Scene) -> list[tuple[Check, _Came]]:
-    device = scene.made.get("device")
+    device = scene.made.get("hand")
     here = [check for check in step.see if check.on is None or device in check.on]
     return [(check, _LOOKS[check.name](check, scene)) for check in here]
 

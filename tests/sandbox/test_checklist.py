@@ -64,7 +64,7 @@ def test_a_walk_has_a_stage_of_its_own(phone: Phone, app: Flask) -> None:
     """Beginning makes a fresh stage, with the points and the weather that the walkthrough wants."""
     walk = begin(phone, LOST, device="pc", price="100")
     made = next(one for one in told(phone) if one["name"] == "walk_begun")
-    assert (made["facts"]["walkthrough"], made["facts"]["device"]) == ("lost-ok", "pc")
+    assert (made["facts"]["walkthrough"], made["facts"]["hand"]) == ("lost-ok", "pc")
     home = html.fromstring(phone.get("/").text)
     assert home.cssselect('[data-persona="hanako"]')[0].get("data-balance") == "150"
     with app.test_request_context():

@@ -127,7 +127,7 @@ class Happened:
 
 
 def made(**people: str) -> Happened:
-    return Happened(Name.WALK_BEGUN, {"device": "mobile", "people": {"hanako": HANAKO, **people}})
+    return Happened(Name.WALK_BEGUN, {"hand": "mobile", "people": {"hanako": HANAKO, **people}})
 
 
 def shown(page: str, *marks: Mapping[str, str], status: int = 200, wire_id: int | None = None) -> Happened:

@@ -100,7 +100,7 @@ def begin(name: str) -> ResponseReturnValue:
     )
     stage.begin(on)
     cast = {user.persona_key: user.owner_id for user in people.everyone(on.id)}
-    note(on.id, Name.WALK_BEGUN, walkthrough=name, device=device, people=cast)
+    note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast)
     for given in one.weather:
         row = weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
         try:

@@ -16,7 +16,9 @@ class Deaf(Exception):
 
 
 def bring(sandbox: Sandbox, row: Weather) -> None:
-    """Let the provider have this weather, if it is the provider's."""
+    """Let the provider have this weather, if it is the provider's. Deaf if nobody is there to do it."""
+    if row.what.where is Where.MACHINE and not sandbox.settings.machine_url:
+        raise Deaf(row.kind)
     if row.what.where is Where.PROVIDER:
         told = {"kind": row.kind, "left": row.left, "seconds": row.seconds}
         chance = {"chance": row.chance, "seed": row.seed}

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from pydantic import SecretStr
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
@@ -217,6 +218,34 @@ def test_each_meeting_is_told(begin: Begin, logged: Logged, app: Flask) -> None:
     with app.app_context():
         met = [row for row in happenings.since(FIRST_STAGE) if row.name is Name.WEATHER_MET]
     assert [(row.point_code, row.facts["kind"]) for row in met] == [(purchase.code, "callback.undelivered")]
+
+
+@pytest.mark.parametrize("kind", ["shop.frozen", "shop.database", "provider.down", "notice.lost"])
+def test_what_nobody_here_can_do(phone: Phone, kind: str) -> None:
+    """Weather of a neighbour who is not there is not set, and the desk says so."""
+    let(phone, kind)
+    text = phone.get("/desk?lang=en").text
+    assert "nothing was set" in text
+    assert "data-weather" not in text
+
+
+def test_the_shops_own_machine(make: Callable[..., Flask], sap: Sap) -> None:
+    """Whoever started the shop is told to hold it just before it is asked."""
+    phone = Phone(make(machine_url="http://machine.test", machine_token=SecretStr("word")).test_client())
+    shop = Shop(phone.client.application)
+    let(phone, "shop.frozen", seconds=12)
+    phone.belongs_to("hanako")
+    purchase = read_created(shop.create())
+    sap.redirects("/buy", purchase.url)
+    phone.page(f"{SHOP}/buy")
+    phone.buy(purchase.url)
+    held, asked = sap.heard[-2:]
+    assert (held.path, held.json, held.headers["Authorization"]) == (
+        "/frozen",
+        {"seconds": 12},
+        "Bearer word",
+    )
+    assert asked.path == "/callback"
 
 
 # Callbacks

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import forms, happenings, people, situation, stage, weather
+from storefront.sandbox import forms, happenings, neighbours, people, situation, stage, weather
 from storefront.sandbox.cast import Persona
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import outcomes
@@ -15,8 +15,10 @@ from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import goods
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.goods import NothingSold
+from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.phone import open_app, start_address
 from storefront.sandbox.situation import ROLES, Situation, Spell
+from storefront.sandbox.stage import Stage
 from storefront.sandbox.weather import KINDS
 
 NO_GOODS = N_("The app sells no such item, or could not be asked: nothing was set up.")
@@ -63,7 +65,7 @@ def set_up() -> ResponseReturnValue:
     open_app(fresh, user, wanted.device)
     stage.turn_clock(fresh, wanted.clock_seconds)
     for spell in wanted.weather:
-        weather.set(fresh, spell.kind, seconds=spell.seconds, left=spell.left)
+        _bring(fresh, spell)
     if wanted.device.on_own_domain:
         return redirect(start_address(fresh, wanted.device, user), 303)
     settings = sandbox().settings
@@ -89,6 +91,15 @@ def table() -> ResponseReturnValue:
         item=item,
         device=Device(on),
     )
+
+
+def _bring(on: Stage, spell: Spell) -> None:
+    row = weather.set(on, spell.kind, seconds=spell.seconds, left=spell.left)
+    try:
+        neighbours.bring(sandbox(), row)
+    except Deaf:
+        weather.clear(on, row.id)
+        flash(N_("Who would have to do it could not be reached: nothing was set."))
 
 
 def _cell(persona: Persona, device: Device, item: str, spell: Spell | None) -> Cell:

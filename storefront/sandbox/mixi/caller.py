@@ -37,6 +37,7 @@ UNHEARD = N_("The app answered, and the weather let nobody hear it. No points mo
 TOO_LATE = N_("Its time was used up when the app answered. No points move.")
 GONE_ELSEWHERE = N_("The points had gone elsewhere by the time of the OK. No points move.")
 REFUSED_FORGERY = N_("The app refused what was forged, as it must.")
+SHRUGGED = N_("The app neither believed what was forged nor refused it.")
 BELIEVED_FORGERY = N_("The app believed what was forged!")
 AGREED = {
     Question.BUY: N_("OK: the purchase is complete."),
@@ -118,11 +119,17 @@ def send_forged(
     objection = _sent(sandbox, call)
     status = call.answer and call.answer.status
     refused = status is not None and 400 <= status < 500
-    silent = call.answer is None
-    verdict = objection if silent and objection else REFUSED_FORGERY if refused else BELIEVED_FORGERY
-    row = call.log(verdict, good=refused)
+    row = call.log(_verdict(call, objection, refused=refused), good=refused)
     _note_answer(on, payment, call, question, row, ok=objection is None, heard=False, fault=fault)
     return row
+
+
+def _verdict(call: Call, objection: str | None, *, refused: bool) -> str:
+    if objection is None:
+        return BELIEVED_FORGERY
+    if call.answer is None:
+        return objection
+    return REFUSED_FORGERY if refused else SHRUGGED
 
 
 def call(

@@ -127,7 +127,7 @@ def _case(chapter: str, walk: Walk) -> TestCase:
 def _story(walk: Walk) -> list[str]:
     """What happened, a line each, in the order in which it did."""
     return [
-        " ".join([str(one["at"])[11:19], one["name"], *(_facts(one["facts"]))])
+        " ".join([str(one["at"])[11:19], one["name"], *_facts(one["facts"]), str(one.get("wire") or "")])
         for one in walk.happenings
         if one["name"] != "seen"
     ]

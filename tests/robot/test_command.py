@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from junitparser import JUnitXml
 from lxml import html
 
+from storefront import demo
 from storefront.cli import main
 from storefront.robot import report
 from storefront.robot.buyer import Page
@@ -69,6 +70,12 @@ def test_nobody_there(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     result = called("first-purchase", *words)
     assert (result.exit_code, "cannot be reached" in result.output) == (3, True)
+
+
+def test_nobody_waits_a_minute(tmp_path: Path) -> None:
+    """A demo's shop takes the least it may before a purchase is void, and its file says so to the robot."""
+    told = demo.environment(demo.ports(), tmp_path)
+    assert (told["STOREFRONT_MIXI_VOID_AFTER"], told["STOREFRONT_MIXI_CONFIRM_PAUSE"]) == ("11", "3")
 
 
 def walk(name: str, verdict: str, reason: str = "", *ticks: dict[str, object]) -> Walk:

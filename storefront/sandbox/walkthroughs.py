@@ -125,11 +125,16 @@ class Verdict(StrEnum):
 class Happened(Protocol):
     """What is read of a happening."""
 
-    name: Name
-    owner_id: str | None
-    point_code: str | None
-    facts: Mapping[str, Any]
-    wire_id: int | None
+    @property
+    def name(self) -> Name: ...
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def point_code(self) -> str | None: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def wire_id(self) -> int | None: ...
 
 
 def _word(value: object) -> object:

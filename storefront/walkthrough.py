@@ -21,7 +21,9 @@ from storefront import demo
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.robot import play, report
 from storefront.robot.buyer import Browser, Unreachable
-from storefront.robot.play import Json, Shop, Street, Walk
+from storefront.robot.desk import Street, read_json
+from storefront.robot.play import Walk
+from storefront.robot.shop import Json, Shop
 from storefront.sandbox import walkthroughs
 from storefront.sandbox.walkthroughs import Broken, Walkthrough
 
@@ -242,4 +244,4 @@ def _book(street: Street) -> Json:
     page = Browser().get(f"{street.platform}/desk/walkthroughs.json")
     if page.status != 200:
         raise Unreachable(f"{street.platform} has no desk: status {page.status}")
-    return play.read_json(page)
+    return read_json(page)

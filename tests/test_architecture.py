@@ -98,7 +98,7 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
-    "robot": ["__init__", "buyer", "play", "report"],
+    "robot": ["__init__", "buyer", "shop", "desk", "player", "play", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "forms", "storefile", "store", "devices", "keys", "assumptions", "cast", "doors",

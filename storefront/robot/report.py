@@ -11,7 +11,8 @@ from junitparser import Failure, JUnitXml, Properties, Property, Skipped, TestCa
 from lxml import html
 
 from storefront.robot.buyer import Browser, Page, Unreachable
-from storefront.robot.play import Json, Walk
+from storefront.robot.play import Walk
+from storefront.robot.shop import Json
 
 FOLDER = Path(__file__).parent
 WORDS: Mapping[str, Mapping[str, str]] = {

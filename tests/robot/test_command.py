@@ -12,7 +12,8 @@ from storefront import demo
 from storefront.cli import main
 from storefront.robot import report
 from storefront.robot.buyer import Page
-from storefront.robot.play import Played, Shot, Walk
+from storefront.robot.play import Played, Walk
+from storefront.robot.player import Shot
 from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
 
 NOBODY = "http://127.0.0.1:9"

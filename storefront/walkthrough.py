@@ -151,9 +151,10 @@ def _street(platform: str | None, told: Mapping[str, str], seed: int | None) -> 
 def _running(platform: str | None, data: Path | None) -> Iterator[Mapping[str, str]]:
     """What a demo that runs has written down; of a sandbox that is named, nothing has to be."""
     try:
-        yield {} if platform and data is None else demo.started(data or demo.folder())
+        told = {} if platform and data is None else demo.started(data or demo.folder())
     except click.ClickException as error:
         raise Unreachable(error.message) from None
+    yield told
 
 
 @contextmanager

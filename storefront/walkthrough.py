@@ -112,7 +112,7 @@ def walkthrough(
     try:
         with _started(database, files) if own_demo else _running(platform, data) as told:
             street = _street(platform, {**given, **told}, seed)
-            walks, titles = _played(street, chosen, devices)
+            walks, titles = _played(street, chosen, devices, language)
             if junit:
                 junit.write_text(report.junit(walks, titles))
             if html:
@@ -196,10 +196,10 @@ def _free() -> Iterator[int]:
 
 
 def _played(
-    street: Street, chosen: Sequence[Walkthrough], devices: Sequence[str]
+    street: Street, chosen: Sequence[Walkthrough], devices: Sequence[str], language: str
 ) -> tuple[Sequence[Walk], Mapping[str, str]]:
     """Play them, several at once; those that stop the shop's own machine come last, one by one."""
-    book = _book(street)
+    book = _book(street, language)
     known = {one["name"]: one for one in book["walkthroughs"]}
     strange = [one.name for one in chosen if one.name not in known]
     if strange:
@@ -240,9 +240,9 @@ def _say(walk: Walk, number: int, most: int) -> None:
     click.echo(f"{number:>3}/{most} {verdict:<15} {walk.name} {walk.seconds:.1f} s  {why}".rstrip(), err=True)
 
 
-def _book(street: Street) -> Json:
-    """What the sandbox has to be played."""
-    page = Browser().get(f"{street.platform}/desk/walkthroughs.json")
+def _book(street: Street, language: str) -> Json:
+    """What the sandbox has to be played; its chapters are called in this language."""
+    page = Browser().get(f"{street.platform}/desk/walkthroughs.json?lang={language}")
     if page.status != 200:
         raise Unreachable(f"{street.platform} has no desk: status {page.status}")
     return read_json(page)

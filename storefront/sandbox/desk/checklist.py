@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint, Flask, abort, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storefront.sandbox import forms, happenings, neighbours, people, stage, walks, walkthroughs, weather
@@ -71,7 +72,7 @@ def index() -> ResponseReturnValue:
 def index_json() -> ResponseReturnValue:
     """The same for the robot: all that it plays, and whether the shop's own machine can be stopped."""
     found = [one.model_dump(mode="json", exclude_none=True) for one in _book().values()]
-    chapters = [{"name": name, "title": title} for name, title, _ in _chapters()]
+    chapters = [{"name": name, "title": gettext(title)} for name, title, _ in _chapters()]
     return jsonify(breaker=_has_breaker(), chapters=chapters, walkthroughs=found)
 
 

@@ -65,7 +65,8 @@ def init_app(app: Flask, settings: SandboxSettings) -> None:
 @blueprint.get("/desk/walkthroughs")
 def index() -> ResponseReturnValue:
     """Every walkthrough, chapter by chapter."""
-    return render_template("sandbox/desk/walkthroughs.html", chapters=list(_chapters()), walk=_current())
+    walk = walks.on(stage.current())
+    return render_template("sandbox/desk/walkthroughs.html", chapters=list(_chapters()), walk=walk)
 
 
 @blueprint.get("/desk/walkthroughs.json")
@@ -164,11 +165,6 @@ def seen(number: int) -> ResponseReturnValue:
     return redirect(url_for(".show_walk", number=number), 303)
 
 
-def current() -> Walk | None:
-    """The walk on the stage of this browser, if it is one."""
-    return walks.on(stage.current())
-
-
 def _book() -> Mapping[str, Walkthrough]:
     book: Mapping[str, Walkthrough] = current_app.extensions[BOOK]
     return book
@@ -177,10 +173,6 @@ def _book() -> Mapping[str, Walkthrough]:
 def _chapters() -> Iterator[tuple[str, str, Sequence[Walkthrough]]]:
     for name, found in groupby(_book().values(), key=lambda one: one.chapter):
         yield name, CHAPTERS.get(name, name), list(found)
-
-
-def _current() -> Walk | None:
-    return current()
 
 
 def _has_breaker() -> bool:

@@ -1,6 +1,7 @@
 """storefront walkthrough: the robot plays what walkthroughs say, and tells which rules the shop has kept."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
+from typing import NoReturn
 
 import click
 
@@ -165,6 +167,7 @@ def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[st
         command = [str(Path(sys.executable).with_name("storefront")), "demo", "--data", folder, *ports]
         command += ["--database", database] if database else []
         folders = ",".join(str(one.resolve()) for one in files)
+        signal.signal(signal.SIGTERM, _leave)  # or whoever ends us would leave the demo behind
         output = Path(folder) / "output"
         with output.open("wb") as said:
             process = subprocess.Popen(  # noqa: S603  # our own words
@@ -176,6 +179,10 @@ def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[st
         finally:
             process.terminate()
             process.wait()
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _wait(process: "subprocess.Popen[bytes]", output: Path) -> None:

@@ -19,6 +19,7 @@ from storefront.sandbox import (
     forms,
     keys,
     language,
+    log,
     mixi,
     pages,
     phone,
@@ -27,7 +28,8 @@ from storefront.sandbox import (
 )
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.desk import actions as desk_actions
-from storefront.sandbox.desk import checklist, situations, told
+from storefront.sandbox.desk import bookkeeping, checklist, situations, told
+from storefront.sandbox.desk import signatures as desk_signatures
 from storefront.sandbox.desk import views as desk_views
 from storefront.sandbox.keys import START_NAMES
 from storefront.sandbox.mixi import start
@@ -62,7 +64,8 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
-    for room in (desk_views, desk_actions, situations, told):
+    app.register_blueprint(log.blueprint)
+    for room in (desk_views, desk_actions, situations, told, bookkeeping, desk_signatures):
         app.register_blueprint(room.blueprint)
     checklist.init_app(app, settings)
     _fill(app, settings)

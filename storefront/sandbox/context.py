@@ -1,5 +1,6 @@
 """The configured sandbox: its settings, its line to the shop, its keys."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,23 @@ class Sandbox:
         """Ourselves, as the one who signs in our own name."""
         return signing.Publisher({self.keys.name: self.keys.certificate})
 
+    def api_client(self, timestamp: int, nonce: str) -> signing.ApiClient:
+        """A signer for one request to our API, as the app signs it."""
+        return signing.ApiClient(
+            self.settings.consumer_key, client_secret=self._secret, timestamp=str(timestamp), nonce=nonce
+        )
+
     def own_client(self, timestamp: int, nonce: str) -> signing.PublisherClient:
         """A signer for one request in our own name."""
         return signing.PublisherClient(
             self.keys.name, self.keys.private, timestamp=str(timestamp), nonce=nonce
         )
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The app's secret, and the one of before; for nothing but finding out what was signed with which."""
+        before = self.settings.consumer_secret_previous
+        return [self._secret, *([before.get_secret_value()] if before else ())]
 
     @property
     def _secret(self) -> str:

@@ -1,20 +1,20 @@
-"""The developer's pages: how the app is registered, what the platform assumes, what the wire said."""
+"""The developer's pages: how the app is registered, and what the platform assumes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import forms, keys, people, stage, weather, wirelog
-from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox import forms, keys, people, stage, weather
+from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.mixi import lifecycle, payments, start, topups
 from storefront.sandbox.phone import LAST_START, closed, is_closed, open_app
 from storefront.sandbox.settings import assumptions
-from storefront.sandbox.stage import Switch
-from storefront.sandbox.wirelog import Kind
+from storefront.sandbox.stage import Stage, Switch
 
 RECENT = 20
 # Switches that are weather.
@@ -29,17 +29,11 @@ def show() -> ResponseReturnValue:
     platform = sandbox()
     settings = platform.settings
     on = stage.current()
-    switches = {switch.value: getattr(on, switch.value) for switch in Switch}
-    switches |= {name: weather.stands(on, kind) is not None for name, kind in CLOSINGS.items()}
-    rules = [
-        (name, switches.get(name, getattr(settings, name)), field.description, source)
-        for name, (field, source) in assumptions().items()
-    ]
     return render_template(
         "sandbox/developer.html",
         settings=settings,
         app=on,
-        switches=switches,
+        switches=_switches(on),
         key_name=platform.keys.name,
         devices=list(Device),
         last_start=session.get(LAST_START),
@@ -47,9 +41,17 @@ def show() -> ResponseReturnValue:
         carriers=list(Carrier),
         topups=topups,
         events=lifecycle.untold(on),
-        rules=rules,
-        assumptions=ASSUMPTIONS,
         payments=payments.recent(on.id, RECENT),
+    )
+
+
+@blueprint.get("/assumptions")
+def guesses() -> ResponseReturnValue:
+    """Every behaviour that is ours, with its setting, its source, and the pages that show it."""
+    settings, switches = sandbox().settings, _switches(stage.current())
+    values = {name: switches.get(name, getattr(settings, name)) for name in assumptions()}
+    return render_template(
+        "sandbox/assumptions.html", places=PLACES, guesses=ASSUMPTIONS, rules=assumptions(), values=values
     )
 
 
@@ -125,16 +127,10 @@ def pay_back(code: str) -> ResponseReturnValue:
     return redirect(url_for(".show", _anchor="payments"), 303)
 
 
-@blueprint.get("/log")
-def log() -> ResponseReturnValue:
-    """What went over the wire, newest first."""
-    kind = Kind(request.args["kind"]) if request.args.get("kind") in list(Kind) else None
-    # A page number that SQLite could not count to would be an error, not an empty page.
-    number = min(max(1, request.args.get("page", 1, type=int)), wirelog.KEEP)
-    rows, pages = wirelog.page(stage.current().id, number, kind)
-    return render_template(
-        "sandbox/log.html", rows=rows, pages=pages, page=number, kind=kind, kinds=list(Kind)
-    )
+def _switches(on: Stage) -> Mapping[str, bool]:
+    """What can be turned on and off, as it stands."""
+    turned = {switch.value: getattr(on, switch.value) for switch in Switch}
+    return turned | {name: weather.stands(on, kind) is not None for name, kind in CLOSINGS.items()}
 
 
 def _first_key(channel: str) -> str:

@@ -4,7 +4,7 @@ note()    one line more
 since()   the lines after one that is known already, oldest first
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -121,3 +121,25 @@ def newest(stage_id: str, number: int) -> Sequence[Happening]:
     with reading() as session:
         mine = select(Happening).where(Happening.stage_id == stage_id)
         return session.scalars(mine.order_by(Happening.id.desc()).limit(number)).all()
+
+
+def about(stage_id: str, point_code: str) -> Sequence[Happening]:
+    """What happened to this payment, oldest first."""
+    mine = (Happening.stage_id == stage_id, Happening.point_code == point_code)
+    with reading() as session:
+        return session.scalars(select(Happening).where(*mine).order_by(Happening.id)).all()
+
+
+def last(stage_id: str, names: Sequence[Name]) -> Mapping[str, datetime]:
+    """When one of these happened last to each payment of a stage, by its code."""
+    mine = (Happening.stage_id == stage_id, Happening.name.in_(names))
+    with reading() as session:
+        rows = session.scalars(select(Happening).where(*mine).order_by(Happening.id)).all()
+    return {row.point_code: row.at for row in rows if row.point_code}
+
+
+def pages(stage_id: str) -> Sequence[Happening]:
+    """The pages that were seen on a stage, oldest first."""
+    seen = (Happening.stage_id == stage_id, Happening.name.in_((Name.PAGE_SHOWN, Name.SEEN)))
+    with reading() as session:
+        return session.scalars(select(Happening).where(*seen).order_by(Happening.id)).all()

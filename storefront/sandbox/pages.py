@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, render_template, request
@@ -20,6 +20,7 @@ from storefront.sandbox.weather import Weather
 FORMS = "form-action 'self'"
 POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
 
+JAPAN = timezone(timedelta(hours=9))
 # Home leads to the host that cookies are for, and whoever started us asks whether we live.
 WELCOMING = ("phone.home", "phone.healthz")
 MINUS = "\N{MINUS SIGN}"
@@ -39,6 +40,7 @@ def init_app(app: Flask) -> None:
     """Dress the pages and the errors of the app."""
     app.add_template_filter(lambda points: f"{points:,}", "grouped")
     app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
+    app.add_template_filter(lambda at: at.astimezone(JAPAN), "in_japan")
     app.add_template_filter(lambda seconds: format_timedelta(timedelta(seconds=abs(seconds))), "span")
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")

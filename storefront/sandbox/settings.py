@@ -78,6 +78,9 @@ class SandboxSettings(BaseSettings):
     )
     consumer_key: str = Field(min_length=1, description="The app's consumer key.")
     consumer_secret: SecretStr = Field(min_length=1)
+    consumer_secret_previous: SecretStr | None = Field(
+        default=None, description="The one of before: who signs with it is told so."
+    )
     secret_key: SecretStr = Field(min_length=16)
     database_url: SecretStr = SecretStr("sqlite:///sandbox.db")
     keys: Path | None = Field(
@@ -113,6 +116,13 @@ class SandboxSettings(BaseSettings):
     )
     interface_ttl: int = ours(180, N_("Seconds a payment screen stays open after each step."))
     api_timestamp_skew: int = ours(300, N_("How many seconds the clock of an API caller may be off."))
+    void_after: int = ours(
+        60,
+        N_("How many seconds after its OK the app voids what was not confirmed; so say the books."),
+    )
+    confirm_pause: int = ours(
+        60, N_("How many seconds the app waits until it asks about a payment again; so do the books.")
+    )
     rate_limit: int = ours(
         60, N_("How many requests to the API a minute may name one user; more are answered 503.")
     )

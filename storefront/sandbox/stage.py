@@ -9,7 +9,7 @@ A browser that has done nothing yet looks at the first stage, on which nobody pl
 """
 
 import secrets
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -33,6 +33,7 @@ ID_BYTES = 16
 SEEDS = 1_000_000
 # A played set of walkthroughs makes some two hundred; older ones are forgotten with all that is on them.
 KEEP = 1000
+LATELY = 12  # stages of one browser
 
 
 class Switch(StrEnum):
@@ -137,6 +138,14 @@ def own() -> Stage:
         mine = make()
         begin(mine)
     return mine
+
+
+def lately() -> Sequence[Stage]:
+    """The stages that this browser made lately, newest first; before them the one it plays on."""
+    on, made = current(), Stage.made_by == browser.get(MADE_BY, "")
+    others = select(Stage).where(made, Stage.id != on.id).order_by(Stage.made_at.desc()).limit(LATELY)
+    with reading() as session:
+        return [on, *session.scalars(others)]
 
 
 def by_id(stage_id: str) -> Stage | None:

@@ -342,7 +342,7 @@ def logged(app: Flask) -> Callable[[], list[wirelog.Exchange]]:
 
     def logged() -> list[wirelog.Exchange]:
         with app.app_context():
-            return list(wirelog.page(FIRST_STAGE, 1, None)[0])
+            return list(wirelog.page(FIRST_STAGE, 1)[0])
 
     return logged
 

@@ -74,7 +74,7 @@ class Street:
     def asked(self) -> wirelog.Exchange:
         """What went over the wire last."""
         with self.sandbox.app_context():
-            return wirelog.page(FIRST_STAGE, 1, None)[0][0]
+            return wirelog.page(FIRST_STAGE, 1)[0][0]
 
     def assert_nothing_for_nothing(self, payment: payments.Payment) -> None:
         """Nothing was granted or entered in the book, nothing is settled, and no point has moved."""

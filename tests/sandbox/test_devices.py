@@ -180,7 +180,7 @@ def test_the_app_can_be_opened_by_post(make: Make, device: str, query: str) -> N
     assert form.action == f"{SHOP}{PATHS[device]}{query}"
     assert signed.one("opensocial_viewer_id") == owner("hanako")
     with app.app_context():
-        (row, *_) = wirelog.page(FIRST_STAGE, 1, wirelog.Kind.START)[0]
+        (row, *_) = wirelog.page(FIRST_STAGE, 1, wirelog.Filter(kind=wirelog.Kind.START))[0]
     assert (row.method, row.base_string) == ("POST", signed.base_string)
     assert f"opensocial_viewer_id={owner('hanako')}" in row.sent
     assert "oauth_signature=[" in row.sent

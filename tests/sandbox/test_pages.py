@@ -10,7 +10,7 @@ from lxml import html
 
 from storefront.languages import LANGUAGES
 from storefront.sandbox import wirelog
-from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.cast import CAST
 from storefront.sandbox.settings import assumptions
 from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
@@ -101,7 +101,7 @@ def test_nothing_is_for_search_engines(phone: Phone, path: str) -> None:
 def test_the_log_reads_the_charset(charset: str, codec: str) -> None:
     """A page is shown in the log as its charset says, with the signs that phones have beyond JIS."""
     text = "港の①番～剣"
-    assert wirelog.excerpt(f"text/html{charset}", text.encode(codec)) == text
+    assert wirelog.text(f"text/html{charset}", text.encode(codec)) == text
 
 
 def test_a_shift_jis_page_is_legible(
@@ -279,10 +279,11 @@ def test_a_new_process_keeps_the_store(
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
-    """The developer's page lists each rule that no source states, and the setting that changes it, if any."""
-    page = " ".join(html.fromstring(phone.get(f"/developer?lang={language}").text).text_content().split())
+    """One page lists each rule that no source states, with the setting that changes it, if any."""
+    page = " ".join(html.fromstring(phone.get(f"/assumptions?lang={language}").text).text_content().split())
     for name in assumptions():
-        assert f"SANDBOX_{name.upper()}" in page
+        assert page.count(f"SANDBOX_{name.upper()} ") == 1
+    assert set(PLACES) == set(ASSUMPTIONS)
     listed = [rule for rules in ASSUMPTIONS.values() for rule in rules]
     assert len(set(listed)) == len(listed)
     for rule in listed:
@@ -301,9 +302,17 @@ def test_the_environment_counts_at_a_start(make: Callable[..., Flask]) -> None:
     assert rule(Phone(make(approved=False).test_client()), "approved") == "no"
 
 
+def test_every_mark_leads_to_the_assumptions(phone: Phone) -> None:
+    """Wherever something is said to be ours, a press tells what that means."""
+    page = html.fromstring(phone.get("/developer?lang=en").text)
+    marks = [mark for mark in page.cssselect(".badge") if mark.text_content() == "ours"]
+    assert marks
+    assert all(str(mark.get("href")).startswith("/assumptions") for mark in marks)
+
+
 def rule(phone: Phone, name: str) -> str:
     """What the table of rules says of a switch."""
-    page = html.fromstring(phone.get("/developer?lang=en").text)
+    page = html.fromstring(phone.get("/assumptions?lang=en").text)
     (code,) = (one for one in page.cssselect("table.rules code") if one.text == f"SANDBOX_{name.upper()}")
     (row,) = code.iterancestors("tr")
     return str(row.cssselect("td.value")[0].text_content())

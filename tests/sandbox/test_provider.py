@@ -25,6 +25,7 @@ from storefront.sandbox import clock, create_sandbox
 from storefront.sandbox.provider import create_provider, notices, payments, store
 from storefront.sandbox.provider.settings import ProviderSettings
 from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.wirelog import HIDDEN
 from tests.street import Browser
 from tests.wire import Wire
 
@@ -1048,5 +1049,13 @@ def test_weather_of_the_provider_is_set_at_the_desk(
     assert [one["name"] for one in browser.get("/desk/happenings.json").json or []][-1] == "weather_met"
     browser.press("/desk", "/desk/weather/clear")
     assert desk.browser.get(f"/pay?{query()}").status_code == 303
+    page = desk.browser.arrive()
+    desk.browser.press(page, f"{page}/pay")
+    (row,) = html.fromstring(browser.get("/log?kind=notice").text).cssselect("li[data-row]")
+    assert (row.get("data-payment"), row.get("data-status")) == ("p-1", "200")
+    shown = browser.get(f"/log/{row.get('data-row')}").text
+    assert "outcome = paid" in shown
+    assert f"signature = {HIDDEN}" in shown
     stranger = platform.test_client()
+    assert stranger.post("/desk/notices", base_url="http://platform.test").status_code == 401
     assert stranger.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401

@@ -57,7 +57,7 @@ def test_without_the_authority(settings: SandboxSettings, sap: Sap, address: str
     assert phone.page(f"{address}/").status_code == 502
     assert (sap.heard, sap.events) == ([], [])
     with app.app_context():
-        rows, _ = wirelog.page(FIRST_STAGE, 1, None)
+        rows, _ = wirelog.page(FIRST_STAGE, 1)
     assert all("SANDBOX_SHOP_CA" in row.verdict for row in rows)
 
 

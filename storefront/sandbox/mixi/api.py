@@ -15,18 +15,19 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, people, stage, weather
+from storefront.sandbox import clock, legible, people, signatures, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import patience
 from storefront.sandbox.people import User
+from storefront.sandbox.signatures import HASH, Received
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, transaction
 from storefront.sandbox.storefile import Moment
 from storefront.sandbox.weather import Weather
-from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
+from storefront.sandbox.wirelog import Exchange, Kind, record, text
 
 PATH = "/atom/mobile/point/@me"
 MINUTE = timedelta(minutes=1)
@@ -112,6 +113,7 @@ class _Seen:
     stage: Stage | None
     weather: list[str] = field(default_factory=list)
     base_string: str = ""
+    is_ill_signed: bool = False
     by_https: bool = False
     answer: str = ""
     happened: Name = Name.API_REFUSED
@@ -153,6 +155,7 @@ def _answer(act: Act, call: weather.Call) -> Response:
     except Refusal as refusal:
         response = _refusal(refusal)
         seen.base_string = seen.base_string or refusal.base_string
+        seen.is_ill_signed = bool(refusal.base_string)
         seen.happened, seen.facts = Name.API_REFUSED, {"status": refusal.status, "reason": refusal.reason}
         verdict = REFUSED.get(refusal.status, REFUSED[400])
     cut = isinstance(response, _Cut)
@@ -166,8 +169,12 @@ def _answer(act: Act, call: weather.Call) -> Response:
             method=request.method,
             url=request.url,
             base_string=seen.base_string,
-            sent=excerpt("text/xml", request.get_data()[: atom.MAX_BYTES]),
+            **_signature(platform, seen),
+            **_hashes(),
+            head=legible.lines(dict(request.headers)),
+            sent=text("text/xml", request.get_data()[: atom.MAX_BYTES]),
             status=None if cut else response.status_code,
+            answer_head="" if cut else legible.lines(dict(response.headers)),
             answer=seen.answer or ("" if cut else _text(response)),
             milliseconds=round((monotonic() - started) * 1000),
             good=not cut and response.status_code == 200,
@@ -177,6 +184,29 @@ def _answer(act: Act, call: weather.Call) -> Response:
     )
     _note(seen, row)
     return response
+
+
+def _signature(platform: Sandbox, seen: _Seen) -> Mapping[str, Any]:
+    """Of a signature that does not fit, how its sender must have come to it."""
+    if not seen.is_ill_signed:
+        return {}
+    received = Received(request.query_string, request.headers["Authorization"], request.get_data())
+    found = signatures.explain(received, seen.base_string, platform.secrets)
+    return {"is_ill_signed": True, "signed": found.signed, "mistakes": ",".join(found.mistakes)}
+
+
+def _hashes() -> Mapping[str, str]:
+    """The body hash that was given, and the one that is right; if they differ, of what the first one is."""
+    try:
+        header = dict(signing.header_pairs(request.headers.get("Authorization")))
+    except signing.BadSignature:
+        header = {}
+    given, body = header.get(HASH, ""), request.get_data()
+    if not given and not body:
+        return {}
+    right = signing.body_hash(body)
+    words = signatures.hashed(given, body) if given != right else None
+    return {"hash_given": given, "hash_computed": right, "hash_words": words or ""}
 
 
 def _seen(call: weather.Call) -> _Seen:
@@ -223,7 +253,7 @@ def _returned(seen: _Seen, answer: Response) -> Response:
 
 
 def _text(answer: Response) -> str:
-    return excerpt(answer.content_type or "", answer.get_data())
+    return text(answer.content_type or "", answer.get_data())
 
 
 class _Cut(Response):

@@ -207,6 +207,8 @@ def _followed(
         raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
     if isinstance(leads, PaymentScreen):
         payments.enter(leads.token, visitor.owner_id, call.stage.now(), patience(platform.settings))
+        shown = payments.by_token(leads.token)
+        call.point_code = shown and shown.code
         call.log(N_("Redirected to the payment screen."), good=True)
         return redirect(leads.url)
     call.log(N_("Redirected to another page of the app."), good=True)

@@ -25,6 +25,8 @@ def environment(street: Street) -> Mapping[str, str]:
         "SANDBOX_SHOP_URL": street.shop,
         "PROVIDER_PLATFORM_URL": street.here,
         "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),
+        "SANDBOX_VOID_AFTER": str(VOID_AFTER),
+        "SANDBOX_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         "SANDBOX_KEYS": str(folder),
         "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
         **({"SANDBOX_SHOP_CA": str(street.shop_ca.resolve())} if street.shop_ca else {}),

@@ -17,11 +17,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from storefront.mixi import signing
-from storefront.sandbox import doors, weather
+from storefront.sandbox import doors, legible, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
+from storefront.sandbox.wirelog import Exchange, Kind, record, text
 
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
@@ -139,9 +139,11 @@ class Call:
                 method=self.method,
                 url=self.target,
                 base_string=self.base_string,
-                sent=f"({len(self.body)} bytes of form, not signed)" if self.body else "",
+                head=legible.lines(self.headers),
+                sent=text(self.headers.get("Content-Type", ""), self.body),
                 status=answer and answer.status,
-                answer=excerpt(answer.content_type, answer.body) if answer else "",
+                answer_head=legible.lines(answer.headers) if answer else "",
+                answer=text(answer.content_type, answer.body) if answer else "",
                 milliseconds=round(self.took * 1000),
                 good=good,
                 verdict=verdict,

@@ -146,6 +146,13 @@ def recent(stage_id: str, number: int) -> Sequence[Payment]:
         return session.scalars(newest).all()
 
 
+def all_of(stage_id: str) -> Sequence[Payment]:
+    """Every payment of a stage, oldest first."""
+    mine = select(Payment).where(Payment.stage_id == stage_id).order_by(Payment.created_at, Payment.code)
+    with reading() as session:
+        return session.scalars(mine).all()
+
+
 def enter(token: str, owner_id: str, now: datetime, patience: Patience) -> None:
     """The app has just redirected this user to the interface: in the container, or straight."""
     mine = (Payment.token == token, Payment.owner_id == owner_id, Payment.expires_at > now)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic, sleep
-from typing import Any
 from urllib.parse import urlencode
 
 import requests
@@ -21,8 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from urllib3.exceptions import HTTPError
 
 from storefront.external.signing import SIGNATURE, sealed
-from storefront.sandbox import clock
-from storefront.sandbox.doors import HIDDEN
+from storefront.sandbox import clock, legible
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.line import CHUNK, Answer, within
 from storefront.sandbox.provider import payments, weather
@@ -30,7 +28,7 @@ from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
 from storefront.sandbox.provider.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import excerpt
+from storefront.sandbox.wirelog import HIDDEN, text
 
 # A buyer who reloads does not make us knock more often than this.
 REST = timedelta(seconds=5)
@@ -153,6 +151,7 @@ class _Sending:
     old_seconds: int = 0
     copies: int = 1
     unheard: bool = False
+    weather: Sequence[str] = ()
 
 
 def _tell(provider: Provider, payment: Payment, *, again: bool) -> None:
@@ -161,12 +160,15 @@ def _tell(provider: Provider, payment: Payment, *, again: bool) -> None:
     if sending is None:
         return
     stale, copies = weather.take(provider, "notice.stale"), weather.take(provider, "notice.copies")
-    struck: dict[str, Any] = {
-        "old_seconds": (stale and stale.seconds) or 0,
-        "copies": (copies and copies.seconds) or 1,
-        "unheard": weather.take(provider, "notice.lost") is not None,
-    }
-    _send(provider, replace(sending, **struck))
+    lost = weather.take(provider, "notice.lost")
+    struck = replace(
+        sending,
+        old_seconds=(stale and stale.seconds) or 0,
+        copies=(copies and copies.seconds) or 1,
+        unheard=lost is not None,
+        weather=[one.kind for one in (stale, copies, lost) if one],
+    )
+    _send(provider, struck)
     for kind, aside in BESIDE.items():
         if weather.take(provider, kind):
             say(provider, payment, aside)
@@ -196,18 +198,48 @@ def _outcome(kind: Kind, payment: Payment) -> str | None:
 def _send(provider: Provider, sending: _Sending | None) -> None:
     if sending is None:
         return
-    fields = _fields(provider, sending)
+    fields, started = _fields(provider, sending), monotonic()
+    answer, silence = None, ""
     try:
         answer = _asked_at_once(provider, urlencode(fields), sending.copies)
-    except NoAnswer as silence:
-        _end(sending.notice, None, "", str(silence))
-        return
-    if sending.unheard:
+    except NoAnswer as none:
+        silence = str(none)
+    milliseconds = round((monotonic() - started) * 1000)
+    # A shop that repeats what it was sent shows no signature of ours on the list, nor in the log.
+    hidden, given = fields[SIGNATURE].encode(), HIDDEN.encode()
+    answer = answer and Answer(answer.status, answer.headers, answer.body.replace(hidden, given))
+    if sending.unheard and answer:
         _end(sending.notice, None, "", UNHEARD)
-        return
-    # A shop that repeats what it was sent shows no signature of ours on the list.
-    body = answer.body.replace(fields[SIGNATURE].encode(), HIDDEN.encode())
-    _end(sending.notice, answer, excerpt(answer.content_type, body)[:SHOWN], "")
+    else:
+        said = text(answer.content_type, answer.body)[:SHOWN] if answer else ""
+        _end(sending.notice, answer, said, silence)
+    _report(provider, sending, fields, answer, milliseconds)
+
+
+def _report(
+    provider: Provider,
+    sending: _Sending,
+    fields: Mapping[str, str],
+    answer: Answer | None,
+    milliseconds: int,
+) -> None:
+    """Let the desk beside us have it for its log."""
+    with reading() as session:
+        notice = session.get_one(Notice, sending.notice.id)
+    told = {
+        "at": notice.sent_at.isoformat(),
+        "code": sending.payment.code,
+        "url": provider.settings.notice_url,
+        "sent": urlencode({**fields, SIGNATURE: HIDDEN}),
+        "status": answer and answer.status,
+        "answer_head": legible.lines(answer.headers) if answer else "",
+        "answer": text(answer.content_type, answer.body) if answer else "",
+        "milliseconds": milliseconds,
+        "good": notice.good,
+        "verdict": notice.verdict,
+        "weather": ",".join(sending.weather),
+    }
+    weather.tell_desk(provider, "notices", told)
 
 
 def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:

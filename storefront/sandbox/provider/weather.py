@@ -5,7 +5,7 @@ Each meeting is told to the desk that set it.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
@@ -108,14 +108,18 @@ def _still() -> Any:
 
 
 def _tell(company: Provider, row: Weather, *, struck: bool) -> None:
-    """The desk is told; if it cannot hear, its list is behind and nothing else."""
+    tell_desk(company, f"weather/{row.id}/met", {"left": row.left, "met": row.met, "struck": struck})
+
+
+def tell_desk(company: Provider, what: str, told: Mapping[str, Any]) -> None:
+    """The desk is told; if it cannot hear, what it shows is behind and nothing else."""
     settings = company.settings
     if not settings.platform_url:
         return
-    told = {"left": row.left, "met": row.met, "struck": struck}
     token = {"Authorization": f"Bearer {settings.desk_token.get_secret_value()}"}
-    where = f"{settings.platform_url}/desk/weather/{row.id}/met"
     try:
-        company.http.post(where, json=told, headers=token, timeout=TELLING_SECONDS)
+        company.http.post(
+            f"{settings.platform_url}/desk/{what}", json=told, headers=token, timeout=TELLING_SECONDS
+        )
     except (requests.RequestException, OSError):
         return

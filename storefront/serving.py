@@ -21,7 +21,7 @@ from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from storefront.clock import Deadline
-from storefront.line import BODY_BYTES, Line, Refused
+from storefront.client_socket import BODY_BYTES, ClientSocket, Refused
 
 worker_class = "storefront.serving.Worker"
 limit_request_line = 8190  # a lifecycle event may name hundreds of users at once
@@ -56,13 +56,13 @@ class Worker(ThreadWorker):
         if self.cfg.is_ssl:  # only gunicorn can read it
             super().enqueue_req(conn)
             return
-        if not isinstance(conn.sock, Line):
-            conn.sock = Line(conn.sock)
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket(conn.sock)
         self._step(conn, partial(self._hear, conn, conn.sock))
 
     def handle_request(self, req: Request, conn: TConn) -> bool:
         """In a thread: let the application answer."""
-        # The line has said so, or the body is here.
+        # The client socket has said so, or the body is here.
         req._expected_100_continue = False  # type: ignore[attr-defined]  # left out by the stubs
         return super().handle_request(req, conn)
 
@@ -79,15 +79,15 @@ class Worker(ThreadWorker):
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """The connection was answered: it is kept for another request, or seen off."""
-        line = conn.sock
-        if not isinstance(line, Line) or fs.cancelled() or fs.exception():
+        client = conn.sock
+        if not isinstance(client, ClientSocket) or fs.cancelled() or fs.exception():
             super().finish_request(conn, fs)
         elif not fs.result():
-            self._answer(conn, line, partial(self._see_off, conn, line))
-        elif line.arrived:
-            self._answer(conn, line, partial(self.enqueue_req, conn))
+            self._answer(conn, client, partial(self._see_off, conn, client))
+        elif client.arrived:
+            self._answer(conn, client, partial(self.enqueue_req, conn))
         else:
-            self._answer(conn, line, partial(super().finish_request, conn, fs))
+            self._answer(conn, client, partial(super().finish_request, conn, fs))
 
     def murder_pending(self) -> None:
         """The main loop's look at the clock, every second."""
@@ -108,54 +108,54 @@ class Worker(ThreadWorker):
             self.log.error("connection dropped: %s", type(error).__name__)
             self._close(conn)
 
-    def _hear(self, conn: TConn, line: Line) -> None:
+    def _hear(self, conn: TConn, client: ClientSocket) -> None:
         try:
-            is_whole = line.hear()
+            is_whole = client.hear()
         except Refused as refused:
-            self._refuse(conn, line, str(refused))
+            self._refuse(conn, client, str(refused))
             return
         if is_whole:
             self._wait_no_longer(conn)
             # All that its thread can read, so that nothing keeps it waiting.
-            conn.parser = http.get_parser(self.cfg, [line.take()], conn.client)
+            conn.parser = http.get_parser(self.cfg, [client.take()], conn.client)
             conn.initialized = True
             super().enqueue_req(conn)
         elif conn not in self.waiting:
-            self._wait(conn, EVENT_READ, partial(self._hear, conn, line), partial(self._give_up, conn, line))
+            self._wait(conn, EVENT_READ, partial(self._hear, conn, client), partial(self._give_up, conn, client))
 
-    def _give_up(self, conn: TConn, line: Line) -> None:
-        if line.arrived:
-            self._refuse(conn, line, "408 Request Timeout")
+    def _give_up(self, conn: TConn, client: ClientSocket) -> None:
+        if client.arrived:
+            self._refuse(conn, client, "408 Request Timeout")
         else:
             self._close(conn)
 
-    def _refuse(self, conn: TConn, line: Line, status: str) -> None:
+    def _refuse(self, conn: TConn, client: ClientSocket, status: str) -> None:
         self._wait_no_longer(conn)
-        line.sendall(_bare_answer(status))
-        self._answer(conn, line, partial(self._see_off, conn, line))
+        client.sendall(_bare_answer(status))
+        self._answer(conn, client, partial(self._see_off, conn, client))
 
-    def _answer(self, conn: TConn, line: Line, then: Callable[[], None]) -> None:
+    def _answer(self, conn: TConn, client: ClientSocket, then: Callable[[], None]) -> None:
         """Once all that was said is taken, go on."""
-        send = partial(self._send, conn, line, Deadline.after(ANSWER_SECONDS), then)
+        send = partial(self._send, conn, client, Deadline.after(ANSWER_SECONDS), then)
         self._step(conn, send)
 
     def _send(
-        self, conn: TConn, line: Line, until: Deadline, then: Callable[[], None], *, stalls: bool = False
+        self, conn: TConn, client: ClientSocket, until: Deadline, then: Callable[[], None], *, stalls: bool = False
     ) -> None:
-        taken = line.send_on()
-        if not line.unsent:
+        taken = client.send_on()
+        if not client.unsent:
             self._wait_no_longer(conn)
             then()
         elif until.left() <= 0 or (stalls and not taken):
             self._close(conn)
         elif taken or conn not in self.waiting:
-            send = partial(self._send, conn, line, until, then)
+            send = partial(self._send, conn, client, until, then)
             self._wait(conn, EVENT_WRITE, send, partial(send, stalls=True))
 
-    def _see_off(self, conn: TConn, line: Line) -> None:
+    def _see_off(self, conn: TConn, client: ClientSocket) -> None:
         """Close once the other side has read its answer and closed; at once it might lose it."""
-        line.shutdown(SHUT_WR)
-        self._wait(conn, EVENT_READ, partial(line.there_now, BODY_BYTES), partial(self._close, conn))
+        client.shutdown(SHUT_WR)
+        self._wait(conn, EVENT_READ, partial(client.there_now, BODY_BYTES), partial(self._close, conn))
 
     def _close(self, conn: TConn) -> None:
         self._wait_no_longer(conn)

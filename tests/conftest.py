@@ -16,8 +16,8 @@ from werkzeug.routing import Rule
 
 from storefront import Settings, create_app
 from storefront.db import db
-from storefront.sandbox import keys
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox import key_pairs
+from storefront.sandbox.key_pairs import KeyPair
 from tests.databases import ENGINES, WORKER, fill, new_database
 from tests.postgresql import IS_HERE, server
 from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
@@ -133,13 +133,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     """The key that mixi signs starts and life cycle events with; one for all channels is less to write."""
-    return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
+    return key_pairs.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
 
 
 @pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     """Another key, by the same name."""
-    return keys.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
+    return key_pairs.keep(tmp_path_factory.mktemp("keys"), KEY_NAME)
 
 
 @pytest.fixture

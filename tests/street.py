@@ -21,7 +21,7 @@ from storefront.db import db
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.settings import CERTIFIED
 from storefront.mixi.signing import PublisherClient, QueryClient, signed_address, signed_form
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.people import FIRST_STAGE, PLAYED
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry

@@ -27,7 +27,7 @@ from storefront.doctor import house, sqlite
 from storefront.doctor.sqlite import MIB
 from storefront.findings import Finding, Verdict
 from storefront.mixi.payments import Payment
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import customers, inventory
 from storefront.shop.customers import Customer
 from tests.command import call

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from storefront.db import db
 from storefront.mixi.signing import PublisherClient
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from tests.street import (
     APP_ID,
     HANAKO,

@@ -12,7 +12,7 @@ from gunicorn.workers.gthread import TConn
 
 from storefront import serving
 from storefront.clock import Deadline
-from storefront.line import Line
+from storefront.client_socket import ClientSocket
 from tests.demo import free_ports, wait_for
 from tests.proof.idle import heard, is_left_alone
 from tests.proof.served import AS_IN_PRODUCTION, HOST, gunicorn
@@ -87,7 +87,7 @@ def test_lengths_of_many_digits(shop: Shop, length: str, status: bytes) -> None:
 class Stumbling(serving.Worker):
     """Wrong on purpose: it cannot hear one certain word."""
 
-    def _hear(self, conn: TConn, line: Line) -> None:
+    def _hear(self, conn: TConn, line: ClientSocket) -> None:
         super()._hear(conn, line)
         if b"stumble" in line.arrived:
             raise RuntimeError("over a word that is nobody's")

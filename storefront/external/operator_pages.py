@@ -21,7 +21,7 @@ from storefront.external.registration import ChangeKind, Effect, Facts, Way
 from storefront.external.settings import is_of_mixi
 from storefront.external.slips import slips
 from storefront.operator import login
-from storefront.shop import catalog, forms
+from storefront.shop import catalog, form_tokens
 from storefront.shop.devices import Device
 
 LONGEST, LONGEST_LIST = 1000, 10_000  # characters of one field, and of one with many lines
@@ -50,7 +50,7 @@ def checklist() -> ResponseReturnValue:
 
 @blueprint.post("/registration")
 def record() -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), login.required(), "registration")
+    form_tokens.unseal(request.form.get("token", ""), login.required(), "registration")
     values = _filled()
     written = flat(values)
     wrong = _wrong(written)
@@ -98,8 +98,8 @@ def report(report_id: int) -> ResponseReturnValue:
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
-    forms.unseal(request.form.get("token", ""), login.required(), "malfunction")
-    written, seen = _written(), forms.carried(request.form.get("token", ""))
+    form_tokens.unseal(request.form.get("token", ""), login.required(), "malfunction")
+    written, seen = _written(), form_tokens.carried(request.form.get("token", ""))
     try:
         told = Malfunction.model_validate(nested(written))
     except ValidationError as error:
@@ -189,7 +189,7 @@ def _shown(recorded: Facts) -> dict[str, Any]:
 
 def _seen() -> int:
     """The number of the record that the form was filled with."""
-    number = forms.carried(request.form.get("token", ""))
+    number = form_tokens.carried(request.form.get("token", ""))
     return int(number) if number.isdecimal() else -1
 
 
@@ -217,7 +217,7 @@ def _checklist(
         counts=counts,
         choices={"kind": list(ChangeKind), "effect": list(Effect), "way": list(Way)},
         rows=lambda name: _rows(written, name),
-        token=forms.seal(holder, "registration", str(seen)),
+        token=form_tokens.seal(holder, "registration", str(seen)),
     )
 
 
@@ -246,5 +246,5 @@ def _report_form(
         wrong=wrong or {},
         counts=counts,
         choices={"progress": list(Progress), "harm": list(Harm)},
-        token=forms.seal(login.required(), "malfunction", seen),
+        token=form_tokens.seal(login.required(), "malfunction", seen),
     )

@@ -19,9 +19,9 @@ from storefront.external.payments import (
 )
 from storefront.external.registration import Rule
 from storefront.external.signing import BadSeal
-from storefront.shop import catalog, forms, limits, visit, words
+from storefront.shop import catalog, form_tokens, limits, visit, words
 from storefront.shop.catalog import Offer
-from storefront.shop.forms import StaleForm
+from storefront.shop.form_tokens import StaleForm
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
@@ -56,7 +56,7 @@ def warning(item_id: str) -> ResponseReturnValue:
     offer = _offer(item_id)
     _check_price(offer)
     standing = limits.standing(offer, here.customer.id, here.device, clock.now())
-    token = forms.seal(here.customer.id, _purpose(offer), here.key)
+    token = form_tokens.seal(here.customer.id, _purpose(offer), here.key)
     page = {"offer": offer, "standing": standing, "token": token}
     return render_template("external/warning.html", site=channel().site, **page, **_provider())
 
@@ -69,7 +69,7 @@ def checkout() -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     _check_price(offer)
-    code = forms.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
+    code = form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
     visit.refresh(here)  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.device, clock.now())
     payment = payments.start(code, here.customer, offer, here.language, clock.now())
@@ -165,7 +165,7 @@ def _visit_of_form() -> Visit:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         raise Stranger  # no page of ours sent this
     try:
-        return visit.resume(forms.carried(request.form.get("token", "")))
+        return visit.resume(form_tokens.carried(request.form.get("token", "")))
     except StaleForm:
         raise Stranger from None
 

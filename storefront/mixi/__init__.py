@@ -43,7 +43,7 @@ COUNTER = Counter(
         address=entrance.address,
         recognise=entrance.recognise,
         refresh=entrance.refresh,
-        notices=entrance.notices,
+        messages=entrance.messages,
     ),
     settings=MixiSettings,
     origins=_origins,

@@ -10,8 +10,8 @@ from flask import Flask, Request, current_app
 from storefront.config import PREFIX, SettingsError
 from storefront.gate import Gate
 from storefront.mixi import callback_word
-from storefront.mixi.client import Crowded, Line, Patience, PointClient
-from storefront.mixi.keys import KeyRing
+from storefront.mixi.client import Crowded, Transport, Patience, PointClient
+from storefront.mixi.certificates import Published
 from storefront.mixi.settings import CERTIFIED, KeyChannel, MixiSettings
 from storefront.mixi.signing import BadSignature, Consumer, Publisher, Signed, is_opaque
 from storefront.shop.devices import Device
@@ -49,7 +49,7 @@ class Channel:
     confirm_pause: int
     pay_back_days: int
     consumer: Consumer
-    keys: Mapping[str, KeyRing]  # by what they were published for
+    certificates: Mapping[str, Published]  # by what they were published for
     gate: Gate
     client: PointClient
 
@@ -93,9 +93,9 @@ class Channel:
 
     def _publisher(self, key_channel: str) -> Publisher:
         """mixi itself, under the certificates that it published for this channel."""
-        if not self.keys[key_channel]:
+        if not self.certificates[key_channel]:
             raise NoCertificate
-        return Publisher(self.keys[key_channel])
+        return Publisher(self.certificates[key_channel])
 
     def _verified(self, signer: Consumer | Publisher, request: Request, url: str, now: datetime) -> Signed:
         return signer.verify(
@@ -116,7 +116,7 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session) -> None
     _check_length(f"{callback_url}/{callback_word.new()}", finish_url)
     secret = settings.mixi_consumer_secret.get_secret_value()
     gate = Gate(settings.mixi_calls_at_once, Crowded)
-    line, asking = Line(http, gate), Gate(1, Crowded)
+    transport, asking = Transport(http, gate), Gate(1, Crowded)
     app.extensions[NAME] = Channel(
         app_id=settings.mixi_app_id,
         public_url=settings.public_url,
@@ -135,10 +135,10 @@ def init_app(app: Flask, settings: MixiSettings, http: requests.Session) -> None
         confirm_pause=settings.mixi_confirm_pause,
         pay_back_days=settings.mixi_pay_back_days,
         consumer=Consumer(settings.mixi_consumer_key, _secrets(settings)),
-        keys={one: _key_ring(one, settings, line, asking) for one in CERTIFIED},
+        certificates={one: _published(one, settings, transport, asking) for one in CERTIFIED},
         gate=gate,
         client=PointClient(
-            line=line,
+            transport=transport,
             consumer_key=settings.mixi_consumer_key,
             consumer_secret=secret,
             point_url=settings.mixi_point_url,
@@ -161,9 +161,9 @@ def _check_length(*addresses: str) -> None:
         )
 
 
-def _key_ring(key_channel: KeyChannel, settings: MixiSettings, line: Line, asking: Gate) -> KeyRing:
+def _published(key_channel: KeyChannel, settings: MixiSettings, transport: Transport, asking: Gate) -> Published:
     address = settings.mixi_certificate_url.replace("{channel}", key_channel)
-    return KeyRing(settings.mixi_certificates.get(key_channel, {}), address, line, asking)
+    return Published(settings.mixi_certificates.get(key_channel, {}), address, transport, asking)
 
 
 def _secrets(settings: MixiSettings) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from storefront.clock import SKEW_SECONDS
 from storefront.config import PREFIX, names
 from storefront.doctor import wire
 from storefront.findings import Finding, count, fail, ok, warn
-from storefront.mixi import keys, payments, questions
+from storefront.mixi import payments, questions
 from storefront.mixi.channel import EVERYBODY, channel
 from storefront.mixi.client import Unavailable, fetch
-from storefront.mixi.keys import KeyRing
+from storefront.mixi.certificates import TIMEOUTS, Published
 from storefront.mixi.payments import LISTENS
 from storefront.mixi.settings import MixiSettings
 
@@ -52,7 +52,7 @@ def threads(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]
 
 
 def certificates(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]:
-    rings = channel().keys
+    rings = channel().certificates
     if settings.mixi_certificate_url:
         yield from (_published(name, ring) for name, ring in rings.items())
     elif all(rings.values()):
@@ -63,11 +63,11 @@ def certificates(settings: MixiSettings, http: requests.Session) -> Iterator[Fin
         yield warn("certificates", found, f"add them to {PREFIX}MIXI_CERTIFICATES as channel:name=path")
 
 
-def _published(name: str, ring: KeyRing) -> Finding:
+def _published(name: str, ring: Published) -> Finding:
     """Whether somebody answers where a channel's certificates are, be it that there is none of this name."""
     address = ring.address.replace("{name}", NO_KEY)
     try:
-        fetch(ring.line, address, keys.PATIENCE)
+        fetch(ring.transport, address, keys.PATIENCE)
     except Unavailable as failure:
         why, advice = wire.unheard(failure.__cause__ or failure)
         found = f"{address} cannot be fetched ({why if failure.__cause__ else failure})"

@@ -52,7 +52,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Line:
+class Transport:
     """The way to mixi: the connections, and the gate that every thread passes before it waits for mixi."""
 
     http: requests.Session
@@ -63,7 +63,7 @@ class Line:
 class PointClient:
     """Speaks to the point API in the name of one application."""
 
-    line: Line
+    transport: Transport
     consumer_key: str
     consumer_secret: str
     point_url: str
@@ -80,7 +80,7 @@ class PointClient:
         Raises Refused or Unavailable; then nothing was charged, and nothing will be.
         """
         query = {"xoauth_requestor_id": owner_id}
-        with self.line.gate.place():
+        with self.transport.gate.place():
             entry = self._ask("POST", self.point_url, query, request.write(), deadline)
         if not _is_on(entry.interface_url or "", self.platform_hosts):
             raise Unavailable("the answer leads to a host that is not the platform's")
@@ -113,7 +113,7 @@ class PointClient:
 
     def _send(self, method: str, address: str, body: bytes | None, deadline: Deadline) -> PointEntry:
         deadline.check()
-        with self.line.http.request(
+        with self.transport.http.request(
             method,
             address,
             data=body,
@@ -138,14 +138,14 @@ class PointClient:
         )
 
 
-def fetch(line: Line, url: str, patience: Patience) -> bytes | None:
+def fetch(transport: Transport, url: str, patience: Patience) -> bytes | None:
     """A short public document, or None if there is no such one. Raises Unavailable."""
     deadline = Deadline.after(patience.total)
     waits = (patience.connect, patience.read)
     try:
         with (
-            line.gate.place(),
-            line.http.get(
+            transport.gate.place(),
+            transport.http.get(
                 url, headers=PLAIN, auth=_nobody, timeout=waits, allow_redirects=False, stream=True
             ) as response,
         ):
@@ -171,7 +171,7 @@ def _read(response: requests.Response, deadline: Deadline) -> bytes:
     """The body, as far as it comes before the deadline and fits an entry."""
     body = b""
     # One read may go on for ever: in a chunk's length, in trailers, in an archive of nothing.
-    with cut_after(deadline.left(), getattr(response.raw, "line", None)):
+    with cut_after(deadline.left(), getattr(response.raw, "transport", None)):
         while chunk := response.raw.read1(CHUNK, decode_content=False):
             body += chunk
             deadline.check()

@@ -12,7 +12,7 @@ from storefront.mixi import payments, questions, taps
 from storefront.mixi.channel import NAME, channel
 from storefront.mixi.signing import BadSignature, Malformed, Signed, header_pairs, is_opaque
 from storefront.shop import customers, visit
-from storefront.shop.counter import FalseClaim, Notice
+from storefront.shop.counter import FalseClaim, Message
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visits import Visit
@@ -60,8 +60,8 @@ def is_from_container(asked: Request) -> bool:
     return channel().consumer.key in keys if keys else any(name in CLAIMS for name, _ in said)
 
 
-def notices(customer: Customer) -> Sequence[Notice]:
-    return taps.notices(customer, clock.now())
+def messages(customer: Customer) -> Sequence[Message]:
+    return taps.messages(customer, clock.now())
 
 
 def refresh(customer: Customer) -> None:

@@ -24,10 +24,10 @@ from storefront.mixi.channel import Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Status
 from storefront.shop import turns
-from storefront.shop.counter import Notice
+from storefront.shop.counter import Message
 from storefront.shop.customers import Customer
 
-NOTICE_FOR = timedelta(minutes=10)
+MESSAGE_FOR = timedelta(minutes=10)
 ABANDONED = timedelta(seconds=20)  # a tap that old, and still without an answer, has lost its worker
 PATIENCE = 8.0  # seconds a second tap waits for the first: longer than a call, shorter than the container
 GLANCE = 0.1  # seconds between two looks at what another request is doing
@@ -56,11 +56,11 @@ class Intent(Model):
 
 
 class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `notice` says what the buyer is to know."""
+    """No payment was made, so nothing was or will be charged; `message` says what the buyer is to know."""
 
     def __init__(self, reference: str) -> None:
         super().__init__(reference)
-        self.notice = _notice(reference)
+        self.message = _message(reference)
 
 
 class BeingPrepared(Exception):
@@ -109,17 +109,17 @@ def start(mixi: Channel, tap: Tap, deadline: Deadline, now: datetime) -> str:
     return str(entry.interface_url)
 
 
-def notices(customer: Customer, now: datetime) -> Sequence[Notice]:
+def messages(customer: Customer, now: datetime) -> Sequence[Message]:
     """The last tap that failed lately, unless a payment has been made since."""
     since = db.session.scalar(select(func.max(Payment.created_at)).filter_by(customer_id=customer.id))
-    horizon = max(now - NOTICE_FOR, since) if since else now - NOTICE_FOR
+    horizon = max(now - MESSAGE_FOR, since) if since else now - MESSAGE_FOR
     failed = (
         select(Intent.reference)
         .where(Intent.customer_id == customer.id, Intent.failed_at > horizon)
         .order_by(Intent.failed_at.desc())
         .limit(1)
     )
-    return [_notice(reference) for reference in db.session.scalars(failed)]
+    return [_message(reference) for reference in db.session.scalars(failed)]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:
@@ -197,8 +197,8 @@ def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     raise NotStarted(reference) from failure
 
 
-def _notice(reference: str) -> Notice:
-    return Notice(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
+def _message(reference: str) -> Message:
+    return Message(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
 
 
 def _keep(mixi: Channel, tap: Tap, entry: PointEntry, word: str) -> bool:

@@ -10,7 +10,7 @@ from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
 from storefront.mixi import callback_word, lifecycle, payments, starts, taps
 from storefront.mixi.channel import NoCertificate, channel
-from storefront.mixi.keys import NotNow
+from storefront.mixi.certificates import NotNow
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment
 from storefront.mixi.rules import rules
@@ -18,7 +18,7 @@ from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.operator import login
-from storefront.shop import catalog, forms, limits, visit
+from storefront.shop import catalog, form_tokens, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
@@ -83,17 +83,17 @@ def start(device: str) -> ResponseReturnValue:
 def ask_to_change() -> str:
     """Somebody else's start address was opened in this browser: who is in decides whether they go."""
     here, token = visit.current(), request.args.get("token", "")
-    forms.unseal(token, here.customer.id, CHANGE)
-    return render_template("mixi/change.html", newcomer=visit.resume(forms.carried(token)), token=token)
+    form_tokens.unseal(token, here.customer.id, CHANGE)
+    return render_template("mixi/change.html", newcomer=visit.resume(form_tokens.carried(token)), token=token)
 
 
 @blueprint.post("/change")
 def change() -> ResponseReturnValue:
     """Let the newcomer in, and end the visit before."""
     here, token = visit.current(), request.form.get("token", "")
-    key = forms.carried(token)
+    key = form_tokens.carried(token)
     if key != here.key:  # else the button was pressed twice
-        forms.unseal(token, here.customer.id, CHANGE)
+        form_tokens.unseal(token, here.customer.id, CHANGE)
     if not visit.enter(key):
         raise Stranger
     return redirect(channel().public_url + url_for("shop.index", lang=visit.asked_language()), 303)
@@ -110,7 +110,7 @@ def programme() -> str:
 def leave() -> ResponseReturnValue:
     """The buyer has had enough on this browser."""
     here = visit.current()
-    forms.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
+    form_tokens.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
     visit.leave()
     return render_template("mixi/left.html", app_url=channel().app_url)
 
@@ -121,7 +121,7 @@ def checkout() -> ResponseReturnValue:
     mixi, here = channel(), visit.current()
     deadline = Deadline.after(mixi.client.patience.total)
     offer = _offer(request.form.get("item", ""), here.channel)
-    token = forms.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
+    token = form_tokens.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
     visit.refresh()  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.device, clock.now())
     tap = Tap(
@@ -180,7 +180,7 @@ def _question(key: str) -> str | None:
     here = visit.if_any()
     if here is None or here.customer.id == visit.resume(key).customer.id:
         return None
-    return here.target("mixi.ask_to_change", token=forms.seal(here.customer.id, CHANGE, key))
+    return here.target("mixi.ask_to_change", token=form_tokens.seal(here.customer.id, CHANGE, key))
 
 
 def _settle(arrival: Deadline) -> Deadline:
@@ -235,5 +235,5 @@ def _again(template: str, item_id: str, **values: object) -> str:
     fresh: dict[str, object] = {}
     if offer:
         standing = limits.standing(offer, here.customer.id, here.device, clock.now())
-        fresh = {"token": forms.seal(here.customer.id, offer.purpose), "standing": standing}
+        fresh = {"token": form_tokens.seal(here.customer.id, offer.purpose), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront.operator import login, pages, views
 from storefront.operator.login import NotOperator
-from storefront.shop import errors, forms
+from storefront.shop import errors, form_tokens
 from storefront.shop.errors import Explanation
 
 NOT_OPERATOR = Explanation(
@@ -22,4 +22,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(views.blueprint)
     errors.explain(app, NotOperator, NOT_OPERATOR, 401)
     app.add_template_global(pages.pages, "operator_pages")
-    app.add_template_global(lambda: forms.seal(login.required(), "operator"), "operator_seal")
+    app.add_template_global(lambda: form_tokens.seal(login.required(), "operator"), "operator_seal")

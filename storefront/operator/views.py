@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from storefront import clock
 from storefront.config import settings
 from storefront.operator import login, pages
-from storefront.shop import forms
+from storefront.shop import form_tokens
 
 blueprint = Blueprint("operator", __name__)
 
@@ -27,6 +27,6 @@ def enter() -> ResponseReturnValue:
 
 @blueprint.post("/operator/leave")
 def leave() -> str:
-    forms.unseal(request.form.get("token", ""), login.required(), "operator")
+    form_tokens.unseal(request.form.get("token", ""), login.required(), "operator")
     login.leave(clock.now())
     return render_template("operator/left.html")

@@ -16,8 +16,8 @@ from flask import Flask
 
 from storefront.sandbox import (
     developer,
-    forms,
-    keys,
+    form_tokens,
+    key_pairs,
     language,
     log,
     mixi,
@@ -31,9 +31,9 @@ from storefront.sandbox.desk import actions as desk_actions
 from storefront.sandbox.desk import bookkeeping, checklist, situations, told
 from storefront.sandbox.desk import signatures as desk_signatures
 from storefront.sandbox.desk import views as desk_views
-from storefront.sandbox.keys import START_NAMES
+from storefront.sandbox.key_pairs import START_NAMES
 from storefront.sandbox.mixi import start
-from storefront.sandbox.mixi.line import new_session
+from storefront.sandbox.mixi.calls import new_session
 from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import MIB, SandboxSettings, cookie_name
 from storefront.sandbox.walks import Walk  # noqa: F401  # its table
@@ -55,10 +55,10 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     # To mend an address the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    for room in (store, language, forms, pages, mixi):
+    for room in (store, language, form_tokens, pages, mixi):
         room.init_app(app)
     key_folder = settings.keys or _beside_database(app)
-    pair = keys.keep(key_folder, settings.lifecycle_key_name)
+    pair = key_pairs.keep(key_folder, settings.lifecycle_key_name)
     app.extensions["sandbox"] = platform = Sandbox(
         settings, http or new_session(settings.shop_ca), pair, key_folder
     )

@@ -8,7 +8,7 @@ import requests
 from flask import current_app
 
 from storefront.mixi import signing
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.settings import SandboxSettings
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import forms, keys, people, stage, weather
+from storefront.sandbox import form_tokens, key_pairs, people, stage, weather
 from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
@@ -58,7 +58,7 @@ def guesses() -> ResponseReturnValue:
 @blueprint.post("/developer/switches/<switch>")
 def turn(switch: str) -> ResponseReturnValue:
     """Turn one switch of the app on or off."""
-    forms.check()
+    form_tokens.check()
     on, wanted = stage.own(), request.form.get("on") == "yes"
     if switch in list(Switch):
         stage.turn(on, Switch(switch), wanted)
@@ -76,16 +76,16 @@ def turn(switch: str) -> ResponseReturnValue:
 @blueprint.get("/certificates/<any(smartphone, pc, lifecycle):channel>/<name>.pem")
 def certificate(name: str, channel: str | None = None) -> ResponseReturnValue:
     """A certificate under which the platform signs, or has signed, in its own name; of a channel, or any."""
-    if channel and not keys.follows(name, _first_key(channel)):
+    if channel and not key_pairs.follows(name, _first_key(channel)):
         abort(404)
-    pem = keys.published(sandbox().key_folder, name) or abort(404)
+    pem = key_pairs.published(sandbox().key_folder, name) or abort(404)
     return pem, {"Content-Type": "application/x-pem-file"}
 
 
 @blueprint.post("/developer/keys/<any(smartphone, pc):word>")
 def rotate(word: str) -> ResponseReturnValue:
     """Sign the start addresses of one device under a new key."""
-    forms.check()
+    form_tokens.check()
     start.rotate(sandbox(), stage.own(), Device(word))
     return redirect(url_for(".show", _anchor="starts"), 303)
 
@@ -93,7 +93,7 @@ def rotate(word: str) -> ResponseReturnValue:
 @blueprint.post("/developer/starts/<any(smartphone, pc):word>")
 def start_by_post(word: str) -> ResponseReturnValue:
     """A form that opens the app on one device, for whoever this browser plays."""
-    forms.check()
+    form_tokens.check()
     on, visitor, device = stage.current(), people.visitor(), Device(word)
     if is_closed(on, visitor):
         return closed()
@@ -108,7 +108,7 @@ def start_by_post(word: str) -> ResponseReturnValue:
 @blueprint.post("/developer/events")
 def send_events() -> ResponseReturnValue:
     """Tell the app of the events that it has not been told of."""
-    forms.check()
+    form_tokens.check()
     lifecycle.send(sandbox(), stage.own())
     return redirect(url_for(".show", _anchor="events"), 303)
 
@@ -116,7 +116,7 @@ def send_events() -> ResponseReturnValue:
 @blueprint.post("/developer/payments/<code>/pay-back")
 def pay_back(code: str) -> ResponseReturnValue:
     """Give the points of a purchase back; the app learns of it only by asking."""
-    forms.check()
+    form_tokens.check()
     on = stage.current()
     payment = payments.by_code(code)
     if payment is None or payment.stage_id != on.id:
@@ -134,4 +134,4 @@ def _switches(on: Stage) -> Mapping[str, bool]:
 
 
 def _first_key(channel: str) -> str:
-    return sandbox().keys.name if channel == keys.LIFECYCLE else keys.START_NAMES[Device(channel)]
+    return sandbox().keys.name if channel == key_pairs.LIFECYCLE else key_pairs.START_NAMES[Device(channel)]

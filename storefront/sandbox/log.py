@@ -10,7 +10,7 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, forms, happenings, legible, people, signatures, stage, wirelog
+from storefront.sandbox import clock, form_tokens, happenings, legible, people, signatures, stage, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.happenings import Happening
@@ -99,7 +99,7 @@ def row(number: int) -> ResponseReturnValue:
 @blueprint.post("/log/<int:number>/curl")
 def curl(number: int) -> ResponseReturnValue:
     """The same request as a command, signed anew."""
-    forms.check()
+    form_tokens.check()
     on, exchange = _mine(number)
     if not _can_be_signed(exchange):
         abort(400)

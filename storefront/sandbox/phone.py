@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, people, stage, weather
+from storefront.sandbox import clock, form_tokens, people, stage, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -45,7 +45,7 @@ def home() -> ResponseReturnValue:
 @blueprint.post("/phone/<any(mobile, smartphone, pc):word>")
 def pick_up(word: str = Device.MOBILE.value) -> ResponseReturnValue:
     """Take a device of somebody's and open the app on it; who does not have it adds it by that."""
-    forms.check()
+    form_tokens.check()
     device = Device(word)
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     on = stage.own()
@@ -82,7 +82,7 @@ def app_on_pc() -> ResponseReturnValue:
 @blueprint.post("/removals")
 def remove() -> ResponseReturnValue:
     """Take the app away from somebody."""
-    forms.check()
+    form_tokens.check()
     persona = BY_KEY.get(request.form.get("persona", "")) or abort(400)
     on = stage.own()
     lifecycle.remove(sandbox(), on, people.playing(on.id, persona))
@@ -92,7 +92,7 @@ def remove() -> ResponseReturnValue:
 @blueprint.post("/reset")
 def reset() -> ResponseReturnValue:
     """A fresh stage for this browser: people whom the shop has never met."""
-    forms.check()
+    form_tokens.check()
     stage.begin(stage.make())
     return redirect(url_for("desk.show" if request.form.get("back") == "desk" else ".home"), 303)
 

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from storefront.sandbox.devices import Device
-from storefront.sandbox.keys import NAME as KEY_NAME
+from storefront.sandbox.key_pairs import NAME as KEY_NAME
 from storefront.sandbox.language import N_
 
 MIB = 1024 * 1024

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storefront.sandbox import clock, people
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.keys import START_NAMES
+from storefront.sandbox.key_pairs import START_NAMES
 from storefront.sandbox.language import N_
 from storefront.sandbox.people import FIRST_STAGE, PLAYED, User
 from storefront.sandbox.settings import SandboxSettings

@@ -50,7 +50,7 @@ class Purchase:
 
 
 @dataclass(frozen=True)
-class Notice:
+class Message:
     """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
 
     words: LazyString
@@ -78,7 +78,7 @@ class Entrance:
     address: Callable[[], str]
     recognise: Callable[[], Visit | None]
     refresh: Callable[[Customer], None]
-    notices: Callable[[Customer], Sequence[Notice]]
+    messages: Callable[[Customer], Sequence[Message]]
 
 
 @dataclass(frozen=True)

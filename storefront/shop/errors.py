@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from storefront.shop import visit
-from storefront.shop.forms import StaleForm
+from storefront.shop.form_tokens import StaleForm
 from storefront.shop.limits import NotForSale
 from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger

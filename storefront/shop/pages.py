@@ -9,7 +9,7 @@ from flask_babel import Babel, get_locale
 from storefront.clock import JAPAN
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
-from storefront.shop import counter, forms, identity, visit
+from storefront.shop import counter, form_tokens, identity, visit
 from storefront.shop.devices import Device
 
 # The number keys of a mobile phone, no two the same; the places have theirs in the order of their tabs.
@@ -67,5 +67,5 @@ def _common() -> dict[str, object]:
         "static": visit.static,
         "picture": picture,
         "key": key,
-        "seal": lambda purpose: forms.seal(visit.current().customer.id, purpose),
+        "seal": lambda purpose: form_tokens.seal(visit.current().customer.id, purpose),
     }

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, catalog, forms, inventory, limits, visit
+from storefront.shop import ages, catalog, form_tokens, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -37,7 +37,7 @@ def index() -> str:
         return render_template("shop/door.html", entrances=visit.entrances())
     part = _part(here, catalog.listing(here.channel))
     standings = limits.standings(part.rows, here.channel, here.customer.id, here.device, clock.now())
-    return render_template("shop/index.html", part=part, standings=standings, notices=visit.notices())
+    return render_template("shop/index.html", part=part, standings=standings, messages=visit.messages())
 
 
 @blueprint.get("/items/<item_id>")
@@ -46,7 +46,7 @@ def item(item_id: str) -> str:
     offer = catalog.offer(item_id, here.channel)
     if offer is None:
         raise NotFound
-    token = forms.seal(here.customer.id, offer.purpose)
+    token = form_tokens.seal(here.customer.id, offer.purpose)
     standing = limits.standing(offer, here.customer.id, here.device, clock.now())
     return render_template(
         "shop/item.html",
@@ -54,7 +54,7 @@ def item(item_id: str) -> str:
         standing=standing,
         token=token,
         ways=_ways_out(here, item_id),
-        notices=visit.notices(),
+        messages=visit.messages(),
     )
 
 
@@ -70,7 +70,7 @@ def age() -> ResponseReturnValue:
 @blueprint.post("/age")
 def declare_age() -> ResponseReturnValue:
     here = visit.current()
-    forms.unseal(request.form.get("token", ""), here.customer.id, "age")
+    form_tokens.unseal(request.form.get("token", ""), here.customer.id, "age")
     year, month = (request.form.get(part, 0, type=int) for part in ("year", "month"))
     try:
         ages.declare(here.customer.id, year, month, clock.now())
@@ -87,14 +87,14 @@ def bag() -> str:
         "shop/inventory.html",
         part=_part(here, inventory.holdings(here.customer.id)),
         suggestion=catalog.cheapest(here.channel) if settings().selling else None,
-        use_token=lambda item: forms.seal(here.customer.id, f"use:{item.id}"),
+        use_token=lambda item: form_tokens.seal(here.customer.id, f"use:{item.id}"),
     )
 
 
 @blueprint.post("/inventory/<item_id>/use")
 def use(item_id: str) -> Response:
     here = visit.current()
-    nonce = forms.unseal(request.form.get("token", ""), here.customer.id, f"use:{item_id}")
+    nonce = form_tokens.unseal(request.form.get("token", ""), here.customer.id, f"use:{item_id}")
     visit.refresh()  # what was paid back meanwhile is not there to be used
     inventory.use(here.customer.id, item_id, nonce, clock.now())
     return redirect(here.target("shop.bag"))
@@ -111,7 +111,7 @@ def history() -> str:
         purchases=purchases,
         page=page,
         page_size=visit.page_size(),
-        notices=visit.notices() if page == 0 else (),
+        messages=visit.messages() if page == 0 else (),
     )
 
 
@@ -152,4 +152,4 @@ def _ways_out(here: Visit, item_id: str) -> list[Offer]:
 
 
 def _ask_age(here: Visit, *, wrong: bool = False) -> str:
-    return render_template("shop/age.html", token=forms.seal(here.customer.id, "age"), wrong=wrong)
+    return render_template("shop/age.html", token=form_tokens.seal(here.customer.id, "age"), wrong=wrong)

@@ -19,7 +19,7 @@ from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.shop import counter, visits
 from storefront.shop.cookies import Cookie
-from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
+from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.visits import Visit
@@ -153,9 +153,9 @@ def refresh(here: Visit | None = None) -> None:
     _entrance(visit).refresh(visit.customer)
 
 
-def notices() -> Sequence[Notice]:
+def messages() -> Sequence[Message]:
     here = current()
-    return _entrance(here).notices(here.customer)
+    return _entrance(here).messages(here.customer)
 
 
 def places() -> Sequence[Place]:

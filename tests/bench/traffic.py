@@ -12,7 +12,7 @@ from time import perf_counter
 
 from tests.bench.letters import HOST
 
-PATIENCE = 30.0  # seconds without any answer after which a run is given up
+GIVES_UP = 30.0  # seconds without any answer after which a run is given up
 GOOD = (200, 302)
 WORKERS = 2  # of every server; each gets the same number of connections
 TRIES = 50
@@ -42,7 +42,7 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self.good: Sequence[int] = GOOD
-        self.socket = socket.create_connection((HOST, port), PATIENCE)
+        self.socket = socket.create_connection((HOST, port), GIVES_UP)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.began = 0.0
         self.worker = b""
@@ -113,9 +113,9 @@ def _drive(
                 idle.popleft().send(messages[sent], planned if gap else now)
                 sent += 1
             due = start + sent * gap if idle and sent < count else None
-            answered = ready.select(PATIENCE if due is None else max(0.0, due - perf_counter()))
+            answered = ready.select(GIVES_UP if due is None else max(0.0, due - perf_counter()))
             if due is None and not answered:
-                raise Unexpected(f"no answer for {PATIENCE:g} seconds")
+                raise Unexpected(f"no answer for {GIVES_UP:g} seconds")
             for key, _ in answered:
                 answering: Line = key.data
                 if answering.answer() is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from storefront.sandbox import keys
+from storefront.sandbox import key_pairs
 from tests.browser.apart import apart
 from tests.browser.conftest import launched
 from tests.browser.test_walk import follow, look, one_shop_is_enough
@@ -165,7 +165,7 @@ def test_the_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) ->
         "STOREFRONT_MIXI_PLATFORM_HOSTS": f"localhost:{ports['sandbox']}",
         # No server believes this certificate, so mixi's is there beforehand, and no call is made.
         "STOREFRONT_MIXI_CERTIFICATE_URL": "",
-        "STOREFRONT_MIXI_CERTIFICATES": f"pc:{name}={keys.certificate(tmp_path / 'keys', name)}",
+        "STOREFRONT_MIXI_CERTIFICATES": f"pc:{name}={key_pairs.certificate(tmp_path / 'keys', name)}",
         "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{provider}/pay",
         "PROVIDER_PUBLIC_URL": provider,
         "PROVIDER_SHOP_URL": shop,

@@ -21,7 +21,7 @@ from storefront.external.payments import ExternalPayment, Status
 from storefront.external.registration import Certificate, Facts, Form, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
 from storefront.operator import login
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop.catalog import Item
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry

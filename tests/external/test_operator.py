@@ -38,7 +38,7 @@ from storefront.external.registration import (
     Way,
 )
 from storefront.operator.login import Login
-from storefront.shop import customers, forms
+from storefront.shop import customers, form_tokens
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.external.conftest import (
@@ -157,7 +157,7 @@ def test_an_address_is_good_for_ten_minutes(app: Flask, seconds: int, good: bool
 
 def form_token(app: Flask) -> str:
     with app.app_context():
-        return forms.seal(1, "operator")
+        return form_tokens.seal(1, "operator")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -190,7 +190,7 @@ def test_a_buyer_is_no_operator(hanako: Browser, method: str, path: str) -> None
     """A buyer's visit opens none of the operator's pages, and no form of a buyer's is one of theirs."""
     with hanako.app.app_context():
         who = customers.identify("mixi", HANAKO, clock.now())
-        tokens = [forms.seal(who.id, purpose) for purpose in ("registration", "malfunction", "operator")]
+        tokens = [form_tokens.seal(who.id, purpose) for purpose in ("registration", "malfunction", "operator")]
     for token in tokens:
         assert hanako.client.open(path, method=method, data={"token": token}).status_code == 401
 

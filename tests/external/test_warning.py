@@ -30,7 +30,7 @@ from storefront.external.registration import (
     Sheet,
 )
 from storefront.external.signing import unsealed
-from storefront.shop import customers, forms
+from storefront.shop import customers, form_tokens
 from storefront.shop.catalog import Price
 from tests.databases import on_sqlite
 from tests.external.conftest import (
@@ -76,7 +76,7 @@ def forged_token(app: Flask, customer: str, item: str = "excalibur", yen: int = 
     """The token of a warning page that was never shown."""
     with app.app_context():
         who = customers.identify("mixi", customer, clock.now())
-        return forms.seal(who.id, f"external:buy:{item}:{yen}")
+        return form_tokens.seal(who.id, f"external:buy:{item}:{yen}")
 
 
 def price_outside(hanako: Browser, yen: int) -> None:

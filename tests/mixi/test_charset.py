@@ -19,7 +19,7 @@ from storefront.db import transaction
 from storefront.mixi import taps
 from storefront.mixi.charset import TWINS
 from storefront.mixi.taps import Intent
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import catalog
 from tests.databases import on_sqlite
 from tests.street import (

@@ -160,7 +160,7 @@ def test_certificates_go_through_the_same_gate(app: Flask, container: Container,
     """Whoever would fetch one while all places are taken hears that mixi cannot be asked now."""
     with crowded(app, container, held), app.app_context():
         with pytest.raises(Crowded):
-            fetch(channel().keys["pc"].line, f"{PLATFORM}/keys/pc", Patience(1, 1, 1))
+            fetch(channel().certificates["pc"].line, f"{PLATFORM}/keys/pc", Patience(1, 1, 1))
         assert len(held.asked) == PLACES
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,

@@ -22,7 +22,7 @@ from storefront.db import db, transaction
 from storefront.mixi import payments, signing
 from storefront.mixi.payments import Payment
 from storefront.mixi.signing import MAX_EVENT_IDS, BadSignature, Publisher, PublisherClient
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop.customers import Customer
 from tests.databases import on_postgresql
 from tests.street import APP_ID, HANAKO, KEY_NAME, SHOP, TARO, Container, ScriptedApi, at_once, sign

@@ -10,7 +10,7 @@ from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from storefront.mixi import signing
 from storefront.mixi.signing import ApiClient, BadSignature, Consumer, Malformed, QueryClient
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 
 NOW = 1_800_000_000
 ADDRESS = "http://sap.example/page"

@@ -7,7 +7,7 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
 
 from storefront.db import db
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import inventory
 from storefront.shop.visits import Opened
 from tests.databases import on_sqlite

@@ -46,9 +46,9 @@ from storefront.mixi import signing
 from storefront.mixi.atom import CODE_LENGTH, PointEntry, Unreadable
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.signing import BadSignature, Consumer, is_opaque
-from storefront.sandbox import keys
-from storefront.sandbox.keys import KeyPair
-from storefront.shop import forms
+from storefront.sandbox import key_pairs
+from storefront.sandbox.key_pairs import KeyPair
+from storefront.shop import form_tokens
 from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
 from tests import postgresql
@@ -541,9 +541,9 @@ class Shop:
         stack.enter_context(mock.patch.object(clock, "now", return_value=datetime.fromtimestamp(NOW, UTC)))
         stack.enter_context(mock.patch.object(itsdangerous.timed, "time", SimpleNamespace(time=lambda: NOW)))
         counted = SimpleNamespace(token_urlsafe=lambda _: f"token{next(numbers):011d}")
-        stack.enter_context(mock.patch.object(forms, "secrets", counted))
+        stack.enter_context(mock.patch.object(form_tokens, "secrets", counted))
         stack.enter_context(mock.patch.dict("os.environ"))
-        self.pair: KeyPair = keys.keep(folder / "keys", PUBLISHER_KEY)
+        self.pair: KeyPair = key_pairs.keep(folder / "keys", PUBLISHER_KEY)
         http = requests.Session()
         http.mount(PLATFORM, Wire(Api()))
         self.app: Flask = create_app(self._settings(database_url, folder), http)

@@ -47,7 +47,7 @@ ITEM = "loaf"
 CALLBACKS = 2.0  # a second
 PAGES = 64
 SENDERS = 400  # threads of ours: nobody waits to be sent
-PATIENCE = 60.0  # a sender's; mixi's own is shorter
+GIVES_UP = 60.0  # a sender's; mixi's own is shorter
 # Workers, threads of each, and taps a second, as many as keep all of them busy while a tap takes six seconds.
 SIZES = [(2, 4, 2.0), (4, 8, 8.0)]
 
@@ -142,7 +142,7 @@ class Shop:
                 self.origin + target,
                 data=fields,
                 headers=signed(method, target, origin=self.origin),
-                timeout=PATIENCE,
+                timeout=GIVES_UP,
                 allow_redirects=False,
                 proxies={"http": ""},
             )

@@ -59,7 +59,7 @@ LIMITED, A_PERSON = "fireworks", 1  # every other payment's item; there is one f
 SENDERS, LINES = 2, 8  # processes, and connections of each
 RECONNECT = 40  # requests on one connection, so that a worker that came back gets its share
 PAUSE = 0.05  # seconds after a failure, or a restart would meet most of the storm
-PATIENCE = 15.0  # seconds until a sender gives an answer up: longer than mixi, to see what comes too late
+GIVES_UP = 15.0  # seconds until a sender gives an answer up: longer than mixi, to see what comes too late
 SKEW = int(Settings.model_fields["mixi_clock_skew"].default)
 EACH = 3  # payments of one customer; fewer than the shop asks about on one visit
 CUSTOMERS_FROM = 1_000_000  # their ids, out of the way of any that the shop gives
@@ -494,7 +494,7 @@ def _send(port: int, deliveries: list[Delivery], until: float) -> list[Heard]:
     heard: list[Heard] = []
 
     def work() -> None:
-        line = HTTPConnection(HOST, port, timeout=PATIENCE)
+        line = HTTPConnection(HOST, port, timeout=GIVES_UP)
         since = 0
         while time.time() < until and (number := _take()) < len(deliveries):
             heard.append(_deliver(line, port, number, deliveries[number]))
@@ -530,7 +530,7 @@ def _deliver(line: HTTPConnection, port: int, number: int, delivery: Delivery) -
     try:
         line.request("GET", target, headers=headers)
         if delivery.sort is Sort.LOST:
-            select.select([line.sock], [], [], PATIENCE)
+            select.select([line.sock], [], [], GIVES_UP)
             return Heard(number, BROKE, signed, sent, time.time(), 0, 0)
         response = line.getresponse()
         body = response.read()
@@ -821,7 +821,7 @@ def _visit(port: int, owner: str) -> bool:
     oauth = _oauth(url, pairs, CONSUMER_SECRET, int(time.time()))
     header = ", ".join(f'{name}="{_quote(value)}"' for name, value in oauth.items())
     query = "&".join(f"{name}={_quote(value)}" for name, value in pairs)
-    line = HTTPConnection(HOST, port, timeout=PATIENCE)
+    line = HTTPConnection(HOST, port, timeout=GIVES_UP)
     try:
         line.request("GET", f"/inventory?{query}", headers={"Authorization": f"OAuth {header}"})
         return line.getresponse().status == 200

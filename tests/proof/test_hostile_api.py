@@ -42,7 +42,7 @@ from tests.street import (
 pytestmark = pytest.mark.long
 
 # A fifth of the settings' defaults; the API's slowness is scaled with them.
-PATIENCE = Patience(connect=0.4, read=0.6, total=1.2)
+GIVES_UP = Patience(connect=0.4, read=0.6, total=1.2)
 CONFIRM_SECONDS = 0.8
 MEMORY = 4 * 1024 * 1024
 
@@ -121,9 +121,9 @@ def settings(api: HostileApi, database_url: str) -> Settings:
         "database_url": database_url,
         "mixi_point_url": api.address,
         "mixi_confirm_url": api.address,
-        "mixi_connect_seconds": PATIENCE.connect,
-        "mixi_read_seconds": PATIENCE.read,
-        "mixi_total_seconds": PATIENCE.total,
+        "mixi_connect_seconds": GIVES_UP.connect,
+        "mixi_read_seconds": GIVES_UP.read,
+        "mixi_total_seconds": GIVES_UP.total,
         "mixi_confirm_seconds": CONFIRM_SECONDS,
         "mixi_confirms_per_visit": 100,
     }
@@ -389,4 +389,4 @@ def client(url: str, certificate: Path | None = None) -> PointClient:
     http.trust_env = False  # the environment's certificates would come before ours
     http.verify = str(certificate) if certificate else True
     line = Line(http, Gate(2, Crowded))
-    return PointClient(line, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), PATIENCE)
+    return PointClient(line, CONSUMER_KEY, CONSUMER_SECRET, url, url, ("platform.test",), GIVES_UP)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from storefront.line import BODY_BYTES, HEAD_BYTES
+from storefront.client_socket import BODY_BYTES, HEAD_BYTES
 from tests.conftest import lacking
 from tests.demo import wait_for
 from tests.proof.idle import NGINX, Idle, heard, is_left_alone, left_open, served

@@ -48,7 +48,7 @@ from storefront.mixi.payments import Status as Our
 from storefront.mixi.questions import Doubt
 from storefront.mixi.taps import Intent
 from storefront.sandbox import clock as their_clock
-from storefront.sandbox import create_sandbox, keys, store
+from storefront.sandbox import create_sandbox, key_pairs, store
 from storefront.sandbox.cast import BY_KEY, CAST
 from storefront.sandbox.mixi import payments as theirs
 from storefront.sandbox.mixi.interface import TOP_UPS
@@ -288,7 +288,7 @@ class Street:
         self.weather = Weather()
         self.heard: list[requests.PreparedRequest] = []
         self.wrong: list[str] = []
-        pair = keys.keep(folder / "keys")
+        pair = key_pairs.keep(folder / "keys")
         to_platform, to_shop = requests.Session(), requests.Session()
         self.shop = create_app(_shop_settings(database_url, pair), to_platform)
         self.sandbox = create_sandbox(_sandbox_settings(folder), to_shop)
@@ -388,7 +388,7 @@ class Street:
                 phone.page("/history")
 
 
-def _shop_settings(database_url: str, pair: keys.KeyPair) -> Settings:
+def _shop_settings(database_url: str, pair: key_pairs.KeyPair) -> Settings:
     values = {
         **SETTINGS,
         "database_url": database_url,

@@ -613,22 +613,22 @@ ROWS = {
     ],
     "finish page never opened": ["proof/test_slow_world.py::test_nobody_returns"],
     "platform API down, slow, answering rubbish, throttling": [
-        "mixi/test_start.py::test_an_api_out_of_reach",
-        "mixi/test_start.py::test_an_api_that_says_nothing_or_nonsense",
-        "mixi/test_start.py::test_an_api_that_says_no",
+        "mixi/test_taps.py::test_an_api_out_of_reach",
+        "mixi/test_taps.py::test_an_api_that_says_nothing_or_nonsense",
+        "mixi/test_taps.py::test_an_api_that_says_no",
         "mixi/test_refresh.py::test_mixi_is_down",
         "proof/test_hostile_api.py::test_nothing_is_charged",
         "proof/test_hostile_api.py::test_the_history_opens",
         "proof/test_hostile_api.py::test_too_many_questions",
     ],
     "double tap on buy": [
-        "mixi/test_start.py::test_a_double_tap_is_one_payment",
-        "mixi/test_start.py::test_taps_at_the_same_moment",
+        "mixi/test_taps.py::test_a_double_tap_is_one_payment",
+        "mixi/test_taps.py::test_taps_at_the_same_moment",
     ],
     "interface URL expired": [
         "sandbox/test_interface.py::test_time_runs_out",
         "shop/test_pages.py::test_an_unfinished_purchase_can_be_tried_again",
-        "mixi/test_start.py::test_an_old_form_does_not_lead_to_an_expired_screen",
+        "mixi/test_taps.py::test_an_old_form_does_not_lead_to_an_expired_screen",
     ],
     "test purchase": ["mixi/test_callback.py::test_a_test_purchase_earns_nothing"],
     "database down": [

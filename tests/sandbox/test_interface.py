@@ -422,7 +422,7 @@ def test_a_lost_question_is_not_for_ever(
     with app.app_context():
         found = payments.by_code(purchase.code)
         assert found
-        waits = caller.patience(app.extensions["sandbox"].settings)
+        waits = caller.waits(app.extensions["sandbox"].settings)
         assert payments.claim(found, Question.BUY, clock.now(), waits, real=clock.now())
     assert phone.screen(purchase.url) == "asking"
     later(16)

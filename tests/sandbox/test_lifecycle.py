@@ -15,8 +15,8 @@ from flask import Flask
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
-from storefront.sandbox import keys, people, stage, wirelog
-from storefront.sandbox.keys import NAME, KeyPair
+from storefront.sandbox import key_pairs, people, stage, wirelog
+from storefront.sandbox.key_pairs import NAME, KeyPair
 from storefront.sandbox.mixi import lifecycle
 from storefront.sandbox.people import FIRST_STAGE
 from tests.sandbox.conftest import APP, EVENTS, PLATFORM, SHOP, Phone, Sap, Shop, owner
@@ -32,7 +32,7 @@ def pair(keys: Path) -> KeyPair:
 
 
 def keys_of(folder: Path, name: str = NAME) -> KeyPair:
-    return keys.keep(folder, name)
+    return key_pairs.keep(folder, name)
 
 
 def told(sap: Sap, pair: KeyPair) -> list[tuple[str, list[str]]]:
@@ -279,9 +279,9 @@ def test_keys_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(keys_of, [folder] * 4))
-    again = keys.keep(folder)
+    again = key_pairs.keep(folder)
     assert all(one.private.private_numbers() == again.private.private_numbers() for one in made)
-    assert keys.certificate(folder) == again.path
+    assert key_pairs.certificate(folder) == again.path
     assert again.certificate.public_key() == again.private.public_key()
     assert {path.name for path in folder.iterdir()} == {"lc_sandbox.key", "lc_sandbox.pem"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -289,11 +289,11 @@ def test_keys_are_kept(tmp_path: Path) -> None:
 
 def test_a_lost_certificate_is_issued_anew(tmp_path: Path) -> None:
     """A certificate that is gone, or another key's, gives way to one of the key that is kept."""
-    first, other = keys.keep(tmp_path, "a"), keys.keep(tmp_path, "b")
+    first, other = key_pairs.keep(tmp_path, "a"), key_pairs.keep(tmp_path, "b")
     first.path.write_bytes(other.pem)
-    assert keys.keep(tmp_path, "a").certificate.public_key() == first.private.public_key()
+    assert key_pairs.keep(tmp_path, "a").certificate.public_key() == first.private.public_key()
     first.path.unlink()
-    assert keys.keep(tmp_path, "a").certificate.public_key() == first.private.public_key()
+    assert key_pairs.keep(tmp_path, "a").certificate.public_key() == first.private.public_key()
 
 
 def test_keys_stand_beside_the_database(make: Callable[..., Flask], tmp_path: Path) -> None:

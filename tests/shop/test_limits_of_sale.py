@@ -11,7 +11,7 @@ from storefront import Settings, clock, create_app
 from storefront.clock import JAPAN
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment, Status
-from storefront.shop import ages, forms, ledger
+from storefront.shop import ages, form_tokens, ledger
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
@@ -197,7 +197,7 @@ def test_saying_it_needs_our_form(container: Container, token: str) -> None:
     if token in ("taro's", "for buying"):
         with container.app.app_context():
             holder = identify("mixi", TARO if token == "taro's" else HANAKO, clock.now())
-            token = forms.seal(holder.id, purpose)
+            token = form_tokens.seal(holder.id, purpose)
     container.get("/")
     fields = {"token": token, "year": str(GROWN[0]), "month": "1"}
     assert container.post("/age", fields).status_code == 400

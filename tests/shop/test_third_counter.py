@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from storefront import Settings, create_app
 from storefront.db import db, transaction
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import catalog, counter, ledger, visit
 from storefront.shop.counter import SideDoor
 from storefront.shop.ledger import Kind

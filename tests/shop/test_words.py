@@ -10,9 +10,9 @@ from itsdangerous import TimestampSigner
 
 from storefront.clock import SKEW_SECONDS
 from storefront.operator import login
-from storefront.sandbox.keys import KeyPair
-from storefront.shop import forms
-from storefront.shop.forms import StaleForm
+from storefront.sandbox.key_pairs import KeyPair
+from storefront.shop import form_tokens
+from storefront.shop.form_tokens import StaleForm
 from tests.databases import on_sqlite
 from tests.street import Browser, start_address
 
@@ -41,12 +41,12 @@ def test_a_form(app: Flask, on_host: OnHost, ahead: int, good: bool) -> None:
     """A form from the host before is good where it is a moment earlier, and none from next minute is."""
     with app.app_context():
         with on_host(ahead):
-            token = forms.seal(1, "buy")
+            token = form_tokens.seal(1, "buy")
         if good:
-            assert forms.unseal(token, 1, "buy")
+            assert form_tokens.unseal(token, 1, "buy")
         else:
             with pytest.raises(StaleForm):
-                forms.unseal(token, 1, "buy")
+                form_tokens.unseal(token, 1, "buy")
 
 
 def test_the_operators_address(app: Flask, on_host: OnHost, ahead: int, good: bool) -> None:

@@ -29,7 +29,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, abort, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, neighbours, people, stage, weather, wirelog
+from storefront.sandbox import clock, form_tokens, neighbours, people, stage, weather, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -56,7 +56,7 @@ Action = Callable[[Stage], ResponseReturnValue]
 
 @blueprint.before_request
 def _only_own_forms() -> None:
-    forms.check()
+    form_tokens.check()
 
 
 @blueprint.errorhandler(NotNow)

@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify, redirect, render_template, url_for
 from flask import session as browser
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import books, forms, happenings, people, stage, wirelog
+from storefront.sandbox import books, form_tokens, happenings, people, stage, wirelog
 from storefront.sandbox.books import Books, Page, Pause, Payment, Person
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import reading
@@ -63,7 +63,7 @@ def as_json() -> ResponseReturnValue:
 @blueprint.post("/desk/books")
 def read() -> ResponseReturnValue:
     """Read every bag and history, as a visit of its buyer each."""
-    forms.check()
+    form_tokens.check()
     on = stage.own()
     browser[FAILED] = dict(reading.read(sandbox(), on))
     happenings.note(on.id, Name.BOOKS_READ, verdict=of(on).verdict.word)

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from storefront.sandbox import forms, happenings, neighbours, people, stage, walks, walkthroughs, weather
+from storefront.sandbox import form_tokens, happenings, neighbours, people, stage, walks, walkthroughs, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -92,7 +92,7 @@ def show(name: str) -> ResponseReturnValue:
 @blueprint.post("/desk/walkthroughs/<name>/begin")
 def begin(name: str) -> ResponseReturnValue:
     """A fresh stage with its people and its weather, and this browser goes to it."""
-    forms.check()
+    form_tokens.check()
     one = _book().get(name) or abort(404)
     device = request.form.get("device", one.on[0].value)
     if device not in one.on:
@@ -148,7 +148,7 @@ def show_walk_json(number: int) -> ResponseReturnValue:
 @blueprint.post("/desk/walks/<int:number>/seen")
 def seen(number: int) -> ResponseReturnValue:
     """Somebody says what they have seen: of a step, or on a page."""
-    forms.check()
+    form_tokens.check()
     _, on, one = _found(number)
     step, said = _number("step"), request.form.get("seen")
     if step is None or not 0 <= step < len(one.steps) or (said is None) == ("facts" not in request.form):

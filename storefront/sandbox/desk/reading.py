@@ -21,7 +21,7 @@ from storefront.sandbox.devices import user_agent
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.addresses import App, Foreign, Page
-from storefront.sandbox.mixi.line import Call, NoAnswer
+from storefront.sandbox.mixi.calls import Call, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction

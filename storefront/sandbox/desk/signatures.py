@@ -8,7 +8,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, forms, signatures
+from storefront.sandbox import clock, form_tokens, signatures
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.api import PATH
@@ -42,7 +42,7 @@ def show() -> ResponseReturnValue:
 @blueprint.post("/desk/signatures")
 def explain() -> ResponseReturnValue:
     """What is right and what is wrong about it. Nothing is sent, and nothing is kept."""
-    forms.check()
+    form_tokens.check()
     form = request.form
     pasted = Pasted(
         form.get("method", "POST"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import forms, happenings, neighbours, people, situation, stage, weather
+from storefront.sandbox import form_tokens, happenings, neighbours, people, situation, stage, weather
 from storefront.sandbox.cast import Persona
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import outcomes
@@ -50,8 +50,8 @@ def show() -> ResponseReturnValue:
 @blueprint.post("/situations")
 def set_up() -> ResponseReturnValue:
     """Set it up on a fresh stage, and open the phone there."""
-    forms.check()
-    wanted = situation.read({n: v for n, v in request.form.items() if n != forms.FIELD and v})
+    form_tokens.check()
+    wanted = situation.read({n: v for n, v in request.form.items() if n != form_tokens.FIELD and v})
     fresh = stage.make(situation=wanted.query, device=wanted.device)
     user = people.playing(fresh.id, wanted.persona)
     try:

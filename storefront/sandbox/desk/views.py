@@ -10,7 +10,7 @@ from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.mixi import payments
-from storefront.sandbox.mixi.caller import Fault, patience
+from storefront.sandbox.mixi.caller import Fault, waits
 from storefront.sandbox.mixi.resend import Word
 from storefront.sandbox.weather import KINDS, Call, Kind, Where
 
@@ -60,7 +60,7 @@ def live() -> ResponseReturnValue:
     """What just happened. It looks again by itself, unless it is paused."""
     on, now = stage.current(), clock.now()
     latest, newest = happenings.newest(on.id, RECENT), payments.recent(on.id, RECENT)
-    waits = patience(sandbox().settings)
+    waits = waits(sandbox().settings)
     lively = any(payments.is_asking(one, waits, real=now) for one in newest) or (
         bool(latest) and now - latest[0].at < LIVELY
     )

@@ -20,7 +20,7 @@ from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
-from storefront.sandbox.mixi.caller import patience
+from storefront.sandbox.mixi.caller import waits
 from storefront.sandbox.people import User
 from storefront.sandbox.signatures import HASH, Received
 from storefront.sandbox.stage import Stage
@@ -295,7 +295,7 @@ def _create(platform: Sandbox, seen: _Seen) -> Response:
     except atom.Broken as broken:
         raise Refusal(400, str(broken)) from None
     is_test = wanted.is_test or on.in_development
-    payment = payments.create(buyer, wanted, is_test, now, patience(settings))
+    payment = payments.create(buyer, wanted, is_test, now, waits(settings))
     seen.point_code, seen.happened = payment.code, Name.PAYMENT_CREATED
     seen.facts = {"points": payment.points, "item_id": payment.item_id, "is_test": is_test}
     host = FOREIGN_HOST if seen.meets("api.foreign_link") else settings.public_url

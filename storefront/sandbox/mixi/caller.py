@@ -20,8 +20,8 @@ from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
-from storefront.sandbox.mixi.line import Answer, Call, Forgery, NoAnswer, TimedOut
-from storefront.sandbox.mixi.payments import CODE_LENGTH, Patience, Payment, Question
+from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer, TimedOut
+from storefront.sandbox.mixi.payments import CODE_LENGTH, Waits, Payment, Question
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Kind
@@ -62,9 +62,9 @@ class Fault(StrEnum):
         return f"callback.{self.value}"
 
 
-def patience(settings: SandboxSettings) -> Patience:
+def waits(settings: SandboxSettings) -> Waits:
     """The times that payments live by, as configured."""
-    return Patience(
+    return Waits(
         interface=timedelta(seconds=settings.interface_ttl),
         callback=timedelta(seconds=settings.callback_seconds + GRACE_SECONDS),
     )
@@ -75,7 +75,7 @@ def ask(sandbox: Sandbox, on: Stage, payment: Payment, question: Question) -> bo
 
     Afterwards the payment says how it went. No database transaction is open while the app thinks.
     """
-    waits = patience(sandbox.settings)
+    times = waits(sandbox.settings)
     if not payments.claim(payment, question, on.now(), waits, real=clock.now()):
         return False
     settled = False

@@ -13,8 +13,8 @@ from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
-from storefront.sandbox.mixi.caller import patience
-from storefront.sandbox.mixi.line import Answer, Call, Forgery, Method, NoAnswer
+from storefront.sandbox.mixi.caller import waits
+from storefront.sandbox.mixi.calls import Answer, Call, Forgery, Method, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import MAINTENANCE, Stage
 from storefront.sandbox.wirelog import Kind
@@ -206,7 +206,7 @@ def _followed(
     except (Foreign, ValueError):
         raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
     if isinstance(leads, PaymentScreen):
-        payments.enter(leads.token, visitor.owner_id, call.stage.now(), patience(platform.settings))
+        payments.enter(leads.token, visitor.owner_id, call.stage.now(), waits(platform.settings))
         shown = payments.by_token(leads.token)
         call.point_code = shown and shown.code
         call.log(N_("Redirected to the payment screen."), good=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from storefront.sandbox import keys
+from storefront.sandbox import key_pairs
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.server import APP_ID, Server, Street
 from storefront.sandbox.settings import SandboxSettings
@@ -16,7 +16,7 @@ TEST_OWNERS = "STOREFRONT_MIXI_TEST_OWNERS"  # whoever puts the app in developme
 
 def environment(street: Street) -> Mapping[str, str]:
     folder = street.data.resolve() / "keys"
-    certificate = keys.certificate(folder)
+    certificate = key_pairs.certificate(folder)
     key, secret = (street.secrets[f"SANDBOX_CONSUMER_{part}"] for part in ("KEY", "SECRET"))
     return {
         "SANDBOX_APP_ID": APP_ID,
@@ -28,7 +28,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "SANDBOX_VOID_AFTER": str(VOID_AFTER),
         "SANDBOX_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         "SANDBOX_KEYS": str(folder),
-        "SANDBOX_LIFECYCLE_KEY_NAME": keys.NAME,
+        "SANDBOX_LIFECYCLE_KEY_NAME": key_pairs.NAME,
         **({"SANDBOX_SHOP_CA": str(street.shop_ca.resolve())} if street.shop_ca else {}),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
         "STOREFRONT_MIXI_CONSUMER_KEY": key,
@@ -41,7 +41,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "STOREFRONT_MIXI_VOID_AFTER": str(VOID_AFTER),
         "STOREFRONT_MIXI_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         TEST_OWNERS: os.environ.get(TEST_OWNERS) or BY_KEY["mika"].owner_id,
-        "STOREFRONT_MIXI_CERTIFICATES": f"{keys.LIFECYCLE}:{keys.NAME}={certificate}",
+        "STOREFRONT_MIXI_CERTIFICATES": f"{key_pairs.LIFECYCLE}:{key_pairs.NAME}={certificate}",
         "STOREFRONT_MIXI_CERTIFICATE_URL": f"{street.here}/certificates/{{channel}}/{{name}}.pem",
     }
 

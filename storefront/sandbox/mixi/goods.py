@@ -11,7 +11,7 @@ from storefront.sandbox.context import Sandbox
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import facts
 from storefront.sandbox.mixi.addresses import App, Foreign
-from storefront.sandbox.mixi.line import Call, NoAnswer
+from storefront.sandbox.mixi.calls import Call, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Kind

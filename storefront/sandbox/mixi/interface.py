@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, forms, people, stage, weather
+from storefront.sandbox import clock, form_tokens, people, stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Name, note
@@ -70,7 +70,7 @@ def cancel(token: str) -> ResponseReturnValue:
 def top_up(token: str) -> ResponseReturnValue:
     """Add points, and go on with the same purchase."""
     payment, user = _admitted(token)
-    forms.check()
+    form_tokens.check()
     means = _means(user, payment)
     points = request.form.get("points", 0, type=int)
     if points not in TOP_UPS or not means or request.form.get("means", means[0]) not in means:
@@ -102,7 +102,7 @@ def _about(payment: Payment) -> dict[str, Any]:
 
 def _decide(token: str, question: Question) -> ResponseReturnValue:
     payment, _ = _admitted(token)
-    forms.check()
+    form_tokens.check()
     platform = sandbox()
     if question is Question.BUY and payment.points > _most():
         return redirect(url_for(".show", token=token), 303)
@@ -116,7 +116,7 @@ def _wait(payment: Payment, seconds: float) -> None:
     deadline = monotonic() + seconds
     while monotonic() < deadline:
         latest = payments.by_code(payment.code)
-        if latest is None or not payments.is_asking(latest, _patience(), real=clock.now()):
+        if latest is None or not payments.is_asking(latest, _waits(), real=clock.now()):
             return
         sleep(POLL_SECONDS)
 
@@ -135,11 +135,11 @@ def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
         # nobody sees by what; that their first look counts as the redirect is ours.
         if not (arriving and people.hand().on_own_domain):
             raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
-        payments.enter(token, user.owner_id, now, _patience())
+        payments.enter(token, user.owner_id, now, _waits())
     if payment.status is Status.CREATE and (payment.expires_at <= now or _expires(on, payment, now)):
         note(on.id, Name.SCREEN_SHOWN, **_about(payment), screen="expired")
         raise Expired
-    payments.renew(payment.code, now, _patience())
+    payments.renew(payment.code, now, _waits())
     people.use(user, now)
     return payment, user
 
@@ -157,7 +157,7 @@ def _screen(payment: Payment, user: User) -> str:
         return {Status.COMPLETE: "bought", Status.PAY_BACK: "paid_back", Status.CANCEL: "cancelled"}[
             payment.status
         ]
-    if payments.is_asking(payment, _patience(), real=clock.now()):
+    if payments.is_asking(payment, _waits(), real=clock.now()):
         return "asking"
     if payment.points > _most():
         return "too_much"
@@ -186,7 +186,7 @@ def _shown(payment: Payment, user: User, screen: str) -> dict[str, object]:
 
 
 def _missing(payment: Payment) -> int:
-    return payment.charged - payments.free(payment, _patience(), real=clock.now())
+    return payment.charged - payments.free(payment, _waits(), real=clock.now())
 
 
 def _finish(payment: Payment) -> str:
@@ -232,5 +232,5 @@ def _app() -> App:
     return App(settings.app_id, settings.shop_url, settings.public_url)
 
 
-def _patience() -> payments.Patience:
-    return caller.patience(sandbox().settings)
+def _waits() -> payments.Waits:
+    return caller.waits(sandbox().settings)

@@ -15,7 +15,7 @@ from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import Answer, Call, Forgery, NoAnswer
+from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction

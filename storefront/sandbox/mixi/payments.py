@@ -46,7 +46,7 @@ class Question(IntEnum):
 
 
 @dataclass(frozen=True)
-class Patience:
+class Waits:
     """How long a screen stays open, and how long a question may be under way."""
 
     interface: timedelta
@@ -102,7 +102,7 @@ class Payment(Base):
         )
 
 
-def create(user: User, request: PointRequest, is_test: bool, now: datetime, patience: Patience) -> Payment:
+def create(user: User, request: PointRequest, is_test: bool, now: datetime, waits: Waits) -> Payment:
     """Keep a new payment. Nothing is taken yet."""
     payment = Payment(
         code="".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)),
@@ -118,7 +118,7 @@ def create(user: User, request: PointRequest, is_test: bool, now: datetime, pati
         is_test=is_test,
         created_at=now,
         updated_at=now,
-        expires_at=now + patience.interface,
+        expires_at=now + waits.interface,
     )
     with transaction() as session:
         session.add(payment)
@@ -153,47 +153,47 @@ def all_of(stage_id: str) -> Sequence[Payment]:
         return session.scalars(mine).all()
 
 
-def enter(token: str, owner_id: str, now: datetime, patience: Patience) -> None:
+def enter(token: str, owner_id: str, now: datetime, waits: Waits) -> None:
     """The app has just redirected this user to the interface: in the container, or straight."""
     mine = (Payment.token == token, Payment.owner_id == owner_id, Payment.expires_at > now)
     with transaction() as session:
         session.execute(
-            update(Payment).where(*mine).values(entered=True, expires_at=now + patience.interface)
+            update(Payment).where(*mine).values(entered=True, expires_at=now + waits.interface)
         )
 
 
-def renew(code: str, now: datetime, patience: Patience) -> None:
+def renew(code: str, now: datetime, waits: Waits) -> None:
     """The buyer has taken a step: an open screen stays open for another while."""
     open_one = (Payment.code == code, Payment.status == Status.CREATE, Payment.expires_at > now)
     with transaction() as session:
-        session.execute(update(Payment).where(*open_one).values(expires_at=now + patience.interface))
+        session.execute(update(Payment).where(*open_one).values(expires_at=now + waits.interface))
 
 
 def claim(
     payment: Payment,
     question: Question,
     now: datetime,
-    patience: Patience,
+    waits: Waits,
     *,
     real: datetime,
     late: bool = False,
 ) -> bool:
     """Win the right to ask the app: once at a time, with enough free points, in an open screen or `late`."""
-    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= real - patience.callback)
+    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= real - waits.callback)
     in_time = true() if late else Payment.expires_at > now
     open_one = (Payment.code == payment.code, Payment.status == Status.CREATE, in_time, idle)
     with transaction() as session:
-        if question is Question.BUY and payment.charged > _free(session, payment, real, patience):
+        if question is Question.BUY and payment.charged > _free(session, payment, real, waits):
             return False
         values = {"asking_at": real, "refused": None}
         won = session.execute(update(Payment).where(*open_one).values(values).returning(Payment.code))
         return won.first() is not None
 
 
-def free(payment: Payment, patience: Patience, *, real: datetime) -> int:
+def free(payment: Payment, waits: Waits, *, real: datetime) -> int:
     """The buyer's points that no other payment is just about to take."""
     with reading() as session:
-        return _free(session, payment, real, patience)
+        return _free(session, payment, real, waits)
 
 
 def complete(payment: Payment, now: datetime) -> bool:
@@ -217,9 +217,9 @@ def cancel(payment: Payment, now: datetime) -> bool:
         return _settle(session, payment, Status.CREATE, Status.CANCEL, now)
 
 
-def refuse(payment: Payment, question: Question, now: datetime, patience: Patience) -> None:
+def refuse(payment: Payment, question: Question, now: datetime, waits: Waits) -> None:
     """The app did not say OK: the payment stays as it was, and may be tried again for a while."""
-    values = {"asking_at": None, "refused": int(question), "expires_at": now + patience.interface}
+    values = {"asking_at": None, "refused": int(question), "expires_at": now + waits.interface}
     still = (Payment.code == payment.code, Payment.status == Status.CREATE)
     with transaction() as session:
         session.execute(update(Payment).where(*still).values(values))
@@ -257,9 +257,9 @@ def expire(payment: Payment, now: datetime) -> None:
         session.execute(update(Payment).where(*open_one).values(expires_at=now))
 
 
-def is_asking(payment: Payment, patience: Patience, *, real: datetime) -> bool:
+def is_asking(payment: Payment, waits: Waits, *, real: datetime) -> bool:
     """Whether the app is being asked about this payment."""
-    return payment.asking_at is not None and payment.asking_at > real - patience.callback
+    return payment.asking_at is not None and payment.asking_at > real - waits.callback
 
 
 def _buyer(payment: Payment) -> tuple[ColumnElement[bool], ...]:
@@ -279,14 +279,14 @@ def _settle(
     return session.execute(settled).first() is not None
 
 
-def _free(session: Session, payment: Payment, real: datetime, patience: Patience) -> int:
+def _free(session: Session, payment: Payment, real: datetime, waits: Waits) -> int:
     balance = session.scalar(select(User.balance).where(*_buyer(payment))) or 0
     about_to_take = (
         Payment.owner_id == payment.owner_id,
         Payment.stage_id == payment.stage_id,
         Payment.code != payment.code,
         Payment.is_test.is_(False),
-        Payment.asking_at > real - patience.callback,
+        Payment.asking_at > real - waits.callback,
     )
     reserved = session.scalar(select(func.sum(Payment.points)).where(*about_to_take)) or 0
     return balance - int(reserved)

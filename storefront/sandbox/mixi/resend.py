@@ -14,7 +14,7 @@ from storefront.sandbox.doors import SECRET_LENGTH
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import caller, payments
 from storefront.sandbox.mixi.caller import Fault
-from storefront.sandbox.mixi.line import Call
+from storefront.sandbox.mixi.calls import Call
 from storefront.sandbox.mixi.payments import Payment, Question, Status
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.weather import KINDS
@@ -88,7 +88,7 @@ def address(on: Stage, payment: Payment, word: Word) -> str:
 def _told(sandbox: Sandbox, on: Stage, payment: Payment, call: Call, question: Question) -> int:
     if payment.status is not Status.CREATE:
         return caller.tell(sandbox, on, payment, call, question)[0]
-    waits = caller.patience(sandbox.settings)
+    waits = caller.waits(sandbox.settings)
     if not payments.claim(payment, question, on.now(), waits, real=clock.now(), late=True):
         raise NotNow(N_("The app is being asked already, or the buyer has too few points."))
     try:

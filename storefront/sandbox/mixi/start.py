@@ -5,11 +5,11 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from storefront.languages import DEFAULT_LANGUAGE
 from storefront.mixi import signing
-from storefront.sandbox import clock, keys, stage, weather
+from storefront.sandbox import clock, key_pairs, stage, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happenings import Name, note
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.language import N_, language
 from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
@@ -55,15 +55,15 @@ def spoken() -> dict[str, str]:
 
 def key(sandbox: Sandbox, on: Stage, device: Device) -> KeyPair:
     """The key under which the start address of this device is signed now on this stage."""
-    return keys.keep(sandbox.key_folder, on.key_name(device))
+    return key_pairs.keep(sandbox.key_folder, on.key_name(device))
 
 
 def rotate(sandbox: Sandbox, on: Stage, device: Device) -> None:
     """Sign under a new key from now on. The certificate of the old one stays published for a while."""
     old = on.key_name(device)
-    new = keys.keep(sandbox.key_folder, keys.successor(sandbox.key_folder, old))
+    new = key_pairs.keep(sandbox.key_folder, key_pairs.successor(sandbox.key_folder, old))
     stage.sign_with(on, device, new.name, instead_of=old)
-    keys.tidy(sandbox.key_folder, keys.START_NAMES[device], stage.keys_used(device))
+    keys.tidy(sandbox.key_folder, key_pairs.START_NAMES[device], stage.keys_used(device))
 
 
 def _now(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, KeyPair, int, str]:

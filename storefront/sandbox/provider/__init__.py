@@ -12,8 +12,8 @@ notices     tell(), tell_again(), say()   what the shop is told, one notice at a
 import requests
 from flask import Flask
 
-from storefront.sandbox import folder, forms, language
-from storefront.sandbox.mixi.line import new_session
+from storefront.sandbox import folder, form_tokens, language
+from storefront.sandbox.mixi.calls import new_session
 from storefront.sandbox.provider import pages, store, views, weather
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.settings import ProviderSettings
@@ -37,7 +37,7 @@ def create_provider(settings: ProviderSettings | None = None, http: requests.Ses
     )
     # To mend an address the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = False
-    for room in (store, language, forms, pages):
+    for room in (store, language, form_tokens, pages):
         room.init_app(app)
     app.extensions["provider"] = Provider(settings, http or new_session(settings.shop_ca))
     for room in (views, weather):

@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from storefront.external.signing import SIGNATURE, sealed
 from storefront.sandbox import clock, legible
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.line import CHUNK, Answer, within
+from storefront.sandbox.mixi.calls import CHUNK, Answer, within
 from storefront.sandbox.provider import payments, weather
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
@@ -132,7 +132,7 @@ def wait(provider: Provider, payment: Payment) -> None:
 def under_way(provider: Provider, payment: Payment) -> bool:
     """Whether the shop is being told of this payment at this moment."""
     with reading() as session:
-        return _open(session, payment, clock.now() - _patience(provider)) is not None
+        return _open(session, payment, clock.now() - _waits(provider)) is not None
 
 
 def told(about: Iterable[Payment]) -> Mapping[int, Told]:
@@ -181,7 +181,7 @@ def _begun(provider: Provider, payment: Payment, kind: Kind, *, again: bool) -> 
         latest = session.get_one(Payment, payment.id)
         outcome = _outcome(kind, latest)
         resting = not again and (latest.heard or _told_since(session, latest, now - REST))
-        if outcome is None or resting or _open(session, latest, now - _patience(provider)):
+        if outcome is None or resting or _open(session, latest, now - _waits(provider)):
             return None
         _abandon(session, latest, now)
         notice = Notice(payment_id=latest.id, outcome=outcome, kind=kind, sent_at=now)
@@ -379,7 +379,7 @@ def _abandon(session: Session, payment: Payment, now: datetime) -> None:
     session.execute(update(Notice).where(*left).values(ended_at=now, verdict=why))
 
 
-def _patience(provider: Provider) -> timedelta:
+def _waits(provider: Provider) -> timedelta:
     return timedelta(seconds=provider.settings.notice_seconds) + MARGIN
 
 

@@ -8,7 +8,7 @@ from flask_babel import gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from storefront.external.signing import BadSeal
-from storefront.sandbox import forms
+from storefront.sandbox import form_tokens
 from storefront.sandbox.language import N_
 from storefront.sandbox.pages import POLICY
 from storefront.sandbox.provider.arrivals import Unreadable
@@ -50,7 +50,7 @@ def _check_form() -> None:
     """Every form of ours carries the word that only this browser knows."""
     if request.method != "POST" or request.url_rule is None:
         return
-    if not hmac.compare_digest(request.form.get(forms.FIELD, "").encode(), forms.token().encode()):
+    if not hmac.compare_digest(request.form.get(form_tokens.FIELD, "").encode(), form_tokens.token().encode()):
         abort(403)
 
 

@@ -17,9 +17,9 @@ from werkzeug.exceptions import NotFound
 from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.security import Others
-from storefront.shop import catalog, counter, customers, forms, inventory, ledger, limits, visit, visits
+from storefront.shop import catalog, counter, customers, form_tokens, inventory, ledger, limits, visit, visits
 from storefront.shop.catalog_file import PriceRule
-from storefront.shop.counter import Counter, Entrance, FalseClaim, Notice, Place, Purchase
+from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.inventory import Grant
@@ -57,7 +57,7 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     ]
 
 
-def notices(customer: Customer) -> Sequence[Notice]:
+def messages(customer: Customer) -> Sequence[Message]:
     return ()
 
 
@@ -78,7 +78,7 @@ COUNTER = Counter(
     asked=with_tax,
     states={"won": WON},
     purchases=purchases,
-    entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, notices),
+    entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, messages),
     places=[Place("arcade.prizes", _("Prizes"))],
     ages_count=False,
     origins=lambda settings: Others(frames=[SITE]),
@@ -113,7 +113,7 @@ def checkout() -> ResponseReturnValue:
     offer = catalog.offer(request.form["item"], NAME)
     if offer is None:
         raise NotFound
-    key = f"{NAME}:{forms.unseal(request.form['token'], here.customer.id, offer.purpose)}"
+    key = f"{NAME}:{form_tokens.unseal(request.form['token'], here.customer.id, offer.purpose)}"
     buyer, item = here.customer.id, offer.item.id
     with transaction() as session:
         limits.enforce(session, item, buyer, offer.amount, now, channel=NAME)

@@ -22,12 +22,12 @@ from werkzeug.test import TestResponse
 from storefront import Settings, create_app
 from storefront.bounded import session
 from storefront.gate import Gate
-from storefront.mixi import keys as keyring
+from storefront.mixi import certificates as keyring
 from storefront.mixi.atom import MAX_BYTES
 from storefront.mixi.client import Crowded, Line
-from storefront.mixi.keys import CROWDED_SECONDS, FETCHES, KEEP_SECONDS, MINUTE, MISS_SECONDS, KeyRing, NotNow
-from storefront.sandbox import keys
-from storefront.sandbox.keys import KeyPair
+from storefront.mixi.certificates import CROWDED_SECONDS, FETCHES, KEEP_SECONDS, MINUTE, MISS_SECONDS, Published, NotNow
+from storefront.sandbox import key_pairs
+from storefront.sandbox.key_pairs import KeyPair
 from tests.street import SETTINGS, Browser, at_once, start_address, tell
 from tests.wire import Wire
 
@@ -69,7 +69,7 @@ class Clock:
 @pytest.fixture(scope="session")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, KeyPair]:
     folder = tmp_path_factory.mktemp("keys")
-    return {name: keys.keep(folder, name) for name in ("pc", "pc_2")}
+    return {name: key_pairs.keep(folder, name) for name in ("pc", "pc_2")}
 
 
 @pytest.fixture
@@ -83,10 +83,10 @@ def wire(publisher: Publisher) -> Wire:
 
 
 @pytest.fixture
-def ring(wire: Wire) -> KeyRing:
+def ring(wire: Wire) -> Published:
     http = session()
     http.mount(MIXI, wire)
-    return KeyRing({}, ADDRESS, Line(http, Gate(2, Crowded)))
+    return Published({}, ADDRESS, Line(http, Gate(2, Crowded)))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_fetched_once_and_kept(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """A certificate is asked for when its name is first seen, and not again for an hour."""
     for _ in range(5):
@@ -110,7 +110,7 @@ def test_fetched_once_and_kept(
 
 
 def test_a_new_key_needs_no_restart(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """mixi signs with another key from today: its certificate is there at its first use."""
     assert ring.get("pc")
@@ -121,7 +121,7 @@ def test_a_new_key_needs_no_restart(
 
 @pytest.mark.parametrize("later", ["withdrawn", "replaced"])
 def test_an_old_key_is_forgotten(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
 ) -> None:
     """An hour after mixi has withdrawn a certificate, or put another in its place, it vouches for nothing."""
     assert ring.get("pc")
@@ -133,7 +133,7 @@ def test_an_old_key_is_forgotten(
     assert ring.get("pc") == (other.certificate if later == "replaced" else None)
 
 
-def test_what_nobody_asks_for_takes_no_room(ring: KeyRing, publisher: Publisher, clock: Clock) -> None:
+def test_what_nobody_asks_for_takes_no_room(ring: Published, publisher: Publisher, clock: Clock) -> None:
     """Names that were made up are gone from memory some time after."""
     for number in range(50):
         ring.get(f"made-up-{number}")
@@ -144,7 +144,7 @@ def test_what_nobody_asks_for_takes_no_room(ring: KeyRing, publisher: Publisher,
 
 
 def test_a_miss_is_remembered(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """A name that mixi does not know is asked for once a minute at most, and found when it is known."""
     for _ in range(3):
@@ -179,14 +179,14 @@ def test_a_miss_is_remembered(
         "a@b",
     ],
 )
-def test_odd_names_are_never_asked_for(ring: KeyRing, publisher: Publisher, name: str) -> None:
+def test_odd_names_are_never_asked_for(ring: Published, publisher: Publisher, name: str) -> None:
     """What cannot be the name of a key leads to no request."""
     assert ring.get(name) is None
     assert publisher.asked == []
 
 
 def test_made_up_names_cost_little(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """Ten questions a minute, however many names are made up; what is new meanwhile is asked for later."""
     publisher.shown["pc_2"] = pairs["pc_2"].pem
@@ -204,7 +204,7 @@ def test_made_up_names_cost_little(
 
 @pytest.mark.parametrize("later", ["renewed", "silent", "throttled"])
 def test_a_flood_hides_nothing_that_is_known(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair], later: str
 ) -> None:
     """What mixi has published is believed, and renewed, through any number of made-up names."""
     assert ring.get("pc")
@@ -217,7 +217,7 @@ def test_a_flood_hides_nothing_that_is_known(
 
 
 def test_what_is_known_waits_for_nobody(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """While a made-up name is on its way, and while it is being renewed itself, a known key goes on."""
     assert ring.get("pc")
@@ -237,7 +237,7 @@ def test_what_is_known_waits_for_nobody(
 
 
 def test_a_flood_does_not_push_out_what_is_known(
-    ring: KeyRing, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
+    ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:
     """However long names are made up, the certificate mixi published last goes on."""
     assert ring.get("pc")
@@ -254,7 +254,7 @@ def test_a_flood_does_not_push_out_what_is_known(
     [requests.ConnectTimeout(), requests.ReadTimeout(), requests.ConnectionError(), OSError(), 503, 429, 403],
 )
 def test_mixi_does_not_answer(
-    ring: KeyRing,
+    ring: Published,
     wire: Wire,
     publisher: Publisher,
     clock: Clock,
@@ -307,7 +307,7 @@ def curve() -> bytes:
     ids=["empty", "page", "bytes", "half", "label", "curve", "huge"],
 )
 def test_what_is_no_certificate(
-    ring: KeyRing,
+    ring: Published,
     publisher: Publisher,
     clock: Clock,
     pairs: dict[str, KeyPair],
@@ -330,7 +330,7 @@ def test_what_is_no_certificate(
     "status",
     ["301 MOVED", "302 FOUND", "307 TEMPORARY", "404 NOT FOUND", "410 GONE", "429 MANY", "500 NO"],
 )
-def test_only_a_plain_answer_counts(ring: KeyRing, publisher: Publisher, status: str) -> None:
+def test_only_a_plain_answer_counts(ring: Published, publisher: Publisher, status: str) -> None:
     """A redirect is not followed, and a certificate under an error is none; 404 and 410 say there is none."""
     publisher.shown["pc_2"] = publisher.shown["pc"]
     publisher.status = status
@@ -342,7 +342,7 @@ def test_only_a_plain_answer_counts(ring: KeyRing, publisher: Publisher, status:
     assert publisher.asked == ["pc_2"]
 
 
-def test_eight_at_once_ask_once(ring: KeyRing, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
+def test_eight_at_once_ask_once(ring: Published, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
     """Of those who come while a certificate is on its way one waits; the others hear at once: not now."""
     first, others = threading.Event(), threading.Event()
 
@@ -371,9 +371,9 @@ def test_eight_at_once_ask_once(ring: KeyRing, publisher: Publisher, pairs: dict
     assert set(found) <= {CROWDED_SECONDS, pairs["pc"].certificate}
 
 
-def test_a_full_gate_is_no_answer(ring: KeyRing, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
+def test_a_full_gate_is_no_answer(ring: Published, publisher: Publisher, pairs: dict[str, KeyPair]) -> None:
     """While others wait for mixi a new key is not known, and is asked for as soon as there is room."""
-    with ring.line.gate.place(), ring.line.gate.place(), pytest.raises(NotNow) as later:
+    with ring.transport.gate.place(), ring.transport.gate.place(), pytest.raises(NotNow) as later:
         ring.get("pc")
     assert later.value.seconds == CROWDED_SECONDS
     assert publisher.asked == []
@@ -381,10 +381,10 @@ def test_a_full_gate_is_no_answer(ring: KeyRing, publisher: Publisher, pairs: di
 
 
 def test_what_the_operator_holds_comes_first(
-    publisher: Publisher, ring: KeyRing, pairs: dict[str, KeyPair]
+    publisher: Publisher, ring: Published, pairs: dict[str, KeyPair]
 ) -> None:
     """A certificate in the settings is never asked for, whatever mixi publishes by its name."""
-    pinned = KeyRing({"pc": pairs["pc_2"].certificate}, ADDRESS, ring.line)
+    pinned = Published({"pc": pairs["pc_2"].certificate}, ADDRESS, ring.transport)
     assert pinned.get("pc") == pairs["pc_2"].certificate
     assert publisher.asked == []
 
@@ -397,7 +397,7 @@ def test_whether_anybody_can_be_believed(
 ) -> None:
     """Without a certificate and without an address there is nobody to believe, and nobody to ask."""
     held = {"pc": pairs["pc"].certificate} if pinned else {}
-    ring = KeyRing(held, address, Line(requests.Session(), Gate(2, Crowded)))
+    ring = Published(held, address, Line(requests.Session(), Gate(2, Crowded)))
     assert bool(ring) is able
     if not address:
         assert ring.get("pc_2") is None

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from storefront import Settings, clock, create_app
 from storefront.db import db, transaction
 from storefront.mixi.starts import Start
-from storefront.sandbox.keys import KeyPair
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop.visits import Opened
 from tests.databases import on_sqlite
 from tests.street import (

@@ -18,7 +18,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from storefront.clock import monotonic
 from storefront.gate import Gate
-from storefront.mixi.client import Crowded, Line, Patience, Unavailable, fetch
+from storefront.mixi.client import Crowded, Transport, Patience, Unavailable, fetch
 
 NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
 KEEP_SECONDS = 3600.0
@@ -49,12 +49,12 @@ class _Kept:
 
 
 @dataclass
-class KeyRing:
+class Published:
     """The certificates of one channel, by their keys' names. `address` has `{name}` in it, or is empty."""
 
     pinned: Mapping[str, Certificate]
     address: str
-    line: Line
+    transport: Transport
     asking: Gate = field(default_factory=lambda: Gate(1, Crowded))  # who comes with a new name waits briefly
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _fetched: deque[float] = field(default_factory=lambda: deque(maxlen=FETCHES))
@@ -108,7 +108,7 @@ class KeyRing:
 
     def _fetch(self, name: str, old: _Kept | None = None) -> _Kept:
         try:
-            found = fetch(self.line, self.address.replace("{name}", name), PATIENCE)
+            found = fetch(self.transport, self.address.replace("{name}", name), PATIENCE)
             certificate = None if found is None else _read(found)
         except Crowded:
             raise

@@ -27,7 +27,7 @@ class Refused(Exception):
     """The rest of this request is not waited for; says the status."""
 
 
-class Line(socket):
+class ClientSocket(socket):
     """It takes the place of the plain socket of a connection."""
 
     def __init__(self, plain: socket) -> None:

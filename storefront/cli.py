@@ -33,14 +33,14 @@ from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
 from storefront.texts import texts
+from storefront.walkthrough import walkthrough
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
 
 as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated values.")
 a_day = click.DateTime(["%Y-%m-%d"])
 
-# Apart from a shop's own files, which are in the instance folder itself.
-DATA = Path(Flask("storefront").instance_path) / "demo"
+DATA = demo.folder()
 data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -143,9 +143,12 @@ def _prepared(
     demo.fits(data)
     url = database and demo.database(database)
     served = {name: port for name, port in ports.items() if name != without}
+    if demo.SHOP in served:
+        served[demo.BREAKER] = 0  # any that is free
     with demo.alone(data, f"http://{HOST}:{ports['sandbox']}/"), demo.won(served) as sockets:
         click.echo(f"Keys and databases are in {data.resolve()}")
-        environment = demo.environment(ports, data, url, **shop)
+        breaker = sockets[demo.BREAKER].getsockname()[1] if demo.BREAKER in sockets else None
+        environment = demo.environment(ports, data, url, breaker=breaker, **shop)
         demo.take(environment)
         demo.check()
         demo.adopt(environment)
@@ -301,5 +304,5 @@ def _load(app: Flask, file: Path | None) -> None:
     click.echo(f"{count} items on the shelf.")
 
 
-for command in (art, texts, *(one for room in rims() for one in room.commands)):
+for command in (art, texts, walkthrough, *(one for room in rims() for one in room.commands)):
     main.add_command(command)

@@ -34,6 +34,9 @@ from storefront.shop.identity import IdentityError
 
 HOST = "127.0.0.1"
 TETHER = Path(__file__).with_name("tether.py")
+HOLDER = Path(__file__).with_name("breaker.py")
+BREAKER = "breaker"
+BREAKER_TOKEN = "BREAKER_TOKEN"  # noqa: S105  # the setting's name
 ENVIRONMENT = "demo.env"
 BESIDE = f"{ENVIRONMENT}.new"
 RUNNING = "running"  # who serves from the folder has this file locked, and says in it where
@@ -50,7 +53,10 @@ SHOP = "shop"
 READY = {SHOP: "/readyz"}  # of the others it is enough that they live
 ALIVE = "/healthz"
 UNFIT = re.compile(r"[,\0-\x1f\x7f-\x9f]")  # a list of certificates ends there, and so does a setting
-MADE_ONCE = {"STOREFRONT_SECRET_KEY": 20}  # bytes of a secret that is kept; platforms have more of them
+MADE_ONCE = {  # bytes of a secret that is kept; platforms have more of them
+    "STOREFRONT_SECRET_KEY": 20,
+    BREAKER_TOKEN: 20,
+}
 
 
 def platforms() -> Sequence[Server]:
@@ -141,10 +147,12 @@ def environment(
     database: str | None = None,
     shop_url: str = "",
     shop_ca: Path | None = None,
+    breaker: int | None = None,
 ) -> dict[str, str]:
     """The settings with which shop and platforms know each other; secrets of the last start are kept.
 
     The shop stands at its port, or wherever `shop_url` says, with a certificate that `shop_ca` has signed.
+    Who can hold it still listens at the port `breaker`, if anybody does.
     """
     before = kept(data)
     lengths = MADE_ONCE | {name: length for one in platforms() for name, length in one.secrets.items()}
@@ -157,6 +165,9 @@ def environment(
             settings |= one.environment(Street(name, shop, addresses[one.name], data, secret, shop_ca))
         except OSError as error:
             raise _unwritable(data.resolve(), error) from None
+    if breaker:
+        settings["SANDBOX_MACHINE_URL"] = f"http://{HOST}:{breaker}"
+        settings["SANDBOX_MACHINE_TOKEN"] = secret[BREAKER_TOKEN]
     return {
         **settings,
         "STOREFRONT_PUBLIC_URL": shop,
@@ -342,14 +353,17 @@ def differ(ports: Mapping[str, int]) -> None:
 def serve(listening: Mapping[str, socket.socket], welcome: str) -> None:
     """Run one server a socket until a signal comes or one of them ends."""
     stop = _Stop()
+    holder = listening.get(BREAKER)
+    listening = {name: one for name, one in listening.items() if name != BREAKER}
     click.echo(f"Starting {', '.join(listening)} …")
     tether = os.pipe()  # of whose end every server learns that we are gone, however that came
     servers = {name: _start(name, one, tether[0]) for name, one in listening.items()}
     try:
-        if _wait_ready(listening, servers, stop):
-            click.echo(welcome)
-        while not stop.asked and all(server.poll() is None for server in servers.values()):
-            time.sleep(0.2)
+        with _held_by(holder, servers.get(SHOP)):
+            if _wait_ready(listening, servers, stop):
+                click.echo(welcome)
+            while not stop.asked and all(server.poll() is None for server in servers.values()):
+                time.sleep(0.2)
     finally:
         ended = [name for name, server in servers.items() if server.poll() is not None]
         _end(servers.values())
@@ -385,6 +399,27 @@ def _start(name: str, listening: socket.socket, tether: int) -> subprocess.Popen
         start_new_session=True,
         pass_fds=[descriptor, tether],
     )
+
+
+@contextmanager
+def _held_by(listening: socket.socket | None, shop: subprocess.Popen[bytes] | None) -> Iterator[None]:
+    """Until the end of the block the shop can be held still at this socket; afterwards it is let go."""
+    if listening is None or shop is None:
+        yield
+        return
+    ours, theirs = os.pipe()[::-1]
+    words = [sys.executable, "-P", str(HOLDER), str(theirs), str(listening.fileno()), str(shop.pid)]
+    holder = subprocess.Popen(words, start_new_session=True, pass_fds=[listening.fileno(), theirs])  # noqa: S603
+    os.close(theirs)
+    try:
+        yield
+    finally:
+        os.close(ours)
+        try:
+            holder.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            holder.kill()
+            holder.wait()
 
 
 def _wait_ready(

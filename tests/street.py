@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from cryptography.x509 import Certificate
 from flask import Flask
+from flask.testing import FlaskClient
 from lxml import html
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
@@ -20,6 +21,7 @@ from storefront.db import db
 from storefront.mixi.payments import Payment, Status
 from storefront.mixi.settings import CERTIFIED
 from storefront.sandbox.key_pairs import KeyPair
+from storefront.sandbox.people import FIRST_STAGE, PLAYED
 from storefront.sandbox.signing import PublisherClient, QueryClient, signed_address, signed_form
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
@@ -51,6 +53,13 @@ SETTINGS = {
     "mixi_test_owners": "mo3testmika00",
     "mixi_taps_per_minute": "1000",
 }
+
+
+def on_first_stage(client: FlaskClient, platform: str = PLATFORM) -> FlaskClient:
+    """A browser before the sandbox, on the first stage, where the ids of the cast are known."""
+    with client.session_transaction(base_url=platform) as browser:
+        browser[PLAYED] = FIRST_STAGE
+    return client
 
 
 class Container:

@@ -23,6 +23,7 @@ COPIED = ("storefront", "templates", "static", "tests", "wsgi.py", "pyproject.to
 DELETED = (
     "storefront/external",
     "storefront/sandbox/provider",
+    "storefront/sandbox/walkthroughs/5-outside.yaml",
     "templates/external",
     "templates/sandbox/provider",
     "static/provider.css",

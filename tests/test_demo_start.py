@@ -65,7 +65,7 @@ def test_no_certificates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SANDBOX_RATE_LIMIT", "many"), ("SANDBOX_MAINTENANCE", "perhaps")],
+    [("SANDBOX_RATE_LIMIT", "many"), ("SANDBOX_APPROVED", "perhaps")],
 )
 def test_what_a_platform_is_told(tmp_path: Path, name: str, value: str) -> None:
     """A wrong value in the environment is named before any server starts."""

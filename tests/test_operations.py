@@ -28,6 +28,7 @@ from storefront.sandbox import clock as platform_clock
 from storefront.sandbox import create_sandbox, people
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments as platform_payments
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
 from storefront.shop import csv_file, customers, inventory, ledger
 from storefront.shop.inventory import Grant
@@ -36,7 +37,7 @@ from tests.command import environment, run, run_apart
 from tests.databases import WORKER, on_postgresql, on_sqlite
 from tests.demo import COMMAND
 from tests.postgresql import tool
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP
+from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, HANAKO, PLATFORM, SHOP, on_first_stage
 from tests.wire import Wire
 
 NOON = datetime(2027, 1, 31, 3, tzinfo=UTC)  # in Japan
@@ -86,10 +87,10 @@ class Town:
     def taken(self) -> int:
         """The points that the platform's own books say it has taken from everyone."""
         with self.platform.app_context():
-            return sum(user.persona.points + user.topped_up - user.balance for user in people.everyone())
+            return sum(user.given + user.topped_up - user.balance for user in people.everyone(FIRST_STAGE))
 
     def phone(self, who: str) -> Any:
-        phone = self.platform.test_client()
+        phone = on_first_stage(self.platform.test_client())
         press(phone, "/", "/phone", persona=who)
         return phone
 

@@ -44,7 +44,10 @@ class Wire(BaseAdapter):
             headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
             input_stream=io.BytesIO(body if isinstance(body, bytes) else str(body).encode()),
         )
-        answer = Client(self.application).open(builder)
+        try:
+            answer = Client(self.application).open(builder)
+        except ConnectionResetError as cut:
+            raise requests.ConnectionError(cut) from None
         raw = HTTPResponse(
             body=io.BytesIO(answer.data),
             headers=dict(answer.headers.items()),

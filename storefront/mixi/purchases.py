@@ -59,4 +59,5 @@ def _purchase(payment: Payment) -> Purchase:
         at=payment.settled_at or payment.created_at,
         unfinished=NOT_USED if payment.status is Status.CREATE else None,
         notes=[*([IN_DOUBT] if in_doubt else ()), *([TEST] if payment.is_test else ())],
+        in_doubt=in_doubt,
     )

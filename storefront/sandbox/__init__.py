@@ -16,22 +16,28 @@ import requests
 from flask import Flask
 
 from storefront.sandbox import (
-    application,
     developer,
     form_tokens,
     key_pairs,
     language,
+    log,
     mixi,
     pages,
-    people,
     phone,
+    stage,
     store,
 )
 from storefront.sandbox.context import Sandbox
+from storefront.sandbox.desk import actions as desk_actions
+from storefront.sandbox.desk import bookkeeping, checklist, situations, told
+from storefront.sandbox.desk import signatures as desk_signatures
+from storefront.sandbox.desk import views as desk_views
 from storefront.sandbox.key_pairs import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.calls import new_session
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import MIB, SandboxSettings, cookie_name
+from storefront.sandbox.walks import Walk  # noqa: F401  # its table
 
 
 def create_sandbox(settings: SandboxSettings | None = None, http: requests.Session | None = None) -> Flask:
@@ -59,10 +65,16 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     )
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
+    app.register_blueprint(log.blueprint)
+    for room in (desk_views, desk_actions, situations, told, bookkeeping, desk_signatures):
+        app.register_blueprint(room.blueprint)
+    checklist.init_app(app, settings)
     _fill(app, settings)
     with app.app_context():
+        first = stage.by_id(FIRST_STAGE)
+        assert first
         for device in START_NAMES:
-            start.key(platform, device)
+            start.key(platform, first, device)
     return app
 
 
@@ -80,6 +92,5 @@ def _beside_database(app: Flask) -> Path:
 
 def _fill(app: Flask, settings: SandboxSettings) -> None:
     with app.app_context(), store.transaction() as session:
-        if not store.is_current(session):
-            people.invite(session)
-        application.register(session, settings)
+        store.is_current(session)
+        stage.open_house(session, settings)

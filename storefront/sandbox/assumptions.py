@@ -1,6 +1,7 @@
-"""What the sandbox does that no source states and no setting changes: our guesses, by place."""
+"""What the sandbox does that no source states: our guesses, by place, and where each place can be seen."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from storefront.sandbox.language import N_
 
@@ -75,5 +76,57 @@ ASSUMPTIONS: Mapping[str, Sequence[str]] = {
         N_("An own domain is opened by an address signed by RSA, as a link or a form."),
         N_("Owner and viewer are the same. Each opening has a nonce of its own."),
         N_("On a PC the app stands in a frame of the platform's page, on a smartphone in none."),
+    ),
+}
+
+
+class Place(NamedTuple):
+    """Where guesses show: a word for its address, the pages that show it, and the settings that are its own.
+
+    A page is an endpoint, what it takes, and its name.
+    """
+
+    word: str
+    pages: Sequence[tuple[str, Mapping[str, str], str]]
+    settings: Sequence[str]
+
+
+HOME, LOG = N_("Home"), N_("Wire log")
+PLACES: Mapping[str, Place] = {
+    "Pages in the container": Place(
+        "container",
+        [("phone.home", {}, HOME), ("log.show", {"kind": "page"}, LOG)],
+        ["page_seconds", "image_seconds", "max_page_bytes", "max_redirects", "replace_error_pages"],
+    ),
+    "Point API": Place(
+        "api",
+        [("log.show", {"kind": "api"}, LOG), ("signatures.show", {}, N_("Signatures"))],
+        [
+            "min_point",
+            "max_point",
+            "max_point_pc",
+            "name_width",
+            "api_timestamp_skew",
+            "rate_limit",
+            "unused_seconds",
+            "removed_user_status",
+            "in_development",
+            "approved",
+        ],
+    ),
+    "Payment screen": Place(
+        "screen",
+        [("phone.home", {}, HOME)],
+        ["interface_ttl"],
+    ),
+    "Callback": Place(
+        "callback",
+        [("log.show", {"kind": "callback"}, LOG), ("books.show", {}, N_("Books"))],
+        ["callback_seconds", "strict_ok_body", "void_after", "confirm_pause"],
+    ),
+    "Life cycle and start": Place(
+        "start",
+        [("developer.show", {}, N_("Developer")), ("log.show", {"kind": "lifecycle"}, LOG)],
+        ["lifecycle_seconds", "hold_events"],
     ),
 }

@@ -1,4 +1,8 @@
-"""The people of the sandbox. Pure facts about them; what they own is in the store."""
+"""The people of the sandbox. Pure facts about them; what they own is in the store.
+
+Their stories hold in any shop. How many points that takes is said by a situation, about the price of an item;
+on a stage that none has made each has what is usual here.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +23,11 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Persona:
-    """A simulated user: who it is, who serves its mobile phone, how many points it starts with."""
+    """A simulated user: who it is, who serves its mobile phone, how many points it starts with.
+
+    The id is the one on the first stage; every other stage makes one of its own, unless they are the same
+    person on all: who tests the app is registered with it by this id.
+    """
 
     key: str
     owner_id: str
@@ -27,6 +35,7 @@ class Persona:
     story: Text
     carrier: Carrier
     points: int
+    is_everywhere: bool = False
 
 
 CAST = (
@@ -34,7 +43,7 @@ CAST = (
         "hanako",
         "mo3k7c2hanak0",
         Text("花子", "Hanako"),
-        Text("ポイントがたっぷりあります。", "Has more points than she needs."),
+        Text("何を買うにも足りるポイントがあります。", "Has enough points for anything."),
         Carrier.AU,
         50_000,
     ),
@@ -42,7 +51,7 @@ CAST = (
         "taro",
         "mo3w9x4tar0fr",
         Text("太郎", "Taro"),
-        Text("100ptの剣をちょうど買えます。", "Has exactly enough for the 100 pt sword."),
+        Text("選んだ品の分だけ、ちょうどあります。", "Has exactly enough for what is chosen."),
         Carrier.DOCOMO,
         100,
     ),
@@ -50,7 +59,7 @@ CAST = (
         "yuki",
         "mo3p5d8yuk1fr",
         Text("ゆき", "Yuki"),
-        Text("剣を買うには少し足りません。", "Is a little short of the sword."),
+        Text("選んだ品には20ポイント足りません。", "Is 20 points short of what is chosen."),
         Carrier.SOFTBANK,
         80,
     ),
@@ -72,7 +81,39 @@ CAST = (
         Text("アプリのテスト係。購入はテスト扱いです。", "Tests the app: her purchases are test purchases."),
         Carrier.DOCOMO,
         0,
+        is_everywhere=True,
+    ),
+    Persona(
+        "haru",
+        "mo3h6t4harutp",
+        Text("はる", "Haru"),
+        Text("購入のボタンを二度押します。", "Taps twice on buy."),
+        Carrier.SOFTBANK,
+        5_000,
+    ),
+    Persona(
+        "ken",
+        "mo3k2w8kenwin",
+        Text("健", "Ken"),
+        Text("決済画面を三つ同時に開きます。", "Opens three payment screens at once."),
+        Carrier.DOCOMO,
+        5_000,
+    ),
+    Persona(
+        "emi",
+        "mo3e5r1emirmv",
+        Text("恵美", "Emi"),
+        Text("支払ったあとにアプリを削除します。", "Removes the app after paying."),
+        Carrier.AU,
+        5_000,
+    ),
+    Persona(
+        "sota",
+        "mo3s4f4sota14",
+        Text("蒼太", "Sota"),
+        Text("14歳です。", "Is fourteen."),
+        Carrier.DOCOMO,
+        50_000,
     ),
 )
-BY_OWNER = {persona.owner_id: persona for persona in CAST}
 BY_KEY = {persona.key: persona for persona in CAST}

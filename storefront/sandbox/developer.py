@@ -1,19 +1,24 @@
-"""The developer's pages: how the app is registered, what the platform assumes, what the wire said."""
+"""The developer's pages: how the app is registered, and what the platform assumes."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import application, clock, form_tokens, key_pairs, people, wirelog
-from storefront.sandbox.application import Switch
-from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox import form_tokens, key_pairs, people, stage, weather
+from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
+from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.mixi import lifecycle, payments, start, topups
-from storefront.sandbox.phone import LAST_START, closed
+from storefront.sandbox.phone import LAST_START, closed, is_closed, open_app
 from storefront.sandbox.settings import assumptions
-from storefront.sandbox.wirelog import Kind
+from storefront.sandbox.stage import Stage, Switch
 
 RECENT = 20
+# Switches that are weather.
+CLOSINGS = {"maintenance": "platform.maintenance", "top_up_maintenance": "topup.maintenance"}
 
 blueprint = Blueprint("developer", __name__)
 
@@ -23,25 +28,30 @@ def show() -> ResponseReturnValue:
     """The app as the platform knows it."""
     platform = sandbox()
     settings = platform.settings
-    app = application.application(settings.app_id)
-    rules = [
-        (name, getattr(app if name in list(Switch) else settings, name), field.description, source)
-        for name, (field, source) in assumptions().items()
-    ]
+    on = stage.current()
     return render_template(
         "sandbox/developer.html",
         settings=settings,
-        app=app,
+        app=on,
+        switches=_switches(on),
         key_name=platform.keys.name,
         devices=list(Device),
         last_start=session.get(LAST_START),
         visitor=people.visitor(),
         carriers=list(Carrier),
         topups=topups,
-        events=lifecycle.untold(),
-        rules=rules,
-        assumptions=ASSUMPTIONS,
-        payments=payments.recent(RECENT),
+        events=lifecycle.untold(on),
+        payments=payments.recent(on.id, RECENT),
+    )
+
+
+@blueprint.get("/assumptions")
+def guesses() -> ResponseReturnValue:
+    """Every behaviour that is ours, with its setting, its source, and the pages that show it."""
+    settings, switches = sandbox().settings, _switches(stage.current())
+    values = {name: switches.get(name, getattr(settings, name)) for name in assumptions()}
+    return render_template(
+        "sandbox/assumptions.html", places=PLACES, guesses=ASSUMPTIONS, rules=assumptions(), values=values
     )
 
 
@@ -49,9 +59,16 @@ def show() -> ResponseReturnValue:
 def turn(switch: str) -> ResponseReturnValue:
     """Turn one switch of the app on or off."""
     form_tokens.check()
-    if switch not in list(Switch):
+    on, wanted = stage.own(), request.form.get("on") == "yes"
+    if switch in list(Switch):
+        stage.turn(on, Switch(switch), wanted)
+    elif switch in CLOSINGS:
+        weather.clear(on, kind=CLOSINGS[switch])
+        if wanted:
+            weather.set(on, CLOSINGS[switch])
+    else:
         abort(404)
-    application.turn(sandbox().settings.app_id, Switch(switch), request.form.get("on") == "yes")
+    note(on.id, Name.SWITCH_TURNED, switch=switch, on=wanted)
     return redirect(url_for(".show", _anchor=switch), 303)
 
 
@@ -69,7 +86,7 @@ def certificate(name: str, channel: str | None = None) -> ResponseReturnValue:
 def rotate(word: str) -> ResponseReturnValue:
     """Sign the start addresses of one device under a new key."""
     form_tokens.check()
-    start.rotate(sandbox(), Device(word))
+    start.rotate(sandbox(), stage.own(), Device(word))
     return redirect(url_for(".show", _anchor="starts"), 303)
 
 
@@ -77,14 +94,14 @@ def rotate(word: str) -> ResponseReturnValue:
 def start_by_post(word: str) -> ResponseReturnValue:
     """A form that opens the app on one device, for whoever this browser plays."""
     form_tokens.check()
-    visitor, device = people.visitor(), Device(word)
-    if application.application(sandbox().settings.app_id).maintenance:
+    on, visitor, device = stage.current(), people.visitor(), Device(word)
+    if is_closed(on, visitor):
         return closed()
     if visitor is None or not visitor.has_app:
         abort(403)
-    people.pick_up(visitor.persona, device)
-    people.use(visitor.owner_id, clock.now())
-    address, fields = start.form(sandbox(), device, visitor.owner_id)
+    open_app(on, visitor, device)
+    people.use(visitor, on.now())
+    address, fields = start.form(sandbox(), on, device, visitor)
     return render_template("sandbox/start_form.html", address=address, fields=fields, device=device)
 
 
@@ -92,7 +109,7 @@ def start_by_post(word: str) -> ResponseReturnValue:
 def send_events() -> ResponseReturnValue:
     """Tell the app of the events that it has not been told of."""
     form_tokens.check()
-    lifecycle.send(sandbox())
+    lifecycle.send(sandbox(), stage.own())
     return redirect(url_for(".show", _anchor="events"), 303)
 
 
@@ -100,20 +117,20 @@ def send_events() -> ResponseReturnValue:
 def pay_back(code: str) -> ResponseReturnValue:
     """Give the points of a purchase back; the app learns of it only by asking."""
     form_tokens.check()
-    payments.pay_back(payments.by_code(code) or abort(404), clock.now())
+    on = stage.current()
+    payment = payments.by_code(code)
+    if payment is None or payment.stage_id != on.id:
+        abort(404)
+    if payments.pay_back(payment, on.now()):
+        about: dict[str, Any] = {"owner_id": payment.owner_id, "point_code": code}
+        note(on.id, Name.PAYMENT_PAID_BACK, **about, points=payment.charged)
     return redirect(url_for(".show", _anchor="payments"), 303)
 
 
-@blueprint.get("/log")
-def log() -> ResponseReturnValue:
-    """What went over the wire, newest first."""
-    kind = Kind(request.args["kind"]) if request.args.get("kind") in list(Kind) else None
-    # A page number that SQLite could not count to would be an error, not an empty page.
-    number = min(max(1, request.args.get("page", 1, type=int)), wirelog.KEEP)
-    rows, pages = wirelog.page(number, kind)
-    return render_template(
-        "sandbox/log.html", rows=rows, pages=pages, page=number, kind=kind, kinds=list(Kind)
-    )
+def _switches(on: Stage) -> Mapping[str, bool]:
+    """What can be turned on and off, as it stands."""
+    turned = {switch.value: getattr(on, switch.value) for switch in Switch}
+    return turned | {name: weather.stands(on, kind) is not None for name, kind in CLOSINGS.items()}
 
 
 def _first_key(channel: str) -> str:

@@ -2,12 +2,12 @@
 
 The container signs whatever address of the app a phone names, under the key of the callbacks. So an app
 does well to end each payment's callback address with a word that only the payment's own server learns.
+That word is the platform's to know: its log shows it.
 """
 
 import re
 from collections.abc import Iterable
-from html import escape
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.store import Base, reading
 
-HIDDEN = "[…]"
 SECRET_LENGTH = 16  # from so many characters on, the end of a callback address is a secret, not a name
 
 
@@ -42,20 +41,6 @@ def leads_to(url: str, others: Iterable[str]) -> bool:
     return any(asked == door or asked.startswith(f"{door}/") for door in doors)
 
 
-def hide(*texts: str) -> list[str]:
-    """The same texts without the secrets of callback addresses, however often these are escaped."""
-    places = "|".join(re.escape(_place(door)) for door in _known())
-    if not places:
-        return list(texts)
-    pattern = re.compile(rf"(?:{places})/+([^\s/?#\"'<>]{{{SECRET_LENGTH},}})")
-    read = [text for each in texts for text in (each, unquote(each), unquote(unquote(each)))]
-    ends = {end for text in read for end in pattern.findall(text)}
-    # In a base string what follows stands behind an ampersand, which a secret may have, too.
-    secrets = {end for each in ends for end in (each, each.partition("&")[0]) if len(end) >= SECRET_LENGTH}
-    written = {form for secret in secrets for form in _forms(secret)}
-    return [_without(text, written) for text in texts]
-
-
 def _known() -> list[str]:
     with reading() as session:
         return list(session.scalars(select(Door.address)))
@@ -67,20 +52,3 @@ def _plain(url: str) -> str:
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     path = re.sub("/+", "/", unquote(parts.path)).rstrip("/")
     return f"{parts.scheme}://{parts.hostname}:{port}{path}"
-
-
-def _place(door: str) -> str:
-    """What stands before the secret, whatever way the app's host is written."""
-    parts = urlsplit(door)
-    return parts.path or parts.netloc
-
-
-def _forms(secret: str) -> set[str]:
-    once = quote(secret, safe="")
-    return {secret, once, quote(once, safe=""), escape(secret)}
-
-
-def _without(text: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return text

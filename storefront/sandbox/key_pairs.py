@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -31,6 +32,7 @@ START_NAMES = {Device.SMARTPHONE: "touch_sandbox", Device.PC: "pc_sandbox"}
 LIFECYCLE = "lifecycle"  # the channel that is no device's
 # What may be asked for; no name of a file that is not ours to show.
 PUBLIC_NAME = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]{0,63}")
+PUBLISHED = 10  # keys of each channel that stay published after they were replaced
 BITS = 2048
 VALID_FOR = timedelta(days=3652)  # ten years, as the platform's own
 
@@ -89,6 +91,18 @@ def successor(folder: Path, name: str) -> str:
     stem, number = (found[1], int(found[2] or 1)) if found else (name, 1)
     names = (f"{stem}_{next_one}" for next_one in count(number + 1))
     return next(free for free in names if not (folder / f"{free}.key").exists())
+
+
+def tidy(folder: Path, first: str, used: Set[str]) -> None:
+    """Forget the keys that followed this first one, but the newest and those under which somebody signs."""
+    names = (path.stem for path in folder.glob(f"{first}_*.key"))
+    rotated = sorted(
+        (name for name in names if follows(name, first)), key=lambda name: int(name[len(first) + 1 :])
+    )
+    for name in rotated[:-PUBLISHED]:
+        if name not in used:
+            for path in (folder / f"{name}.key", folder / f"{name}.pem"):
+                path.unlink(missing_ok=True)
 
 
 def _private(path: Path) -> rsa.RSAPrivateKey:

@@ -1,19 +1,28 @@
 """What every page of the sandbox shares: filters, headers, and well-made error pages."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, render_template, request
+from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from storefront.sandbox import people, stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.language import N_
+from storefront.sandbox.stage import Switch
+from storefront.sandbox.weather import Weather
 
 FORMS = "form-action 'self'"
 POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
 
+JAPAN = timezone(timedelta(hours=9))
+# Home leads to the host that cookies are for, and whoever started us asks whether we live.
+WELCOMING = ("phone.home", "phone.healthz")
 MINUS = "\N{MINUS SIGN}"
 
 TITLES = {
@@ -22,6 +31,7 @@ TITLES = {
     404: N_("There is nothing at this address."),
     405: N_("This address does not take that kind of request."),
     413: N_("That was too much to send."),
+    421: N_("This is not the sandbox's address."),
     502: N_("The app could not be reached."),
 }
 
@@ -30,14 +40,47 @@ def init_app(app: Flask) -> None:
     """Dress the pages and the errors of the app."""
     app.add_template_filter(lambda points: f"{points:,}", "grouped")
     app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
+    app.add_template_filter(lambda at: at.astimezone(JAPAN), "in_japan")
+    app.add_template_filter(lambda seconds: format_timedelta(timedelta(seconds=abs(seconds))), "span")
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
+    app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
+    app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
+    app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
     app.add_url_rule("/robots.txt", "robots", _robots)
+
+
+@dataclass(frozen=True)
+class Bends:
+    """What makes this stage unlike the real world, as the strip of every page says it."""
+
+    clock_seconds: int = 0
+    clock: datetime | None = None
+    weather: Sequence[Weather] = ()
+    switches: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.clock_seconds or self.weather or self.switches)
+
+
+def _bends() -> Bends:
+    on = stage.current()
+    normal = {Switch.APPROVED: True}
+    turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
+    return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
+
+
+def _refuse_other_hosts() -> None:
+    """A page of another site that leads its name to us gets nothing of ours."""
+    ours = urlsplit(sandbox().settings.public_url).netloc
+    # Whoever calls the point API signs its published address, whatever a proxy calls us.
+    if request.endpoint not in WELCOMING and request.blueprint != "api" and request.host != ours:
+        abort(421)
 
 
 def _robots() -> ResponseReturnValue:

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    DirectoryPath,
+    Field,
+    FilePath,
+    SecretStr,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from storefront.sandbox.devices import Device
 from storefront.sandbox.key_pairs import NAME as KEY_NAME
@@ -32,6 +40,10 @@ def _certificates(file: Path) -> Path:
 
 
 CertificateFile = Annotated[FilePath, AfterValidator(_certificates)]
+
+
+def _folders(text: object) -> object:
+    return [one.strip() for one in text.split(",") if one.strip()] if isinstance(text, str) else text
 
 
 def fact(default: int, meaning: str) -> int:
@@ -66,6 +78,9 @@ class SandboxSettings(BaseSettings):
     )
     consumer_key: str = Field(min_length=1, description="The app's consumer key.")
     consumer_secret: SecretStr = Field(min_length=1)
+    consumer_secret_previous: SecretStr | None = Field(
+        default=None, description="The one of before: who signs with it is told so."
+    )
     secret_key: SecretStr = Field(min_length=16)
     database_url: SecretStr = SecretStr("sqlite:///sandbox.db")
     keys: Path | None = Field(
@@ -74,6 +89,15 @@ class SandboxSettings(BaseSettings):
     lifecycle_key_name: str = Field(
         default=KEY_NAME, pattern=r"^[0-9A-Za-z_-]+$", description="The key under which events are signed."
     )
+    walkthroughs: Annotated[tuple[DirectoryPath, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default=(), description="Folders with walkthroughs of one's own; commas between."
+    )
+    provider_url: str = Field(default="", description="Where a payment provider beside us stands.")
+    provider_token: SecretStr = Field(
+        default=SecretStr(""), description="Opens the provider's weather and statement to us."
+    )
+    machine_url: str = Field(default="", description="Where who started the shop can hold it still.")
+    machine_token: SecretStr = SecretStr("")
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
     start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")
     start_url_pc: str = Field(default="", description="Where the app opens on a PC.")
@@ -92,6 +116,13 @@ class SandboxSettings(BaseSettings):
     )
     interface_ttl: int = ours(180, N_("Seconds a payment screen stays open after each step."))
     api_timestamp_skew: int = ours(300, N_("How many seconds the clock of an API caller may be off."))
+    void_after: int = ours(
+        60,
+        N_("How many seconds after its OK the app voids what was not confirmed; so say the books."),
+    )
+    confirm_pause: int = ours(
+        60, N_("How many seconds the app waits until it asks about a payment again; so do the books.")
+    )
     rate_limit: int = ours(
         60, N_("How many requests to the API a minute may name one user; more are answered 503.")
     )
@@ -114,8 +145,6 @@ class SandboxSettings(BaseSettings):
         N_("Whether the platform shows its own screen in place of the app's error pages.")
     )
     hold_events: bool = our_switch(N_("Whether lifecycle events are held until they are sent by hand."))
-    top_up_maintenance: bool = our_switch(N_("Whether no points can be obtained, while they can be spent."))
-    maintenance: bool = our_switch(N_("Whether the whole platform is closed."))
     in_development: bool = our_switch(
         N_("Whether the app is in development, where every purchase is a test.")
     )

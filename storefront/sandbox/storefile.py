@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, TypeDecorator, event
+from sqlalchemy import Connection, DateTime, Dialect, TypeDecorator, event, inspect
 from sqlalchemy.orm import Session
 
 # A writer waits for another at most this long; each holds the file for a few milliseconds.
@@ -68,7 +68,10 @@ class StoreFile:
         connection = session.connection()
         if connection.exec_driver_sql("PRAGMA user_version").scalar() == self.shape:
             return True
-        self.db.metadata.drop_all(connection)
+        # Tables of another shape refer to each other in ways that we no longer know.
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        for name in inspect(connection).get_table_names():
+            connection.exec_driver_sql(f'DROP TABLE "{name}"')
         self.db.metadata.create_all(connection)
         connection.exec_driver_sql(f"PRAGMA user_version = {self.shape}")
         return False

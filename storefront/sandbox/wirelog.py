@@ -1,37 +1,40 @@
 """The log of everything that went over the wire, in both directions, without its secrets."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.sandbox import doors
-from storefront.sandbox.doors import HIDDEN, SECRET_LENGTH
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
-# Enough for a long afternoon; a page shows a handful of rows.
-KEEP = 3000
+# Of one stage: enough for a long afternoon; a page shows a handful of rows.
+KEEP = 1000
 PAGE = 25
-EXCERPT = 500
+# Characters of a body; more than any page that a phone takes. What is longer ends in a sign that says so.
+MOST_TEXT = 64 * 1024
+CUT = "[✂]"
+HIDDEN = "[…]"
 
 # What is redacted of an exchange.
-TEXTS = ("url", "base_string", "sent", "answer", "forbidden")
+TEXTS = ("url", "base_string", "signed", "head", "sent", "answer_head", "answer", "forbidden")
 
 # As phones have it, with the signs that JIS left to the makers; all else is read as UTF-8.
 SHIFT_JIS = ("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932")
 
 _SECRETS = (
-    # Whatever ends a callback address, also of a request that we refuse.
-    re.compile(rf"(\bcallback_url\s*=\s*[\"'][^\"'<>]*/)[^\"'<>/]{{{SECRET_LENGTH},}}"),
     # A signature in a header, a query or a base string.
     re.compile(r"(oauth_signature(?:=|%3D|%253D)\"?)[^\s\"&,<>]+", re.IGNORECASE),
     # A token in a query or a form: token=…, csrf_token=…, session=…
     re.compile(r"((?:token|csrf|secret|password|session)[a-z_]*(?:=|%3D|%253D))[^\s\"'&%<>]+", re.IGNORECASE),
+    # A cookie, given or sent.
+    re.compile(r"((?:^|\n)(?:set-)?cookie: [^=\s]*=)[^;\n]+", re.IGNORECASE),
     # What a page hides in its forms.
     re.compile(r"(<input\b(?=[^>]*\btype=[\"']?hidden)[^>]*?\bvalue=[\"']?)[^\"'>\s]+", re.IGNORECASE),
     re.compile(r"(<button\b(?=[^>]*\bname=)[^>]*?\bvalue=[\"'])[^\"'>]{16,}", re.IGNORECASE),
@@ -47,21 +50,49 @@ class Kind(StrEnum):
     CALLBACK = "callback"
     LIFECYCLE = "lifecycle"
     START = "start"
+    NOTICE = "notice"
+
+
+class Outcome(StrEnum):
+    """What became of it, to look for."""
+
+    GOOD = "good"
+    BAD = "bad"
+    SILENT = "silent"
+    WEATHER = "weather"
 
 
 class Exchange(Base):
     """One request and its answer."""
 
     __tablename__ = "wire"
+    __table_args__ = (Index("rows_of_a_stage", "stage_id", "id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    # Whose stage, whose request, about which payment, as far as it can be told. What names nobody that we
+    # know has no stage, and stands in every log.
+    stage_id: Mapped[str | None] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"))
+    owner_id: Mapped[str | None]
+    point_code: Mapped[str | None] = mapped_column(index=True)
     at: Mapped[datetime] = mapped_column(Moment)
     kind: Mapped[Kind]
     method: Mapped[str]
     url: Mapped[str]
+    # Of the app's request the one that it should have; of ours the one that we signed.
     base_string: Mapped[str]
+    # If the app's signature did not fit: the one that it must have signed, and by which mistakes, with commas
+    # between; nothing of either if no known mistake leads there.
+    is_ill_signed: Mapped[bool] = mapped_column(default=False)
+    signed: Mapped[str] = mapped_column(default="")
+    mistakes: Mapped[str] = mapped_column(default="")
+    hash_given: Mapped[str] = mapped_column(default="")
+    hash_computed: Mapped[str] = mapped_column(default="")
+    hash_words: Mapped[str] = mapped_column(default="")
+    # Headers, one a line.
+    head: Mapped[str] = mapped_column(default="")
     sent: Mapped[str] = mapped_column(default="")
     status: Mapped[int | None]
+    answer_head: Mapped[str] = mapped_column(default="")
     answer: Mapped[str] = mapped_column(default="")
     milliseconds: Mapped[int]
     good: Mapped[bool]
@@ -70,6 +101,11 @@ class Exchange(Base):
     forbidden: Mapped[str] = mapped_column(default="")
     # A phone asked for what is for the platform's servers alone.
     attack: Mapped[bool] = mapped_column(default=False)
+    # What of its time counted as used before it was sent; what weather touched it, by name, with commas
+    # between; what it did to its buyer's points.
+    queued_seconds: Mapped[int] = mapped_column(default=0)
+    weather: Mapped[str] = mapped_column(default="")
+    points_moved: Mapped[int] = mapped_column(default=0)
 
     @property
     def incoming(self) -> bool:
@@ -82,26 +118,74 @@ class Exchange(Base):
         return urlsplit(self.url).path
 
 
-def record(exchange: Exchange) -> None:
-    """Write one exchange down, redacted, and forget the oldest."""
-    texts = [getattr(exchange, name) or "" for name in TEXTS]
-    for name, text in zip(TEXTS, map(redact, doors.hide(*texts)), strict=True):
-        setattr(exchange, name, text)
+@dataclass(frozen=True)
+class Filter:
+    """Which rows of a log are wanted; None is all. `owners` are who plays `person`, the key of one."""
+
+    kind: Kind | None = None
+    outcome: Outcome | None = None
+    person: str | None = None
+    owners: tuple[str, ...] = ()
+    payment: str | None = None
+    walkthrough: str | None = None
+    # Those on which the walkthrough was played, in place of the one that is asked about.
+    stages: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The same as the query of an address."""
+        named = {
+            "kind": self.kind and self.kind.value,
+            "outcome": self.outcome and self.outcome.value,
+            "person": self.person,
+            "payment": self.payment,
+            "walkthrough": self.walkthrough,
+        }
+        return {name: value for name, value in named.items() if value}
+
+    @property
+    def is_set(self) -> bool:
+        return bool(self.query)
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The same for the store; a stage is played for one walkthrough, so that is no column."""
+        chosen: list[ColumnElement[bool]] = []
+        chosen += [Exchange.kind == self.kind] if self.kind else []
+        chosen += [Exchange.owner_id.in_(self.owners)] if self.person else []
+        chosen += [Exchange.point_code == self.payment] if self.payment else []
+        return [*chosen, _OUTCOMES[self.outcome]] if self.outcome else chosen
+
+
+_OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
+    Outcome.GOOD: Exchange.good.is_(True),
+    Outcome.BAD: Exchange.good.is_(False),
+    Outcome.SILENT: and_(Exchange.status.is_(None), Exchange.kind != Kind.START),
+    Outcome.WEATHER: Exchange.weather != "",
+}
+
+
+def record(exchange: Exchange) -> int:
+    """Write one exchange down, redacted, and forget its stage's oldest; the number of its row."""
+    for name in TEXTS:
+        setattr(exchange, name, redact(getattr(exchange, name) or ""))
     with transaction() as session:
         session.add(exchange)
         session.flush()
-        session.execute(delete(Exchange).where(Exchange.id <= exchange.id - KEEP))
+        mine = Exchange.stage_id.is_not_distinct_from(exchange.stage_id)
+        kept = select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(KEEP)
+        session.execute(delete(Exchange).where(Exchange.id.in_(kept)))
+    return exchange.id
 
 
-def excerpt(content_type: str, body: bytes) -> str:
-    """The beginning of a text answer; nothing of an image."""
-    if not re.match(r"text/|application/(.*xml|json)", content_type):
+def text(content_type: str, body: bytes) -> str:
+    """A body as text, redacted; nothing of an image. What is too long to keep ends in CUT."""
+    if not re.match(r"text/|application/(.*xml|json|x-www-form-urlencoded)", content_type):
         return ""
     charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
     codec = "cp932" if charset and charset[1].lower() in SHIFT_JIS else "utf-8"
     # Redact before cutting: half a field would no longer be recognised, nor would half a word later.
-    text = redact(body.decode(codec, "replace").replace("\0", ""))
-    return (text if len(text) <= EXCERPT else re.sub(r"[\w.~%-]+$", "", text[:EXCERPT])).strip()
+    whole = redact(body.decode(codec, "replace").replace("\0", ""))
+    return whole if len(whole) <= MOST_TEXT else re.sub(r"[\w.~%-]+$", "", whole[:MOST_TEXT]) + CUT
 
 
 def redact(text: str) -> str:
@@ -111,12 +195,58 @@ def redact(text: str) -> str:
     return text
 
 
-def page(number: int, kind: Kind | None) -> tuple[Sequence[Exchange], int]:
-    """One page of the log, newest first, and how many pages there are."""
-    chosen = select(Exchange) if kind is None else select(Exchange).where(Exchange.kind == kind)
+def row(stage_id: str, number: int) -> Exchange | None:
+    """The row of this number, if it is in the log of this stage."""
+    with reading() as session:
+        found = session.get(Exchange, number)
+    return found if found and found.stage_id in (stage_id, None) else None
+
+
+def page(stage_id: str, number: int, wanted: Filter | None = None) -> tuple[Sequence[Exchange], int]:
+    """One page of a stage's log, newest first, and how many pages there are."""
+    wanted = wanted or Filter()
+    seen = Exchange.stage_id.in_(wanted.stages) if wanted.walkthrough else _seen_by(stage_id)
+    chosen = select(Exchange).where(seen, *wanted.conditions())
     with reading() as session:
         total = session.scalar(select(func.count()).select_from(chosen.subquery())) or 0
         rows = session.scalars(
             chosen.order_by(Exchange.id.desc()).limit(PAGE).offset((number - 1) * PAGE)
         ).all()
     return rows, max(1, -(-total // PAGE))
+
+
+def about(stage_id: str, point_code: str) -> Sequence[Exchange]:
+    """The rows about this payment, oldest first."""
+    mine = (Exchange.stage_id == stage_id, Exchange.point_code == point_code)
+    with reading() as session:
+        return session.scalars(select(Exchange).where(*mine).order_by(Exchange.id)).all()
+
+
+def agreed(stage_id: str) -> Sequence[Exchange]:
+    """The callbacks of a purchase that the app answered with OK, heard or not, oldest first."""
+    said = (Exchange.stage_id == stage_id, Exchange.kind == Kind.CALLBACK, Exchange.status == 200)
+    bought = (Exchange.url.contains("status=10"), func.trim(Exchange.answer) == "OK")
+    with reading() as session:
+        return session.scalars(select(Exchange).where(*said, *bought).order_by(Exchange.id)).all()
+
+
+def posted(stage_id: str, owner_id: str) -> Mapping[str, int]:
+    """How often this buyer has sent a form in the container, and the app has taken it, by its path."""
+    sent = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.method == "POST")
+    taken = (Exchange.kind == Kind.PAGE, Exchange.status < 400)
+    with reading() as session:
+        return Counter(
+            urlsplit(url).path for url in session.scalars(select(Exchange.url).where(*sent, *taken))
+        )
+
+
+def shown(stage_id: str, owner_id: str, mark: str) -> Sequence[str]:
+    """The pages of the app with this mark in them that this buyer saw in the container, oldest first."""
+    pages = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.kind == Kind.PAGE)
+    marked = select(Exchange.answer).where(*pages, Exchange.answer.contains(mark)).order_by(Exchange.id)
+    with reading() as session:
+        return session.scalars(marked).all()
+
+
+def _seen_by(stage_id: str) -> ColumnElement[bool]:
+    return or_(Exchange.stage_id == stage_id, Exchange.stage_id.is_(None))

@@ -32,7 +32,8 @@ class FalseClaim(Exception):
 class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
 
-    `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say.
+    `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
+    `in_doubt` is one that the platform has yet to confirm.
     """
 
     code: str
@@ -45,6 +46,7 @@ class Purchase:
     at: datetime
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,19 +22,22 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Explanation:
-    """A heading that says what happened, and a line that says what to do."""
+    """A heading that says what happened, a line that says what to do, and what the page is called."""
 
     heading: LazyString
     advice: LazyString
+    page: str = "error"
 
 
 TOO_MANY = Explanation(
     _("One moment, please"),
     _("Nothing was paid. You have started many purchases within a minute; please wait before the next one."),
+    "too-many",
 )
 STALE = Explanation(
     _("This form is out of date."),
     _("Nothing was paid. Go back to the shelf and choose again."),
+    "stale",
 )
 BUSY = Explanation(
     _("The shop cannot answer right now."),

@@ -70,13 +70,19 @@ class Written:
             if isinstance(node, MappingNode) and node.tag == f"{YAML_TAG}map":
                 return dict(self._pairs(node, place))
             if isinstance(node, SequenceNode) and node.tag == f"{YAML_TAG}seq":
-                return [self.value(one, place) for one in node.value]
+                return list(self._list(node, place))
             if isinstance(node, ScalarNode):
                 return _scalar(node)
             raise ValueError(f"{node.tag} is not read here: leave it out")
         except ValueError as error:
             self.problems.append((line_of(node), f"{'.'.join(place)}: {error}" if place else str(error)))
             return None
+
+    def _list(self, node: SequenceNode, place: Place) -> Iterator[Any]:
+        for number, one in enumerate(node.value):
+            here = (*place, str(number))
+            self.lines[here] = line_of(one)
+            yield self.value(one, here)
 
     def _pairs(self, node: MappingNode, place: Place) -> Iterator[tuple[str, Any]]:
         for key, value in node.value:
@@ -186,6 +192,8 @@ def _number(text: str) -> int:
 def _reason(problem: Any, noun: str, fields: Sequence[str], of_field: Mapping[str, str]) -> str:
     kind, place = problem["type"], problem["loc"]
     if kind == "extra_forbidden":
+        if len(place) > 1:
+            return "is no field here: leave it out"
         near = get_close_matches(str(place[-1]), fields, n=1)
         meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
         return f"is no field of {noun}: {meant}"

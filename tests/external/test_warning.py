@@ -790,3 +790,27 @@ def test_forged_visitors(shop: Flask) -> None:
     assert shop.test_client().get(f"{WAY}excalibur?opensocial_owner_id={HANAKO}").status_code == 401
     target = f"{WAY}excalibur?{urlencode(claims(HANAKO))}"
     assert shop.test_client().get(target, headers=sign("GET", target, secret="another")).status_code == 401
+
+
+@on_sqlite
+def test_the_facts_of_the_way_out(hanako: Browser, outside: Outside) -> None:
+    """The way, the warning and the page after it say in facts what they say in words."""
+    item = html.fromstring(hanako.get("/items/excalibur").text)
+    assert [one.get("data-way") for one in item.cssselect("[data-way]")] == ["external"]
+    warning = html.fromstring(hanako.warning().text)
+    assert warning.cssselect("main")[0].get("data-page") == "warning"
+    assert warning.cssselect("[data-item]")[0].get("data-amount") == str(YEN)
+    code = hanako.leave()
+    back = html.fromstring(hanako.finish(code).text)
+    assert back.cssselect("main")[0].get("data-page") == "finish"
+    assert [(one.get("data-payment"), one.get("data-state")) for one in back.cssselect("[data-payment]")] == [
+        (code, "create")
+    ]
+
+
+@on_sqlite
+def test_a_closed_way_has_a_word(container: Container) -> None:
+    """On a mobile phone the page in place of the warning is called closed, and names its rule."""
+    closed = html.fromstring(container.get(f"{WAY}excalibur").text)
+    assert closed.cssselect("main")[0].get("data-page") == "closed"
+    assert closed.cssselect("main")[0].get("data-reason") == Rule.NEVER_ON_MOBILE.value

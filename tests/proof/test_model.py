@@ -49,20 +49,29 @@ from storefront.mixi.questions import Doubt
 from storefront.mixi.taps import Intent
 from storefront.sandbox import clock as their_clock
 from storefront.sandbox import create_sandbox, key_pairs, store
-from storefront.sandbox.application import Application
-from storefront.sandbox.cast import BY_KEY, BY_OWNER, CAST
+from storefront.sandbox.cast import BY_KEY, CAST
 from storefront.sandbox.mixi import payments as theirs
 from storefront.sandbox.mixi.interface import TOP_UPS
 from storefront.sandbox.mixi.payments import Status as Their
 from storefront.sandbox.people import User
 from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.stage import Stage
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant, Overdrawn, Tally
 from storefront.shop.ledger import Entry
 from storefront.shop.turns import Turn
 from tests.databases import ENGINES, fill, new_database
-from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, PLATFORM, SETTINGS, SHOP, for_all
+from tests.street import (
+    APP_ID,
+    CONSUMER_KEY,
+    CONSUMER_SECRET,
+    PLATFORM,
+    SETTINGS,
+    SHOP,
+    for_all,
+    on_first_stage,
+)
 from tests.wire import Wire
 
 pytestmark = pytest.mark.long
@@ -206,7 +215,7 @@ class Phone:
     """Somebody's browser: the app inside the container, and the payment screens beside it."""
 
     def __init__(self, sandbox: Flask, who: str, wrong: list[str]) -> None:
-        self.client: FlaskClient = sandbox.test_client()
+        self.client: FlaskClient = on_first_stage(sandbox.test_client(), PLATFORM)
         self.who = who
         self.wrong = wrong
         found = re.search(r'name="form_token" value="([^"]+)"', self.get("/").text)
@@ -309,10 +318,11 @@ class Street:
         with self.their_engine.begin() as connection:
             connection.execute(delete(theirs.Payment))
             connection.execute(text("DELETE FROM nonce"))
-            connection.execute(update(Application).values(in_development=False))
+            connection.execute(update(Stage).values(in_development=False))
             for one in CAST:
                 fresh = {
                     "balance": one.points,
+                    "given": one.points,
                     "topped_up": 0,
                     "added_at": self.time.now(),
                     "removed_at": None,
@@ -341,7 +351,7 @@ class Street:
             entries = connection.execute(select(Entry.amount, Entry.customer_id, Entry.kind, Entry.key)).all()
             stock = connection.scalar(select(Item.stock).where(Item.id == "fireworks"))
         with self.their_engine.connect() as connection:
-            people = connection.execute(select(User.owner_id, User.balance, User.topped_up)).all()
+            people = connection.execute(select(User.owner_id, User.balance, User.topped_up, User.given)).all()
             bought = connection.execute(
                 select(yours.code, yours.owner_id, yours.item_id, yours.points, yours.is_test, yours.status)
             ).all()
@@ -424,7 +434,7 @@ def purses(books: Books) -> None:
     for person in books.people:
         mine = [one for one in books.theirs.values() if one.owner_id == person.owner_id and not one.is_test]
         taken = sum(one.points for one in mine if one.status is Their.COMPLETE)
-        start = BY_OWNER[person.owner_id].points
+        start = person.given
         assert person.balance == start + person.topped_up - taken, f"the purse of {person.owner_id}"
         assert person.balance >= 0
 

@@ -20,11 +20,13 @@ from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, create_sandbox, people, store, wirelog
+from storefront.sandbox import clock, create_sandbox, people, stage, store, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.mixi import payments
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.signing import body_hash
+from tests.street import on_first_stage
 from tests.wire import Wire
 
 Begin = Callable[..., tuple["Phone", "Purchase"]]
@@ -92,9 +94,12 @@ class Sap:
 
 @dataclass
 class Phone:
-    """A browser in front of the sandbox."""
+    """A browser in front of the sandbox, on the first stage, where the ids of the cast are known."""
 
     client: FlaskClient
+
+    def __post_init__(self) -> None:
+        on_first_stage(self.client, PLATFORM)
 
     def get(self, url: str, **kwargs: Any) -> TestResponse:
         return self.client.get(url, base_url=PLATFORM, **kwargs)
@@ -207,6 +212,13 @@ class Purchase:
 
 def owner(key: str) -> str:
     return BY_KEY[key].owner_id if key in BY_KEY else key
+
+
+def first_stage() -> stage.Stage:
+    """The stage that the phones of these tests are on."""
+    found = stage.by_id(FIRST_STAGE)
+    assert found
+    return found
 
 
 def read_created(answer: TestResponse) -> Purchase:
@@ -348,7 +360,7 @@ def logged(app: Flask) -> Callable[[], list[wirelog.Exchange]]:
 
     def logged() -> list[wirelog.Exchange]:
         with app.app_context():
-            return list(wirelog.page(1, None)[0])
+            return list(wirelog.page(FIRST_STAGE, 1)[0])
 
     return logged
 

@@ -12,8 +12,9 @@ from flask import Flask
 from storefront.mixi import signing
 from storefront.sandbox import wirelog
 from storefront.sandbox.mixi import atom, payments
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.signing import body_hash
-from storefront.sandbox.wirelog import Kind
+from storefront.sandbox.wirelog import Filter, Kind
 from tests.sandbox.conftest import API, PLATFORM, TEST_XML, XML, Phone, Purchase, Shop, owner, read_created
 
 
@@ -284,7 +285,7 @@ def test_an_https_base_string_is_accepted_and_said(
         code = read_created(shop.create(signed_url=signed)).code
         assert shop.confirm(code, signed_url=signed).status_code == 200
         with shop.app.app_context():
-            rows, _ = wirelog.page(1, Kind.API)
+            rows, _ = wirelog.page(FIRST_STAGE, 1, Filter(kind=Kind.API))
         for row in rows[:2]:
             assert ("though the base string has https" in row.verdict) == (scheme == "https")
             assert f"&{scheme}%3A%2F%2Fplatform.test%3A8001" in row.base_string

@@ -17,11 +17,12 @@ from werkzeug.test import TestResponse
 from storefront import Settings, create_app
 from storefront.db import db
 from storefront.mixi.payments import Status
-from storefront.sandbox import create_sandbox, people, wirelog
+from storefront.sandbox import create_sandbox, people, stage, wirelog
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.doors import SECRET_LENGTH
 from storefront.sandbox.mixi import payments, start
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
 from tests.databases import fill
 from tests.sandbox.conftest import API, APP, KEY, PLATFORM, SECRET, SHOP, Phone, owner
@@ -68,12 +69,12 @@ class Street:
             answer = self.window.post(urlsplit(str(form.action)).path, base_url=SHOP, data=fields)
         assert answer.status_code == 302
         with self.sandbox.app_context():
-            return payments.recent(1)[0]
+            return payments.recent(FIRST_STAGE, 1)[0]
 
     def asked(self) -> wirelog.Exchange:
         """What went over the wire last."""
         with self.sandbox.app_context():
-            return wirelog.page(1, None)[0][0]
+            return wirelog.page(FIRST_STAGE, 1)[0][0]
 
     def assert_nothing_for_nothing(self, payment: payments.Payment) -> None:
         """Nothing was granted or entered in the book, nothing is settled, and no point has moved."""
@@ -91,10 +92,10 @@ def street(settings: SandboxSettings, tmp_path: Path) -> Iterator[Street]:
     to_shop, to_platform = requests.Session(), requests.Session()
     sandbox = create_sandbox(settings, to_shop)
     platform: Sandbox = sandbox.extensions["sandbox"]
-    with sandbox.app_context():
+    with sandbox.test_request_context():
         pairs = {
             "lifecycle": platform.keys,
-            **{word: start.key(platform, Device(word)) for word in OWN_DOMAIN},
+            **{word: start.key(platform, stage.current(), Device(word)) for word in OWN_DOMAIN},
         }
     own = {
         "database_url": f"sqlite:///{tmp_path}/shop.db",

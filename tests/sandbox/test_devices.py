@@ -19,6 +19,7 @@ from storefront.sandbox.cast import BY_KEY, CAST
 from storefront.sandbox.devices import Carrier, Device
 from storefront.sandbox.mixi import payments, topups
 from storefront.sandbox.mixi.topups import Mark, Means, Support
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
 from tests.sandbox.conftest import (
     APP,
@@ -179,7 +180,7 @@ def test_the_app_can_be_opened_by_post(make: Make, device: str, query: str) -> N
     assert form.action == f"{SHOP}{PATHS[device]}{query}"
     assert signed.one("opensocial_viewer_id") == owner("hanako")
     with app.app_context():
-        (row, *_) = wirelog.page(1, wirelog.Kind.START)[0]
+        (row, *_) = wirelog.page(FIRST_STAGE, 1, wirelog.Filter(kind=wirelog.Kind.START))[0]
     assert (row.method, row.base_string) == ("POST", signed.base_string)
     assert f"opensocial_viewer_id={owner('hanako')}" in row.sent
     assert "oauth_signature=[" in row.sent
@@ -247,7 +248,7 @@ def test_the_device_is_remembered(phone: Phone, inside: Flask) -> None:
     """The store keeps on which device each of them opened the app last."""
     phone.belongs_to("hanako", "pc")
     phone.belongs_to("taro", "pc").belongs_to("taro", "smartphone")
-    found = {user.persona.key: user.device for user in people.everyone()}
+    found = {user.persona.key: user.device for user in people.everyone(FIRST_STAGE)}
     assert (found["hanako"], found["taro"], found["yuki"]) == (Device.PC, Device.SMARTPHONE, Device.MOBILE)
 
 

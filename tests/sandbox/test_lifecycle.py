@@ -15,9 +15,10 @@ from flask import Flask
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
-from storefront.sandbox import key_pairs, people, wirelog
+from storefront.sandbox import key_pairs, people, stage, wirelog
 from storefront.sandbox.key_pairs import NAME, KeyPair
 from storefront.sandbox.mixi import lifecycle
+from storefront.sandbox.people import FIRST_STAGE
 from tests.sandbox.conftest import APP, EVENTS, PLATFORM, SHOP, Phone, Sap, Shop, owner
 from tests.wire import Wire
 
@@ -231,7 +232,9 @@ def test_two_at_once(app: Flask, sap: Sap, pair: KeyPair) -> None:
             done.result()
     assert {tuple(ids) for _, ids in told(sap, pair)} == {(owner("hanako"),)}
     with app.app_context():
-        assert not lifecycle.untold()
+        first = stage.by_id(FIRST_STAGE)
+        assert first
+        assert not lifecycle.untold(first)
         found = people.find(owner("hanako"))
         assert found
         assert found.has_app

@@ -10,7 +10,8 @@ from lxml import html
 
 from storefront.languages import LANGUAGES
 from storefront.sandbox import wirelog
-from storefront.sandbox.assumptions import ASSUMPTIONS
+from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
+from storefront.sandbox.cast import CAST
 from storefront.sandbox.settings import assumptions
 from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
 
@@ -55,6 +56,14 @@ def test_home_moves_to_the_public_address(app: Flask) -> None:
     assert answer.headers["Location"].startswith(PLATFORM)
 
 
+@pytest.mark.parametrize("path", ["/desk", "/log", "/developer", "/phone/mobile", "/point/x"])
+def test_other_hosts_are_refused(app: Flask, path: str) -> None:
+    """Under a name that is not the sandbox's nothing is shown and nothing done."""
+    for method in ("GET", "POST"):
+        answer = app.test_client().open(path, method=method, base_url="http://rebound.example:8001")
+        assert answer.status_code == 421
+
+
 def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
     """After a purchase the home page shows what it cost, and its state."""
     buyer, purchase = begin()
@@ -64,12 +73,15 @@ def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
     assert f'data-payment="{purchase.code}" data-state="complete"' in text
 
 
-def test_reset(begin: Begin, phone: Phone, balance: Callable[[str], int]) -> None:
-    """Everyone gets back what they started with."""
+def test_reset(begin: Begin, shop: Shop, sap: Sap, balance: Callable[[str], int]) -> None:
+    """A reset is a fresh stage: full purses, empty lists, and nothing of before is touched."""
     buyer, purchase = begin()
     buyer.buy(purchase.url)
-    phone.press("/", "/balances")
-    assert balance("hanako") == 50_000
+    buyer.press("/", "/reset")
+    text = buyer.get("/").text
+    assert 'data-persona="hanako" data-balance="50000"' in text
+    assert purchase.code not in text
+    assert (balance("hanako"), shop.status(purchase.code)) == (49_900, "complete")
 
 
 @pytest.mark.parametrize("path", ["/", "/developer", "/point/nothing", "/healthz", "/no-such-page"])
@@ -96,7 +108,7 @@ def test_nothing_is_for_search_engines(phone: Phone, path: str) -> None:
 def test_the_log_reads_the_charset(charset: str, codec: str) -> None:
     """A page is shown in the log as its charset says, with the signs that phones have beyond JIS."""
     text = "港の①番～剣"
-    assert wirelog.excerpt(f"text/html{charset}", text.encode(codec)) == text
+    assert wirelog.text(f"text/html{charset}", text.encode(codec)) == text
 
 
 def test_a_shift_jis_page_is_legible(
@@ -116,7 +128,7 @@ def test_a_shift_jis_page_is_legible(
         "/phone/pc",
         "/developer/keys/pc",
         "/removals",
-        "/balances",
+        "/reset",
         "/developer/switches/approved",
         "/developer/events",
     ],
@@ -242,7 +254,24 @@ def test_an_old_store_is_thrown_away(
     make()
     with sqlite3.connect(tmp_path / "sandbox.db") as file:
         assert file.execute("SELECT count(*) FROM payment").fetchone() == (0,)
-        assert file.execute("SELECT count(*) FROM user").fetchone() == (5,)
+        assert file.execute("SELECT count(*) FROM user").fetchone() == (len(CAST),)
+
+
+def test_a_store_of_other_tables_is_thrown_away(make: Callable[..., Flask], tmp_path: Path) -> None:
+    """Whatever tables a file of another version has, and however they refer to each other, it begins anew."""
+    with sqlite3.connect(tmp_path / "sandbox.db") as file:
+        file.execute("CREATE TABLE user (owner_id TEXT PRIMARY KEY)")
+        file.execute("CREATE TABLE payment (code TEXT, owner_id TEXT NOT NULL REFERENCES user (owner_id))")
+        file.execute("CREATE TABLE application (app_id TEXT)")
+        file.execute("INSERT INTO user VALUES ('somebody')")
+        file.execute("INSERT INTO payment VALUES ('code', 'somebody')")
+        file.execute("PRAGMA user_version = 5")
+    make()
+    with sqlite3.connect(tmp_path / "sandbox.db") as file:
+        names = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert file.execute("SELECT count(*) FROM payment").fetchone() == (0,)
+    assert {"stage", "weather"} <= names
+    assert "application" not in names
 
 
 def test_a_new_process_keeps_the_store(
@@ -257,10 +286,11 @@ def test_a_new_process_keeps_the_store(
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
-    """The developer's page lists each rule that no source states, and the setting that changes it, if any."""
-    page = " ".join(html.fromstring(phone.get(f"/developer?lang={language}").text).text_content().split())
+    """One page lists each rule that no source states, with the setting that changes it, if any."""
+    page = " ".join(html.fromstring(phone.get(f"/assumptions?lang={language}").text).text_content().split())
     for name in assumptions():
-        assert f"SANDBOX_{name.upper()}" in page
+        assert page.count(f"SANDBOX_{name.upper()} ") == 1
+    assert set(PLACES) == set(ASSUMPTIONS)
     listed = [rule for rules in ASSUMPTIONS.values() for rule in rules]
     assert len(set(listed)) == len(listed)
     for rule in listed:
@@ -270,17 +300,26 @@ def test_every_assumption_is_shown(phone: Phone, language: str) -> None:
 def test_the_environment_counts_at_a_start(make: Callable[..., Flask]) -> None:
     """What it says of a switch holds from each start on, until the page turns it; else all stays."""
     make(hold_events=True)
-    phone = Phone(make(maintenance=True).test_client())
-    assert [rule(phone, name) for name in ("maintenance", "hold_events", "approved")] == ["yes", "yes", "yes"]
-    phone.press("/developer", "/developer/switches/maintenance", on="no")
-    assert rule(phone, "maintenance") == "no"
-    assert rule(Phone(make(maintenance=True).test_client()), "maintenance") == "yes"
+    phone = Phone(make(in_development=True).test_client())
+    names = ("in_development", "hold_events", "approved")
+    assert [rule(phone, name) for name in names] == ["yes", "yes", "yes"]
+    phone.press("/developer", "/developer/switches/in_development", on="no")
+    assert rule(phone, "in_development") == "no"
+    assert rule(Phone(make(in_development=True).test_client()), "in_development") == "yes"
     assert rule(Phone(make(approved=False).test_client()), "approved") == "no"
+
+
+def test_every_mark_leads_to_the_assumptions(phone: Phone) -> None:
+    """Wherever something is said to be ours, a press tells what that means."""
+    page = html.fromstring(phone.get("/developer?lang=en").text)
+    marks = [mark for mark in page.cssselect(".badge") if mark.text_content() == "ours"]
+    assert marks
+    assert all(str(mark.get("href")).startswith("/assumptions") for mark in marks)
 
 
 def rule(phone: Phone, name: str) -> str:
     """What the table of rules says of a switch."""
-    page = html.fromstring(phone.get("/developer?lang=en").text)
+    page = html.fromstring(phone.get("/assumptions?lang=en").text)
     (code,) = (one for one in page.cssselect("table.rules code") if one.text == f"SANDBOX_{name.upper()}")
     (row,) = code.iterancestors("tr")
     return str(row.cssselect("td.value")[0].text_content())

@@ -14,15 +14,18 @@ from urllib.parse import urlencode
 import pytest
 import requests
 from flask import Flask
+from lxml import html
 from pydantic import SecretStr, ValidationError
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
 from storefront import demo
 from storefront.external.signing import BadSeal, sealed, unsealed
-from storefront.sandbox import clock
+from storefront.sandbox import clock, create_sandbox
 from storefront.sandbox.provider import create_provider, notices, payments, store
 from storefront.sandbox.provider.settings import ProviderSettings
+from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.wirelog import HIDDEN
 from tests.street import Browser
 from tests.test_demo_start import run
 from tests.wire import Wire
@@ -922,3 +925,145 @@ def test_a_shop_behind_https(tmp_path: Path) -> None:
     own = demo.environment(demo.ports(), tmp_path, shop_url="https://shop.test/", shop_ca=authority)
     assert own["PROVIDER_SHOP_CA"] == str(authority)
     assert own["PROVIDER_NOTICE_URL"] == "https://shop.test/external/notices"
+
+
+# Weather, which the desk of the platform sets over the wire
+
+DESK = SecretStr("the word of the desk")
+AS_DESK = {"Authorization": f"Bearer {DESK.get_secret_value()}"}
+
+
+@pytest.fixture
+def desk(make: Callable[..., Stage]) -> Stage:
+    """A provider beside a platform."""
+    return make(desk_token=DESK, platform_url="http://platform.test")
+
+
+def let(desk: Stage, kind: str, left: int | None = 1, number: int = 1, **more: Any) -> None:
+    told = {"kind": kind, "left": left, "seconds": None, "chance": None, "seed": 0, **more}
+    answer = desk.app.test_client().put(f"/weather/{number}", json=told, headers=AS_DESK)
+    assert answer.status_code == 204
+
+
+def notices_of(desk: Stage) -> list[Request]:
+    """What the shop was told; the platform hears of weather on the same wire."""
+    return [request for request in desk.shop.heard if request.path == NOTICES]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer "}, {"Authorization": "Bearer guessed"}])
+def test_weather_is_the_desks(desk: Stage, stage: Stage, headers: dict[str, str]) -> None:
+    """Who does not know the word sets and reads nothing; where there is none nobody does."""
+    for one in (desk, stage):
+        client = one.app.test_client()
+        answers = [
+            client.put("/weather/1", json={"kind": "provider.down"}, headers=headers),
+            client.delete("/weather/1", headers=headers),
+            client.get("/weather", headers=headers),
+            client.get("/statement.json", headers=headers),
+        ]
+        assert [answer.status_code for answer in answers] == [401] * 4
+
+
+def test_a_closed_provider(desk: Stage) -> None:
+    """While it is closed no buyer gets in; its own list stays open; then everything is as it was."""
+    let(desk, "provider.down")
+    assert desk.browser.get(f"/pay?{query()}").status_code == 503
+    assert desk.browser.get("/").status_code == 200
+    assert desk.browser.get(desk.browser.arrive()).status_code == 200
+
+
+def test_a_lost_answer(desk: Stage) -> None:
+    """What nobody heard is told again, and heard then."""
+    page = desk.browser.arrive()
+    let(desk, "notice.lost")
+    desk.browser.press(page, f"{page}/pay")
+    assert (len(notices_of(desk)), desk.state()) == (1, ("paid", False))
+    desk.again()
+    assert desk.state() == ("paid", True)
+
+
+def test_an_old_notice(desk: Stage) -> None:
+    """A stale notice has the signature of an hour ago, and nothing else is wrong with it."""
+    page = desk.browser.arrive()
+    let(desk, "notice.stale", seconds=3600)
+    before = int(time.time())
+    desk.browser.press(page, f"{page}/pay")
+    (sent,) = notices_of(desk)
+    assert abs(before - 3600 - int(sent.form["at"])) < 30
+
+
+@pytest.mark.parametrize("kind", ["notice.forged", "notice.another_sum"])
+def test_what_is_sent_beside(desk: Stage, kind: str) -> None:
+    """What is forged goes out beside the true notice, which is heard."""
+    page = desk.browser.arrive()
+    let(desk, kind)
+    desk.browser.press(page, f"{page}/pay")
+    assert len(notices_of(desk)) == 2
+    assert desk.state() == ("paid", True)
+
+
+def test_copies_at_once(desk: Stage) -> None:
+    """Copies of a notice are the same, and the first answer counts."""
+    page = desk.browser.arrive()
+    let(desk, "notice.copies", seconds=3)
+    desk.browser.press(page, f"{page}/pay")
+    assert len(notices_of(desk)) == 3
+    assert len({request.get_data() for request in notices_of(desk)}) == 1
+    assert desk.state() == ("paid", True)
+
+
+def test_the_statement(desk: Stage) -> None:
+    """The desk learns how each payment stands."""
+    page = desk.browser.arrive()
+    desk.browser.press(page, f"{page}/pay")
+    (told,) = desk.app.test_client().get("/statement.json", headers=AS_DESK).json or []
+    assert (told["code"], told["yen"], told["status"], told["heard"]) == ("p-1", 1200, "paid", True)
+
+
+def test_weather_of_the_provider_is_set_at_the_desk(
+    desk: Stage, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The desk sets it over the wire, hears of each meeting, and takes it away again."""
+    to_provider = requests.Session()
+    platform = create_sandbox(
+        SandboxSettings(
+            public_url="http://platform.test",
+            shop_url=SHOP,
+            app_id="1",
+            consumer_key="k",
+            consumer_secret=SecretStr("s"),
+            secret_key=SecretStr(COOKIES),
+            database_url=SecretStr(f"sqlite:///{tmp_path}/sandbox.db"),
+            keys=tmp_path_factory.mktemp("keys"),
+            provider_url=PROVIDER,
+            provider_token=DESK,
+        ),
+        to_provider,
+    )
+    to_provider.mount(PROVIDER, Wire(desk.app))
+    desk.app.extensions["provider"].http.mount("http://platform.test", Wire(platform))
+    browser = Browser(platform, "http://platform.test")
+
+    def standing() -> list[str]:
+        page = html.fromstring(browser.get("/desk").text)
+        return [
+            f"{one.get('data-weather')} {one.get('data-left')}" for one in page.cssselect("[data-weather]")
+        ]
+
+    browser.press("/desk/weather", "/desk/weather", kind="provider.down", next="2")
+    assert standing() == ["provider.down 2"]
+    assert desk.browser.get(f"/pay?{query()}").status_code == 503
+    assert standing() == ["provider.down 1"]
+    assert [one["name"] for one in browser.get("/desk/happenings.json").json or []][-1] == "weather_met"
+    browser.press("/desk", "/desk/weather/clear")
+    assert desk.browser.get(f"/pay?{query()}").status_code == 303
+    page = desk.browser.arrive()
+    desk.browser.press(page, f"{page}/pay")
+    (row,) = html.fromstring(browser.get("/log?kind=notice").text).cssselect("li[data-row]")
+    assert (row.get("data-payment"), row.get("data-status")) == ("p-1", "200")
+    shown = browser.get(f"/log/{row.get('data-row')}").text
+    assert "outcome = paid" in shown
+    assert f"signature = {HIDDEN}" in shown
+    stranger = platform.test_client()
+    assert stranger.post("/desk/notices", base_url="http://platform.test").status_code == 401
+    assert stranger.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401

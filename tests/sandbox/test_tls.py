@@ -11,6 +11,7 @@ from lxml import html
 from werkzeug.serving import make_server
 
 from storefront.sandbox import create_sandbox, wirelog
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
 from tests.browser.apart import certificate
 from tests.demo import COMMAND, own_ports, wait_for
@@ -56,7 +57,7 @@ def test_without_the_authority(settings: SandboxSettings, sap: Sap, address: str
     assert phone.page(f"{address}/").status_code == 502
     assert (sap.heard, sap.events) == ([], [])
     with app.app_context():
-        rows, _ = wirelog.page(1, None)
+        rows, _ = wirelog.page(FIRST_STAGE, 1)
     assert all("SANDBOX_SHOP_CA" in row.verdict for row in rows)
 
 

@@ -1,29 +1,34 @@
 """The point API: a SAP creates a payment, a SAP confirms one. Both signed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
-from time import monotonic
+from time import monotonic, sleep
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from flask import Blueprint, Response, request
-from sqlalchemy import UniqueConstraint, delete, func, select
+from sqlalchemy import UniqueConstraint, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, people
-from storefront.sandbox.application import Application, application
+from storefront.sandbox import clock, legible, people, signatures, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
+from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import waits
 from storefront.sandbox.people import User
+from storefront.sandbox.signatures import HASH, Received
 from storefront.sandbox.signing import body_hash
+from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
+from storefront.sandbox.weather import Weather
+from storefront.sandbox.wirelog import Exchange, Kind, record, text
 
 PATH = "/atom/mobile/point/@me"
 MINUTE = timedelta(minutes=1)
@@ -52,6 +57,10 @@ ANSWERED = {
     False: N_("Verified and answered."),
     True: N_("Verified and answered, though the base string has https; the published one has http."),
 }
+
+CUT = N_("The line was cut by the weather: the app heard nothing.")
+RUBBISH = "<html><body><h1>It works!</h1></body></html>"
+FOREIGN_HOST = "https://payment.example"
 
 blueprint = Blueprint("api", __name__)
 
@@ -94,62 +103,187 @@ class Asked(Base):
 
 @dataclass
 class _Seen:
-    """What the log may show of a request whose signature was right."""
+    """A request as the log may show it: whose it says it is, what weather met it, what came of it.
 
+    The rest is of a request whose signature was right.
+    """
+
+    call: weather.Call
+    owner_id: str | None
+    point_code: str | None
+    stage: Stage | None
+    weather: list[str] = field(default_factory=list)
     base_string: str = ""
+    is_ill_signed: bool = False
     by_https: bool = False
+    answer: str = ""
+    happened: Name = Name.API_REFUSED
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def now(self) -> datetime:
+        return self.stage.now() if self.stage else clock.now()
+
+    def meets(self, kind: str) -> Weather | None:
+        """The weather of this kind that strikes this request."""
+        if self.stage is None:
+            return None
+        met = weather.take(self.stage, kind, self.owner_id, self.point_code, call=self.call)
+        self.weather += [kind] if met else []
+        return met
 
 
-Act = Callable[[Sandbox, datetime, _Seen], Response]
+Act = Callable[[Sandbox, _Seen], Response]
 
 
 @blueprint.post(PATH, provide_automatic_options=False)
 def create() -> Response:
     """Keep a payment, and say where the buyer goes to confirm it."""
-    return _answer(_create)
+    return _answer(_create, weather.Call.CREATE)
 
 
 @blueprint.get(PATH, provide_automatic_options=False)
 def confirm() -> Response:
     """Say how a payment stands."""
-    return _answer(_confirm)
+    return _answer(_confirm, weather.Call.CONFIRM)
 
 
-def _answer(act: Act) -> Response:
+def _answer(act: Act, call: weather.Call) -> Response:
     platform, now, started = sandbox(), clock.now(), monotonic()
-    seen = _Seen()
+    seen = _seen(call)
     try:
-        if application(platform.settings.app_id).maintenance:
-            raise Refusal(503, "the platform is under maintenance", retry_after=MINUTE.seconds)
-        response = act(platform, now, seen)
+        response = _hindered(seen) or _returned(seen, act(platform, seen))
         verdict = ANSWERED[seen.by_https]
     except Refusal as refusal:
         response = _refusal(refusal)
         seen.base_string = seen.base_string or refusal.base_string
+        seen.is_ill_signed = bool(refusal.base_string)
+        seen.happened, seen.facts = Name.API_REFUSED, {"status": refusal.status, "reason": refusal.reason}
         verdict = REFUSED.get(refusal.status, REFUSED[400])
-    record(
+    cut = isinstance(response, _Cut)
+    row = record(
         Exchange(
+            stage_id=seen.stage and seen.stage.id,
+            owner_id=seen.owner_id,
+            point_code=seen.point_code,
             at=now,
             kind=Kind.API,
             method=request.method,
             url=request.url,
             base_string=seen.base_string,
-            sent=excerpt("text/xml", request.get_data()[: atom.MAX_BYTES]),
-            status=response.status_code,
-            answer=excerpt(response.content_type or "", response.get_data()),
+            **_signature(platform, seen),
+            **_hashes(),
+            head=legible.lines(dict(request.headers)),
+            sent=text("text/xml", request.get_data()[: atom.MAX_BYTES]),
+            status=None if cut else response.status_code,
+            answer_head="" if cut else legible.lines(dict(response.headers)),
+            answer=seen.answer or ("" if cut else _text(response)),
             milliseconds=round((monotonic() - started) * 1000),
-            good=response.status_code == 200,
-            verdict=verdict,
+            good=not cut and response.status_code == 200,
+            verdict=CUT if cut else verdict,
+            weather=",".join(seen.weather),
         )
     )
+    _note(seen, row)
     return response
 
 
-def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
-    signed = _verified(platform, now, seen)
+def _signature(platform: Sandbox, seen: _Seen) -> Mapping[str, Any]:
+    """Of a signature that does not fit, how its sender must have come to it."""
+    if not seen.is_ill_signed:
+        return {}
+    received = Received(request.query_string, request.headers["Authorization"], request.get_data())
+    found = signatures.explain(received, seen.base_string, platform.secrets)
+    return {"is_ill_signed": True, "signed": found.signed, "mistakes": ",".join(found.mistakes)}
+
+
+def _hashes() -> Mapping[str, str]:
+    """The body hash that was given, and the one that is right; if they differ, of what the first one is."""
+    try:
+        header = dict(signing.header_pairs(request.headers.get("Authorization")))
+    except signing.BadSignature:
+        header = {}
+    given, body = header.get(HASH, ""), request.get_data()
+    if not given and not body:
+        return {}
+    right = body_hash(body)
+    words = signatures.hashed(given, body) if given != right else None
+    return {"hash_given": given, "hash_computed": right, "hash_words": words or ""}
+
+
+def _seen(call: weather.Call) -> _Seen:
+    """Whose log, and whose weather; what the request says of itself is believed for nothing else."""
+    owner_id = request.args.get("xoauth_requestor_id")
+    on = stage.of_owner(owner_id) if owner_id else None
+    return _Seen(call, owner_id if on else None, request.args.get("point_code") if on else None, on)
+
+
+def _note(seen: _Seen, row: int) -> None:
+    if seen.stage is None:
+        return
+    told: dict[str, Any] = {"call": seen.call.value, **seen.facts}
+    who: dict[str, Any] = {"owner_id": seen.owner_id, "point_code": seen.point_code, "wire_id": row}
+    note(seen.stage.id, seen.happened, **who, **told)
+
+
+def _hindered(seen: _Seen) -> Response | None:
+    """What weather makes of a request before it is looked at: another answer, a refusal, or nothing."""
+    if slow := seen.meets("api.slow"):
+        sleep(slow.seconds or 0)
+    if seen.meets("platform.maintenance"):
+        raise Refusal(503, "the platform is under maintenance", retry_after=MINUTE.seconds)
+    if seen.meets("api.401"):
+        raise Refusal(401, REASONS["signature_invalid"], "signature_invalid")
+    if seen.meets("api.403"):
+        raise Refusal(403, "no access to this user")
+    if throttled := seen.meets("api.throttled"):
+        raise Refusal(503, "too many requests for this user", retry_after=throttled.seconds or 1)
+    seen.facts = {"status": None}
+    if seen.meets("api.down"):
+        return _Cut()
+    return Response(RUBBISH, 200, content_type="text/html") if seen.meets("api.rubbish") else None
+
+
+def _returned(seen: _Seen, answer: Response) -> Response:
+    """What weather makes of an answer on its way back."""
+    if seen.meets("api.lost"):
+        return _Cut()
+    if drip := seen.meets("api.drip"):
+        seen.answer = _text(answer)
+        answer.response = _dripping(answer.get_data(), drip.seconds or 0)
+    return answer
+
+
+def _text(answer: Response) -> str:
+    return text(answer.content_type or "", answer.get_data())
+
+
+class _Cut(Response):
+    """No answer: the line is cut before its first byte."""
+
+    def __init__(self) -> None:
+        super().__init__(_cutting())
+
+
+def _cutting() -> Iterator[bytes]:
+    # A server that hears this from the body closes the connection, and has sent nothing so far.
+    raise ConnectionResetError(errno.ECONNRESET, "cut by the weather")
+    yield b""
+
+
+def _dripping(body: bytes, seconds: int) -> Iterator[bytes]:
+    """A byte a second, and in the end the rest."""
+    for byte in body[:seconds]:
+        yield bytes([byte])
+        sleep(1)
+    yield body[seconds:]
+
+
+def _create(platform: Sandbox, seen: _Seen) -> Response:
+    now = seen.now()
+    signed = _verified(platform, seen)
     _check_body_hash(signed, request.get_data())
-    buyer = _requestor(platform, signed, now)
-    app = _approved(platform)
+    buyer, on = _requestor(platform, signed, now)
+    _check_approved(on)
     kind = request.mimetype, request.mimetype_params.get("type", "").lower()
     if kind != ("application/atom+xml", "entry"):
         raise Refusal(400, "Content-Type must be application/atom+xml;type=entry")
@@ -161,21 +295,24 @@ def _create(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
         wanted = atom.read(request.get_data(), limits)
     except atom.Broken as broken:
         raise Refusal(400, str(broken)) from None
-    is_test = wanted.is_test or app.in_development
+    is_test = wanted.is_test or on.in_development
     payment = payments.create(buyer, wanted, is_test, now, waits(settings))
-    interface_url = f"{settings.public_url}/point/{payment.token}"
-    return _entry(atom.write_created(payment.code, clock.stamp(now), interface_url))
+    seen.point_code, seen.happened = payment.code, Name.PAYMENT_CREATED
+    seen.facts = {"points": payment.points, "item_id": payment.item_id, "is_test": is_test}
+    host = FOREIGN_HOST if seen.meets("api.foreign_link") else settings.public_url
+    return _entry(atom.write_created(payment.code, clock.stamp(now), f"{host}/point/{payment.token}"))
 
 
-def _confirm(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
-    signed = _verified(platform, now, seen)
-    asker = _requestor(platform, signed, now)
-    _approved(platform)
+def _confirm(platform: Sandbox, seen: _Seen) -> Response:
+    signed = _verified(platform, seen)
+    asker, on = _requestor(platform, signed, seen.now())
+    _check_approved(on)
     payment = payments.by_code(_parameter(signed, "point_code"))
     if payment is None:
         raise Refusal(404, "no payment has this point_code")
     if payment.owner_id != asker.owner_id:
         raise Refusal(403, "this payment is another user's")
+    seen.happened, seen.facts = Name.PAYMENT_CONFIRMED, {"status": payment.status.value}
     return _entry(
         atom.write_entry(
             atom.PointEntry(payment.code, clock.stamp(payment.updated_at), payment.request, payment.status)
@@ -183,8 +320,8 @@ def _confirm(platform: Sandbox, now: datetime, seen: _Seen) -> Response:
     )
 
 
-def _verified(platform: Sandbox, now: datetime, seen: _Seen) -> signing.Signed:
-    settings, seconds = platform.settings, int(now.timestamp())
+def _verified(platform: Sandbox, seen: _Seen) -> signing.Signed:
+    settings, seconds = platform.settings, int(clock.now().timestamp())
     try:
         signed, seen.by_https = _by_either_scheme(platform, seconds)
     except signing.BadSignature as bad:
@@ -246,9 +383,10 @@ def _check_body_hash(signed: signing.Signed, body: bytes) -> None:
         raise Refusal(401, "oauth_body_hash is not the hash of this body", "parameter_rejected")
 
 
-def _requestor(platform: Sandbox, signed: signing.Signed, now: datetime) -> User:
+def _requestor(platform: Sandbox, signed: signing.Signed, now: datetime) -> tuple[User, Stage]:
     user = people.find(_parameter(signed, "xoauth_requestor_id"))
-    if user is None:
+    on = stage.by_id(user.stage_id) if user else None
+    if user is None or on is None:
         raise Refusal(403, "no access to this user")
     _check_rate(user, platform.settings.rate_limit, now)
     if not user.has_app:
@@ -257,14 +395,16 @@ def _requestor(platform: Sandbox, signed: signing.Signed, now: datetime) -> User
     unused = timedelta(seconds=platform.settings.unused_seconds)
     if unused and user.used_at and now - user.used_at > unused:
         raise Refusal(401, "this user has not used the app for too long", "permission_denied")
-    return user
+    return user, on
 
 
 def _check_rate(user: User, most: int, now: datetime) -> None:
     """Count this request, unless there were as many within a minute as there may be."""
+    mine = Asked.owner_id == user.owner_id
     with transaction() as session:
-        session.execute(delete(Asked).where(Asked.at <= now - MINUTE))
-        lately = select(func.count(), func.min(Asked.at)).where(Asked.owner_id == user.owner_id)
+        # What lies ahead was asked before the clock of the stage was turned back.
+        session.execute(delete(Asked).where(mine, or_(Asked.at <= now - MINUTE, Asked.at > now)))
+        lately = select(func.count(), func.min(Asked.at)).where(mine)
         count, oldest = session.execute(lately).one()
         if count < most:
             session.add(Asked(owner_id=user.owner_id, at=now))
@@ -280,11 +420,9 @@ def _parameter(signed: signing.Signed, name: str) -> str:
         raise Refusal(400, str(malformed)) from None
 
 
-def _approved(platform: Sandbox) -> Application:
-    app = application(platform.settings.app_id)
-    if not app.approved:
+def _check_approved(on: Stage) -> None:
+    if not on.approved:
         raise Refusal(403, "this app is not approved for payment")
-    return app
 
 
 def _entry(body: bytes) -> Response:

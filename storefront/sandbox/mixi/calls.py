@@ -17,10 +17,11 @@ from urllib3.exceptions import HTTPError
 
 from storefront import bounded
 from storefront.mixi import signing
-from storefront.sandbox import doors
+from storefront.sandbox import doors, legible, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.language import N_
-from storefront.sandbox.wirelog import Exchange, Kind, excerpt, record
+from storefront.sandbox.stage import Stage
+from storefront.sandbox.wirelog import Exchange, Kind, record, text
 
 T = TypeVar("T")
 Method = Literal["GET", "POST"]
@@ -64,10 +65,24 @@ class Answer:
         return self.content_type.partition(";")[0].strip().lower()
 
 
+@dataclass(frozen=True)
+class Forgery:
+    """What is wrong with a request on purpose: no signature, another secret, sent to what was not signed."""
+
+    unsigned: bool = False
+    secret: str | None = None
+    sent_to: str = ""
+
+
 @dataclass
 class Call:
-    """One request to the app and what became of it; `log()` writes it down."""
+    """One request to the app and what became of it; `log()` writes it down.
 
+    `signed_seconds` is how far its timestamp is from the real clock; `queued_seconds` is what of its time
+    was used before it was sent.
+    """
+
+    stage: Stage
     kind: Kind
     method: Method
     url: str
@@ -77,12 +92,21 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     in_own_name: bool = False  # else with the app's own consumer key
+    forged: Forgery | None = None
+    owner_id: str | None = None
+    point_code: str | None = None
+    nonce: str = field(default_factory=lambda: secrets.token_hex(10))
+    signed_seconds: int = 0
+    skew: int | None = None  # of the platform's clock, as soon as it is known
+    queued_seconds: int = 0
+    weather: list[str] = field(default_factory=list)
     base_string: str = ""
     answer: Answer | None = None
     took: float = 0.0
 
     def send(self, sandbox: Sandbox) -> Answer:
         """Sign it, send it, and return the answer, or raise NoAnswer."""
+        self._look_at_the_clock()
         started = monotonic()
         try:
             self._sign(sandbox)
@@ -99,38 +123,66 @@ class Call:
             self.took = monotonic() - started
         return self.answer
 
-    def log(self, verdict: str, *, good: bool, forbidden: Sequence[str] = ()) -> None:
-        """Put the exchange into the wire log, with what we made of it in words, and links it may not have."""
+    def log(self, verdict: str, *, good: bool, forbidden: Sequence[str] = (), points_moved: int = 0) -> int:
+        """Put the exchange into the wire log, with what we made of it in words, and links it may not have.
+
+        The number of its row.
+        """
         answer = self.answer
-        record(
+        return record(
             Exchange(
+                stage_id=self.stage.id,
+                owner_id=self.owner_id,
+                point_code=self.point_code,
                 at=self.at,
                 kind=self.kind,
                 method=self.method,
-                url=self.url,
+                url=self.target,
                 base_string=self.base_string,
-                sent=f"({len(self.body)} bytes of form, not signed)" if self.body else "",
+                head=legible.lines(self.headers),
+                sent=text(self.headers.get("Content-Type", ""), self.body),
                 status=answer and answer.status,
-                answer=excerpt(answer.content_type, answer.body) if answer else "",
+                answer_head=legible.lines(answer.headers) if answer else "",
+                answer=text(answer.content_type, answer.body) if answer else "",
                 milliseconds=round(self.took * 1000),
                 good=good,
                 verdict=verdict,
                 forbidden="\n".join(forbidden),
                 attack=self._by_phone and doors.leads_to(self.url, sandbox().settings.server_addresses),
+                queued_seconds=self.queued_seconds,
+                weather=",".join(self.weather),
+                points_moved=points_moved,
             )
         )
+
+    @property
+    def target(self) -> str:
+        """Where it really goes."""
+        return (self.forged and self.forged.sent_to) or self.url
 
     @property
     def _by_phone(self) -> bool:
         """Whether a phone has named the address."""
         return self.kind in (Kind.PAGE, Kind.IMAGE)
 
+    def _look_at_the_clock(self) -> None:
+        if self.skew is None:
+            met = weather.take(self.stage, "clock.skew", self.owner_id, self.point_code)
+            self.weather += [met.kind] if met else []
+            self.skew = (met and met.seconds) or 0
+
     def _sign(self, sandbox: Sandbox) -> None:
-        timestamp = int(self.at.timestamp())
-        nonce = secrets.token_hex(10)
-        signer = sandbox.own_client if self.in_own_name else sandbox.client
-        reader = sandbox.publisher if self.in_own_name else sandbox.consumer
-        _, signed, _ = signer(timestamp, nonce).sign(self.url, self.method)
+        if self.forged and self.forged.unsigned:
+            return
+        timestamp = int(self.at.timestamp()) + self.signed_seconds + (self.skew or 0)
+        secret = self.forged and self.forged.secret
+        reader = sandbox.publisher if self.in_own_name else sandbox.signed_with(secret)
+        signer = (
+            sandbox.own_client(timestamp, self.nonce)
+            if self.in_own_name
+            else sandbox.client(timestamp, self.nonce, secret)
+        )
+        _, signed, _ = signer.sign(self.url, self.method)
         self.headers["Authorization"] = signed["Authorization"].replace("OAuth ", 'OAuth realm="", ', 1)
         parts = urlsplit(self.url)
         address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
@@ -145,9 +197,9 @@ class Call:
         ).base_string
 
     def _prepared(self) -> requests.PreparedRequest:
-        prepared = requests.Request(self.method, self.url, headers=self.headers, data=self.body).prepare()
+        prepared = requests.Request(self.method, self.target, headers=self.headers, data=self.body).prepare()
         # requests tidies percent-escapes; the app must see the bytes that were signed.
-        prepared.url = self.url
+        prepared.url = self.target
         return prepared
 
 

@@ -1,18 +1,22 @@
 """The container: it fetches every page of the app for a mobile phone, server to server, and signs for it."""
 
+from typing import Any
+from urllib.parse import urlsplit
+
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, people
-from storefront.sandbox.application import MAINTENANCE, application
+from storefront.sandbox import clock, people, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.devices import Device, user_agent
+from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi import frame, links, payments
+from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
 from storefront.sandbox.mixi.caller import waits
-from storefront.sandbox.mixi.calls import Answer, Call, Method, NoAnswer
+from storefront.sandbox.mixi.calls import Answer, Call, Forgery, Method, NoAnswer
 from storefront.sandbox.people import User
+from storefront.sandbox.stage import MAINTENANCE, Stage
 from storefront.sandbox.wirelog import Kind
 
 # Which redirects count is ours.
@@ -22,6 +26,8 @@ PASSED_BACK = ("Content-Type", "Cache-Control")
 PASSED_ON = ("X-S-Display-Info",)
 PASSED_ON_PREFIXES = ("X-Jphone-", "X-Up-")
 # They name the handset itself; the platform keeps them.
+SHUT = N_("The app showed nothing to whoever comes unsigned.")
+SHOWN_UNSIGNED = N_("The app showed a page to whoever asks!")
 KEPT = ("X-Jphone-Uid", "X-Up-Subno")
 
 blueprint = Blueprint("container", __name__)
@@ -39,7 +45,7 @@ class Screen(Exception):
 @blueprint.route("/ma/<app_id>/", methods=["GET", "POST"], provide_automatic_options=False)
 def page(app_id: str) -> ResponseReturnValue:
     """A page of the app, for whoever holds the phone."""
-    platform, app = _registered(app_id)
+    platform, app, on = _registered(app_id)
     visitor = people.visitor()
     if visitor is None:
         return redirect(url_for("phone.home", hint="choose"))
@@ -49,29 +55,48 @@ def page(app_id: str) -> ResponseReturnValue:
     if people.hand() is not Device.MOBILE:
         # Other devices open the app at its own address; that the container leads them home is ours.
         return redirect(url_for("phone.home", hint="container"))
-    people.use(visitor.owner_id, clock.now())
+    people.use(visitor, on.now())
     url = _asked_for(app)
-    call = _page_call(platform, visitor, app.with_owner(url, visitor.owner_id))
+    call = _page_call(platform, on, visitor, app.with_owner(url, visitor.owner_id))
     try:
         answer = call.send(platform)
         return _shown(platform, app, visitor, call, answer, url)
     except NoAnswer as silence:
-        call.log(silence.reason, good=False)
+        _refused(call, visitor, silence.reason, 502)
         raise Screen(502, silence.reason) from None
     except Screen as screen:
-        call.log(screen.what, good=False)
+        _refused(call, visitor, screen.what, screen.status)
         raise
+
+
+def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
+    """Ask the app for a page in somebody's name, without a signature; the row of the wire log."""
+    settings = platform.settings
+    app = App(settings.app_id, settings.shop_url, settings.public_url)
+    url = app.with_owner(f"{settings.shop_url}{path}", user.owner_id)
+    times: dict[str, Any] = {"seconds": settings.page_seconds, "max_bytes": settings.max_page_bytes}
+    call = Call(on, Kind.PAGE, "GET", url, clock.now(), **times, owner_id=user.owner_id)
+    call.forged = Forgery(unsigned=True)
+    try:
+        answer = call.send(platform)
+    except NoAnswer as silence:
+        return call.log(silence.reason, good=False)
+    shut = answer.status >= 400
+    row = call.log(SHUT if shut else SHOWN_UNSIGNED, good=shut)
+    _note(Name.PAGE_SHOWN, call, user, row, status=answer.status, unsigned=True, **facts.read(answer.body))
+    return row
 
 
 @blueprint.get("/mm/<app_id>/", provide_automatic_options=False)
 def image(app_id: str) -> ResponseReturnValue:
     """An image of the app, as it is."""
-    platform, app = _registered(app_id)
+    platform, app, on = _registered(app_id)
     visitor = people.visitor() or abort(403)
     if not visitor.has_app:
         abort(403)
     settings = platform.settings
     call = Call(
+        on,
         Kind.IMAGE,
         "GET",
         app.with_owner(_asked_for(app), visitor.owner_id),
@@ -79,6 +104,7 @@ def image(app_id: str) -> ResponseReturnValue:
         seconds=settings.image_seconds,
         max_bytes=settings.max_page_bytes,
         headers=_headers(visitor),
+        owner_id=visitor.owner_id,
     )
     try:
         answer = call.send(platform)
@@ -97,16 +123,17 @@ def _screen(screen: Screen) -> ResponseReturnValue:
     return render_template("sandbox/screen.html", what=screen.what), screen.status
 
 
-def _registered(app_id: str) -> tuple[Sandbox, App]:
+def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
     platform = sandbox()
     settings = platform.settings
     if request.method == "HEAD":
         abort(405)
     if app_id != settings.app_id:
         abort(404)
-    if application(app_id).maintenance:
+    on, visitor = stage.current(), people.visitor()
+    if weather.take(on, "platform.maintenance", visitor and visitor.owner_id):
         raise Screen(503, MAINTENANCE)
-    return platform, App(app_id, settings.shop_url, settings.public_url)
+    return platform, App(app_id, settings.shop_url, settings.public_url), on
 
 
 def _asked_for(app: App) -> str:
@@ -116,7 +143,7 @@ def _asked_for(app: App) -> str:
         raise Screen(400, N_("This address does not belong to the app. The app was not asked.")) from None
 
 
-def _page_call(platform: Sandbox, visitor: User, url: str) -> Call:
+def _page_call(platform: Sandbox, on: Stage, visitor: User, url: str) -> Call:
     settings = platform.settings
     headers = _headers(visitor)
     method: Method = "GET"
@@ -126,6 +153,7 @@ def _page_call(platform: Sandbox, visitor: User, url: str) -> Call:
         body = request.get_data(cache=False)
         headers |= {"Content-Type": request.content_type} if request.content_type else {}
     return Call(
+        on,
         Kind.PAGE,
         method,
         url,
@@ -134,6 +162,7 @@ def _page_call(platform: Sandbox, visitor: User, url: str) -> Call:
         max_bytes=settings.max_page_bytes,
         headers=headers,
         body=body,
+        owner_id=visitor.owner_id,
     )
 
 
@@ -153,10 +182,13 @@ def _shown(
     if 300 <= answer.status < 400:
         return _followed(platform, app, visitor, call, answer, url)
     html = answer.media_type in HTML
-    if html and answer.status >= 400 and application(app.app_id).replace_error_pages:
+    if html and answer.status >= 400 and call.stage.replace_error_pages:
+        _note(Name.PAGE_REPLACED, call, visitor, None, status=answer.status)
         raise Screen(answer.status, N_("The app answered with an error page; this screen replaces it."))
     wrong = links.forbidden(answer.body, app) if html else ()
-    call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong)
+    row = call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong)
+    seen = facts.read(answer.body) if html else {"page": None, "marks": []}
+    _note(Name.PAGE_SHOWN, call, visitor, row, status=answer.status, **seen)
     return _passed(answer, _dressed(platform, app, visitor, answer.body) if html else answer.body)
 
 
@@ -174,11 +206,23 @@ def _followed(
     except (Foreign, ValueError):
         raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
     if isinstance(leads, PaymentScreen):
-        payments.enter(leads.token, visitor.owner_id, clock.now(), waits(platform.settings))
+        payments.enter(leads.token, visitor.owner_id, call.stage.now(), waits(platform.settings))
+        shown = payments.by_token(leads.token)
+        call.point_code = shown and shown.code
         call.log(N_("Redirected to the payment screen."), good=True)
         return redirect(leads.url)
     call.log(N_("Redirected to another page of the app."), good=True)
     return redirect(app.page(leads.url, hops))
+
+
+def _refused(call: Call, visitor: User, why: str, status: int) -> None:
+    _note(Name.PAGE_REFUSED, call, visitor, call.log(why, good=False), status=status)
+
+
+def _note(name: Name, call: Call, visitor: User, row: int | None, **told: object) -> None:
+    path = urlsplit(call.url).path
+    who: dict[str, Any] = {"owner_id": visitor.owner_id, "device": Device.MOBILE, "wire_id": row}
+    note(call.stage.id, name, **who, method=call.method, path=path, **told)
 
 
 def _dressed(platform: Sandbox, app: App, visitor: User, page: bytes) -> bytes:

@@ -9,6 +9,8 @@ from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.server import APP_ID, Server, Street
 from storefront.sandbox.settings import SandboxSettings
 
+# So that nobody who tries things out waits a minute: the least that the shop takes, and a short breath.
+VOID_AFTER, CONFIRM_PAUSE = 11, 3
 TEST_OWNERS = "STOREFRONT_MIXI_TEST_OWNERS"  # whoever puts the app in development says so to the shop, too
 
 
@@ -21,7 +23,10 @@ def environment(street: Street) -> Mapping[str, str]:
         "SANDBOX_APP_NAME": street.name,
         "SANDBOX_PUBLIC_URL": street.here,
         "SANDBOX_SHOP_URL": street.shop,
+        "PROVIDER_PLATFORM_URL": street.here,
         "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),
+        "SANDBOX_VOID_AFTER": str(VOID_AFTER),
+        "SANDBOX_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         "SANDBOX_KEYS": str(folder),
         "SANDBOX_LIFECYCLE_KEY_NAME": key_pairs.NAME,
         **({"SANDBOX_SHOP_CA": str(street.shop_ca.resolve())} if street.shop_ca else {}),
@@ -33,6 +38,8 @@ def environment(street: Street) -> Mapping[str, str]:
         "STOREFRONT_MIXI_CONFIRM_URL": f"{street.here}/atom/mobile/point/@me",
         "STOREFRONT_MIXI_PLATFORM_HOSTS": urlsplit(street.here).netloc,
         "STOREFRONT_MIXI_APP_URL": f"{street.here}/",
+        "STOREFRONT_MIXI_VOID_AFTER": str(VOID_AFTER),
+        "STOREFRONT_MIXI_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
         TEST_OWNERS: os.environ.get(TEST_OWNERS) or BY_KEY["mika"].owner_id,
         "STOREFRONT_MIXI_CERTIFICATES": f"{key_pairs.LIFECYCLE}:{key_pairs.NAME}={certificate}",
         "STOREFRONT_MIXI_CERTIFICATE_URL": f"{street.here}/certificates/{{channel}}/{{name}}.pem",

@@ -1,26 +1,33 @@
 """The point interface: here the buyer decides, and sees first what happened to the money."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, form_tokens, people
-from storefront.sandbox.application import application
+from storefront.sandbox import clock, form_tokens, people, stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
+from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import caller, payments, topups
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.payments import Payment, Question, Status
 from storefront.sandbox.people import User
+from storefront.sandbox.stage import Stage
 
 # What can be bought at the top-up counter; the platform's own steps are unknown, these are ours.
 TOP_UPS = (100, 300, 500, 1000, 3000, 5000, 10000)
 CHOICES = 3
 POLL_SECONDS = 0.1
+LOOK_AGAIN = "2"  # seconds
+# The screens that say how it went, and lead back.
+RESULTS = ("bought", "cancelled", "failed", "paid_back")
+NO_LINK = "screen.no_link"
 
 blueprint = Blueprint("interface", __name__, url_prefix="/point")
 
@@ -42,7 +49,9 @@ def show(token: str) -> ResponseReturnValue:
     """The screen this payment is at."""
     payment, user = _admitted(token, arriving=True)
     screen = _screen(payment, user)
-    return render_template(f"sandbox/point/{screen}.html", **_shown(payment, user))
+    note(user.stage_id, Name.SCREEN_SHOWN, **_about(payment), screen=screen)
+    page = render_template(f"sandbox/point/{screen}.html", **_shown(payment, user, screen))
+    return (page, {"Refresh": LOOK_AGAIN}) if screen == "asking" else page
 
 
 @blueprint.post("/<token>/buy")
@@ -62,12 +71,13 @@ def top_up(token: str) -> ResponseReturnValue:
     """Add points, and go on with the same purchase."""
     payment, user = _admitted(token)
     form_tokens.check()
-    means = _means(user)
+    means = _means(user, payment)
     points = request.form.get("points", 0, type=int)
     if points not in TOP_UPS or not means or request.form.get("means", means[0]) not in means:
         abort(400)
     if payment.status is Status.CREATE:
-        people.top_up(user.owner_id, points)
+        people.top_up(user, points)
+        note(user.stage_id, Name.TOPPED_UP, **_about(payment), points=points)
     return redirect(url_for(".show", token=token), 303)
 
 
@@ -86,13 +96,17 @@ def _maintenance(_maintenance: Maintenance) -> ResponseReturnValue:
     return render_template("sandbox/point/maintenance.html"), 503
 
 
+def _about(payment: Payment) -> dict[str, Any]:
+    return {"owner_id": payment.owner_id, "point_code": payment.code, "device": people.hand()}
+
+
 def _decide(token: str, question: Question) -> ResponseReturnValue:
     payment, _ = _admitted(token)
     form_tokens.check()
     platform = sandbox()
     if question is Question.BUY and payment.points > _most():
         return redirect(url_for(".show", token=token), 303)
-    if not caller.ask(platform, payment, question):
+    if not caller.ask(platform, stage.current(), payment, question):
         _wait(payment, platform.settings.callback_seconds + 1)
     return redirect(url_for(".show", token=token), 303)
 
@@ -102,18 +116,19 @@ def _wait(payment: Payment, seconds: float) -> None:
     deadline = monotonic() + seconds
     while monotonic() < deadline:
         latest = payments.by_code(payment.code)
-        if latest is None or not payments.is_asking(latest, clock.now(), _waits()):
+        if latest is None or not payments.is_asking(latest, _waits(), real=clock.now()):
             return
         sleep(POLL_SECONDS)
 
 
 def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
-    payment, user, now = payments.by_token(token), people.visitor(), clock.now()
-    if application(sandbox().settings.app_id).maintenance:
+    payment, user, on = payments.by_token(token), people.visitor(), stage.current()
+    now = on.now()
+    if weather.take(on, "platform.maintenance", user and user.owner_id, payment and payment.code):
         raise Maintenance
     if payment is None:
         raise Closed(N_("There is no payment at this address."))
-    if user is None or user.owner_id != payment.owner_id:
+    if user is None or (user.owner_id, user.stage_id) != (payment.owner_id, payment.stage_id):
         raise Closed(N_("This payment belongs to someone else's phone."))
     if not payment.entered:
         # The container's redirect enters a mobile phone. Other browsers come straight from the app, and
@@ -121,11 +136,20 @@ def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
         if not (arriving and people.hand().on_own_domain):
             raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
         payments.enter(token, user.owner_id, now, _waits())
-    if payment.status is Status.CREATE and payment.expires_at <= now:
+    if payment.status is Status.CREATE and (payment.expires_at <= now or _expires(on, payment, now)):
+        note(on.id, Name.SCREEN_SHOWN, **_about(payment), screen="expired")
         raise Expired
     payments.renew(payment.code, now, _waits())
-    people.use(user.owner_id, now)
+    people.use(user, now)
     return payment, user
+
+
+def _expires(on: Stage, payment: Payment, now: datetime) -> bool:
+    """Whether weather lets the time of this screen be up, once and for all."""
+    if not weather.take(on, "screen.expired", payment.owner_id, payment.code):
+        return False
+    payments.expire(payment, now)
+    return True
 
 
 def _screen(payment: Payment, user: User) -> str:
@@ -133,7 +157,7 @@ def _screen(payment: Payment, user: User) -> str:
         return {Status.COMPLETE: "bought", Status.PAY_BACK: "paid_back", Status.CANCEL: "cancelled"}[
             payment.status
         ]
-    if payments.is_asking(payment, clock.now(), _waits()):
+    if payments.is_asking(payment, _waits(), real=clock.now()):
         return "asking"
     if payment.points > _most():
         return "too_much"
@@ -142,9 +166,10 @@ def _screen(payment: Payment, user: User) -> str:
     return "shortage" if _missing(payment) > 0 else "confirm"
 
 
-def _shown(payment: Payment, user: User) -> dict[str, object]:
+def _shown(payment: Payment, user: User, screen: str) -> dict[str, object]:
     missing = _missing(payment)
     device, settings = people.hand(), sandbox().settings
+    means = _means(user, payment) if screen == "shortage" else ()
     return {
         "payment": payment,
         "user": user,
@@ -153,15 +178,15 @@ def _shown(payment: Payment, user: User) -> dict[str, object]:
         "most": _most(),
         "most_on_pc": settings.most(Device.PC),
         "missing": missing,
-        "means": _means(user),
-        "no_top_up": application(settings.app_id).top_up_maintenance,
+        "means": means or (),
+        "no_top_up": means is None,
         "top_ups": [points for points in TOP_UPS if points >= missing][:CHOICES] or TOP_UPS[-1:],
-        "finish_url": _finish(payment),
+        "finish_url": None if screen in RESULTS and _loses_link(payment) else _finish(payment),
     }
 
 
 def _missing(payment: Payment) -> int:
-    return payment.charged - payments.free(payment, clock.now(), _waits())
+    return payment.charged - payments.free(payment, _waits(), real=clock.now())
 
 
 def _finish(payment: Payment) -> str:
@@ -181,10 +206,21 @@ def _shelf() -> str:
     return f"{start.scheme}://{start.netloc}/"
 
 
-def _means(user: User) -> Sequence[topups.Means]:
-    """What this user can choose from to obtain points here and now."""
-    suspended = application(sandbox().settings.app_id).top_up_maintenance
-    return () if suspended else topups.offered(people.hand(), user.persona.carrier)
+def _loses_link(payment: Payment) -> bool:
+    """Whether weather takes the link back from the result of this payment; then it stays away."""
+    if NO_LINK in payment.weather.split(","):
+        return True
+    if not weather.take(stage.current(), NO_LINK, payment.owner_id, payment.code):
+        return False
+    payments.touch(payment, NO_LINK)
+    return True
+
+
+def _means(user: User, payment: Payment) -> Sequence[topups.Means] | None:
+    """What this user can choose from to obtain points here and now; None while that is closed."""
+    if weather.take(stage.current(), "topup.maintenance", user.owner_id, payment.code):
+        return None
+    return topups.offered(people.hand(), user.persona.carrier)
 
 
 def _most() -> int:

@@ -4,23 +4,27 @@ from collections.abc import Sequence
 from enum import StrEnum
 from itertools import groupby
 from time import monotonic
+from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import delete, select
+from sqlalchemy import ForeignKey, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock, people
-from storefront.sandbox.application import application
-from storefront.sandbox.cast import BY_OWNER, Persona
+from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.context import Sandbox
+from storefront.sandbox.happenings import Name, note
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi.calls import Answer, Call, NoAnswer
+from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer
+from storefront.sandbox.people import User
+from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.wirelog import Kind
 
 # So that the address stays short enough for the servers of most apps; ours.
 BATCH = 100
 MAX_ANSWER_BYTES = 64 * 1024
+BELIEVED = N_("The app believed a forged event!")
 
 
 class Type(StrEnum):
@@ -37,64 +41,98 @@ class Event(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     type: Mapped[Type]
+    stage_id: Mapped[str] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"), index=True)
     owner_id: Mapped[str]
+    persona_key: Mapped[str]
 
     @property
     def persona(self) -> Persona:
-        return BY_OWNER[self.owner_id]
+        return BY_KEY[self.persona_key]
 
 
-def add(sandbox: Sandbox, owner_id: str) -> None:
+def add(sandbox: Sandbox, on: Stage, user: User) -> None:
     """This user has the app from now on; nothing new if they have it already."""
     with transaction() as session:
-        if not people.add_app(session, owner_id, clock.now()):
+        if not people.add_app(session, user, on.now()):
             return
-        session.add(Event(type=Type.ADD, owner_id=owner_id))
-    _tell(sandbox)
+        session.add(_event(Type.ADD, user))
+    note(on.id, Name.APP_ADDED, owner_id=user.owner_id)
+    _tell(sandbox, on)
 
 
-def remove(sandbox: Sandbox, owner_id: str) -> None:
+def remove(sandbox: Sandbox, on: Stage, user: User) -> None:
     """This user no longer has the app; nothing new if they do not have it."""
     with transaction() as session:
-        if not people.remove_app(session, owner_id, clock.now()):
+        if not people.remove_app(session, user, on.now()):
             return
-        session.add(Event(type=Type.REMOVE, owner_id=owner_id))
-    _tell(sandbox)
+        session.add(_event(Type.REMOVE, user))
+    note(on.id, Name.APP_REMOVED, owner_id=user.owner_id)
+    _tell(sandbox, on)
 
 
-def untold() -> Sequence[Event]:
-    """What the app has not been told yet, oldest first."""
+def untold(on: Stage) -> Sequence[Event]:
+    """What the app has not been told yet of this stage, oldest first."""
     with reading() as session:
-        return session.scalars(select(Event).order_by(Event.id)).all()
+        return session.scalars(select(Event).where(Event.stage_id == on.id).order_by(Event.id)).all()
 
 
-def send(sandbox: Sandbox) -> None:
+def send(sandbox: Sandbox, on: Stage) -> None:
     """Tell the app all that it has not been told, in as few requests as the sequence allows.
 
     Takes no longer than one event may. What an app that is down did not hear is kept for the next time.
     """
     until = monotonic() + sandbox.settings.lifecycle_seconds
-    for kind, events in groupby(untold(), key=lambda event: event.type):
+    for kind, events in groupby(untold(on), key=lambda event: event.type):
         together = list(events)
         for start in range(0, len(together), BATCH):
             batch = together[start : start + BATCH]
             left = until - monotonic()
-            if left <= 0 or not _deliver(sandbox, kind, batch, left):
+            if left <= 0 or not _deliver(sandbox, on, kind, batch, left):
                 return
             with transaction() as session:
                 session.execute(delete(Event).where(Event.id.in_([event.id for event in batch])))
 
 
-def _tell(sandbox: Sandbox) -> None:
-    if not application(sandbox.settings.app_id).hold_events:
-        send(sandbox)
+def forge(sandbox: Sandbox, on: Stage, kind: Type, user: User, *, by_consumer: bool) -> int:
+    """Tell the app what is not so: unsigned, or signed as nobody signs events. The row of the wire log."""
+    told = [("eventtype", kind.value), ("opensocial_app_id", sandbox.settings.app_id), ("id", user.owner_id)]
+    call = Call(
+        on,
+        Kind.LIFECYCLE,
+        "GET",
+        f"{sandbox.settings.lifecycle_address}?{urlencode(told)}",
+        clock.now(),
+        seconds=sandbox.settings.lifecycle_seconds,
+        max_bytes=MAX_ANSWER_BYTES,
+        forged=None if by_consumer else Forgery(unsigned=True),
+        owner_id=user.owner_id,
+    )
+    try:
+        refused = 400 <= call.send(sandbox).status < 500
+        verdict = N_("The app refused the forged event, as it must.") if refused else BELIEVED
+    except NoAnswer as silence:
+        refused, verdict = False, silence.reason
+    row, status = call.log(verdict, good=refused), call.answer and call.answer.status
+    facts: dict[str, Any] = {"type": kind.value, "status": status, "forged": True}
+    note(on.id, Name.EVENT_TOLD, owner_id=user.owner_id, wire_id=row, **facts)
+    return row
 
 
-def _deliver(sandbox: Sandbox, kind: Type, events: Sequence[Event], seconds: float) -> bool:
+def _event(kind: Type, user: User) -> Event:
+    return Event(type=kind, stage_id=user.stage_id, owner_id=user.owner_id, persona_key=user.persona_key)
+
+
+def _tell(sandbox: Sandbox, on: Stage) -> None:
+    if not on.hold_events:
+        send(sandbox, on)
+
+
+def _deliver(sandbox: Sandbox, on: Stage, kind: Type, events: Sequence[Event], seconds: float) -> bool:
     """Whether the app has heard it, or does not want to: only silence and 5xx are tried again. Ours."""
     parameters = [("eventtype", kind.value), ("opensocial_app_id", sandbox.settings.app_id)]
     ids = [("id", event.owner_id) for event in events]
     call = Call(
+        on,
         Kind.LIFECYCLE,
         "GET",
         f"{sandbox.settings.lifecycle_address}?{urlencode([*parameters, *ids])}",
@@ -102,12 +140,16 @@ def _deliver(sandbox: Sandbox, kind: Type, events: Sequence[Event], seconds: flo
         seconds=seconds,
         max_bytes=MAX_ANSWER_BYTES,
         in_own_name=True,
+        owner_id=events[0].owner_id,
     )
     try:
         verdict, good, done = _judged(call.send(sandbox))
     except NoAnswer as silence:
         verdict, good, done = silence.reason, False, False
-    call.log(verdict, good=good)
+    row, status = call.log(verdict, good=good), call.answer and call.answer.status
+    for event in events:
+        told: dict[str, Any] = {"type": kind.value, "status": status, "forged": False}
+        note(on.id, Name.EVENT_TOLD, owner_id=event.owner_id, wire_id=row, **told)
     return done
 
 

@@ -3,6 +3,8 @@
 create -> cancel            the buyer cancelled, and the app said OK
 create -> complete          the buyer bought, and the app said OK
 complete -> pay_back        the points were given back
+
+`now` is what the stage's clock shows; how long a question has been under way goes by the real one.
 """
 
 import secrets
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from sqlalchemy import ForeignKey, func, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, func, or_, select, true, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import doors
@@ -62,7 +64,8 @@ class Payment(Base):
 
     code: Mapped[str] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(unique=True)
-    owner_id: Mapped[str] = mapped_column(ForeignKey(User.owner_id))
+    stage_id: Mapped[str] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"), index=True)
+    owner_id: Mapped[str] = mapped_column(index=True)
     item_id: Mapped[str]
     item_name: Mapped[str]
     points: Mapped[int]
@@ -80,6 +83,11 @@ class Payment(Base):
     asking_at: Mapped[datetime | None] = mapped_column(Moment)
     # The question the app last answered with anything but OK.
     refused: Mapped[int | None]
+    # What weather clings to it, by name, with commas between; what the app said last had waited so long;
+    # and what it did to its buyer's points in all.
+    weather: Mapped[str] = mapped_column(default="")
+    queued_seconds: Mapped[int] = mapped_column(default=0)
+    points_moved: Mapped[int] = mapped_column(default=0)
 
     @property
     def charged(self) -> int:
@@ -99,6 +107,7 @@ def create(user: User, request: PointRequest, is_test: bool, now: datetime, wait
     payment = Payment(
         code="".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH)),
         token=secrets.token_urlsafe(24),
+        stage_id=user.stage_id,
         owner_id=user.owner_id,
         device=user.device,
         item_id=request.item_id,
@@ -129,11 +138,19 @@ def by_token(token: str) -> Payment | None:
         return session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
 
 
-def recent(number: int) -> Sequence[Payment]:
-    """The newest payments."""
-    newest = select(Payment).order_by(Payment.created_at.desc(), Payment.code).limit(number)
+def recent(stage_id: str, number: int) -> Sequence[Payment]:
+    """The newest payments of a stage."""
+    mine = select(Payment).where(Payment.stage_id == stage_id)
+    newest = mine.order_by(Payment.created_at.desc(), Payment.code).limit(number)
     with reading() as session:
         return session.scalars(newest).all()
+
+
+def all_of(stage_id: str) -> Sequence[Payment]:
+    """Every payment of a stage, oldest first."""
+    mine = select(Payment).where(Payment.stage_id == stage_id).order_by(Payment.created_at, Payment.code)
+    with reading() as session:
+        return session.scalars(mine).all()
 
 
 def enter(token: str, owner_id: str, now: datetime, waits: Waits) -> None:
@@ -150,39 +167,52 @@ def renew(code: str, now: datetime, waits: Waits) -> None:
         session.execute(update(Payment).where(*open_one).values(expires_at=now + waits.interface))
 
 
-def claim(payment: Payment, question: Question, now: datetime, waits: Waits) -> bool:
-    """Win the right to ask the app: once at a time, in an open screen, with enough free points."""
-    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= now - waits.callback)
-    open_one = (Payment.code == payment.code, Payment.status == Status.CREATE, Payment.expires_at > now, idle)
+def claim(
+    payment: Payment,
+    question: Question,
+    now: datetime,
+    waits: Waits,
+    *,
+    real: datetime,
+    late: bool = False,
+) -> bool:
+    """Win the right to ask the app: once at a time, with enough free points, in an open screen or `late`."""
+    idle = or_(Payment.asking_at.is_(None), Payment.asking_at <= real - waits.callback)
+    in_time = true() if late else Payment.expires_at > now
+    open_one = (Payment.code == payment.code, Payment.status == Status.CREATE, in_time, idle)
     with transaction() as session:
-        if question is Question.BUY and payment.charged > _free(session, payment, now, waits):
+        if question is Question.BUY and payment.charged > _free(session, payment, real, waits):
             return False
-        values = {"asking_at": now, "refused": None}
+        values = {"asking_at": real, "refused": None}
         won = session.execute(update(Payment).where(*open_one).values(values).returning(Payment.code))
         return won.first() is not None
 
 
-def free(payment: Payment, now: datetime, waits: Waits) -> int:
+def free(payment: Payment, waits: Waits, *, real: datetime) -> int:
     """The buyer's points that no other payment is just about to take."""
     with reading() as session:
-        return _free(session, payment, now, waits)
+        return _free(session, payment, real, waits)
 
 
-def complete(payment: Payment, now: datetime) -> None:
-    """The app said OK to the purchase: the payment is complete and its points are taken, together."""
+def complete(payment: Payment, now: datetime) -> bool:
+    """The app said OK to the purchase: the payment is complete and its points are taken, together.
+
+    Whether this call did it.
+    """
     with transaction() as session:
-        if not _settle(session, payment, Status.CREATE, Status.COMPLETE, now):
-            return
-        enough = (User.owner_id == payment.owner_id, User.balance >= payment.charged)
+        if not _settle(session, payment, Status.CREATE, Status.COMPLETE, now, moved=-payment.charged):
+            return False
+        enough = (*_buyer(payment), User.balance >= payment.charged)
         taken = update(User).where(*enough).values(balance=User.balance - payment.charged)
-        if session.execute(taken.returning(User.owner_id)).first() is None:
+        if session.execute(taken.returning(User.id)).first() is None:
             raise Overdrawn(payment.code)
+    return True
 
 
-def cancel(payment: Payment, now: datetime) -> None:
-    """The app said OK to the cancellation."""
+def cancel(payment: Payment, now: datetime) -> bool:
+    """The app said OK to the cancellation; whether this call did it."""
     with transaction() as session:
-        _settle(session, payment, Status.CREATE, Status.CANCEL, now)
+        return _settle(session, payment, Status.CREATE, Status.CANCEL, now)
 
 
 def refuse(payment: Payment, question: Question, now: datetime, waits: Waits) -> None:
@@ -193,36 +223,68 @@ def refuse(payment: Payment, question: Question, now: datetime, waits: Waits) ->
         session.execute(update(Payment).where(*still).values(values))
 
 
-def pay_back(payment: Payment, now: datetime) -> None:
-    """Give the points of a complete payment back."""
+def release(payment: Payment) -> None:
+    """The question is no longer under way; its screen is as open as it was."""
+    still = (Payment.code == payment.code, Payment.status == Status.CREATE)
     with transaction() as session:
-        if _settle(session, payment, Status.COMPLETE, Status.PAY_BACK, now):
-            more = update(User).where(User.owner_id == payment.owner_id)
-            session.execute(more.values(balance=User.balance + payment.charged))
+        session.execute(update(Payment).where(*still).values(asking_at=None))
 
 
-def is_asking(payment: Payment, now: datetime, waits: Waits) -> bool:
+def pay_back(payment: Payment, now: datetime) -> bool:
+    """Give the points of a complete payment back; whether this call did."""
+    with transaction() as session:
+        if not _settle(session, payment, Status.COMPLETE, Status.PAY_BACK, now, moved=payment.charged):
+            return False
+        more = update(User).where(*_buyer(payment))
+        session.execute(more.values(balance=User.balance + payment.charged))
+    return True
+
+
+def touch(payment: Payment, weather: str) -> None:
+    """Weather of this name clings to the payment from now on."""
+    with transaction() as session:
+        kept = session.get_one(Payment, payment.code)
+        kept.weather = ",".join(dict.fromkeys([*filter(None, kept.weather.split(",")), weather]))
+        payment.weather = kept.weather
+
+
+def expire(payment: Payment, now: datetime) -> None:
+    """The time of its screen is up."""
+    with transaction() as session:
+        open_one = (Payment.code == payment.code, Payment.status == Status.CREATE)
+        session.execute(update(Payment).where(*open_one).values(expires_at=now))
+
+
+def is_asking(payment: Payment, waits: Waits, *, real: datetime) -> bool:
     """Whether the app is being asked about this payment."""
-    return payment.asking_at is not None and payment.asking_at > now - waits.callback
+    return payment.asking_at is not None and payment.asking_at > real - waits.callback
 
 
-def _settle(session: Session, payment: Payment, before: Status, after: Status, now: datetime) -> bool:
-    moved = (
+def _buyer(payment: Payment) -> tuple[ColumnElement[bool], ...]:
+    return User.owner_id == payment.owner_id, User.stage_id == payment.stage_id
+
+
+def _settle(
+    session: Session, payment: Payment, before: Status, after: Status, now: datetime, *, moved: int = 0
+) -> bool:
+    values = {"status": after, "updated_at": now, "asking_at": None, "refused": None}
+    settled = (
         update(Payment)
         .where(Payment.code == payment.code, Payment.status == before)
-        .values(status=after, updated_at=now, asking_at=None, refused=None)
+        .values(**values, points_moved=Payment.points_moved + moved)
         .returning(Payment.code)
     )
-    return session.execute(moved).first() is not None
+    return session.execute(settled).first() is not None
 
 
-def _free(session: Session, payment: Payment, now: datetime, waits: Waits) -> int:
-    balance = session.scalar(select(User.balance).where(User.owner_id == payment.owner_id)) or 0
+def _free(session: Session, payment: Payment, real: datetime, waits: Waits) -> int:
+    balance = session.scalar(select(User.balance).where(*_buyer(payment))) or 0
     about_to_take = (
         Payment.owner_id == payment.owner_id,
+        Payment.stage_id == payment.stage_id,
         Payment.code != payment.code,
         Payment.is_test.is_(False),
-        Payment.asking_at > now - waits.callback,
+        Payment.asking_at > real - waits.callback,
     )
     reserved = session.scalar(select(func.sum(Payment.points)).where(*about_to_take)) or 0
     return balance - int(reserved)

@@ -14,7 +14,7 @@ from flask import Flask
 
 from storefront.sandbox import folder, form_tokens, language
 from storefront.sandbox.mixi.calls import new_session
-from storefront.sandbox.provider import pages, store, views
+from storefront.sandbox.provider import pages, store, views, weather
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.settings import ProviderSettings
 from storefront.sandbox.settings import MIB, cookie_name
@@ -40,5 +40,6 @@ def create_provider(settings: ProviderSettings | None = None, http: requests.Ses
     for room in (store, language, form_tokens, pages):
         room.init_app(app)
     app.extensions["provider"] = Provider(settings, http or new_session(settings.shop_ca))
-    app.register_blueprint(views.blueprint)
+    for room in (views, weather):
+        app.register_blueprint(room.blueprint)
     return app

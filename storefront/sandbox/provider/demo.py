@@ -17,6 +17,8 @@ def environment(street: Street) -> Mapping[str, str]:
         "PROVIDER_SHOP_URL": street.shop,
         "PROVIDER_DATABASE_URL": street.sqlite("provider"),
         **({"PROVIDER_SHOP_CA": str(street.shop_ca.resolve())} if street.shop_ca else {}),
+        "SANDBOX_PROVIDER_URL": street.here,
+        "SANDBOX_PROVIDER_TOKEN": street.secrets["PROVIDER_DESK_TOKEN"],
         "STOREFRONT_EXTERNAL_PROVIDER_URL": f"{street.here}/pay",
         "STOREFRONT_EXTERNAL_MERCHANT": MERCHANT,
         "STOREFRONT_EXTERNAL_SECRET": street.secrets["PROVIDER_MERCHANT_SECRET"],
@@ -30,5 +32,5 @@ SERVER = Server(
     serves="storefront.sandbox.provider:create_provider()",
     settings=ProviderSettings,
     environment=environment,
-    secrets={"PROVIDER_SECRET_KEY": 20, "PROVIDER_MERCHANT_SECRET": 20},
+    secrets={"PROVIDER_SECRET_KEY": 20, "PROVIDER_MERCHANT_SECRET": 20, "PROVIDER_DESK_TOKEN": 20},
 )

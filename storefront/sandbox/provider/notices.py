@@ -7,7 +7,8 @@ anything else, or silence   not heard: told again when the buyer looks, or when 
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from time import monotonic, sleep
@@ -19,16 +20,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.bounded import TooLarge
 from storefront.external.signing import SIGNATURE, sealed
-from storefront.sandbox import clock
-from storefront.sandbox.doors import HIDDEN
+from storefront.sandbox import clock, legible
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.calls import FAILURES, Answer, answer_to
-from storefront.sandbox.provider import payments
+from storefront.sandbox.provider import payments, weather
 from storefront.sandbox.provider.context import Provider
 from storefront.sandbox.provider.payments import Payment, Status
 from storefront.sandbox.provider.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import excerpt
+from storefront.sandbox.wirelog import HIDDEN, text
 
 # A buyer who reloads does not make us knock more often than this.
 REST = timedelta(seconds=5)
@@ -70,6 +70,9 @@ ASIDES = {
     Kind.SUM: "paid",
     Kind.CURRENCY: "paid",
 }
+# What weather sends beside the news.
+BESIDE = {"notice.forged": Kind.FORGED, "notice.another_sum": Kind.SUM}
+UNHEARD = N_("The shop answered, and the weather let nobody hear it.")
 # What can be said of a payment in one state only.
 ONLY = {Kind.DECLINED: Status.WAITING, Kind.EXPIRED: Status.PAID}
 
@@ -105,12 +108,12 @@ class Told:
 
 def tell(provider: Provider, payment: Payment) -> None:
     """Tell the shop of a payment it has not heard of, unless it was asked only just now."""
-    _send(provider, _begun(provider, payment, Kind.NEWS, again=False))
+    _tell(provider, payment, again=False)
 
 
 def tell_again(provider: Provider, payment: Payment) -> None:
     """Tell the shop once more, whether it has heard it or not. Not what it asked for itself."""
-    _send(provider, _begun(provider, payment, Kind.NEWS, again=True))
+    _tell(provider, payment, again=True)
 
 
 def say(provider: Provider, payment: Payment, kind: Kind) -> None:
@@ -143,6 +146,31 @@ def told(about: Iterable[Payment]) -> Mapping[int, Told]:
 class _Sending:
     notice: Notice
     payment: Payment
+    # What weather makes of it: signed so many seconds ago, sent so many times at once, its answer unheard.
+    old_seconds: int = 0
+    copies: int = 1
+    unheard: bool = False
+    weather: Sequence[str] = ()
+
+
+def _tell(provider: Provider, payment: Payment, *, again: bool) -> None:
+    """Tell how the payment stands, in whatever weather there is."""
+    sending = _begun(provider, payment, Kind.NEWS, again=again)
+    if sending is None:
+        return
+    stale, copies = weather.take(provider, "notice.stale"), weather.take(provider, "notice.copies")
+    lost = weather.take(provider, "notice.lost")
+    struck = replace(
+        sending,
+        old_seconds=(stale and stale.seconds) or 0,
+        copies=(copies and copies.seconds) or 1,
+        unheard=lost is not None,
+        weather=[one.kind for one in (stale, copies, lost) if one],
+    )
+    _send(provider, struck)
+    for kind, aside in BESIDE.items():
+        if weather.take(provider, kind):
+            say(provider, payment, aside)
 
 
 def _begun(provider: Provider, payment: Payment, kind: Kind, *, again: bool) -> _Sending | None:
@@ -169,15 +197,48 @@ def _outcome(kind: Kind, payment: Payment) -> str | None:
 def _send(provider: Provider, sending: _Sending | None) -> None:
     if sending is None:
         return
-    fields = _fields(provider, sending)
+    fields, started = _fields(provider, sending), monotonic()
+    answer, silence = None, ""
     try:
-        answer = _asked(provider, urlencode(fields))
-    except NoAnswer as silence:
-        _end(sending.notice, None, "", str(silence))
-        return
-    # A shop that repeats what it was sent shows no signature of ours on the list.
-    body = answer.body.replace(fields[SIGNATURE].encode(), HIDDEN.encode())
-    _end(sending.notice, answer, excerpt(answer.content_type, body)[:SHOWN], "")
+        answer = _asked_at_once(provider, urlencode(fields), sending.copies)
+    except NoAnswer as none:
+        silence = str(none)
+    milliseconds = round((monotonic() - started) * 1000)
+    # A shop that repeats what it was sent shows no signature of ours on the list, nor in the log.
+    hidden, given = fields[SIGNATURE].encode(), HIDDEN.encode()
+    answer = answer and Answer(answer.status, answer.headers, answer.body.replace(hidden, given))
+    if sending.unheard and answer:
+        _end(sending.notice, None, "", UNHEARD)
+    else:
+        said = text(answer.content_type, answer.body)[:SHOWN] if answer else ""
+        _end(sending.notice, answer, said, silence)
+    _report(provider, sending, fields, answer, milliseconds)
+
+
+def _report(
+    provider: Provider,
+    sending: _Sending,
+    fields: Mapping[str, str],
+    answer: Answer | None,
+    milliseconds: int,
+) -> None:
+    """Let the desk beside us have it for its log."""
+    with reading() as session:
+        notice = session.get_one(Notice, sending.notice.id)
+    told = {
+        "at": notice.sent_at.isoformat(),
+        "code": sending.payment.code,
+        "url": provider.settings.notice_url,
+        "sent": urlencode({**fields, SIGNATURE: HIDDEN}),
+        "status": answer and answer.status,
+        "answer_head": legible.lines(answer.headers) if answer else "",
+        "answer": text(answer.content_type, answer.body) if answer else "",
+        "milliseconds": milliseconds,
+        "good": notice.good,
+        "verdict": notice.verdict,
+        "weather": ",".join(sending.weather),
+    }
+    weather.tell_desk(provider, "notices", told)
 
 
 def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:
@@ -191,7 +252,7 @@ def _fields(provider: Provider, sending: _Sending) -> dict[str, str]:
         "currency": ANOTHER_CURRENCY if kind is Kind.CURRENCY else CURRENCY,
     }
     secret = secrets.token_urlsafe() if kind is Kind.FORGED else provider.secret
-    return sealed(fields, secret, int(sending.notice.sent_at.timestamp()))
+    return sealed(fields, secret, int(sending.notice.sent_at.timestamp()) - sending.old_seconds)
 
 
 def _reference(payment: Payment, kind: Kind) -> str:
@@ -203,6 +264,15 @@ def _reference(payment: Payment, kind: Kind) -> str:
             return f"{payment.reference}-2"
         case _:
             return payment.reference
+
+
+def _asked_at_once(provider: Provider, form: str, copies: int) -> Answer:
+    """What the shop says; of several copies at once, to the first."""
+    if copies == 1:
+        return _asked(provider, form)
+    with ThreadPoolExecutor(copies) as threads:
+        said = [threads.submit(_asked, provider, form) for _ in range(copies)]
+    return said[0].result()
 
 
 def _asked(provider: Provider, form: str) -> Answer:

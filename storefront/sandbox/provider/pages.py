@@ -22,12 +22,14 @@ TITLES = {
     405: N_("This address does not take that kind of request."),
     409: N_("The shop has used this payment for something else."),
     413: N_("That was too much to send."),
+    503: N_("We are closed at the moment."),
 }
 ADVICE = {
     400: N_("Go back to the shop and begin again. If it happens again, the shop has a mistake."),
     401: N_("Go back to the shop and begin again: an address like this is good for a few minutes only."),
     403: N_("Open the payment page again and press the button there."),
     409: N_("Go back to the shop and begin again, with a new payment."),
+    503: N_("Nothing was paid by this. Please try again a little later."),
 }
 
 

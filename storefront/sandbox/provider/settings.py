@@ -25,6 +25,8 @@ class ProviderSettings(BaseSettings):
         default=None, description="The certificates (PEM) that a shop behind https is checked against."
     )
     database_url: SecretStr = SecretStr("sqlite:///provider.db")
+    platform_url: str = Field(default="", description="The desk of the platform beside us, if there is one.")
+    desk_token: SecretStr = Field(default=SecretStr(""), description="Opens weather and statement to it.")
 
     notice_seconds: int = ours(10, "How long a notice may take to be answered.")
     timestamp_skew: int = ours(300, "How many seconds the shop's clock may be off.")

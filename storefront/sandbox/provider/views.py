@@ -4,12 +4,15 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock
-from storefront.sandbox.provider import arrivals, notices, payments
+from storefront.sandbox.provider import arrivals, notices, payments, weather
 from storefront.sandbox.provider.context import provider
 from storefront.sandbox.provider.notices import Kind
 from storefront.sandbox.provider.payments import Payment, Status
 
 RECENT = 20
+MOST = 1000
+# By their endpoints.
+BUYERS_PAGES = {f"provider.{name}" for name in ("arrive", "show", "pay", "decline", "cancel")}
 
 blueprint = Blueprint("provider", __name__)
 
@@ -107,6 +110,30 @@ def charge_back(reference: str) -> ResponseReturnValue:
 def healthz() -> ResponseReturnValue:
     """The process answers."""
     return "ok\n", {"Content-Type": "text/plain; charset=utf-8"}
+
+
+@blueprint.get("/statement.json")
+def statement() -> ResponseReturnValue:
+    """How all payments stand, for the books of the platform's desk."""
+    weather.check_desk()
+    return [
+        {
+            "code": one.code,
+            "reference": one.reference,
+            "item": one.item,
+            "yen": one.yen,
+            "status": one.status.value,
+            "heard": one.heard,
+        }
+        for one in payments.recent(MOST)
+    ]
+
+
+@blueprint.before_request
+def _closed() -> None:
+    """Whether weather has closed us to buyers."""
+    if request.endpoint in BUYERS_PAGES and weather.take(provider(), "provider.down"):
+        abort(503)
 
 
 def _found(token: str) -> Payment:

@@ -1,0 +1,168 @@
+"""Playing walkthroughs: look around in the shop once, then play each on a stage of its own."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from storefront.robot.buyer import Stopped, Unreachable
+from storefront.robot.desk import CannotDo, Desk, Street
+from storefront.robot.player import ADULT, Player, Shot
+from storefront.robot.shop import Item, Json, NotApplicable, Shop
+
+
+@dataclass
+class Played:
+    """A step as it was played."""
+
+    shots: list[Shot] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Walk:
+    """One walkthrough on one device, as it went."""
+
+    walkthrough: Json
+    device: str
+    verdict: str = "open"
+    reason: str = ""
+    steps: list[Played] = field(default_factory=list)
+    ticks: Sequence[Json] = ()
+    happenings: Sequence[Json] = ()
+    before: Json | None = None
+    after: Json | None = None
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.walkthrough['name']}[{self.device}]"
+
+    @property
+    def missed(self) -> str:
+        """What was missed first, in a sentence; nothing if nothing was."""
+        tick = next((tick for tick in self.ticks if tick["state"] == "missed"), None)
+        tick = tick or next((tick for tick in self.ticks if tick["state"] == "open"), None)
+        if tick is None or self.verdict in ("passed", "not-applicable"):
+            return ""
+        where = f"step {tick['step'] + 1}" if tick["step"] < len(self.steps) else "at the end"
+        notes = [note for step in self.steps for note in step.notes]
+        said = f" ({'; '.join(notes)})" if notes else ""
+        return f"{where}: {tick['expected']} expected, {tick['got'] or 'nothing'} came{said}"
+
+
+def look_around(street: Street) -> Shop:
+    """Open the app on a PC, look at every item, and see where a cancelled purchase leads."""
+    desk, shop = Desk(street), Shop()
+    desk.press("/reset")
+    player = Player(desk, shop, "hanako", "pc")
+    player.open_app()
+    for kind in ("bag", "history", "legal", "shelf"):
+        player.open(kind)
+    items = list(_items(player))
+    if any(item.reason == "age_unknown" for item in items):
+        shop.asks_ages = True
+        player.item = items[0]
+        player.say_age(str(ADULT))
+        player.open("shelf")
+        items = list(_items(player))
+    shop.items = items
+    shop.has_breaker = bool(desk.read("/desk/walkthroughs.json").get("breaker"))
+    _see_finish(player, shop)
+    return shop
+
+
+def _items(player: Player) -> Iterator[Item]:
+    ids = [mark["item"] for page in player.shelves() for mark in page.marks if "item" in mark]
+    for one in ids:
+        player.item = Item(one, 0, False, None, None, None, False)
+        player.open_item()
+        page = player.at_item()
+        mark = next(mark for mark in page.marks if mark.get("item") == one)
+        if page.all("[data-way]") and not player.shop.warning[0]:
+            player.open("warning")
+        yield Item(
+            id=one,
+            amount=int(mark["amount"]),
+            is_consumable=mark.get("consumable") == "yes",
+            left=int(mark["left"]) if "left" in mark else None,
+            allowed=int(mark["allowed"]) if "allowed" in mark else None,
+            reason=mark.get("reason"),
+            way=bool(page.all("[data-way]")),
+        )
+
+
+def _see_finish(player: Player, shop: Shop) -> None:
+    try:
+        player.item = shop.item("any")
+        player.buy("")
+        player.cancel("")
+    except (NotApplicable, CannotDo):
+        return
+    page = player.me.page
+    links = page.links("a[data-finish]") if page else []
+    shop.finish = links[0] if links else ""
+
+
+def play(street: Street, shop: Shop, walkthrough: Json, device: str) -> Walk:
+    """Play one walkthrough on one device, on a fresh stage, and hear from the desk how it went."""
+    walk, began = Walk(walkthrough, device), time.monotonic()
+    try:
+        shop.check(walkthrough)
+        item = shop.item(walkthrough["item"])
+        _play(street, shop, walk, item)
+    except NotApplicable as why:
+        walk.verdict, walk.reason = "not-applicable", str(why)
+    except (CannotDo, Stopped, LookupError, ValueError, AssertionError) as why:
+        walk.verdict, walk.reason = "missed", f"it could not be played: {type(why).__name__} {why}"
+    walk.seconds = time.monotonic() - began
+    return walk
+
+
+def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
+    walkthrough = walk.walkthrough
+    desk = Desk(street)
+    fields = {"device": walk.device, "price": str(item.amount)}
+    if street.seed is not None:
+        fields["seed"] = str(street.seed)
+    page = desk.press(f"/desk/walkthroughs/{walkthrough['name']}/begin", **fields)
+    found = re.search(r"/desk/walks/(\d+)$", urlsplit(page.url).path)
+    if not found:
+        raise Unreachable(f"{street.platform} did not begin {walkthrough['name']}: {page.url} {page.status}")
+    player = Player(desk, shop, walkthrough["who"], walk.device)
+    player.walk, player.item = int(found[1]), item
+    player.asks_ages = "ages" not in walkthrough["needs"]
+    walk.before = desk.read("/desk/books.json")
+    try:
+        player.words = "open app"
+        player.open_app()
+        for number, step in enumerate(walkthrough["steps"]):
+            walk.steps.append(_step(player, number, step))
+        walk.after = _read_books(desk)
+        found_out = desk.read(f"/desk/walks/{player.walk}.json")
+        walk.verdict, walk.ticks = found_out["verdict"], found_out["steps"]
+    except NotApplicable as why:
+        told = {"step": str(player.step), "seen": "not-applicable", "reason": str(why)}
+        desk.press(f"/desk/walks/{player.walk}/seen", **told)
+        raise
+    walk.happenings = player.happenings()
+
+
+def _step(player: Player, number: int, step: Json) -> Played:
+    played = Played()
+    player.step, player.shots = number, played.shots
+    for words in step["play"]:
+        try:
+            player.do(words)
+        except (CannotDo, Stopped) as why:
+            played.notes.append(f"{words}: {why}")
+    player.finish_step()
+    player.desk.press(f"/desk/walks/{player.walk}/seen", step=str(number), seen="end")
+    return played
+
+
+def _read_books(desk: Desk) -> Json:
+    """Let the desk read bag and history of everybody, and say how the books stand."""
+    desk.press("/desk/books")
+    return desk.read("/desk/books.json")

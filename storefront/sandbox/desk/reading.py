@@ -1,0 +1,255 @@
+"""Reading a buyer's bag and history: through the container, as a visit of that buyer, on a press.
+
+A visit is no mere look: the shop asks about what it is in doubt of, as it does at every visit.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from lxml import etree, html
+from sqlalchemy import JSON, ForeignKey, delete, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.sandbox import clock, people, wirelog
+from storefront.sandbox.books import Entry
+from storefront.sandbox.context import Sandbox
+from storefront.sandbox.devices import user_agent
+from storefront.sandbox.language import N_
+from storefront.sandbox.mixi import payments
+from storefront.sandbox.mixi.addresses import App, Foreign, Page
+from storefront.sandbox.mixi.calls import Call, NoAnswer
+from storefront.sandbox.people import User
+from storefront.sandbox.stage import Stage
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
+from storefront.sandbox.wirelog import Kind
+
+READ = N_("Read for the books, as a visit of this buyer.")
+HISTORY, BAG = "history", "bag"
+# A shop has its places in one row of links; and nobody's bag is longer.
+MOST_PLACES = 8
+MOST_PAGES = 40
+STATEMENT_SECONDS = 5
+
+
+class Unreadable(Exception):
+    """The shop showed no bag or no history; the message says why, in a text of the catalogue."""
+
+
+class Reading(Base):
+    """What a buyer's bag and history said. The first of each buyer is kept, and the last."""
+
+    __tablename__ = "reading"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[str] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"), index=True)
+    owner_id: Mapped[str]
+    at: Mapped[datetime] = mapped_column(Moment)
+    bag: Mapped[dict[str, int]] = mapped_column(JSON)
+    # By code: its state, and whether it is in doubt.
+    history: Mapped[dict[str, tuple[str, bool]]] = mapped_column(JSON)
+    # By item, where its form for using it leads.
+    uses: Mapped[dict[str, str]] = mapped_column(JSON)
+    # By code, what the provider says of a payment in this history that is none of the platform's.
+    outside: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return {code: Entry(state, doubt) for code, (state, doubt) in self.history.items()}
+
+
+@dataclass
+class _Visit:
+    """One buyer in the container, opening page after page."""
+
+    platform: Sandbox
+    on: Stage
+    user: User
+    app: App = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.platform.settings
+        self.app = App(settings.app_id, settings.shop_url, settings.public_url)
+
+    def open(self, url: str) -> html.HtmlElement:
+        """A page of the app; else Unreadable."""
+        settings = self.platform.settings
+        call = Call(
+            self.on,
+            Kind.PAGE,
+            "GET",
+            self.app.with_owner(url, self.user.owner_id),
+            clock.now(),
+            seconds=settings.page_seconds,
+            max_bytes=settings.max_page_bytes,
+            headers={"User-Agent": user_agent("", self.user.persona.carrier)},
+            owner_id=self.user.owner_id,
+        )
+        try:
+            answer = call.send(self.platform)
+        except NoAnswer as silence:
+            call.log(silence.reason, good=False)
+            raise Unreadable(silence.reason) from None
+        call.log(READ, good=answer.status == 200)
+        if answer.status != 200:
+            raise Unreadable(N_("The shop does not show it."))
+        try:
+            return html.document_fromstring(answer.body)
+        except (etree.ParserError, ValueError):
+            raise Unreadable(N_("The shop does not show it.")) from None
+
+    def leads(self, page: html.HtmlElement, where: str, url: str) -> Iterator[str]:
+        """Where the links of a part of this page lead in the app."""
+        for link in page.xpath(f"{where}//a/@href"):
+            try:
+                leads = self.app.redirect(str(link), url)
+            except (Foreign, ValueError):
+                continue
+            if isinstance(leads, Page):
+                yield leads.url
+
+
+def read(platform: Sandbox, on: Stage) -> Mapping[str, str]:
+    """Read everybody's who has the app; by owner, why somebody's could not be read."""
+    failed: dict[str, str] = {}
+    for user in people.everyone(on.id):
+        if user.has_app:
+            people.use(user, on.now())
+            try:
+                _keep(_read(_Visit(platform, on, user)))
+            except Unreadable as unreadable:
+                failed[user.owner_id] = str(unreadable)
+    return failed
+
+
+def first_and_last(on: Stage) -> Mapping[str, tuple[Reading, Reading]]:
+    """By owner, the first reading and the last."""
+    with reading() as session:
+        rows = session.scalars(select(Reading).where(Reading.stage_id == on.id).order_by(Reading.id)).all()
+    firsts = {row.owner_id: row for row in reversed(rows)}
+    return {row.owner_id: (firsts[row.owner_id], row) for row in rows}
+
+
+def _read(visit: _Visit) -> Reading:
+    pages = _places(visit)
+    # Whatever is settled by looking is settled before the bag is counted.
+    history = {
+        str(row.get("data-payment")): (str(row.get("data-state", "")), row.get("data-doubt") is not None)
+        for page in _all(visit, pages[HISTORY])
+        for row in page.xpath("//main//*[@data-payment]")
+    }
+    bag = list(_all(visit, pages[BAG]))
+    return Reading(
+        stage_id=visit.on.id,
+        owner_id=visit.user.owner_id,
+        at=clock.now(),
+        history=history,
+        outside=_outside(visit, history, [row for page in bag for row in _items(page)]),
+        bag={item: _count(row) for page in bag for item, row in _items(page)},
+        # What is used up has no form any more; the pages that the buyer saw before had one.
+        uses={
+            item: urlsplit(leads).path
+            for page in [*_seen(visit), *bag]
+            for item, row in _items(page)
+            for leads in _forms(visit, row, pages[BAG])
+        },
+    )
+
+
+def _outside(
+    visit: _Visit, codes: Iterable[str], bag: Sequence[tuple[str, html.HtmlElement]]
+) -> dict[str, dict[str, Any]]:
+    """What the provider says of those payments that the platform does not know."""
+    ours = {payment.code for payment in payments.all_of(visit.on.id)}
+    strange = set(codes) - ours
+    if not strange or not visit.platform.settings.provider_url:
+        return {}
+    told = {row["code"]: row for row in _statement(visit.platform) if row["code"] in strange}
+    # The provider knows an item by its name alone; in the bag it stands beside its id.
+    return {code: {**row, "item_id": _named(row["item"], bag)} for code, row in told.items()}
+
+
+def _statement(platform: Sandbox) -> Sequence[dict[str, Any]]:
+    settings = platform.settings
+    headers = {"Authorization": f"Bearer {settings.provider_token.get_secret_value()}", "Connection": "close"}
+    url = f"{settings.provider_url}/statement.json"
+    try:
+        answer = platform.http.get(url, headers=headers, timeout=STATEMENT_SECONDS, allow_redirects=False)
+        rows = answer.json() if answer.status_code == 200 else None
+    except (requests.RequestException, OSError, ValueError):
+        rows = None
+    if not isinstance(rows, list):
+        raise Unreadable(N_("The provider does not say how its payments stand."))
+    return rows
+
+
+def _named(name: str, bag: Sequence[tuple[str, html.HtmlElement]]) -> str:
+    return next((item for item, row in bag if name in row.text_content()), name)
+
+
+def _seen(visit: _Visit) -> Iterator[html.HtmlElement]:
+    for text in wirelog.shown(visit.on.id, visit.user.owner_id, "data-quantity"):
+        # Names and addresses are ASCII, whatever charset the page says it has.
+        yield html.document_fromstring(text.encode("ascii", "xmlcharrefreplace"))
+
+
+def _places(visit: _Visit) -> dict[str, str]:
+    """Where bag and history are: the shop says of each page which it is."""
+    start = visit.app.start()
+    found: dict[str, str] = {}
+    links = dict.fromkeys(visit.leads(visit.open(start), "//nav", start))
+    for url in [link for link in links if link != start][:MOST_PLACES]:
+        kind = _kind(visit.open(url))
+        if kind in (HISTORY, BAG):
+            found[kind] = url
+        if len(found) == 2:
+            return found
+    raise Unreadable(N_("The shop's pages do not say which of them is the bag, and which the history."))
+
+
+def _all(visit: _Visit, url: str) -> Iterator[html.HtmlElement]:
+    """A page, and those that it leads to in turn: the same address with another query."""
+    waiting, seen = [url], {url}
+    while waiting and len(seen) <= MOST_PAGES:
+        here = waiting.pop(0)
+        page = visit.open(here)
+        yield page
+        for link in visit.leads(page, "//main//nav", here):
+            if urlsplit(link).path == urlsplit(url).path and link not in seen:
+                seen.add(link)
+                waiting.append(link)
+
+
+def _kind(page: html.HtmlElement) -> str | None:
+    return next((str(kind) for kind in page.xpath("//main/@data-page")), None)
+
+
+def _items(page: html.HtmlElement) -> Sequence[tuple[str, html.HtmlElement]]:
+    return [(str(row.get("data-item")), row) for row in page.xpath("//main//*[@data-item][@data-quantity]")]
+
+
+def _count(row: html.HtmlElement) -> int:
+    text = str(row.get("data-quantity"))
+    return int(text) if text.removeprefix("-").isdecimal() else 0
+
+
+def _forms(visit: _Visit, row: html.HtmlElement, url: str) -> Iterator[str]:
+    for action in row.xpath(".//form/@action"):
+        try:
+            leads = visit.app.redirect(str(action), url)
+        except (Foreign, ValueError):
+            continue
+        if isinstance(leads, Page):
+            yield leads.url
+
+
+def _keep(row: Reading) -> None:
+    with transaction() as session:
+        mine = (Reading.stage_id == row.stage_id, Reading.owner_id == row.owner_id)
+        first = select(Reading.id).where(*mine).order_by(Reading.id).limit(1)
+        session.execute(delete(Reading).where(*mine, Reading.id.not_in(first)))
+        session.add(row)

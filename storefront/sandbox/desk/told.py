@@ -1,0 +1,58 @@
+"""What a neighbour tells the desk: that weather which was set here has been met there, and what it said."""
+
+import hmac
+from datetime import datetime
+
+from flask import Blueprint, abort, request
+from flask.typing import ResponseReturnValue
+
+from storefront.sandbox import weather, wirelog
+from storefront.sandbox.context import sandbox
+from storefront.sandbox.wirelog import Exchange, Kind
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+blueprint = Blueprint("told", __name__)
+
+
+@blueprint.before_request
+def _only_neighbours() -> None:
+    token = sandbox().settings.provider_token.get_secret_value()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
+        abort(401)
+
+
+@blueprint.post("/desk/weather/<int:number>/met")
+def met(number: int) -> ResponseReturnValue:
+    """The provider has met weather of this number."""
+    told = request.get_json()
+    weather.met(number, told.get("left"), int(told.get("met", 0)), struck=bool(told.get("struck")))
+    return "", 204
+
+
+@blueprint.post("/desk/notices")
+def notice() -> ResponseReturnValue:
+    """The provider has told the shop something. It knows no stages, so it stands in every stage's log."""
+    told = request.get_json()
+    wirelog.record(
+        Exchange(
+            stage_id=None,
+            point_code=str(told["code"]),
+            at=datetime.fromisoformat(told["at"]),
+            kind=Kind.NOTICE,
+            method="POST",
+            url=str(told["url"]),
+            base_string="",
+            head=FORM,
+            sent=str(told["sent"]),
+            status=told["status"],
+            answer_head=str(told["answer_head"]),
+            answer=str(told["answer"]),
+            milliseconds=int(told["milliseconds"]),
+            good=bool(told["good"]),
+            verdict=str(told["verdict"]),
+            weather=str(told["weather"]),
+        )
+    )
+    return "", 204

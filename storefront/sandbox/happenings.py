@@ -1,0 +1,145 @@
+"""What happened on a stage, noted once and in order by those who do it; the desk and the judge read it.
+
+note()    one line more
+since()   the lines after one that is known already, oldest first
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, delete, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.sandbox import clock
+from storefront.sandbox.devices import Device
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
+
+KEEP = 2000  # of a stage
+MOST = 1000  # at once
+
+
+class Name(StrEnum):
+    """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
+
+    # The stage
+    STAGE_MADE = "stage_made"  # walkthrough
+    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
+    CLOCK_TURNED = "clock_turned"  # seconds
+    SWITCH_TURNED = "switch_turned"  # switch, on
+    WEATHER_SET = "weather_set"  # kind, left
+    WEATHER_MET = "weather_met"  # kind, seconds
+    WEATHER_CLEARED = "weather_cleared"  # kind
+    # Pages
+    APP_OPENED = "app_opened"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    START_GIVEN = "start_given"  # how: link, form, again
+    PAGE_SHOWN = "page_shown"  # status, method, path, page (data-page), marks (all other data-*, a dict each)
+    PAGE_REPLACED = "page_replaced"  # status: of the app's; the platform's own error screen is shown
+    PAGE_REFUSED = "page_refused"  # status: of our screen; the app was not asked or gave nothing to show
+    # A payment
+    PAYMENT_CREATED = "payment_created"  # points, item_id, is_test
+    API_REFUSED = "api_refused"  # call: create or confirm, status, reason
+    PAYMENT_CONFIRMED = "payment_confirmed"  # status: as it was told
+    SCREEN_SHOWN = "screen_shown"  # screen
+    TOPPED_UP = "topped_up"  # points
+    CALLBACK_ANSWERED = "callback_answered"  # question: 10 or 20, status, ok, heard, milliseconds, fault
+    PAYMENT_COMPLETED = "payment_completed"  # points: taken
+    PAYMENT_CANCELLED = "payment_cancelled"
+    PAYMENT_FAILED = "payment_failed"  # question
+    PAYMENT_PAID_BACK = "payment_paid_back"  # points: given back
+    # Life cycle
+    EVENT_TOLD = "event_told"  # type, status, forged
+    # The provider
+    OUTSIDE_SHOWN = "outside_shown"  # state, reference
+    OUTSIDE_DECIDED = "outside_decided"  # state, yen
+    NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
+    # What was seen on a page that the platform does not carry, said by a person or the robot.
+    SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
+    BOOKS_READ = "books_read"  # verdict
+
+
+class Happening(Base):
+    """One thing that happened."""
+
+    __tablename__ = "happening"
+    __table_args__ = (Index("of_a_stage", "stage_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[str] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(Moment)
+    name: Mapped[Name]
+    owner_id: Mapped[str | None]
+    point_code: Mapped[str | None]
+    device: Mapped[Device | None]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # The row of the wire log that shows it; the row may be forgotten first.
+    wire_id: Mapped[int | None]
+
+
+def note(
+    stage_id: str,
+    name: Name,
+    *,
+    owner_id: str | None = None,
+    point_code: str | None = None,
+    device: Device | None = None,
+    wire_id: int | None = None,
+    **facts: Any,
+) -> None:
+    """This happened now, by the real clock."""
+    row = Happening(
+        stage_id=stage_id,
+        at=clock.now(),
+        name=name,
+        owner_id=owner_id,
+        point_code=point_code,
+        device=device,
+        facts=facts,
+        wire_id=wire_id,
+    )
+    kept = select(Happening.id).where(Happening.stage_id == stage_id).order_by(Happening.id.desc())
+    with transaction() as session:
+        session.add(row)
+        session.flush()
+        old = delete(Happening).where(Happening.id.in_(kept.offset(KEEP)), Happening.stage_id == stage_id)
+        session.execute(old)
+
+
+def since(stage_id: str, after: int = 0) -> Sequence[Happening]:
+    """What happened on this stage after the happening of this id, oldest first."""
+    later = (Happening.stage_id == stage_id, Happening.id > after)
+    with reading() as session:
+        return session.scalars(select(Happening).where(*later).order_by(Happening.id).limit(MOST)).all()
+
+
+def newest(stage_id: str, number: int) -> Sequence[Happening]:
+    """The last so many of a stage, newest first."""
+    with reading() as session:
+        mine = select(Happening).where(Happening.stage_id == stage_id)
+        return session.scalars(mine.order_by(Happening.id.desc()).limit(number)).all()
+
+
+def about(stage_id: str, point_code: str) -> Sequence[Happening]:
+    """What happened to this payment, oldest first."""
+    mine = (Happening.stage_id == stage_id, Happening.point_code == point_code)
+    with reading() as session:
+        return session.scalars(select(Happening).where(*mine).order_by(Happening.id)).all()
+
+
+def last(stage_id: str, names: Sequence[Name]) -> Mapping[str, datetime]:
+    """When one of these happened last to each payment of a stage, by its code."""
+    mine = (Happening.stage_id == stage_id, Happening.name.in_(names))
+    with reading() as session:
+        rows = session.scalars(select(Happening).where(*mine).order_by(Happening.id)).all()
+    return {row.point_code: row.at for row in rows if row.point_code}
+
+
+def pages(stage_id: str) -> Sequence[Happening]:
+    """The pages that were seen on a stage, oldest first."""
+    seen = (Happening.stage_id == stage_id, Happening.name.in_((Name.PAGE_SHOWN, Name.SEEN)))
+    with reading() as session:
+        return session.scalars(select(Happening).where(*seen).order_by(Happening.id)).all()

@@ -1,0 +1,122 @@
+"""What the app has to sell, as its pages on a mobile phone say it: asked for as a visit of somebody."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+from lxml import etree, html
+
+from storefront.sandbox import clock
+from storefront.sandbox.context import Sandbox
+from storefront.sandbox.language import N_
+from storefront.sandbox.mixi import facts
+from storefront.sandbox.mixi.addresses import App, Foreign
+from storefront.sandbox.mixi.calls import Call, NoAnswer
+from storefront.sandbox.people import User
+from storefront.sandbox.stage import Stage
+from storefront.sandbox.wirelog import Kind
+
+MOST = 40  # items that are looked at
+PHONE_MOST = 5000  # points that a phone may pay at once
+LOOKED = N_("Looked at, to know what the app sells.")
+
+
+@dataclass(frozen=True)
+class Good:
+    """An item of the app: what it is called in addresses, its price in points, its page, what that says."""
+
+    id: str
+    points: int
+    url: str
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+class NothingSold(Exception):
+    """The app has no such item, or could not be looked at."""
+
+
+def choose(sandbox: Sandbox, on: Stage, user: User, wanted: str) -> Good:
+    """The item of this id, or in this role; else NothingSold."""
+    shelf = list(_shelf(sandbox, on, user))
+    named = [good for good in shelf if good.id == wanted]
+    if named:
+        return named[0]
+    if wanted == "dear":
+        return _first([good for good in shelf if good.points > PHONE_MOST], wanted)
+    cheap = sorted((good for good in shelf if good.points <= PHONE_MOST), key=lambda good: good.points)
+    looked = (_looked_at(sandbox, on, user, good) for good in cheap[:MOST])
+    match wanted:
+        case "any":
+            free = (good for good in looked if not good.marks.keys() & {"allowed", "left", "reason"})
+            return next(free, None) or _first(cheap, wanted)
+        case "once":
+            return _first([good for good in looked if good.marks.get("allowed") == "1"], wanted)
+        case "few":
+            few = [good for good in looked if good.marks.get("left", "").isdigit()]
+            return _first(sorted(few, key=lambda good: int(good.marks["left"])), wanted)
+        case "consumable" | "outside":
+            name = {"consumable": "consumable", "outside": "way"}[wanted]
+            return _first([good for good in looked if name in good.marks], wanted)
+    raise NothingSold(wanted)
+
+
+def _shelf(sandbox: Sandbox, on: Stage, user: User) -> Iterator[Good]:
+    start = _app(sandbox).start()
+    page = html.document_fromstring(_page(sandbox, on, user, start))
+    for element in page.iter(etree.Element):
+        amount, item = element.get("data-amount", ""), element.get("data-item")
+        if item and amount.isdigit():
+            yield Good(item, int(amount), _link(sandbox, element, start))
+
+
+def _looked_at(sandbox: Sandbox, on: Stage, user: User, good: Good) -> Good:
+    told: dict[str, str] = {}
+    for mark in facts.read(_page(sandbox, on, user, good.url))["marks"]:
+        told |= mark
+    return Good(good.id, good.points, good.url, told)
+
+
+def _link(sandbox: Sandbox, element: etree._Element, page: str) -> str:
+    """Where the link leads that this element is, has, or stands in."""
+    near = [element, *element.iterdescendants("a"), *element.iterancestors("a")]
+    hrefs = (one.get("href") for one in near if one.tag == "a")
+    href = next((href for href in hrefs if href), "")
+    named = parse_qs(urlsplit(href).query).get("url", [""])[0]
+    try:
+        return _app(sandbox).own(named or urljoin(page, href))
+    except (Foreign, ValueError):
+        raise NothingSold(href) from None
+
+
+def _page(sandbox: Sandbox, on: Stage, user: User, url: str) -> bytes:
+    settings = sandbox.settings
+    call = Call(
+        on,
+        Kind.PAGE,
+        "GET",
+        _app(sandbox).with_owner(url, user.owner_id),
+        clock.now(),
+        seconds=settings.page_seconds,
+        max_bytes=settings.max_page_bytes,
+        owner_id=user.owner_id,
+    )
+    try:
+        answer = call.send(sandbox)
+    except NoAnswer as silence:
+        call.log(silence.reason, good=False)
+        raise NothingSold(url) from None
+    call.log(LOOKED, good=answer.status < 400)
+    if answer.status != 200 or not answer.body:
+        raise NothingSold(url)
+    return answer.body
+
+
+def _first(goods: Sequence[Good], wanted: str) -> Good:
+    if not goods:
+        raise NothingSold(wanted)
+    return goods[0]
+
+
+def _app(sandbox: Sandbox) -> App:
+    settings = sandbox.settings
+    return App(settings.app_id, settings.shop_url, settings.public_url)

@@ -1,0 +1,206 @@
+"""Stages: each has a cast, payments, weather, a clock and switches of its own, and belongs to one browser.
+
+current(), own()      the stage this browser plays on; own() makes it one if it has none
+make(), begin()       a fresh stage, and this browser goes to it
+of_owner(), by_id()   the stage on which somebody lives
+turn(), turn_clock()  what can be changed on it
+
+A browser that has done nothing yet looks at the first stage, on which nobody plays.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from flask import session as browser
+from sqlalchemy import String, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from storefront.sandbox import clock, people
+from storefront.sandbox.context import sandbox
+from storefront.sandbox.devices import Device
+from storefront.sandbox.key_pairs import START_NAMES
+from storefront.sandbox.language import N_
+from storefront.sandbox.people import FIRST_STAGE, PLAYED, User
+from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
+
+MAINTENANCE = N_("The platform is closed for maintenance. The app was not asked.")
+MADE_BY = "browser"  # in the browser's session: what it is called where it made a stage
+ID_BYTES = 16
+SEEDS = 1_000_000
+# A played set of walkthroughs makes some two hundred; older ones are forgotten with all that is on them.
+KEEP = 1000
+LATELY = 12  # stages of one browser
+
+
+class Switch(StrEnum):
+    """What the developer of the app can turn on and off."""
+
+    IN_DEVELOPMENT = "in_development"
+    APPROVED = "approved"
+    REPLACE_ERROR_PAGES = "replace_error_pages"
+    HOLD_EVENTS = "hold_events"
+
+
+class Stage(Base):
+    """One stage: its clock, its switches, and what is played on it."""
+
+    __tablename__ = "stage"
+
+    id: Mapped[str] = mapped_column(String(22), primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(Moment)
+    # How far its clock is ahead of the real one; signatures never heed it.
+    clock_seconds: Mapped[int] = mapped_column(default=0)
+    # Which browser made it; and what it was set up for: a situation's query, or a walkthrough's name.
+    made_by: Mapped[str | None] = mapped_column(index=True)
+    situation: Mapped[str | None]
+    walkthrough: Mapped[str | None]
+    device: Mapped[Device | None]
+    seed: Mapped[int]
+    in_development: Mapped[bool]
+    approved: Mapped[bool]
+    replace_error_pages: Mapped[bool]
+    hold_events: Mapped[bool]
+    # The keys under which start addresses are signed now.
+    smartphone_key: Mapped[str]
+    pc_key: Mapped[str]
+
+    def now(self) -> datetime:
+        """What the clock of this stage shows: for expiry, windows and dates, never for signatures."""
+        return clock.now() + timedelta(seconds=self.clock_seconds)
+
+    def key_name(self, device: Device) -> str:
+        """The name of the key under which the start address of this device is signed now."""
+        return {Device.SMARTPHONE: self.smartphone_key, Device.PC: self.pc_key}[device]
+
+
+def open_house(session: Session, settings: SandboxSettings) -> None:
+    """See to the first stage; and what the settings say of switches holds on every stage from now on."""
+    if session.get(Stage, FIRST_STAGE) is None:
+        session.add(_new(settings, FIRST_STAGE))
+        session.flush()
+        people.invite(session, FIRST_STAGE, {})
+    told = {switch.value: getattr(settings, switch.value) for switch in _told(settings)}
+    if told:
+        session.execute(update(Stage).values(told))
+
+
+def make(
+    *,
+    situation: str | None = None,
+    walkthrough: str | None = None,
+    device: Device | None = None,
+    seed: int | None = None,
+    points: Mapping[str, int] | None = None,
+) -> Stage:
+    """A fresh stage. `points` says what somebody of the cast starts with, by the persona's key."""
+    fresh = _new(sandbox().settings, secrets.token_urlsafe(ID_BYTES))
+    fresh.situation, fresh.walkthrough, fresh.device = situation, walkthrough, device
+    fresh.made_by = browser.setdefault(MADE_BY, secrets.token_urlsafe(ID_BYTES))
+    fresh.seed = secrets.randbelow(SEEDS) if seed is None else seed
+    with transaction() as session:
+        session.add(fresh)
+        session.flush()
+        people.invite(session, fresh.id, points or {})
+        oldest = select(Stage.id).where(Stage.id != FIRST_STAGE).order_by(Stage.made_at.desc()).offset(KEEP)
+        session.execute(delete(Stage).where(Stage.id.in_(oldest)))
+    return fresh
+
+
+def mine(situation: str) -> Stage | None:
+    """The last stage that this browser made for this situation."""
+    made = (Stage.made_by == browser.get(MADE_BY, ""), Stage.situation == situation)
+    with reading() as session:
+        newest = select(Stage).where(*made).order_by(Stage.made_at.desc()).limit(1)
+        return session.scalars(newest).one_or_none()
+
+
+def begin(stage: Stage) -> None:
+    """From now on this browser plays on this stage, and nobody is in its hand."""
+    browser[PLAYED] = stage.id
+    people.put_down()
+
+
+def current() -> Stage:
+    """The stage this browser plays on, or the first one, to look at. Changes nothing."""
+    with reading() as session:
+        return session.get(Stage, people.stage_played()) or session.get_one(Stage, FIRST_STAGE)
+
+
+def own() -> Stage:
+    """The stage this browser plays on; made if it has none. For whatever changes something."""
+    with reading() as session:
+        mine = session.get(Stage, browser.get(PLAYED, ""))
+    if mine is None:
+        mine = make()
+        begin(mine)
+    return mine
+
+
+def lately() -> Sequence[Stage]:
+    """The stages that this browser made lately, newest first; before them the one it plays on."""
+    on, made = current(), Stage.made_by == browser.get(MADE_BY, "")
+    others = select(Stage).where(made, Stage.id != on.id).order_by(Stage.made_at.desc()).limit(LATELY)
+    with reading() as session:
+        return [on, *session.scalars(others)]
+
+
+def by_id(stage_id: str) -> Stage | None:
+    """The stage of this id, unless it has been forgotten."""
+    with reading() as session:
+        return session.get(Stage, stage_id)
+
+
+def of_owner(owner_id: str) -> Stage | None:
+    """The stage on which the user of this id lives; of who lives on all, where they opened the app last."""
+    lives = select(User.stage_id).where(User.owner_id == owner_id).order_by(*people.LAST_OPENED).limit(1)
+    with reading() as session:
+        return session.scalars(select(Stage).where(Stage.id == lives.scalar_subquery())).one_or_none()
+
+
+def turn(stage: Stage, switch: Switch, on: bool) -> None:
+    """Set one switch."""
+    with transaction() as session:
+        session.execute(update(Stage).where(Stage.id == stage.id).values({switch.value: on}))
+
+
+def turn_clock(stage: Stage, seconds: int) -> None:
+    """Let the clock of this stage be so far ahead of the real one; 0 is back to now."""
+    with transaction() as session:
+        session.execute(update(Stage).where(Stage.id == stage.id).values(clock_seconds=seconds))
+
+
+def sign_with(stage: Stage, device: Device, new: str, instead_of: str) -> None:
+    """From now on the start address of this device is signed under another key; once, of two at once."""
+    column = _column(device)
+    with transaction() as session:
+        still = (Stage.id == stage.id, getattr(Stage, column) == instead_of)
+        session.execute(update(Stage).where(*still).values({column: new}))
+
+
+def keys_used(device: Device) -> Set[str]:
+    """The names of all keys under which some stage signs start addresses of this device."""
+    with reading() as session:
+        return set(session.scalars(select(getattr(Stage, _column(device))).distinct()))
+
+
+def _new(settings: SandboxSettings, stage_id: str) -> Stage:
+    return Stage(
+        id=stage_id,
+        made_at=clock.now(),
+        clock_seconds=0,
+        seed=0,
+        **{switch.value: getattr(settings, switch.value) for switch in Switch},
+        **{_column(device): name for device, name in START_NAMES.items()},
+    )
+
+
+def _told(settings: SandboxSettings) -> list[Switch]:
+    return [switch for switch in Switch if switch.value in settings.model_fields_set]
+
+
+def _column(device: Device) -> str:
+    return f"{device.value}_key"

@@ -1,0 +1,318 @@
+"""Weather: what goes wrong on purpose, on one stage, for whom, and how often.
+
+set()             from now on: everybody's, a person's or a payment's; the next so many times or until cleared
+take()            the doer asks at the point where it would strike; counts it, and says whether it does
+clear()           as if it had never been set
+
+Kinds are pure data. Of several that fit the narrowest is taken: a payment's, a person's, everybody's.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from flask import g
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, delete, or_, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.sandbox import clock, happenings, strokes
+from storefront.sandbox.happenings import Name
+from storefront.sandbox.language import N_
+from storefront.sandbox.stage import Stage
+from storefront.sandbox.store import Base, reading, transaction
+from storefront.sandbox.storefile import Moment
+
+MOST_SECONDS = 30  # of a delay: nobody waits longer, and no thread is held longer
+MOST_SKEW = 1_000_000
+LOOKED_UP = "weather"  # in the context of a request
+HUNDRED = 100
+
+
+class Where(StrEnum):
+    """At which point of the world weather strikes."""
+
+    API = "api"
+    CALLBACK = "callback"
+    SCREEN = "screen"
+    PLATFORM = "platform"
+    PROVIDER = "provider"
+    MACHINE = "machine"
+
+
+class Call(StrEnum):
+    """Which calls of the point API."""
+
+    CREATE = "create"
+    CONFIRM = "confirm"
+    BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of weather. `seconds` is what it takes when nobody says; None where there are none to say."""
+
+    name: str
+    where: Where
+    says: str
+    seconds: int | None = None
+    unit: str = N_("seconds")
+    # Sent beside the true request, whose payment it must not move: right is whoever refuses.
+    is_forged: bool = False
+
+
+_ALL = (
+    Kind("api.slow", Where.API, N_("The point API answers late."), seconds=3),
+    Kind("api.drip", Where.API, N_("The point API answers a byte now and then."), seconds=12),
+    Kind("api.down", Where.API, N_("The line to the point API is cut.")),
+    Kind("api.401", Where.API, N_("The point API finds the signature wrong.")),
+    Kind("api.403", Where.API, N_("The point API does not allow it.")),
+    Kind(
+        "api.throttled", Where.API, N_("The point API has too much to do: 503, with Retry-After."), seconds=5
+    ),
+    Kind("api.rubbish", Where.API, N_("The point API answers 200 with rubbish.")),
+    Kind("api.lost", Where.API, N_("The point API does what it was asked, and its answer is lost.")),
+    Kind("api.foreign_link", Where.API, N_("The payment screen is said to stand on another host.")),
+    Kind(
+        "callback.queued",
+        Where.CALLBACK,
+        N_("The callback has waited in a queue: its timestamp is that old, and so much of its time is used."),
+        seconds=4,
+    ),
+    Kind("callback.undelivered", Where.CALLBACK, N_("The callback does not reach the app.")),
+    Kind("callback.lost", Where.CALLBACK, N_("The app answers the callback, and nobody hears it.")),
+    Kind(
+        "callback.copies",
+        Where.CALLBACK,
+        N_("The callback is sent several times at once."),
+        seconds=8,
+        unit=N_("copies"),
+    ),
+    Kind("callback.replayed", Where.CALLBACK, N_("The callback is sent again, with the same nonce.")),
+    Kind("callback.reversed", Where.CALLBACK, N_("The other decision is sent first.")),
+    Kind("callback.altered", Where.CALLBACK, N_("A callback altered after it was signed."), is_forged=True),
+    Kind("callback.unsigned", Where.CALLBACK, N_("A callback without a signature."), is_forged=True),
+    Kind("callback.wrong_key", Where.CALLBACK, N_("A callback signed with another secret."), is_forged=True),
+    Kind(
+        "callback.stale", Where.CALLBACK, N_("A callback signed an hour ago."), seconds=3600, is_forged=True
+    ),
+    Kind("callback.unknown_code", Where.CALLBACK, N_("A callback about no payment."), is_forged=True),
+    Kind(
+        "callback.another_owner",
+        Where.CALLBACK,
+        N_("A callback about this payment in another's name."),
+        is_forged=True,
+    ),
+    Kind("callback.another_app", Where.CALLBACK, N_("A callback with another app's id."), is_forged=True),
+    Kind("screen.expired", Where.SCREEN, N_("The payment screen has expired.")),
+    Kind("screen.no_link", Where.SCREEN, N_("The result has no link back to the app.")),
+    Kind("topup.maintenance", Where.SCREEN, N_("No points can be obtained, while they can be spent.")),
+    Kind("platform.maintenance", Where.PLATFORM, N_("The whole platform is closed: 503 everywhere.")),
+    Kind(
+        "clock.skew",
+        Where.PLATFORM,
+        N_("The clock by which the platform signs is off."),
+        seconds=700,
+    ),
+    Kind("provider.down", Where.PROVIDER, N_("The provider is closed.")),
+    Kind("notice.lost", Where.PROVIDER, N_("The shop answers the notice, and nobody hears it.")),
+    Kind("notice.stale", Where.PROVIDER, N_("The notice was signed an hour ago."), seconds=3600),
+    Kind("notice.forged", Where.PROVIDER, N_("A notice signed with another secret."), is_forged=True),
+    Kind(
+        "notice.copies",
+        Where.PROVIDER,
+        N_("The notice is sent several times at once."),
+        seconds=3,
+        unit=N_("copies"),
+    ),
+    Kind("notice.another_sum", Where.PROVIDER, N_("A notice over another sum."), is_forged=True),
+    Kind("shop.frozen", Where.MACHINE, N_("The shop's workers stand still."), seconds=12),
+    Kind("shop.database", Where.MACHINE, N_("The shop's database is locked."), seconds=12),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+# Where so many seconds are no delay.
+MOST = {"clock.skew": MOST_SKEW, "callback.stale": MOST_SKEW, "notice.stale": MOST_SKEW}
+
+
+class Weather(Base):
+    """Weather that was set on a stage."""
+
+    __tablename__ = "weather"
+    __table_args__ = (
+        CheckConstraint(f"kind IN ({', '.join(repr(name) for name in KINDS)})"),
+        CheckConstraint('"left" IS NULL OR "left" >= 0'),
+        CheckConstraint("chance IS NULL OR chance BETWEEN 1 AND 100"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[str] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    api: Mapped[Call] = mapped_column(default=Call.BOTH)
+    owner_id: Mapped[str | None]
+    point_code: Mapped[str | None]
+    # How many more it may meet; without it until cleared.
+    left: Mapped[int | None]
+    seconds: Mapped[int | None]
+    # In percent, decided by the seed and the number of those it has met: the same seed, the same run.
+    chance: Mapped[int | None]
+    seed: Mapped[int]
+    met: Mapped[int] = mapped_column(default=0)
+    set_at: Mapped[datetime] = mapped_column(Moment)
+
+    @property
+    def what(self) -> Kind:
+        return KINDS[self.kind]
+
+    @property
+    def is_over(self) -> bool:
+        return self.left == 0
+
+
+class Unknown(Exception):
+    """There is no such weather, or not with such a number; the message names it."""
+
+
+def set(
+    stage: Stage,
+    kind: str,
+    *,
+    api: Call = Call.BOTH,
+    owner_id: str | None = None,
+    point_code: str | None = None,
+    left: int | None = None,
+    seconds: int | None = None,
+    chance: int | None = None,
+    seed: int | None = None,
+) -> Weather:
+    """Let it come. `left` is the next so many, None until cleared; `chance` is in percent."""
+    if kind not in KINDS:
+        raise Unknown(kind)
+    usual = KINDS[kind].seconds
+    chosen = usual if seconds is None else seconds
+    if not _fits(kind, chosen) or not _counts(left) or (chance is not None and not 1 <= chance <= HUNDRED):
+        raise Unknown(kind)
+    row = Weather(
+        stage_id=stage.id,
+        kind=kind,
+        api=api,
+        owner_id=owner_id,
+        point_code=point_code,
+        left=left,
+        seconds=chosen if usual is not None else None,
+        chance=chance,
+        seed=stage.seed if seed is None else seed,
+        met=0,
+        set_at=clock.now(),
+    )
+    with transaction() as session:
+        session.add(row)
+    _forget(stage)
+    happenings.note(
+        stage.id, Name.WEATHER_SET, owner_id=owner_id, point_code=point_code, kind=kind, left=left
+    )
+    return row
+
+
+def take(
+    stage: Stage,
+    kind: str,
+    owner_id: str | None = None,
+    point_code: str | None = None,
+    *,
+    call: Call | None = None,
+) -> Weather | None:
+    """The weather of this kind that strikes here and now, counted; None if none does."""
+    # Nothing set is nothing in the way: who writes would wait for the file.
+    if kind not in _kinds(stage):
+        return None
+    fits = _fitting(stage.id, kind, owner_id, point_code, call)
+    narrowest = (Weather.point_code.is_(None), Weather.owner_id.is_(None), Weather.id)
+    chosen = select(Weather.id).where(*fits).order_by(*narrowest).limit(1).scalar_subquery()
+    counted = update(Weather).where(Weather.id == chosen).values(left=Weather.left - 1, met=Weather.met + 1)
+    with transaction() as session:
+        row = session.scalars(counted.returning(Weather)).one_or_none()
+    if row is None or not strokes.falls(row.seed, kind, row.met, row.chance):
+        return None
+    happenings.note(
+        stage.id,
+        Name.WEATHER_MET,
+        owner_id=owner_id,
+        point_code=point_code,
+        kind=kind,
+        seconds=row.seconds,
+    )
+    return row
+
+
+def standing(stage: Stage) -> Sequence[Weather]:
+    """What is set on this stage and not over, oldest first."""
+    still = (Weather.stage_id == stage.id, or_(Weather.left.is_(None), Weather.left > 0))
+    with reading() as session:
+        return session.scalars(select(Weather).where(*still).order_by(Weather.id)).all()
+
+
+def stands(
+    stage: Stage, kind: str, owner_id: str | None = None, point_code: str | None = None
+) -> Weather | None:
+    """The weather of this kind that would be taken here; without taking it."""
+    fits = _fitting(stage.id, kind, owner_id, point_code, None)
+    with reading() as session:
+        return session.scalars(select(Weather).where(*fits).limit(1)).first()
+
+
+def met(number: int, left: int | None, times: int, *, struck: bool) -> None:
+    """Weather that strikes elsewhere has been met there."""
+    with transaction() as session:
+        change = update(Weather).where(Weather.id == number).values(left=left, met=times)
+        row = session.scalars(change.returning(Weather)).one_or_none()
+    if row and struck:
+        happenings.note(row.stage_id, Name.WEATHER_MET, kind=row.kind, seconds=row.seconds)
+
+
+def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = None) -> Sequence[Weather]:
+    """Take one away, all of one kind, or all; what was taken."""
+    which = [Weather.stage_id == stage.id]
+    which += [Weather.id == weather_id] if weather_id is not None else []
+    which += [Weather.kind == kind] if kind is not None else []
+    with transaction() as session:
+        gone = session.scalars(delete(Weather).where(*which).returning(Weather)).all()
+    _forget(stage)
+    for one in gone:
+        happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one.kind)
+    return gone
+
+
+def _kinds(stage: Stage) -> Set[str]:
+    """What kinds stand on this stage; looked up once in a request."""
+    known: dict[str, Set[str]] = g.setdefault(LOOKED_UP, {})
+    if stage.id not in known:
+        known[stage.id] = {row.kind for row in standing(stage)}
+    return known[stage.id]
+
+
+def _forget(stage: Stage) -> None:
+    g.setdefault(LOOKED_UP, {}).pop(stage.id, None)
+
+
+def _fitting(
+    stage_id: str, kind: str, owner_id: str | None, point_code: str | None, call: Call | None
+) -> list[ColumnElement[bool]]:
+    fits = [
+        Weather.stage_id == stage_id,
+        Weather.kind == kind,
+        or_(Weather.left.is_(None), Weather.left > 0),
+        or_(Weather.owner_id.is_(None), Weather.owner_id == owner_id),
+        or_(Weather.point_code.is_(None), Weather.point_code == point_code),
+    ]
+    return [*fits, Weather.api.in_((call, Call.BOTH))] if call else fits
+
+
+def _fits(kind: str, seconds: int | None) -> bool:
+    if KINDS[kind].seconds is None or seconds is None:
+        return seconds is None
+    least = -MOST_SKEW if kind == "clock.skew" else 1
+    return least <= seconds <= MOST.get(kind, MOST_SECONDS)
+
+
+def _counts(left: int | None) -> bool:
+    return left is None or 1 <= left <= MOST_SKEW

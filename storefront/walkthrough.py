@@ -1,0 +1,255 @@
+"""storefront walkthrough: the robot plays what walkthroughs say, and tells which rules the shop has kept."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from typing import NoReturn
+
+import click
+
+from storefront import demo
+from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
+from storefront.robot import play, report
+from storefront.robot.buyer import Browser, Unreachable
+from storefront.robot.desk import Street, read_json
+from storefront.robot.play import Walk
+from storefront.robot.shop import Json, Shop
+from storefront.sandbox import walkthroughs
+from storefront.sandbox.walkthroughs import Broken, Walkthrough
+
+DEVICES = ("mobile", "smartphone", "pc")
+AT_ONCE = 6  # walks; each has a stage of its own
+# Who tests the app is the same person on all stages; a stock, and the provider's weather, are everybody's.
+ONE_FOR_ALL = ("mika", "few", "outside")
+WAIT_SECONDS = 150  # for a demo of one's own to stand: it gives itself a minute after filling its database
+# Whose statuses a caller can rely on.
+MISSED, CALLED_WRONGLY, NOT_REACHED = 1, 2, 3
+VOID_AFTER, CONFIRM_PAUSE = "STOREFRONT_MIXI_VOID_AFTER", "STOREFRONT_MIXI_CONFIRM_PAUSE"
+PAYMENT_SECONDS = "STOREFRONT_MIXI_PAYMENT_SECONDS"
+FOLDERS = "SANDBOX_WALKTHROUGHS"
+
+a_file = click.Path(path_type=Path, dir_okay=False, writable=True)
+a_folder = click.Path(path_type=Path, file_okay=False, exists=True)
+seconds = click.IntRange(1, 86_400)
+
+
+@dataclass
+class Round:
+    """What is played, and where; of some things there is one for all, so that they are taken in turn."""
+
+    street: Street
+    shop: Shop
+    turns: Mapping[str, Lock] = field(default_factory=lambda: {name: Lock() for name in ONE_FOR_ALL})
+
+    def play(self, walkthrough: Json, device: str) -> Walk:
+        with ExitStack() as stack:
+            for one in sorted({walkthrough["who"], walkthrough["item"], *walkthrough["needs"]}):
+                if one in self.turns:
+                    stack.enter_context(self.turns[one])
+            return play.play(self.street, self.shop, walkthrough, device)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--list", "only_list", is_flag=True, help="Print name and title of each, and play nothing.")
+@click.option("--platform", metavar="URL", help="A sandbox that runs; else the demo's, by --data.")
+@click.option("--data", type=a_folder, help="The demo's folder, if it is not the usual one.")
+@click.option("--demo", "own_demo", is_flag=True, help="Start a demo of its own, and end it afterwards.")
+@click.option("--database", metavar="URL", help="With --demo: for its shop; empty.")
+@click.option("--on", "devices", multiple=True, type=click.Choice(DEVICES), help="Only on these.")
+@click.option("--files", multiple=True, type=a_folder, help="Walkthroughs of one's own, beside ours.")
+@click.option("--junit", type=a_file, help="Write JUnit's XML.")
+@click.option("--html", type=a_file, help="Write a report for people.")
+@click.option("--language", type=click.Choice(list(LANGUAGES)), default=DEFAULT_LANGUAGE, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0, 999_999), help="For weather with a chance: the same, the same run."
+)
+@click.option(
+    "--void-after", type=seconds, default=60, show_default=True, help="The shop's, without a demo.env."
+)
+@click.option("--confirm-pause", type=seconds, default=60, show_default=True, help="Likewise.")
+def walkthrough(
+    names: Sequence[str],
+    only_list: bool,
+    platform: str | None,
+    data: Path | None,
+    own_demo: bool,
+    database: str | None,
+    devices: Sequence[str],
+    files: Sequence[Path],
+    junit: Path | None,
+    html: Path | None,
+    language: str,
+    seed: int | None,
+    void_after: int,
+    confirm_pause: int,
+) -> None:
+    """Play walkthroughs as a buyer would, and say which rules the shop has kept.
+
+    Ends with 0 if all that apply passed, 1 if any was missed, 2 for a wrong call or a broken file, 3 if shop
+    or sandbox cannot be reached.
+    """
+    chosen = _chosen(names, files)
+    if only_list:
+        for one in chosen:
+            click.echo(f"{one.name}\t{one.title.of(language)}")
+        return
+    if own_demo and (platform or data):
+        raise click.UsageError("--demo starts its own: neither --platform nor --data goes with it")
+    if database and not own_demo:
+        raise click.UsageError("--database goes with --demo")
+    given = {VOID_AFTER: str(void_after), CONFIRM_PAUSE: str(confirm_pause)}
+    try:
+        with _started(database, files) if own_demo else _running(platform, data) as told:
+            street = _street(platform, {**given, **told}, seed)
+            walks, titles = _played(street, chosen, devices, language)
+            if junit:
+                junit.write_text(report.junit(walks, titles))
+            if html:
+                moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+                html.write_text(report.page(walks, titles, language, moment))
+    except Unreachable as nobody:
+        click.echo(f"Error: cannot be reached: {nobody}", err=True)
+        sys.exit(NOT_REACHED)
+    click.echo(report.table(walks, language))
+    sys.exit(MISSED if any(walk.verdict in ("missed", "open") for walk in walks) else 0)
+
+
+def _chosen(names: Sequence[str], files: Sequence[Path]) -> Sequence[Walkthrough]:
+    """Those of these names, or all, in the order of the files."""
+    try:
+        found = walkthroughs.read(*files)
+    except Broken as broken:
+        raise click.UsageError(f"a walkthrough cannot be read:\n{broken}") from None
+    unknown = set(names) - {one.name for one in found}
+    if unknown:
+        raise click.UsageError(f"there is no walkthrough {', '.join(sorted(unknown))}; --list names them")
+    return [one for one in found if not names or one.name in names]
+
+
+def _street(platform: str | None, told: Mapping[str, str], seed: int | None) -> Street:
+    return Street(
+        (platform or told["SANDBOX_PUBLIC_URL"]).rstrip("/"),
+        void_after=int(told[VOID_AFTER]),
+        confirm_pause=int(told[CONFIRM_PAUSE]),
+        payment_seconds=int(told.get(PAYMENT_SECONDS, "1800")),
+        seed=seed,
+    )
+
+
+@contextmanager
+def _running(platform: str | None, data: Path | None) -> Iterator[Mapping[str, str]]:
+    """What a demo that runs has written down; of a sandbox that is named, nothing has to be."""
+    try:
+        told = {} if platform and data is None else demo.started(data or demo.folder())
+    except click.ClickException as error:
+        raise Unreachable(error.message) from None
+    yield told
+
+
+@contextmanager
+def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[str, str]]:
+    """A demo of our own, on ports that are free, until the end of the block."""
+    with TemporaryDirectory(prefix="storefront-") as folder:
+        ports = [f"--{name}-port={port}" for name, port in zip(demo.ports(), _free(), strict=False)]
+        command = [str(Path(sys.executable).with_name("storefront")), "demo", "--data", folder, *ports]
+        command += ["--database", database] if database else []
+        folders = ",".join(str(one.resolve()) for one in files)
+        signal.signal(signal.SIGTERM, _leave)  # or whoever ends us would leave the demo behind
+        output = Path(folder) / "output"
+        with output.open("wb") as said:
+            process = subprocess.Popen(  # noqa: S603  # our own words
+                command, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, FOLDERS: folders}
+            )
+        try:
+            _wait(process, output)
+            yield demo.started(Path(folder))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _wait(process: "subprocess.Popen[bytes]", output: Path) -> None:
+    until = time.monotonic() + WAIT_SECONDS
+    while "Buy something" not in output.read_text(errors="replace"):
+        if process.poll() is not None or time.monotonic() > until:
+            raise Unreachable(f"the demo did not start:\n{output.read_text(errors='replace')}")
+        time.sleep(0.2)
+
+
+def _free() -> Iterator[int]:
+    """Ports that nobody listens at now."""
+    for _ in count():
+        with socket.socket() as one:
+            one.bind((demo.HOST, 0))
+            port: int = one.getsockname()[1]
+        yield port
+
+
+def _played(
+    street: Street, chosen: Sequence[Walkthrough], devices: Sequence[str], language: str
+) -> tuple[Sequence[Walk], Mapping[str, str]]:
+    """Play them, several at once; those that stop the shop's own machine come last, one by one."""
+    book = _book(street, language)
+    known = {one["name"]: one for one in book["walkthroughs"]}
+    strange = [one.name for one in chosen if one.name not in known]
+    if strange:
+        raise click.UsageError(
+            f"the sandbox at {street.platform} does not know {', '.join(strange)}: start it with {FOLDERS}"
+        )
+    pairs = [
+        (known[one.name], device) for one in chosen for device in one.on if not devices or device in devices
+    ]
+    shop = play.look_around(street)
+    last = [pair for pair in pairs if "breaker" in pair[0]["needs"]]
+    walks = _all(Round(street, shop), [pair for pair in pairs if pair not in last], len(pairs))
+    for number, pair in enumerate(last, len(walks) + 1):
+        walks.append(Round(street, shop).play(*pair))
+        _say(walks[-1], number, len(pairs))
+    order = [(pair[0]["name"], pair[1]) for pair in pairs]
+    walks.sort(key=lambda walk: order.index((walk.walkthrough["name"], walk.device)))
+    return walks, {chapter["name"]: chapter["title"] for chapter in book["chapters"]}
+
+
+def _all(round_: Round, pairs: Sequence[tuple[Json, str]], most: int) -> list[Walk]:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        futures: list[Future[Walk]] = [threads.submit(round_.play, *pair) for pair in pairs]
+        walks = []
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                walks.append(future.result())
+                _say(walks[-1], number, most)
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+        return walks
+
+
+def _say(walk: Walk, number: int, most: int) -> None:
+    verdict = "missed" if walk.verdict == "open" else walk.verdict
+    why = walk.reason or walk.missed
+    click.echo(f"{number:>3}/{most} {verdict:<15} {walk.name} {walk.seconds:.1f} s  {why}".rstrip(), err=True)
+
+
+def _book(street: Street, language: str) -> Json:
+    """What the sandbox has to be played; its chapters are called in this language."""
+    page = Browser().get(f"{street.platform}/desk/walkthroughs.json?lang={language}")
+    if page.status != 200:
+        raise Unreachable(f"{street.platform} has no desk: status {page.status}")
+    return read_json(page)

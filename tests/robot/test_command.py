@@ -1,0 +1,151 @@
+"""storefront walkthrough: what it is called with, what it ends with, and what it writes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from junitparser import JUnitXml
+from lxml import html
+
+from storefront import demo
+from storefront.cli import main
+from storefront.robot import report
+from storefront.robot.buyer import Page
+from storefront.robot.play import Played, Walk
+from storefront.robot.player import Shot
+from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
+
+NOBODY = "http://127.0.0.1:9"
+TITLES = {"buying": "Buying", "own": "The shop's own"}
+
+
+def called(*words: str) -> Result:
+    return CliRunner().invoke(main, ["walkthrough", *words])
+
+
+def test_the_list() -> None:
+    """A line each: the name, a tab, the title in the language that is asked for."""
+    lines = called("--list", "--language", "en").output.splitlines()
+    assert lines == [f"{one.name}\t{one.title.en}" for one in OURS]
+    assert called("--list", "lost-ok").output == "lost-ok\t届かなかったOK\n"
+
+
+def test_own_ones_are_listed(tmp_path: Path) -> None:
+    """Those of a folder of one's own come behind ours."""
+    (tmp_path / "1-own.yaml").write_text(ONE)
+    lines = called("--list", "--files", str(tmp_path)).output.splitlines()
+    assert len(lines) == len(NAMES) + 1
+    assert lines[-1].startswith("my-own\t")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "there is no walkthrough nowhere"),
+        (["--on", "fax"], "fax"),
+        (["--files", "/nowhere"], "/nowhere"),
+        (["--demo", "--platform", NOBODY], "--demo starts its own"),
+        (["--database", "sqlite:///x.db"], "--database goes with --demo"),
+        (["--void-after", "0"], "--void-after"),
+    ],
+)
+def test_a_wrong_call(words: list[str], said: str) -> None:
+    """A wrong call and an unknown name end with 2, before anything was played."""
+    result = called(*words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_broken_file(tmp_path: Path) -> None:
+    """So does a file that cannot be read, with its line."""
+    (tmp_path / "1-own.yaml").write_text(ONE.replace("who: hanako", "who: nobody"))
+    result = called("--files", str(tmp_path), "--list")
+    assert result.exit_code == 2
+    assert "1-own.yaml:6: who" in result.output
+
+
+@pytest.mark.parametrize("words", [["--platform", NOBODY], ["--data", "."]])
+def test_nobody_there(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no sandbox answers, and where no demo was started, it ends with 3."""
+    monkeypatch.chdir(tmp_path)
+    result = called("first-purchase", *words)
+    assert (result.exit_code, "cannot be reached" in result.output) == (3, True)
+
+
+def test_nobody_waits_a_minute(tmp_path: Path) -> None:
+    """A demo's shop takes the least it may before a purchase is void, and its file says so to the robot."""
+    told = demo.environment(demo.ports(), tmp_path)
+    assert (told["STOREFRONT_MIXI_VOID_AFTER"], told["STOREFRONT_MIXI_CONFIRM_PAUSE"]) == ("11", "3")
+
+
+def walk(name: str, verdict: str, reason: str = "", *ticks: dict[str, object]) -> Walk:
+    """A walk as it may have gone."""
+    one = next(one for one in OURS if one.name == name).model_dump(mode="json", exclude_none=True)
+    body = b'<html><head><link rel="stylesheet" href="/x.css"></head><body><main>Bag</main><script>1</script>'
+    page = Page(f"{NOBODY}/bag", 200, {"Content-Type": "text/html"}, body)
+    steps = [Played([Shot("open bag", page)], ["top up: the screen offers no points"]) for _ in one["steps"]]
+    return Walk(one, "mobile", verdict, reason, steps, ticks)
+
+
+PASSED = walk("first-purchase", "passed")
+MISSED = walk(
+    "cancel",
+    "missed",
+    "",
+    {"step": 0, "state": "done", "expected": "", "got": "", "rows": []},
+    {"step": 1, "state": "missed", "expected": "state cancel", "got": "complete", "rows": [7]},
+)
+AWAY = walk("use-once", "not-applicable", "no item is used up")
+WALKS = [PASSED, MISSED, AWAY]
+
+
+def test_junit() -> None:
+    """A suite for each chapter; a case is a walkthrough on a device, with rule and source."""
+    xml = JUnitXml.fromstring(report.junit(WALKS, TITLES))
+    buying, own = list(xml)
+    assert [(suite.name, suite.tests, suite.failures, suite.skipped) for suite in (buying, own)] == [
+        ("buying", 2, 1, 0),
+        ("own", 1, 0, 1),
+    ]
+    cases = [*buying, *own]
+    assert [case.name for case in cases] == ["first-purchase[mobile]", "cancel[mobile]", "use-once[mobile]"]
+    assert cases[1].result[0].message.startswith("step 2: state cancel expected, complete came")
+    assert cases[2].result[0].message == "no item is used up"
+    assert 'name="rule"' in cases[0].tostring().decode()
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_the_report(language: str) -> None:
+    """One file: no script, nothing loaded from elsewhere, each page beside its step, in both languages."""
+    text = report.page(WALKS, TITLES, language, "2027-01-31 18:00")
+    page = html.fromstring(text)
+    assert page.get("lang") == language
+    assert not re.search(r"<script|&lt;script|https?://(?!127)[^\s]*\.css", text)
+    assert not page.cssselect("link, script, img[src^=http]")
+    assert all(one.get("sandbox") == "" for one in page.cssselect("iframe"))
+    for one in (PASSED, MISSED, AWAY):
+        found = page.get_element_by_id(one.name).text_content()
+        assert one.walkthrough["title"]["ja"] in found
+        assert one.walkthrough["title"]["en"] in found
+    assert "state cancel" in page.get_element_by_id(MISSED.name).text_content()
+
+
+def test_the_table() -> None:
+    """What did not pass, and why; then how many there are of each."""
+    lines = report.table(WALKS, "en").splitlines()
+    assert lines[0].startswith("missed")
+    assert "step 2: state cancel expected, complete came" in lines[0]
+    assert lines[-1] == "1 passed, 1 missed, 1 not applicable"
+
+
+@pytest.mark.long
+def test_a_demo_of_its_own(tmp_path: Path) -> None:
+    """It starts a demo, plays on each device, writes both files, ends the demo, and ends with 0."""
+    junit, page = tmp_path / "walks.xml", tmp_path / "walks.html"
+    words = ["first-purchase", "outside-cancel", "unsigned-callback"]
+    result = called("--demo", *words, "--junit", str(junit), "--html", str(page), "--language", "en")
+    assert result.exit_code == 0, result.output
+    assert result.output.strip().endswith("5 passed")
+    assert sum(suite.tests for suite in JUnitXml.fromfile(str(junit))) == 5
+    assert html.fromstring(page.read_text()).cssselect("iframe[srcdoc]")

@@ -1,0 +1,178 @@
+"""Walkthroughs at the desk: to read, to begin, and to see ticked off."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from lxml import html
+
+from storefront.sandbox import walks, weather
+from storefront.sandbox.stage import by_id
+from storefront.sandbox.walkthroughs import Broken
+from tests.sandbox.conftest import SHOP, Phone, Sap
+
+FIRST = "/desk/walkthroughs/first-purchase"
+LOST = "/desk/walkthroughs/lost-ok"
+ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf</p></main>'
+BAG = {"status": 200, "path": "/b", "page": "bag", "marks": [{"item": "loaf", "quantity": "1"}]}
+
+
+def begin(phone: Phone, page: str = FIRST, **fields: str) -> str:
+    """Begin a walkthrough; where its checklist stands."""
+    answer = phone.press(page, f"{page}/begin", **fields)
+    assert answer.status_code == 303, answer.text
+    return str(answer.location)
+
+
+def checklist(phone: Phone, walk: str) -> list[tuple[str, str]]:
+    page = html.fromstring(phone.get(walk).text)
+    steps = page.cssselect("[data-step]")
+    return [(str(one.get("data-step")), str(one.get("data-state"))) for one in steps]
+
+
+def verdict(phone: Phone, walk: str) -> str:
+    page = html.fromstring(phone.get(walk).text)
+    said = str(page.cssselect("main")[0].get("data-verdict"))
+    assert phone.get(f"{walk}.json").json["verdict"] == said
+    return said
+
+
+def told(phone: Phone) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = phone.get("/desk/happenings.json?after=0").json
+    return found
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_all_are_there_to_read(phone: Phone, language: str) -> None:
+    """Every walkthrough is listed with its rule, chapter by chapter, and has a page with its steps."""
+    listed = html.fromstring(phone.get(f"/desk/walkthroughs?lang={language}").text)
+    names = [one.get("data-walkthrough") for one in listed.cssselect("[data-walkthrough]")]
+    known = phone.get("/desk/walkthroughs.json").json
+    assert names == [one["name"] for one in known["walkthroughs"]]
+    assert len(listed.cssselect("h2")) == len(known["chapters"]) == 6
+    page = phone.get(FIRST).text
+    title = {"ja": "はじめての購入", "en": "The first purchase"}[language]
+    assert title in html.fromstring(page).cssselect("h1")[0].text_content()
+    assert len(html.fromstring(page).cssselect(".steps > li")) == 3
+    assert phone.get("/desk/walkthroughs/nowhere").status_code == 404
+
+
+def test_a_walk_has_a_stage_of_its_own(phone: Phone, app: Flask) -> None:
+    """Beginning makes a fresh stage, with the points and the weather that the walkthrough wants."""
+    walk = begin(phone, LOST, device="pc", price="100")
+    made = next(one for one in told(phone) if one["name"] == "walk_begun")
+    assert (made["facts"]["walkthrough"], made["facts"]["hand"]) == ("lost-ok", "pc")
+    home = html.fromstring(phone.get("/").text)
+    assert home.cssselect('[data-persona="hanako"]')[0].get("data-balance") == "150"
+    with app.test_request_context():
+        on = by_id(made_on(walk))
+        assert on
+        assert [(one.kind, one.left) for one in weather.standing(on)] == [("callback.lost", 1)]
+    assert checklist(phone, walk) == [("1", "open"), ("2", "open"), ("3", "open"), ("4", "open")]
+    assert verdict(phone, walk) == "open"
+
+
+def made_on(walk: str) -> str:
+    found = walks.by_id(int(walk.rpartition("/")[2]))
+    assert found
+    return found.stage_id
+
+
+def test_a_walk_is_its_browsers_own(phone: Phone, app: Flask) -> None:
+    """Nobody else sees a walk, or says anything about it."""
+    walk = begin(phone)
+    stranger = Phone(app.test_client())
+    assert stranger.get(walk).status_code == 404
+    assert stranger.get(f"{walk}.json").status_code == 404
+    begin(stranger)
+    assert stranger.press(FIRST, f"{walk}/seen", step="0", seen="yes").status_code == 404
+
+
+def test_looking_changes_nothing(phone: Phone) -> None:
+    """A GET begins nothing, and no form but the desk's own does."""
+    begin(phone)
+    before = len(told(phone))
+    for page in ("/desk/walkthroughs", FIRST, "/desk/walkthroughs.json"):
+        assert phone.get(page).status_code == 200
+    assert phone.post(f"{FIRST}/begin").status_code == 400
+    assert phone.get(f"{FIRST}/begin").status_code == 405
+    assert len(told(phone)) == before
+
+
+def test_the_container_reads_what_it_carries(phone: Phone, sap: Sap) -> None:
+    """On a mobile phone a page's facts tick by themselves."""
+    walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="mobile")
+    phone.belongs_to("hanako")
+    sap.says("/items/loaf", ITEM)
+    phone.page(f"{SHOP}/items/loaf")
+    assert checklist(phone, walk)[:2] == [("1", "done"), ("2", "open")]
+    sap.says("/legal", '<main data-page="legal"></main>')
+    phone.page(f"{SHOP}/legal")
+    assert checklist(phone, walk)[:2] == [("1", "done"), ("2", "done")]
+
+
+def test_what_a_person_says(phone: Phone) -> None:
+    """Of a page on the shop's own domain a person says whether it was as expected."""
+    walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="pc")
+    answer = phone.press(walk, f"{walk}/seen", step="0", seen="yes")
+    assert answer.location == walk
+    assert checklist(phone, walk)[0] == ("1", "done")
+    phone.press(walk, f"{walk}/seen", step="1", seen="no")
+    assert checklist(phone, walk)[1] == ("2", "missed")
+    assert verdict(phone, walk) == "missed"
+    steps = phone.get(f"{walk}.json").json["steps"]
+    assert (steps[1]["state"], steps[1]["expected"], steps[1]["got"]) == ("missed", "page legal", "not seen")
+
+
+def test_what_the_robot_says(phone: Phone) -> None:
+    """The robot tells the facts of each page, and that a step is over."""
+    walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="pc")
+    facts = json.dumps({"status": 200, "path": "/i", "page": "item", "marks": [{"item": "loaf"}]})
+    said = {"persona": "hanako", "device": "pc", "step": "0"}
+    assert phone.press(walk, f"{walk}/seen", facts=facts, **said).status_code == 204
+    assert checklist(phone, walk)[0] == ("1", "done")
+    phone.press(walk, f"{walk}/seen", step="1", seen="end")
+    assert checklist(phone, walk)[1] == ("2", "missed")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"step": "0"},
+        {"seen": "yes"},
+        {"step": "9", "seen": "yes"},
+        {"step": "0", "seen": "perhaps"},
+        {"step": "0", "seen": "yes", "facts": json.dumps(BAG)},
+        {"step": "0", "facts": "{"},
+        {"step": "0", "facts": json.dumps({**BAG, "more": 1})},
+        {"step": "0", "facts": json.dumps({**BAG, "status": 7})},
+        {"step": "0", "facts": json.dumps({**BAG, "marks": [{"item": "x" * 500}]})},
+    ],
+)
+def test_what_is_no_word(phone: Phone, fields: dict[str, str]) -> None:
+    """What says nothing, or too much, is refused."""
+    walk = begin(phone)
+    assert phone.press(walk, f"{walk}/seen", **fields).status_code == 400
+
+
+def test_what_does_not_apply(phone: Phone) -> None:
+    """A walkthrough that the shop has nothing for, says why."""
+    walk = begin(phone)
+    phone.press(walk, f"{walk}/seen", step="0", seen="not-applicable", reason="no item is sold")
+    assert verdict(phone, walk) == "not-applicable"
+    assert "no item is sold" in phone.get(walk).text
+
+
+def test_folders_of_ones_own(make: Callable[..., Flask], tmp_path: Path) -> None:
+    """SANDBOX_WALKTHROUGHS adds folders; one that is broken stops the sandbox with its line."""
+    text = (Path(__file__).parents[2] / "storefront/sandbox/walkthroughs/6-own.yaml").read_text()
+    own = "- name: mine" + text.split("\n- name: law-beside-the-button")[1].split("\n- name:")[0]
+    (tmp_path / "1-mine.yaml").write_text(own)
+    phone = Phone(make(walkthroughs=(tmp_path,)).test_client())
+    assert phone.get("/desk/walkthroughs/mine").status_code == 200
+    (tmp_path / "1-mine.yaml").write_text(own.replace("who: hanako", "who: nobody"))
+    with pytest.raises(Broken, match=r"1-mine.yaml:\d+: who"):
+        make(walkthroughs=(tmp_path,))

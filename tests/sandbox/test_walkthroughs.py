@@ -1,0 +1,386 @@
+"""Walkthroughs: what files may say, and what is made of what happened."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storefront.sandbox import walkthroughs
+from storefront.sandbox.happenings import Name
+from storefront.sandbox.walkthroughs import Broken, State, Tick, Verdict, Walkthrough
+
+# When things go wrong: the rows of the house's own table.
+ROWS = {
+    "unsigned, forged, altered, malformed, wrong key, stale",
+    "8 callbacks at once",
+    "our work is slow, a lock is held, the queue is long",
+    "commit done, answer lost",
+    "callback for a code we never stored; at the bare address or with another payment's word",
+    "a phone opens the callback's address through the container",
+    "another user's code, another app's id",
+    "complete after cancel, cancel after complete, anything after void",
+    "sold out or over the limit at callback",
+    "finish page opened by hand with status=10, or by another user",
+    "finish page never opened",
+    "platform API down, slow, answering rubbish, throttling",
+    "double tap on buy",
+    "interface URL expired",
+    "test purchase (is_test)",
+    "database down",
+}
+# The rules of the source documents that a shop can break, and what shows that it keeps them.
+RULES = {
+    "api: restrictions, only approved apps": ["not-approved"],
+    "api: flow 1, a payment is created when the buyer has chosen": ["first-purchase", "double-tap"],
+    "api: flow 2, redirect to the payment screen at once": ["first-purchase", "screen-expired"],
+    "api: flow 3, shortage is the platform's": ["short-and-topped-up", "exact-points"],
+    "api: flow 5, OK commits, anything else does not": ["first-purchase", "lost-ok", "shop-frozen"],
+    "api: flow 5, ten seconds": ["queued-too-long", "api-drips", "database-away"],
+    "api: flow 6, the shop may ask how a payment stands": ["confirm-away", "pay-back", "pay-back-then-use"],
+    "api: flow 8, the buyer may return, or not": ["finish-never-opened", "result-without-link"],
+    "api: a purchase not committed is provisional": ["leave-without-deciding", "creation-answer-lost"],
+    "api: status 20 is a cancellation": ["cancel", "cancel-then-bought"],
+    "api: verify the signature": ["unsigned-callback", "wrong-key", "altered-callback", "unsigned-page"],
+    "api: the app's id and the owner's are signed": ["another-app", "another-owner"],
+    "api: callback_url is the payment's own": ["another-word", "container-signed-callback"],
+    "api: nothing is committed at finish_url": ["finish-by-hand", "finish-of-another"],
+    "api: is_test takes no points": ["test-purchase", "app-in-development"],
+    "api: a code is unique": ["unknown-code", "lost-ok-pressed-again"],
+    "api: a state is final": ["bought-then-cancel", "after-void", "replayed-callback"],
+    "api: no batch, no continuous calls": ["no-polling", "no-continuous-calls"],
+    "api: who has removed the app cannot be asked about": ["removed-app"],
+    "api: only the payment screen is led to": ["foreign-link", "interface-on-another-host"],
+    "oauth: timestamps": ["stale-callback", "skewed-clock"],
+    "page: ten seconds": ["api-slow"],
+    "page: error pages may be replaced": ["error-page-replaced"],
+    "start: signed, and once": ["start-once", "start-of-another", "start-by-post", "framed-on-pc"],
+    "start: certificates change": ["key-rotation"],
+    "events: signed by the platform itself": ["forged-removal"],
+    "events: several at once, and late": ["late-events"],
+    "programme: points are shared across devices": ["shared-balance"],
+    "programme: carriers without points": ["carrier-without-points"],
+    "programme: at most 5,000 on a phone, 10,000 on a PC": ["phone-price-range"],
+    "programme: to stop charging, delete the link": ["selling-stopped"],
+    "programme: maintenance": ["topup-maintenance", "full-maintenance"],
+    "law: price and legal notice beside the button": ["law-beside-the-button"],
+    "external: mobile uses nothing else": ["outside-not-on-phone"],
+    "external: an alert page every time": ["outside-purchase"],
+    "external: nothing changes before it is approved": ["outside-change-not-approved"],
+}
+NAMES = re.findall(
+    r"[\w-]+",
+    """
+    first-purchase exact-points short-and-topped-up carrier-without-points cancel leave-without-deciding
+    finish-never-opened finish-by-hand finish-of-another double-tap test-purchase app-in-development
+    not-approved shared-balance container-signed-callback unsigned-callback wrong-key another-word
+    altered-callback stale-callback replayed-callback eight-at-once unknown-code another-owner
+    another-app cancel-then-bought bought-then-cancel queued-too-long lost-ok lost-ok-pressed-again
+    after-void pay-back pay-back-then-use parked-payment withdrawn-while-open sold-out-at-callback
+    once-per-person api-down api-slow api-drips api-rubbish api-throttled creation-answer-lost
+    foreign-link confirm-away no-polling no-continuous-calls error-page-replaced screen-expired
+    result-without-link topup-maintenance full-maintenance skewed-clock phone-price-range start-once
+    start-of-another start-by-post framed-on-pc interface-on-another-host key-rotation unsigned-page
+    removed-app forged-removal late-events outside-purchase outside-cancel outside-not-on-phone
+    outside-forged-notice outside-notice-twice outside-notice-lost outside-sold-out outside-refunded
+    outside-second-try outside-change-not-approved use-once law-beside-the-button under-age
+    selling-stopped shop-frozen database-away
+    """,
+)
+OURS = walkthroughs.read()
+BY_NAME = {one.name: one for one in OURS}
+HANAKO, CODE = "mo3hanako0000", "pay1"
+ONE = """
+- name: my-own
+  title: {ja: 試し, en: A try}
+  rule: {ja: 決まり, en: A rule}
+  source: ours
+  who: hanako
+  on: [mobile, pc]
+  item: any
+  points: price+50
+  steps:
+  - do: {ja: 買います。, en: Buy.}
+    play: [buy, confirm]
+    see:
+    - {screen: bought}
+    - {answer: OK}
+  - do: {ja: 見ます。, en: Look.}
+    play: [open bag]
+    see:
+    - {held: 1}
+    - {balance: -price}
+"""
+
+
+@dataclass
+class Happened:
+    """A happening that somebody made up."""
+
+    name: Name
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    owner_id: str | None = HANAKO
+    point_code: str | None = CODE
+    wire_id: int | None = None
+
+
+def made(**people: str) -> Happened:
+    return Happened(Name.WALK_BEGUN, {"hand": "mobile", "people": {"hanako": HANAKO, **people}})
+
+
+def shown(page: str, *marks: Mapping[str, str], status: int = 200, wire_id: int | None = None) -> Happened:
+    facts = {"status": status, "path": "/", "page": page, "marks": list(marks)}
+    return Happened(Name.PAGE_SHOWN, facts, wire_id=wire_id)
+
+
+def end(step: int, said: str = "end") -> Happened:
+    return Happened(Name.SEEN, {"step": step, "said": said})
+
+
+def answered(status: int, **more: Any) -> Happened:
+    return Happened(Name.CALLBACK_ANSWERED, {"status": status, "ok": status == 200, **more}, wire_id=7)
+
+
+ITEM = shown("item", {"item": "loaf", "amount": "10", "unit": "point"})
+CREATED = Happened(Name.PAYMENT_CREATED, {"points": 10})
+BOUGHT = Happened(Name.SCREEN_SHOWN, {"screen": "bought"})
+TAKEN = Happened(Name.PAYMENT_COMPLETED, {"points": 10})
+BAG = shown("bag", {"item": "loaf", "quantity": "1"})
+GREEN = Happened(Name.BOOKS_READ, {"verdict": "green"})
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Walkthrough:
+    return own(tmp_path, ONE)
+
+
+def own(folder: Path, text: str) -> Walkthrough:
+    """A walkthrough of one's own, as it is read from a file."""
+    (folder / "9-mine.yaml").write_text(text)
+    return walkthroughs.read(folder)[-1]
+
+
+def judged(one: Walkthrough, happenings: Sequence[Happened]) -> list[State]:
+    return [tick.state for tick in walkthroughs.judge(one, happenings)]
+
+
+def test_all_are_there() -> None:
+    """Every walkthrough of the list is in a file, in six chapters, and no other."""
+    assert sorted(BY_NAME) == sorted(NAMES)
+    assert [*dict.fromkeys(one.chapter for one in OURS)] == [
+        "buying", "callbacks", "platform", "devices", "outside", "own",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", sorted(ROWS))
+def test_every_row_has_one(row: str) -> None:
+    """What can go wrong by the house's table is provoked by at least one walkthrough."""
+    assert [one.name for one in OURS if one.row == row]
+
+
+def test_no_other_rows() -> None:
+    """A walkthrough names a row as the table does, or none."""
+    assert {one.row for one in OURS} <= {None, *ROWS}
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_every_rule_has_one(rule: str) -> None:
+    """A rule of the sources that a shop can break is shown by walkthroughs that there are."""
+    assert set(RULES[rule]) <= set(BY_NAME)
+    assert RULES[rule]
+
+
+def test_every_one_shows_a_rule() -> None:
+    """A walkthrough is there for a row, for a rule of the sources, or says that its rule is ours."""
+    shows = {name for names in RULES.values() for name in names}
+    assert [one.name for one in OURS if not (one.row or one.name in shows or "ours" in one.source)] == []
+
+
+def test_own_ones_stand_behind(tmp_path: Path) -> None:
+    """A folder of one's own adds chapters of its own."""
+    found = own(tmp_path, ONE)
+    assert (found.name, found.chapter, found.title.ja) == ("my-own", "mine", "試し")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "rule"),
+    [
+        ("who: hanako", "who: nobody", 6, "nobody called nobody"),
+        ("on: [mobile, pc]", "on: [fax]", 7, "a device is"),
+        ("item: any", "item: sword", 8, "item"),
+        ("points: price+50", "points: many", 9, "points"),
+        ("play: [buy, confirm]", "play: [steal]", 12, "nothing the robot can do"),
+        ("- {screen: bought}", "- {screen: pretty}", 14, "pretty is not one of its words"),
+        ("- {screen: bought}", "- {colour: red}", 14, "colour: is no field here"),
+        ("- {screen: bought}", "- {screen: bought, page: bag}", 14, "exactly one"),
+        ("source: ours", "sauce: ours", 5, "did you mean source"),
+        ("- {held: 1}", "- {held: 1, who: zoe}", 19, "nobody called zoe"),
+        ("name: my-own", "name: lost-ok", 2, "there is another lost-ok"),
+        ("title: {ja: 試し, en: A try}", "title: {ja: 試し}", 3, "title.en: is missing"),
+    ],
+)
+def test_a_broken_file(tmp_path: Path, right: str, wrong: str, line: int, rule: str) -> None:
+    """What a file may not say is refused with the file, the line and the rule."""
+    assert right in ONE
+    with pytest.raises(Broken) as broken:
+        own(tmp_path, ONE.replace(right, wrong, 1))
+    assert f"9-mine.yaml:{line}:" in str(broken.value)
+    assert rule in str(broken.value)
+
+
+def test_no_list_and_no_folder(tmp_path: Path) -> None:
+    """A file that is no list, and a folder that is none, are refused by name."""
+    with pytest.raises(Broken, match=r"9-mine.yaml:1: a chapter is a list"):
+        own(tmp_path, "name: first")
+    with pytest.raises(Broken, match="is no folder"):
+        walkthroughs.read(tmp_path / "nowhere")
+
+
+def test_steps_tick_themselves(one: Walkthrough) -> None:
+    """A step is done with the last thing that must be seen; the books come last."""
+    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
+    assert judged(one, story) == [State.DONE, State.OPEN, State.OPEN]
+    assert judged(one, [*story, BAG]) == [State.DONE, State.DONE, State.OPEN]
+    ticks = walkthroughs.judge(one, [*story, BAG, GREEN])
+    assert walkthroughs.verdict(ticks, story) is Verdict.PASSED
+
+
+def test_an_open_step_says_what_is_missing(one: Walkthrough) -> None:
+    """What is expected first of what has not come, and what came in its place."""
+    ticks = walkthroughs.judge(
+        one, [made(), ITEM, CREATED, Happened(Name.SCREEN_SHOWN, {"screen": "confirm"})]
+    )
+    assert ticks[0] == Tick(0, State.OPEN, "screen bought", "confirm")
+
+
+def test_what_cannot_be_put_right(one: Walkthrough) -> None:
+    """An answer that should have been another is missed at once, with its row of the log."""
+    ticks = walkthroughs.judge(one, [made(), ITEM, CREATED, answered(409)])
+    assert ticks[0] == Tick(0, State.MISSED, "answer OK", "409", (7,))
+    assert walkthroughs.verdict(ticks, []) is Verdict.MISSED
+
+
+def test_a_step_that_is_over(one: Walkthrough) -> None:
+    """Where somebody says that a step is over, what has not come by then is missed."""
+    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, end(0)]
+    full = shown("bag", {"item": "loaf", "quantity": "2"})
+    ticks = walkthroughs.judge(one, [*story, full, end(1)])
+    assert [tick.state for tick in ticks] == [State.DONE, State.MISSED, State.OPEN]
+    assert (ticks[1].expected, ticks[1].got) == ("held 1", "2")
+    nothing = walkthroughs.judge(one, [*story, end(1)])[1]
+    assert (nothing.state, nothing.got) == (State.MISSED, "nothing")
+
+
+def test_what_a_person_says(one: Walkthrough) -> None:
+    """A person's word counts for what the platform cannot know, and for nothing that it does."""
+    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
+    assert judged(one, [*story, end(1, "yes")])[1] is State.DONE
+    assert judged(one, [*story, end(1, "no")])[1] is State.MISSED
+    lying = [made(), ITEM, CREATED, answered(409), BOUGHT, end(0, "yes")]
+    assert judged(one, lying)[0] is State.MISSED
+
+
+def test_books_that_do_not_agree(one: Walkthrough) -> None:
+    """A walk whose steps are done is missed if goods and points do not agree."""
+    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, BAG]
+    red = Happened(Name.BOOKS_READ, {"verdict": "red"})
+    ticks = walkthroughs.judge(one, [*story, red])
+    assert ticks[-1] == Tick(2, State.MISSED, "books green", "red")
+
+
+def test_not_applicable(one: Walkthrough) -> None:
+    """What a shop has not, is no fault of its."""
+    said = Happened(Name.SEEN, {"step": 0, "said": "not-applicable", "reason": "no item"})
+    story = [made(), said]
+    assert walkthroughs.verdict(walkthroughs.judge(one, story), story) is Verdict.NOT_APPLICABLE
+    assert walkthroughs.why_not(story) == "no item"
+
+
+def see(folder: Path, check: str, *story: Happened, extra: str = "") -> Tick:
+    """How one check stands after a story that is over."""
+    head, _, _ = ONE.partition("  - do: {ja: 見ます")
+    text = head[: head.index("    - {screen: bought}")] + f"    - {check}\n" + extra
+    return walkthroughs.judge(own(folder, text), [made(taro="mo3taro"), ITEM, *story, end(0)])[0]
+
+
+SECOND = Happened(Name.PAYMENT_CREATED, {"points": 10}, point_code="pay2")
+HISTORY = shown(
+    "history", {"payment": "pay2", "state": "complete", "doubt": "yes"}, {"payment": CODE, "state": "create"}
+)
+DOOR = shown("door", status=401)
+SLOW = Happened(Name.WEATHER_MET, {"kind": "api.slow"})
+CALLS = [
+    Happened(Name.PAYMENT_CONFIRMED, {"call": "confirm"}),
+    Happened(Name.API_REFUSED, {"call": "confirm"}),
+]
+ASKED = shown("item", {"item": "loaf", "reason": "age_unknown"})
+HALTED = shown("not-started", {"notice": "not-started"}, status=503)
+TEST = Happened(Name.PAYMENT_CREATED, {"points": 10, "is_test": True})
+OF_TARO = Happened(Name.PAYMENT_COMPLETED, {"points": 10}, owner_id="mo3taro")
+TOPPED = Happened(Name.TOPPED_UP, {"points": 30})
+BACK = Happened(Name.PAYMENT_PAID_BACK, {"points": 10})
+REFUSED = Happened(Name.PAGE_REFUSED, {"status": 503})
+
+
+@pytest.mark.parametrize(
+    ("check", "story", "right"),
+    [
+        ("{screen: error}", [REFUSED], True),
+        ("{page: door}", [BAG, DOOR], True),
+        ("{page: bag}", [BAG, DOOR], False),
+        ("{status: 401}", [DOOR], True),
+        ("{state: complete}", [CREATED, SECOND, HISTORY], True),
+        ("{state: complete, doubt: yes}", [CREATED, SECOND, HISTORY], True),
+        ("{state: complete, doubt: no}", [CREATED, SECOND, HISTORY], False),
+        ("{state: create, payment: 1}", [CREATED, SECOND, HISTORY], True),
+        ("{state: complete, payment: 3}", [CREATED, SECOND, HISTORY], False),
+        ("{held: 1}", [BAG], True),
+        ("{held: 0}", [BAG], False),
+        ("{held: 0}", [shown("bag")], True),
+        ('{held: "+1"}', [BAG, shown("bag", {"item": "loaf", "quantity": "2"})], True),
+        ('{held: "+1"}', [BAG], False),
+        ("{balance: unchanged}", [TAKEN, BACK], True),
+        ("{balance: -price}", [TAKEN], True),
+        ("{balance: -2*price}", [TAKEN], False),
+        ("{balance: +price+10}", [TOPPED, TAKEN], True),
+        ("{balance: unchanged, who: taro}", [TAKEN], True),
+        ("{balance: -price, who: taro}", [OF_TARO], True),
+        ("{calls: 0}", CALLS, False),
+        ("{calls: 0, api: create}", CALLS, True),
+        ("{calls: 0..2, api: confirm}", CALLS, True),
+        ("{calls: 0..2, api: confirm}", [*CALLS, *CALLS], False),
+        ("{answer: 401}", [answered(401)], True),
+        ("{answer: 401}", [answered(200)], False),
+        ("{answer: [OK, 409]}", [answered(409), answered(200)], True),
+        ("{answer: [OK, OK]}", [answered(409), answered(200)], False),
+        ("{answer: OK, times: 2}", [answered(200), answered(200)], True),
+        ("{answer: OK, times: 2}", [answered(200)], False),
+        ("{refusal: age_unknown}", [ASKED], True),
+        ("{notice: not-started}", [HALTED], True),
+        ("{notice: none}", [HALTED], False),
+        ("{happened: payment_completed}", [TAKEN], True),
+        ("{happened: payment_completed, times: 1}", [TAKEN, TAKEN], False),
+        ("{happened: payment_created, facts: {is_test: true}}", [TEST], True),
+        ("{happened: payment_created, facts: {is_test: true}}", [CREATED], False),
+        ("{never: payment_completed}", [], True),
+        ("{never: payment_completed}", [TAKEN], False),
+        ("{weather_met: api.slow}", [SLOW], True),
+        ("{weather_met: api.slow}", [], False),
+        ("{screen: bought, on: [pc]}", [], True),
+        ("{books: green}", [GREEN], True),
+    ],
+)  # fmt: skip
+def test_each_check(tmp_path: Path, check: str, story: Sequence[Happened], right: bool) -> None:
+    """Each of the fourteen sees what it asks for, and misses it where it is not so."""
+    state = see(tmp_path, check, *story).state
+    assert state is (State.DONE if right else State.MISSED)
+
+
+def test_the_list_is_not_remembered(one: Walkthrough) -> None:
+    """The same happenings say the same, however often and in whatever portions they are judged."""
+    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, BAG, GREEN]
+    for length in range(len(story)):
+        walkthroughs.judge(one, story[:length])
+    assert judged(one, story) == [State.DONE] * 3

@@ -748,7 +748,7 @@ def test_without_a_secret_nobody_is_believed(
     """A shop whose provider was taken out of the settings believes no notice, not even one under ''."""
     code = begun(app)
     answer = tell(app, notice(code, secret=secret, merchant=merchant))
-    assert answer.status_code == 401
+    assert answer.status_code == 503
     assert untouched(outside, code)
 
 

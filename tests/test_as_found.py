@@ -42,6 +42,7 @@ def test_another_encoding(settings: Settings, encoding: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.empty_database
 def test_an_upgrade_on_a_full_disk(settings: Settings, tmp_path: Path) -> None:

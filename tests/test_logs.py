@@ -75,6 +75,7 @@ def test_what_the_framework_logs(app: Flask) -> None:
     assert "ValueError: " in out.getvalue()
 
 
+@pytest.mark.long
 @on_sqlite
 def test_the_servers_own_log(settings: Settings, tmp_path: Path) -> None:
     """gunicorn writes down the page before, browser and user of each request: in one printable line."""

@@ -23,6 +23,7 @@ from storefront.shop import catalog, ledger, visits
 from storefront.shop.devices import Device
 from tests.command import run, run_apart
 from tests.databases import on_sqlite
+from tests.demo import wait_for
 from tests.street import HANAKO, Books, Container
 
 pytestmark = pytest.mark.empty_database
@@ -128,6 +129,7 @@ def checks(connection: Connection) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.long
 def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -> None:
     """Two upgrades of an empty database at the same moment both succeed, and leave one schema."""
     with ThreadPoolExecutor(2) as operators:
@@ -158,7 +160,9 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
             assert {name: new[name] for name in old[0]} == old[0]
             assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False, "sold", "mixi"}
     assert differences(engine) == []
-    assert app.test_client().get("/readyz").status_code == 200
+    wait_for(
+        lambda: app.test_client().get("/readyz").status_code == 200
+    )  # what was found before speaks a while
     with app.app_context(), transaction() as session:
         catalog.load(session, settings.catalog)
     page = Container(app).get("/inventory")

@@ -263,6 +263,7 @@ def test_a_text_stays_one() -> None:
     assert {row["points"] for row in table(file.getvalue())} == {"7"}
 
 
+@pytest.mark.long
 @on_sqlite
 def test_every_file_says_that_it_is_utf_8(app: Flask, settings: Settings) -> None:
     """A spreadsheet opens what the command line writes, whatever the terminal is set to."""
@@ -281,6 +282,7 @@ def test_every_file_says_that_it_is_utf_8(app: Flask, settings: Settings) -> Non
         assert printed.stdout.startswith(b"\xef\xbb\xbf"), printed.stderr
 
 
+@pytest.mark.long
 def test_a_long_ledger_does_not_fill_the_memory(app: Flask) -> None:
     """Entries come in the sequence of their making, a page at a time."""
     enter(app, [{"key": f"k{number}", "amount": 10} for number in range(20_000)])
@@ -296,6 +298,7 @@ def test_a_long_ledger_does_not_fill_the_memory(app: Flask) -> None:
     assert peak < 6 * 1024 * 1024  # all at once take more than twenty
 
 
+@pytest.mark.long
 def test_a_reader_pauses(app: Flask, settings: Settings) -> None:
     """`storefront ledger | less`: who has read a page and thinks holds nothing in the database."""
     enter(app, [{"key": f"row-{number}", "amount": 10} for number in range(5_000)])
@@ -388,6 +391,7 @@ def test_a_backup_restores_the_shop(town: Town, settings: Settings, tmp_path: Pa
             db.engine.dispose()
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_sale_during_the_backup_is_in_it_whole_or_not_at_all(
     app: Flask, settings: Settings, tmp_path: Path

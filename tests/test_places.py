@@ -215,6 +215,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_killed_writer_leaves_nothing(app: Flask, database_url: str, tmp_path: Path) -> None:
     """Killed while it writes, a process holds nobody up and leaves no file; a fork has its own line."""

@@ -338,6 +338,7 @@ def test_the_start_warns_of_the_callbacks_word(
     assert any("not https" in line and f"{PREFIX}MIXI_POINT_URL" in line for line in said.splitlines())
 
 
+@pytest.mark.long
 def test_the_zones_of_the_world_come_along() -> None:
     """Japan's time is known on a host that has no zones of its own."""
     program = "from storefront import clock; print(clock.JAPAN)"
@@ -356,6 +357,7 @@ def test_an_address_that_is_too_long(environment: pytest.MonkeyPatch) -> None:
         create_app()
 
 
+@pytest.mark.long
 def test_the_server_refuses_to_start() -> None:
     """Every missing setting at once, by its full name, and no process that serves unsigned."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

@@ -16,7 +16,7 @@ from storefront.shop.devices import Device
 def door_out(settings: ExternalSettings, http: requests.Session) -> Iterator[Finding]:
     if not settings.external_provider_url:
         return
-    today = facts.day(clock.now())
+    today = clock.day(clock.now())
     recorded = facts.current()
     closed = forbidden(recorded, Device.PC, channel().site, today, on_smartphone=False)
     if closed:

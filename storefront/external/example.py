@@ -13,7 +13,7 @@ def open_door() -> None:
     """Give the running shop a registration, unless it has one."""
     if facts.current() == Facts():
         now = clock.now()
-        facts.record(registration(facts.day(now), channel().site, shelf.prices()), now, facts.number())
+        facts.record(registration(clock.day(now), channel().site, shelf.prices()), now, facts.number())
 
 
 def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:

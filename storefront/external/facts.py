@@ -12,7 +12,6 @@ from pydantic import AfterValidator, TypeAdapter
 from sqlalchemy import JSON, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.clock import JAPAN
 from storefront.db import Model, db, insert_once, transaction
 from storefront.external.registration import (
     Certificate,
@@ -65,11 +64,6 @@ def record(facts: Facts, now: datetime, after: int) -> bool:
     values = {"facts": RECORDED.dump_python(facts, mode="json"), "recorded_at": now}
     with transaction() as session:
         return number() == after and insert_once(session, Record, id=after + 1, **values)
-
-
-def day(now: datetime) -> date:
-    """The day that a moment falls on where mixi's office is."""
-    return now.astimezone(JAPAN).date()
 
 
 def _consistent(facts: Facts) -> Facts:

@@ -116,7 +116,7 @@ def _seen() -> int:
 
 def _checklist(form: RegistrationForm, seen: int, counts: RegistrationForm | None = None) -> str:
     """`seen` is the record that the form was filled with, `counts` shows what came meanwhile."""
-    holder, today, recorded = login.required(), facts.day(clock.now()), facts.current()
+    holder, today, recorded = login.required(), clock.day(clock.now()), facts.current()
     return render_template(
         "external/registration.html",
         today=today,

@@ -314,7 +314,7 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
 
 def _is_closed(now: datetime) -> bool:
     """Whether mixi does not allow this way to pay any more, since the buyer left."""
-    today = facts.day(now)
+    today = clock.day(now)
     return bool(
         registration.forbidden(facts.current(), Device.PC, channel().site, today, on_smartphone=False)
     )

@@ -11,7 +11,7 @@ from storefront.shop.devices import Device
 
 def registration(out: TextIO) -> None:
     """Step by step how external payment stands, what is next and by when; as on the operator's page."""
-    recorded, today = facts.current(), facts.day(clock.now())
+    recorded, today = facts.current(), clock.day(clock.now())
     site = channel().site if channel() else ""
     assessment = assess(recorded, today)
     closed = not site or forbidden(recorded, Device.PC, site, today, on_smartphone=False)

@@ -129,7 +129,7 @@ def has_door(offer: Offer) -> bool:
 
 def forbidding(here: Visit) -> Rule | None:
     """The rule that keeps this visitor in, if there is one."""
-    door, today = channel(), facts.day(clock.now())
+    door, today = channel(), clock.day(clock.now())
     return registration.forbidden(
         facts.current(), here.device, door.site, today, on_smartphone=door.on_smartphone
     )
@@ -148,13 +148,13 @@ def _check_price(offer: Offer) -> None:
 
 
 def _price_rule(offer: Offer) -> Rule | None:
-    today = facts.day(clock.now())
+    today = clock.day(clock.now())
     return registration.forbidden_price(facts.current(), offer.item.id, offer.amount, today)
 
 
 def _provider() -> dict[str, object]:
     """Whom the buyer pays, by what the papers of today say."""
-    recorded, today = facts.current(), facts.day(clock.now())
+    recorded, today = facts.current(), clock.day(clock.now())
     provider = registration.usable(recorded, channel().site, today)
     ways = registration.services(recorded, provider, today) if provider else []
     return {"provider": provider, "services": ways, "today": today}

@@ -79,7 +79,7 @@ def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     """The telescope costs more than a phone may pay at once; there its page says where it is sold."""
     hand.open("/items/telescope")
     assert hand.page.locator("form.buy").count() == (1 if hand.device == "pc" else 0)
-    assert hand.page.locator("main .notice").count() == (0 if hand.device == "pc" else 1)
+    assert hand.page.locator("main .message").count() == (0 if hand.device == "pc" else 1)
 
 
 @one_shop_is_enough

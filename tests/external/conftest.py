@@ -186,7 +186,7 @@ def answered(answer: TestResponse) -> tuple[int, str, str]:
 
 
 def today() -> date:
-    return facts.day(clock.now())
+    return clock.day(clock.now())
 
 
 def lawful() -> Facts:

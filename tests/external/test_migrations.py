@@ -63,9 +63,9 @@ def test_what_was_registered(app: Flask, engine: Engine) -> None:
             (provider,) = current.providers
             assert provider.services == (Service("card", listed=True), Service("bank", listed=True))
             assert provider.privacy_mark == Certificate("1", until=date(2099, 3, 31))
-            assert (provider.certified(facts.day(NOW)), provider.isms.number) == (True, "")
+            assert (provider.certified(clock.day(NOW)), provider.isms.number) == (True, "")
             assert current.prices == {"excalibur": 110}
-            assert current.prices_taken_on == facts.day(clock.now())
+            assert current.prices_taken_on == clock.day(clock.now())
             assert db.session.scalar(select(func.count()).select_from(facts.Record)) == records
             db.session.remove()
         assert differences(engine) == []

@@ -65,8 +65,6 @@ from tests.street import (
     words,
 )
 
-pytestmark = pytest.mark.money
-
 OK = (200, "text/plain", "OK")
 REFUND = (409, "text/plain", "REFUND")
 PAYMENTS = 10
@@ -94,6 +92,7 @@ def untouched(outside: Outside, code: str) -> bool:
 # Paid
 
 
+@pytest.mark.money
 def test_a_paid_notice(shop: Flask, code: str, outside: Outside) -> None:
     """One grant, one entry in yen, both under the payment's key; and OK, as plain text."""
     answer = tell(shop, notice(code))
@@ -113,6 +112,7 @@ def test_the_goods_are_in_the_bag(shop: Flask, hanako: Browser, code: str) -> No
     assert row.get("data-quantity") == "1"
 
 
+@pytest.mark.money
 def test_a_repeated_notice(shop: Flask, code: str, outside: Outside) -> None:
     """However often the provider says it, it hears OK and the books stay as they were."""
     tell(shop, notice(code))
@@ -122,6 +122,7 @@ def test_a_repeated_notice(shop: Flask, code: str, outside: Outside) -> None:
     assert (len(outside.grants()), len(outside.entries())) == (1, 1)
 
 
+@pytest.mark.money
 def test_two_payments_are_two(shop: Flask, hanako: Browser, outside: Outside) -> None:
     """Each payment is settled by its own notice, for its own buyer."""
     first, second = hanako.leave(), hanako.leave("lantern")
@@ -153,6 +154,7 @@ def storm(app: Flask, codes: list[str], settle: Callable[[str], object]) -> int:
     return len(answered)
 
 
+@pytest.mark.money
 def test_one_grant_for_eight_notices(shop: Flask, codes: list[str], outside: Outside) -> None:
     """10 payments, 8 notices each, over the wire: 80 times OK, 10 grants, 10 entries."""
 
@@ -165,6 +167,7 @@ def test_one_grant_for_eight_notices(shop: Flask, codes: list[str], outside: Out
     assert outside.entries() == [(key, "sale", YEN, "yen") for key in keys]
 
 
+@pytest.mark.money
 def test_the_naive_version_is_caught(shop: Flask, codes: list[str], outside: Outside) -> None:
     """Read, decide, then write, with a fresh key each time: the same storm grants too much."""
     slow = threading.Barrier(NOTICES, timeout=30)
@@ -185,6 +188,7 @@ def test_the_naive_version_is_caught(shop: Flask, codes: list[str], outside: Out
     assert len(outside.grants()) > PAYMENTS
 
 
+@pytest.mark.money
 def test_paid_against_cancelled(shop: Flask, codes: list[str], outside: Outside) -> None:
     """Paid and cancelled at the same moment: one of them, wholly; what was paid too late is owed back."""
     owed: list[tuple[str, Outcome, bool]] = []
@@ -204,6 +208,7 @@ def test_paid_against_cancelled(shop: Flask, codes: list[str], outside: Outside)
     assert (len(outside.grants()), len(outside.entries())) == (bought, bought)
 
 
+@pytest.mark.money
 def test_the_last_one_is_sold_once(shop: Flask, enter: Enter, hanako: Browser, outside: Outside) -> None:
     """Eight buyers have paid for three bundles: three get theirs, five their money."""
     limit(shop, "fireworks", stock=3)
@@ -427,6 +432,7 @@ def test_another_sum(shop: Flask, code: str, outside: Outside, first: str, yen: 
     assert (outside.status(code), outside.grants(), outside.entries()) == before
 
 
+@pytest.mark.money
 def test_a_wrong_sum_spoils_nothing(shop: Flask, code: str) -> None:
     """After a notice over a wrong sum the right one is heard as if it were the first."""
     assert tell(shop, notice(code, yen="1")).status_code == 409
@@ -454,6 +460,7 @@ def test_contradictions(
     assert answered(tell(shop, notice(code, **first))) == OK
 
 
+@pytest.mark.money
 def test_a_cancelled_notice(shop: Flask, code: str, outside: Outside) -> None:
     """Nothing is given out and nothing is entered; said again, it is heard again."""
     for _ in range(3):
@@ -465,6 +472,7 @@ def test_a_cancelled_notice(shop: Flask, code: str, outside: Outside) -> None:
 # A second attempt, a declined try
 
 
+@pytest.mark.money
 @pytest.mark.parametrize("outcome", ["cancelled", "declined"])
 @pytest.mark.parametrize("reference", [REFERENCE, "ANOTHER"])
 def test_a_second_attempt_that_expired(
@@ -479,6 +487,7 @@ def test_a_second_attempt_that_expired(
     assert (outside.payment(code).reference, outside.grants(), outside.entries()) == before
 
 
+@pytest.mark.money
 def test_a_declined_try(shop: Flask, hanako: Browser, code: str, outside: Outside) -> None:
     """A try that was declined changes nothing; the one that works is a sale under its own reference."""
     assert answered(tell(shop, notice(code, outcome="declined", reference="TRY1"))) == OK
@@ -509,6 +518,7 @@ def test_another_currency(shop: Flask, code: str, outside: Outside, first: str) 
 BACK = ["refunded", "chargeback"]
 
 
+@pytest.mark.money
 @pytest.mark.parametrize("outcome", BACK)
 def test_the_money_went_back(shop: Flask, hanako: Browser, code: str, outside: Outside, outcome: str) -> None:
     """Goods and entry are taken back under a key of their own, once, however often it is said."""
@@ -529,6 +539,7 @@ def test_the_money_went_back(shop: Flask, hanako: Browser, code: str, outside: O
     assert (len(outside.grants()), outside.status(code)) == (2, Status(outcome))
 
 
+@pytest.mark.money
 @pytest.mark.parametrize("outcome", BACK)
 def test_money_of_another_try(shop: Flask, code: str, outside: Outside, outcome: str) -> None:
     """Paid twice, and the second one given back: the sale stands, since nothing was given for that money."""
@@ -592,6 +603,7 @@ def test_a_part_of_the_money(shop: Flask, code: str, outside: Outside) -> None:
     assert (outside.status(code), len(outside.grants())) == (Status.COMPLETE, 1)
 
 
+@pytest.mark.money
 def test_used_up_and_charged_back(shop: Flask, hanako: Browser, outside: Outside) -> None:
     """What is used up is taken back all the same, and the operator sees the holding below zero."""
     code = hanako.leave("fireworks")
@@ -604,6 +616,7 @@ def test_used_up_and_charged_back(shop: Flask, hanako: Browser, outside: Outside
     assert (below.item_id, below.quantity) == ("fireworks", -1)
 
 
+@pytest.mark.money
 def test_taken_back_once_for_eight_notices(shop: Flask, codes: list[str], outside: Outside) -> None:
     """Eight notices of each refund at the same moment, four of them chargebacks: one taking back each."""
     for code in codes:
@@ -619,6 +632,7 @@ def test_taken_back_once_for_eight_notices(shop: Flask, codes: list[str], outsid
 # Sold out in between
 
 
+@pytest.mark.money
 def test_sold_out_meanwhile(shop: Flask, hanako: Browser, outside: Outside) -> None:
     """What is not to be had any more is paid back: REFUND is the first word, now and for ever."""
     code = hanako.leave("fireworks")
@@ -671,6 +685,7 @@ def renamed(app: Flask, table: str) -> Iterator[None]:
                 connection.execute(text(f"ALTER TABLE lost RENAME TO {name}"))
 
 
+@pytest.mark.money
 @pytest.mark.parametrize("table", ["external_payment", "item", "grant", "entry"])
 def test_a_broken_database(shop: Flask, code: str, outside: Outside, table: str) -> None:
     """Whichever step of the sale fails: 503, nothing of it stays, and told again it is done wholly."""
@@ -705,6 +720,7 @@ def hold(connection: Connection, code: str) -> None:
     connection.execute(ExternalPayment.__table__.update().where(mine).values(item_name="held"))  # type: ignore[attr-defined]
 
 
+@pytest.mark.money
 def test_a_locked_database(shop: Flask, code: str, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the payment is held by somebody else: 503; afterwards the notice is heard."""
     monkeypatch.setattr(database, "LOCK_SECONDS", 0.1)
@@ -748,7 +764,7 @@ def test_without_a_secret_nobody_is_believed(
     """A shop whose provider was taken out of the settings believes no notice, not even one under ''."""
     code = begun(app)
     answer = tell(app, notice(code, secret=secret, merchant=merchant))
-    assert answer.status_code == 401
+    assert answer.status_code == 503
     assert untouched(outside, code)
 
 

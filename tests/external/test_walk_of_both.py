@@ -38,8 +38,6 @@ from tests.external.conftest import (
 from tests.street import SHOP, TARO, at_once, words
 from tests.wire import Wire
 
-pytestmark = pytest.mark.money
-
 
 class Line(Wire):
     """The provider's line to the shop; while it loses answers, the shop hears and is not heard."""

@@ -474,7 +474,7 @@ def test_no_database_at_all() -> None:
             (folder / "later").mkdir()
             assert shop.ask("/readyz").status == 503  # not migrated
             fill(shop.app)
-            assert shop.ask("/readyz").status == 200
+            wait_for(lambda: shop.ask("/readyz").status == 200)
             code = shop.start("loaf")
             assert shop.callback(code).is_ok
             assert shop.standing(code) == SOLD
@@ -496,7 +496,7 @@ def assert_full_then_not(shop: Shop, codes: list[str], make_room: Callable[[], N
     wait_for(lambda: shop.callback(refused).is_ok)
     assert shop.callback(refused).is_ok
     assert shop.standing(refused) == SOLD
-    assert shop.ask("/readyz").status == 200
+    wait_for(lambda: shop.ask("/readyz").status == 200)
 
 
 def begun(shop: Shop) -> list[str]:

@@ -29,7 +29,6 @@ def app() -> Iterator[HostileApi]:
         hostile.slow_body,
         hostile.slow_chunk_length,
         hostile.trailers_for_ever,
-        hostile.gzip_of_nothing_for_ever,
         hostile.hundred_megabytes,
     ],
     ids=lambda behaviour: behaviour.__name__,

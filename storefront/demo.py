@@ -20,6 +20,7 @@ from pathlib import Path
 
 import click
 import requests
+from flask import Flask
 from pydantic import ValidationError
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -57,6 +58,11 @@ MADE_ONCE = {  # bytes of a secret that is kept; platforms have more of them
     "STOREFRONT_SECRET_KEY": 20,
     BREAKER_TOKEN: 20,
 }
+
+
+def folder() -> Path:
+    """The usual one, apart from a shop's own files, which are in the instance folder itself."""
+    return Path(Flask("storefront").instance_path) / "demo"
 
 
 def platforms() -> Sequence[Server]:

@@ -222,7 +222,7 @@ def _played(
     for number, pair in enumerate(last, len(walks) + 1):
         walks.append(Round(street, shop).play(*pair))
         _say(walks[-1], number, len(pairs))
-    order = [(pair[0]["name"], pair[1]) for pair in pairs]
+    order: list[tuple[str, str]] = [(pair[0]["name"], pair[1]) for pair in pairs]
     walks.sort(key=lambda walk: order.index((walk.walkthrough["name"], walk.device)))
     return walks, {chapter["name"]: chapter["title"] for chapter in book["chapters"]}
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import Cookie
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
@@ -180,7 +180,7 @@ class Browser:
         """A frame of another site gets no cookie that was not made for it: SameSite=None, and Secure."""
         if urlsplit(url).hostname == urlsplit(frame_of).hostname:
             return
-        for cookie in list(answer.cookies):
+        for cookie in cast(list[Cookie], list(answer.cookies)):
             if not is_for_frames(cookie):
                 self.http.cookies.clear(cookie.domain, cookie.path, cookie.name)
 

@@ -52,7 +52,7 @@ class Desk:
         found: Sequence[Json] = json.loads(self.line.get(self.platform + path).body)
         return found
 
-    def press(self, path: str, browser: Browser | None = None, **fields: str) -> Page:
+    def press(self, path: str, browser: Browser | None = None, /, **fields: str) -> Page:
         """Send a form of the desk's."""
         form = Form(self.platform + path, "POST", (("form_token", self.token),), (), ())
         page = Page(self.platform + "/", 200, {}, b"")

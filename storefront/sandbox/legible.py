@@ -9,9 +9,6 @@ from urllib.parse import parse_qsl
 
 from lxml import etree
 
-# Nothing of a document is fetched, and no entity of its own is put in.
-XML = {"resolve_entities": False, "no_network": True, "remove_blank_text": True, "huge_tree": False}
-
 
 class Header(NamedTuple):
     """One line of a head."""
@@ -60,8 +57,12 @@ def curl(method: str, url: str, headers: Sequence[Header], body: str) -> str:
 
 
 def _xml(body: str) -> str:
+    # Nothing of a document is fetched, and no entity of its own is put in.
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, remove_blank_text=True, huge_tree=False
+    )
     try:
-        root = etree.fromstring(body.encode(), etree.XMLParser(encoding="utf-8", **XML))
+        root = etree.fromstring(body.encode(), parser)
     except etree.XMLSyntaxError as broken:
         raise ValueError(str(broken)) from None
     etree.indent(root, "  ")

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from flask import Blueprint, abort, render_template, request
@@ -18,6 +19,7 @@ from storefront.sandbox.language import N_
 from storefront.sandbox.legible import Header
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.caller import Fault
+from storefront.sandbox.mixi.calls import Method
 from storefront.sandbox.mixi.payments import Payment
 from storefront.sandbox.mixi.resend import Word
 from storefront.sandbox.signatures import MISTAKES, Explanation
@@ -228,14 +230,15 @@ def _signed(platform: Sandbox, exchange: Exchange) -> Sequence[Header]:
     """Its headers with a signature made now, by who signed it then."""
     timestamp, nonce = int(clock.now().timestamp()), secrets.token_hex(10)
     head = legible.head(exchange.head)
+    method = cast(Method, exchange.method)
     if exchange.incoming:
         kind = dict(header for header in head if header.name == "Content-Type")
         body = exchange.sent or None
-        _, made, _ = platform.api_client(timestamp, nonce).sign(exchange.url, exchange.method, body, kind)
+        _, made, _ = platform.api_client(timestamp, nonce).sign(exchange.url, method, body, kind)
     else:
         own = exchange.kind is Kind.LIFECYCLE
         client = platform.own_client(timestamp, nonce) if own else platform.client(timestamp, nonce)
-        _, made, _ = client.sign(exchange.url, exchange.method)
+        _, made, _ = client.sign(exchange.url, method)
     others = [header for header in head if header.name != AUTHORIZATION]
     return [*others, Header(AUTHORIZATION, made[AUTHORIZATION])]
 

@@ -161,7 +161,7 @@ def top_up(user: User, points: int) -> None:
         session.execute(update(User).where(User.id == user.id).values(more))
 
 
-def _on(stage_id: str) -> Select[tuple[User]]:
+def _on(stage_id: str) -> Select[User]:
     return select(User).where(User.stage_id == stage_id)
 
 

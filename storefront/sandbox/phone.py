@@ -123,7 +123,7 @@ def open_app(on: Stage, user: User, device: Device) -> None:
 
 def is_closed(on: Stage, user: User | None) -> bool:
     """Whether the whole platform is under maintenance for whoever asks."""
-    return weather.take(on, "platform.maintenance", user and user.owner_id) is not None
+    return weather.take(on, "platform.maintenance", user.owner_id if user else None) is not None
 
 
 def closed() -> ResponseReturnValue:

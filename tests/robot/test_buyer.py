@@ -18,6 +18,10 @@ FORM = (
 )
 
 
+def nothing(_: Request) -> Response:
+    return Response("?", 404)
+
+
 class Site:
     """Answers as it is told, by path, and remembers what it was asked."""
 
@@ -29,7 +33,7 @@ class Site:
         request = Request(environ)
         request.get_data()
         self.heard.append(request)
-        script = self.pages.get(request.path, lambda _: Response("?", 404))
+        script = self.pages.get(request.path, nothing)
         return script(request)(environ, start_response)
 
     def says(self, path: str, body: str = "", status: int = 200, **headers: str) -> None:

@@ -27,6 +27,10 @@ def begin(phone: Phone, page: str = FIRST, **fields: str) -> str:
     return str(answer.location)
 
 
+def read(phone: Phone, path: str) -> Any:
+    return json.loads(phone.get(path).text)
+
+
 def checklist(phone: Phone, walk: str) -> list[tuple[str, str]]:
     page = html.fromstring(phone.get(walk).text)
     steps = page.cssselect("[data-step]")
@@ -36,12 +40,12 @@ def checklist(phone: Phone, walk: str) -> list[tuple[str, str]]:
 def verdict(phone: Phone, walk: str) -> str:
     page = html.fromstring(phone.get(walk).text)
     said = str(page.cssselect("main")[0].get("data-verdict"))
-    assert phone.get(f"{walk}.json").json["verdict"] == said
+    assert read(phone, f"{walk}.json")["verdict"] == said
     return said
 
 
 def told(phone: Phone) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = phone.get("/desk/happenings.json?after=0").json
+    found: list[dict[str, Any]] = read(phone, "/desk/happenings.json?after=0")
     return found
 
 
@@ -50,7 +54,7 @@ def test_all_are_there_to_read(phone: Phone, language: str) -> None:
     """Every walkthrough is listed with its rule, chapter by chapter, and has a page with its steps."""
     listed = html.fromstring(phone.get(f"/desk/walkthroughs?lang={language}").text)
     names = [one.get("data-walkthrough") for one in listed.cssselect("[data-walkthrough]")]
-    known = phone.get("/desk/walkthroughs.json").json
+    known = read(phone, "/desk/walkthroughs.json")
     assert names == [one["name"] for one in known["walkthroughs"]]
     assert len(listed.cssselect("h2")) == len(known["chapters"]) == 6
     page = phone.get(FIRST).text
@@ -123,7 +127,7 @@ def test_what_a_person_says(phone: Phone) -> None:
     phone.press(walk, f"{walk}/seen", step="1", seen="no")
     assert checklist(phone, walk)[1] == ("2", "missed")
     assert verdict(phone, walk) == "missed"
-    steps = phone.get(f"{walk}.json").json["steps"]
+    steps = read(phone, f"{walk}.json")["steps"]
     assert (steps[1]["state"], steps[1]["expected"], steps[1]["got"]) == ("missed", "page legal", "not seen")
 
 

@@ -92,7 +92,7 @@ def test_a_row_is_whole(bought: tuple[Phone, Purchase], logged: Logged) -> None:
     assert "POST http://platform.test:8001/atom/mobile/point/@me" in text
     assert "application/atom+xml" in text
     assert "エクスカリバー" in text
-    assert page.cssselect("details.raw pre")[0].text.startswith("<?xml")
+    assert page.cssselect("details.raw pre")[0].text_content().startswith("<?xml")
     assert page.cssselect("[data-hash=same]")
 
 
@@ -186,7 +186,7 @@ def test_nothing_secret_is_shown(bought: tuple[Phone, Purchase], shop: Shop, log
 
 
 def command(page: html.HtmlElement) -> list[str]:
-    return shlex.split(page.cssselect("pre.copy")[0].text.replace("\\\n", ""))
+    return shlex.split(page.cssselect("pre.copy")[0].text_content().replace("\\\n", ""))
 
 
 def test_a_command_without_a_signature(bought: tuple[Phone, Purchase], logged: Logged) -> None:
@@ -206,7 +206,7 @@ def test_a_command_signed_on_a_press(bought: tuple[Phone, Purchase], logged: Log
     answer = phone.press(f"/log/{one.id}", f"/log/{one.id}/curl")
     page = html.fromstring(answer.text)
     (shown,) = page.cssselect("pre[data-signed]")
-    words = shlex.split(shown.text.replace("\\\n", ""))
+    words = shlex.split(shown.text_content().replace("\\\n", ""))
     header = next(word for word in words if word.startswith("Authorization: ")).partition(": ")[2]
     oauth = dict(signing.header_pairs(header))
     parts = urlsplit(words[2])

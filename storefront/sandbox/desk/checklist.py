@@ -167,7 +167,7 @@ def seen(number: int) -> ResponseReturnValue:
         return "", 204
     if said not in SAID:
         abort(400)
-    why = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
+    why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
     note(on.id, Name.SEEN, step=step, said=said, **why)
     told, ticks = _judged(on, one)
     walks.keep(number, step, walkthroughs.verdict(ticks, told))

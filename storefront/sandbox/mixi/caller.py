@@ -76,7 +76,7 @@ def ask(sandbox: Sandbox, on: Stage, payment: Payment, question: Question) -> bo
     Afterwards the payment says how it went. No database transaction is open while the app thinks.
     """
     times = waits(sandbox.settings)
-    if not payments.claim(payment, question, on.now(), waits, real=clock.now()):
+    if not payments.claim(payment, question, on.now(), times, real=clock.now()):
         return False
     settled = False
     try:
@@ -117,7 +117,7 @@ def send_forged(
 ) -> int:
     """Send this call, whose fault has that name, and judge the answer. The row of the log."""
     objection = _sent(sandbox, call)
-    status = call.answer and call.answer.status
+    status = call.answer.status if call.answer else None
     refused = status is not None and 400 <= status < 500
     row = call.log(_verdict(call, objection, refused=refused), good=refused)
     _note_answer(on, payment, call, question, row, ok=objection is None, heard=False, fault=fault)

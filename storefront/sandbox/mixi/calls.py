@@ -175,7 +175,7 @@ class Call:
         if self.forged and self.forged.unsigned:
             return
         timestamp = int(self.at.timestamp()) + self.signed_seconds + (self.skew or 0)
-        secret = self.forged and self.forged.secret
+        secret = self.forged.secret if self.forged else None
         reader = sandbox.publisher if self.in_own_name else sandbox.signed_with(secret)
         signer = (
             sandbox.own_client(timestamp, self.nonce)

@@ -131,7 +131,7 @@ def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
     if app_id != settings.app_id:
         abort(404)
     on, visitor = stage.current(), people.visitor()
-    if weather.take(on, "platform.maintenance", visitor and visitor.owner_id):
+    if weather.take(on, "platform.maintenance", visitor.owner_id if visitor else None):
         raise Screen(503, MAINTENANCE)
     return platform, App(app_id, settings.shop_url, settings.public_url), on
 
@@ -208,7 +208,7 @@ def _followed(
     if isinstance(leads, PaymentScreen):
         payments.enter(leads.token, visitor.owner_id, call.stage.now(), waits(platform.settings))
         shown = payments.by_token(leads.token)
-        call.point_code = shown and shown.code
+        call.point_code = shown.code if shown else None
         call.log(N_("Redirected to the payment screen."), good=True)
         return redirect(leads.url)
     call.log(N_("Redirected to another page of the app."), good=True)
@@ -219,7 +219,7 @@ def _refused(call: Call, visitor: User, why: str, status: int) -> None:
     _note(Name.PAGE_REFUSED, call, visitor, call.log(why, good=False), status=status)
 
 
-def _note(name: Name, call: Call, visitor: User, row: int | None, **told: object) -> None:
+def _note(name: Name, call: Call, visitor: User, row: int | None, **told: Any) -> None:
     path = urlsplit(call.url).path
     who: dict[str, Any] = {"owner_id": visitor.owner_id, "device": Device.MOBILE, "wire_id": row}
     note(call.stage.id, name, **who, method=call.method, path=path, **told)

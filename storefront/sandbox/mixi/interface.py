@@ -124,7 +124,8 @@ def _wait(payment: Payment, seconds: float) -> None:
 def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
     payment, user, on = payments.by_token(token), people.visitor(), stage.current()
     now = on.now()
-    if weather.take(on, "platform.maintenance", user and user.owner_id, payment and payment.code):
+    whose, which = user.owner_id if user else None, payment.code if payment else None
+    if weather.take(on, "platform.maintenance", whose, which):
         raise Maintenance
     if payment is None:
         raise Closed(N_("There is no payment at this address."))

@@ -165,13 +165,13 @@ def call(
 def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met: Sequence[str] = ()) -> bool:
     """The question in whatever weather there is; whether the payment was settled by the answer."""
     struck = {
-        kind: row
+        kind: strikes
         for kind in ("undelivered", "queued", "lost", "copies", "replayed")
-        if (row := weather.take(on, f"callback.{kind}", payment.owner_id, payment.code))
+        if (strikes := weather.take(on, f"callback.{kind}", payment.owner_id, payment.code))
     }
     _hold_the_shop(sandbox, on, payment)
     first = call(sandbox, on, payment, question)
-    first.weather += [*met, *(row.kind for row in struck.values())]
+    first.weather += [*met, *(one.kind for one in struck.values())]
     if queued := struck.get("queued"):
         first.queued_seconds = queued.seconds or 0
         first.signed_seconds -= first.queued_seconds

@@ -99,7 +99,7 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
-    "robot": ["__init__", "buyer", "shop", "desk", "player", "play", "report"],
+    "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "form_tokens", "storefile", "store", "devices", "key_pairs", "assumptions",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from storefront.robot.actor import ADULT, Actor, Shot
 from storefront.robot.buyer import Stopped, Unreachable
 from storefront.robot.desk import CannotDo, Desk, Street
-from storefront.robot.player import ADULT, Player, Shot
 from storefront.robot.shop import Item, Json, NotApplicable, Shop
 
 
@@ -56,32 +56,32 @@ def look_around(street: Street) -> Shop:
     """Open the app on a PC, look at every item, and see where a cancelled purchase leads."""
     desk, shop = Desk(street), Shop()
     desk.press("/reset")
-    player = Player(desk, shop, "hanako", "pc")
-    player.open_app()
+    actor = Actor(desk, shop, "hanako", "pc")
+    actor.open_app()
     for kind in ("bag", "history", "legal", "shelf"):
-        player.open(kind)
-    items = list(_items(player))
+        actor.open(kind)
+    items = list(_items(actor))
     if any(item.reason == "age_unknown" for item in items):
         shop.asks_ages = True
-        player.item = items[0]
-        player.say_age(str(ADULT))
-        player.open("shelf")
-        items = list(_items(player))
+        actor.item = items[0]
+        actor.say_age(str(ADULT))
+        actor.open("shelf")
+        items = list(_items(actor))
     shop.items = items
     shop.has_breaker = bool(desk.read("/desk/walkthroughs.json").get("breaker"))
-    _see_finish(player, shop)
+    _see_finish(actor, shop)
     return shop
 
 
-def _items(player: Player) -> Iterator[Item]:
-    ids = [mark["item"] for page in player.shelves() for mark in page.marks if "item" in mark]
+def _items(actor: Actor) -> Iterator[Item]:
+    ids = [mark["item"] for page in actor.shelves() for mark in page.marks if "item" in mark]
     for one in ids:
-        player.item = Item(one, 0, False, None, None, None, False)
-        player.open_item()
-        page = player.at_item()
+        actor.item = Item(one, 0, False, None, None, None, False)
+        actor.open_item()
+        page = actor.at_item()
         mark = next(mark for mark in page.marks if mark.get("item") == one)
-        if page.all("[data-way]") and not player.shop.warning[0]:
-            player.open("warning")
+        if page.all("[data-way]") and not actor.shop.warning[0]:
+            actor.open("warning")
         yield Item(
             id=one,
             amount=int(mark["amount"]),
@@ -93,14 +93,14 @@ def _items(player: Player) -> Iterator[Item]:
         )
 
 
-def _see_finish(player: Player, shop: Shop) -> None:
+def _see_finish(actor: Actor, shop: Shop) -> None:
     try:
-        player.item = shop.item("any")
-        player.buy("")
-        player.cancel("")
+        actor.item = shop.item("any")
+        actor.buy("")
+        actor.cancel("")
     except (NotApplicable, CannotDo):
         return
-    page = player.me.page
+    page = actor.me.page
     links = page.links("a[data-finish]") if page else []
     shop.finish = links[0] if links else ""
 
@@ -130,35 +130,35 @@ def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
     found = re.search(r"/desk/walks/(\d+)$", urlsplit(page.url).path)
     if not found:
         raise Unreachable(f"{street.platform} did not begin {walkthrough['name']}: {page.url} {page.status}")
-    player = Player(desk, shop, walkthrough["who"], walk.device)
-    player.walk, player.item = int(found[1]), item
-    player.asks_ages = "ages" not in walkthrough["needs"]
+    actor = Actor(desk, shop, walkthrough["who"], walk.device)
+    actor.walk, actor.item = int(found[1]), item
+    actor.asks_ages = "ages" not in walkthrough["needs"]
     walk.before = desk.read("/desk/books.json")
     try:
-        player.words = "open app"
-        player.open_app()
+        actor.words = "open app"
+        actor.open_app()
         for number, step in enumerate(walkthrough["steps"]):
-            walk.steps.append(_step(player, number, step))
+            walk.steps.append(_step(actor, number, step))
         walk.after = _read_books(desk)
-        found_out = desk.read(f"/desk/walks/{player.walk}.json")
+        found_out = desk.read(f"/desk/walks/{actor.walk}.json")
         walk.verdict, walk.ticks = found_out["verdict"], found_out["steps"]
     except NotApplicable as why:
-        told = {"step": str(player.step), "seen": "not-applicable", "reason": str(why)}
-        desk.press(f"/desk/walks/{player.walk}/seen", **told)
+        told = {"step": str(actor.step), "seen": "not-applicable", "reason": str(why)}
+        desk.press(f"/desk/walks/{actor.walk}/seen", **told)
         raise
-    walk.happenings = player.happenings()
+    walk.happenings = actor.happenings()
 
 
-def _step(player: Player, number: int, step: Json) -> Played:
+def _step(actor: Actor, number: int, step: Json) -> Played:
     played = Played()
-    player.step, player.shots = number, played.shots
+    actor.step, actor.shots = number, played.shots
     for words in step["play"]:
         try:
-            player.do(words)
+            actor.do(words)
         except (CannotDo, Stopped) as why:
             played.notes.append(f"{words}: {why}")
-    player.finish_step()
-    player.desk.press(f"/desk/walks/{player.walk}/seen", step=str(number), seen="end")
+    actor.finish_step()
+    actor.desk.press(f"/desk/walks/{actor.walk}/seen", step=str(number), seen="end")
     return played
 
 

@@ -158,7 +158,7 @@ class _Inliner:
             one.getparent().replace(one, style)  # type: ignore[union-attr]  # it stands in a head
         for one in root.cssselect("img[src]"):
             image = self._get(urljoin(page.url, str(one.get("src"))))
-            one.set("src", _as_data(image) if image else "data:,")
+            one.set("src", _inline(image) if image else "data:,")
         return html.tostring(root, encoding="unicode", doctype="<!doctype html>")
 
     def _get(self, url: str) -> Page | None:
@@ -174,6 +174,6 @@ class _Inliner:
         return self._kept[address]
 
 
-def _as_data(image: Page) -> str:
+def _inline(image: Page) -> str:
     kind = image.headers.get("Content-Type", "image/png").partition(";")[0]
     return f"data:{kind};base64,{base64.b64encode(image.body).decode()}"

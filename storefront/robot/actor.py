@@ -13,7 +13,7 @@ from storefront.robot.buyer import Browser, Form, Page, Stopped, Unreachable, ap
 from storefront.robot.desk import CannotDo, Desk
 from storefront.robot.shop import FEW, LACKING, MOST_ON_A_PHONE, Item, Json, NotApplicable, Shop
 
-PATIENCE = 90  # seconds that the robot waits at most
+MOST_SECONDS = 90  # that the robot waits
 ADULT = 30  # years, where somebody is asked
 GLANCE = 0.3
 
@@ -45,7 +45,7 @@ class Shot:
     page: Page
 
 
-class Player:
+class Actor:
     """Plays the people of one stage."""
 
     def __init__(self, desk: Desk, shop: Shop, who: str, device: str) -> None:
@@ -514,8 +514,8 @@ class Player:
                 raise NotApplicable("somebody has to take the item out of the catalogue meanwhile: by hand")
 
     def _wait_parked(self, seconds: int) -> None:
-        if seconds > PATIENCE:
-            why = f"the shop completes a payment for {seconds} seconds, and the robot waits {PATIENCE}"
+        if seconds > MOST_SECONDS:
+            why = f"the shop completes a payment for {seconds} seconds, and the robot waits {MOST_SECONDS}"
             raise NotApplicable(why)
         until = time.monotonic() + seconds + 1
         while time.monotonic() < until:
@@ -588,26 +588,26 @@ def _said(page: Page, name: str) -> str | None:
     return next((mark[name] for mark in page.marks if name in mark), None)
 
 
-_VERBS: Mapping[str, Callable[[Player, str], None]] = {
-    "open app": Player.open_app,
-    "open": Player.open,
-    "buy": Player.buy,
-    "press again": Player.press_again,
-    "confirm": Player.confirm,
-    "cancel": Player.cancel,
-    "top up": Player.top_up,
-    "leave": Player.leave,
-    "return": Player.go_back,
-    "use": Player.use,
-    "send": Player.send,
-    "switch": Player.switch,
-    "turn clock": Player.turn_clock,
-    "remove app": Player.remove_app,
-    "pay back": Player.pay_back,
-    "rotate key": Player.rotate_key,
-    "as": Player.play_as,
-    "outside": Player.outside,
-    "wait": Player.wait,
-    "weather": Player.weather,
-    "say age": Player.say_age,
+_VERBS: Mapping[str, Callable[[Actor, str], None]] = {
+    "open app": Actor.open_app,
+    "open": Actor.open,
+    "buy": Actor.buy,
+    "press again": Actor.press_again,
+    "confirm": Actor.confirm,
+    "cancel": Actor.cancel,
+    "top up": Actor.top_up,
+    "leave": Actor.leave,
+    "return": Actor.go_back,
+    "use": Actor.use,
+    "send": Actor.send,
+    "switch": Actor.switch,
+    "turn clock": Actor.turn_clock,
+    "remove app": Actor.remove_app,
+    "pay back": Actor.pay_back,
+    "rotate key": Actor.rotate_key,
+    "as": Actor.play_as,
+    "outside": Actor.outside,
+    "wait": Actor.wait,
+    "weather": Actor.weather,
+    "say age": Actor.say_age,
 }

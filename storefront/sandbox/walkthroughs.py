@@ -85,8 +85,8 @@ CHECKS = (
 )
 # What alone would tick a step before anything was done.
 PASSIVE = {"balance", "calls", "never"}
-# The happenings of an answer of the app's to a server.
-ANSWERED = (Name.CALLBACK_ANSWERED, Name.EVENT_TOLD, Name.NOTICE_ANSWERED)
+# The happenings of an answer of the app's about money.
+ANSWERED = (Name.CALLBACK_ANSWERED, Name.NOTICE_ANSWERED)
 # Where a happening says which screen of the platform's or the provider's was shown.
 SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
 NOTHING, NOT_SEEN = "nothing", "not seen"
@@ -619,7 +619,7 @@ def _calls(check: Check, scene: _Scene) -> _Came:
 
 
 def _answer(check: Check, scene: _Scene) -> _Came:
-    """What the app has answered the platform's servers and the provider's: the last, or, of a list, all."""
+    """What the app has answered to callbacks and notices: the last, or, of a list, all."""
     asked = [one for one in scene.window if one.name in ANSWERED and _matches(one, check)]
     answers = [_answered(one) for one in asked]
     if not answers:
@@ -635,10 +635,7 @@ def _answer(check: Check, scene: _Scene) -> _Came:
 
 def _answered(one: Happened) -> str:
     facts = one.facts
-    good = (
-        facts.get("ok") or facts.get("good") or (one.name is Name.EVENT_TOLD and facts.get("status") == 200)
-    )
-    return "OK" if good else str(facts.get("status") or "silence")
+    return "OK" if facts.get("ok") or facts.get("good") else str(facts.get("status") or "silence")
 
 
 def _refusal(check: Check, scene: _Scene) -> _Came:

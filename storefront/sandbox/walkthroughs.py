@@ -89,6 +89,7 @@ PASSIVE = {"balance", "calls", "never"}
 ANSWERED = (Name.CALLBACK_ANSWERED, Name.NOTICE_ANSWERED)
 # Where a happening says which screen of the platform's or the provider's was shown.
 SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
+VERDICTS = ("green", "amber", "red")  # of the books, from best to worst
 NOTHING, NOT_SEEN = "nothing", "not seen"
 
 
@@ -266,7 +267,7 @@ class Walkthrough(Strict):
     weather: list[Weather] = Field(default_factory=list)
     needs: list[Literal["outside", "ages", "stopped", "breaker"]] = Field(default_factory=list)
     steps: Annotated[list[Step], Field(min_length=1)]
-    books: Literal["green", "amber", "red"] = "green"
+    books: Literal["green", "amber", "red"] = "green"  # at worst
 
     @field_validator("on", mode="before")
     @classmethod
@@ -524,7 +525,7 @@ def _books(walkthrough: Walkthrough, after: Sequence[Happened]) -> Tick:
     if not read_last:
         return Tick(number, State.OPEN, expected, NOTHING)
     got = str(read_last[-1].facts["verdict"])
-    state = State.DONE if got == walkthrough.books else State.MISSED
+    state = State.DONE if VERDICTS.index(got) <= VERDICTS.index(walkthrough.books) else State.MISSED
     return Tick(number, state, expected, got, _rows(read_last[-1:]))
 
 

@@ -23,6 +23,7 @@ POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-u
 JAPAN = timezone(timedelta(hours=9))
 # Home leads to the host that cookies are for, and whoever started us asks whether we live.
 WELCOMING = ("phone.home", "phone.healthz")
+API = "/atom/"
 MINUS = "\N{MINUS SIGN}"
 
 TITLES = {
@@ -79,7 +80,7 @@ def _refuse_other_hosts() -> None:
     """A page of another site that leads its name to us gets nothing of ours."""
     ours = urlsplit(sandbox().settings.public_url).netloc
     # Whoever calls the point API signs its published address, whatever a proxy calls us.
-    if request.endpoint not in WELCOMING and request.blueprint != "api" and request.host != ours:
+    if request.endpoint not in WELCOMING and not request.path.startswith(API) and request.host != ours:
         abort(421)
 
 
@@ -91,7 +92,7 @@ def _error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response
     status = error.code or 500
-    if request.path.startswith("/atom/"):
+    if request.path.startswith(API):
         return f"{error.name}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
     title = TITLES.get(status, N_("The sandbox stumbled."))
     response = Response(render_template("sandbox/error.html", title=title, status=status), status)

@@ -19,7 +19,7 @@ KEEP = 1000
 PAGE = 25
 # Characters of a body; more than any page that a phone takes. What is longer ends in a sign that says so.
 MOST_TEXT = 64 * 1024
-CUT = "[✂]"
+CUT = "\n[✂]"  # on a line of its own, or what hides a word would hide it, too
 HIDDEN = "[…]"
 
 # What is redacted of an exchange.

@@ -11,9 +11,9 @@ from lxml import html
 from storefront import demo
 from storefront.cli import main
 from storefront.robot import report
+from storefront.robot.actor import Shot
 from storefront.robot.buyer import Page
 from storefront.robot.play import Played, Walk
-from storefront.robot.actor import Shot
 from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
 
 NOBODY = "http://127.0.0.1:9"

@@ -132,6 +132,10 @@ def test_cards_name_the_carrier(phone: Phone) -> None:
         "yuki": "SoftBank",
         "jiro": "WILLCOM",
         "mika": "docomo",
+        "haru": "SoftBank",
+        "ken": "docomo",
+        "emi": "au",
+        "sota": "docomo",
     }
 
 

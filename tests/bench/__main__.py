@@ -41,7 +41,7 @@ def _databases(context: click.Context, parameter: click.Parameter, value: str) -
 @click.option(
     "--against",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A checkout of an earlier version with the same tables: the tail of both in turns.",
+    help="A checkout of an earlier version with the same tables: both in turns.",
 )
 def main(
     quick: bool,
@@ -67,6 +67,8 @@ def main(
             street(database, sizes, Path(folder), against) as running,
         ):
             click.echo(f"== {database} (ready after {time.monotonic() - began:.0f} s)\n")
+            if against:
+                click.echo(tables.of_versions(rounds.versions(running, 3 * count)))
             click.echo(tables.of_tail(rounds.tail(running, count, length)))
             if only_tail:
                 continue

@@ -11,13 +11,14 @@ from tests.bench.servers import POINTS, THREADS, Shop, Street
 from tests.bench.traffic import WORKERS, Outcome, flood, stream
 from tests.street import claims
 
-OURS, INSERT, SIGNED = "callback", "insert", "signed insert"
+OURS, INSERT, SIGNED, TAP = "callback", "insert", "signed insert", "tap"
 NOW, BEFORE = "now", "before"
 PER_SECOND = 100  # of the steady rate
 CONNECTIONS = 2 * WORKERS * THREADS  # every thread busy, and one request waiting for each
 FIRST_CALLBACKS = 500  # tell how many a round of the tail needs
 CROWDS = (8, 16, 64)  # connections whose callbacks wait for one writer
 TAPS = 40  # of one round
+CALLBACKS = 100  # of one round, one buyer at a time
 ATOM = "application/atom+xml;type=entry;charset=utf-8"
 
 Writer = Callable[[int], list[bytes]]
@@ -66,13 +67,26 @@ def saturation(street: Street, rounds: int, seconds: float) -> Results:
 
 def tail(street: Street, rounds: int, seconds: float) -> Results:
     """Callbacks at full speed on few and on many connections; this version and the one before in turns."""
-    shops = {NOW: street.shops[0]} | ({BEFORE: street.before} if street.before else {})
+    shops = _versions(street)
     results: Results = {connections: {} for connections in CROWDS}
     rates = {name: _settle(shop, FIRST_CALLBACKS, max(CROWDS)).rate for name, shop in shops.items()}
     for _ in range(rounds):
         for connections, series in results.items():
             for name, shop in shops.items():
                 _add(series, name, _settle(shop, int(rates[name] * seconds), connections))
+    return results
+
+
+def versions(street: Street, rounds: int) -> dict[str, dict[str, Series]]:
+    """One buyer at a time, by kind and version; who was asked last in a round is first in the next."""
+    results: dict[str, dict[str, Series]] = {OURS: {}, TAP: {}}
+    shops = list(_versions(street).items())
+    for _ in range(rounds):
+        for name, shop in shops:
+            owners = [owner for _, owner in random.sample(shop.past.buyers, TAPS)]
+            _add(results[OURS], name, flood(shop.port, shop.callbacks(CALLBACKS), 1))
+            _add(results[TAP], name, flood(shop.port, shop.taps(owners), 1))
+        shops.reverse()
     return results
 
 
@@ -92,7 +106,7 @@ def purchase(street: Street, rounds: int) -> Results:
         for shop in street.shops:
             series = results.setdefault(shop.earlier, {})
             owners = [owner for _, owner in random.sample(shop.past.buyers, TAPS)]
-            _add(series, "tap", flood(shop.port, shop.taps(owners), 1))
+            _add(series, TAP, flood(shop.port, shop.taps(owners), 1))
             _add(series, "platform", flood(street.api, _wishes(street.api, owners), 1))
             for kind, port, write in _three(street, shop):
                 _add(series, kind, flood(port, write(TAPS), 1))
@@ -112,6 +126,10 @@ def _side_by_side(
                 if kind == OURS and shop.past.grants() - granted != len(outcome.waits):
                     raise SystemExit("not every callback made one grant")
     return results
+
+
+def _versions(street: Street) -> dict[str, Shop]:
+    return {NOW: street.shops[0]} | ({BEFORE: street.before} if street.before else {})
 
 
 def _settle(shop: Shop, count: int, connections: int) -> Outcome:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from tests.bench.rounds import BEFORE, INSERT, NOW, OURS, PER_SECOND, SIGNED, Results, Series
+from tests.bench.rounds import BEFORE, INSERT, NOW, OURS, PER_SECOND, SIGNED, TAP, Results, Series
 
 KINDS = (OURS, INSERT, SIGNED)
 
@@ -60,6 +60,18 @@ def _beside(series: Mapping[str, Series]) -> tuple[str, str]:
     return f"{ratio(now.tails(), before.tails()):.2f}", f"{ratio(now.rates(), before.rates()):.2f}"
 
 
+def of_versions(results: Mapping[str, Mapping[str, Series]]) -> str:
+    rows = []
+    for kind, series in results.items():
+        halves = [series[name].halves() for name in (NOW, BEFORE)]
+        rows.append([kind, *(f"{median(half):.1f}" for half in halves), f"{ratio(*halves):.2f}"])
+    return table(
+        "milliseconds with one buyer at a time, p50, and the ratio, median over rounds",
+        ["request", NOW, BEFORE, "ratio"],
+        rows,
+    )
+
+
 def of_steady(results: Results) -> str:
     rows = []
     first = next(iter(results.values()))
@@ -93,12 +105,12 @@ def of_steady(results: Results) -> str:
 def of_purchase(results: Results) -> str:
     rows = []
     for earlier, series in results.items():
-        halves = {kind: series[kind].halves() for kind in (*KINDS, "tap", "platform")}
-        own = [tap - platform for tap, platform in zip(halves["tap"], halves["platform"], strict=True)]
+        halves = {kind: series[kind].halves() for kind in (*KINDS, TAP, "platform")}
+        own = [tap - platform for tap, platform in zip(halves[TAP], halves["platform"], strict=True)]
         rows.append(
             [
                 f"{earlier:,}",
-                *(f"{median(halves[kind]):.1f}" for kind in ("tap", "platform")),
+                *(f"{median(halves[kind]):.1f}" for kind in (TAP, "platform")),
                 f"{median(own):.1f}",
                 *(f"{median(halves[kind]):.1f}" for kind in KINDS),
                 f"{ratio(own, halves[INSERT]):.2f}",

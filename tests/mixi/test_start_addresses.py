@@ -589,7 +589,8 @@ def test_a_removal_beside_the_start(app: Flask, browser: Browser, pair: KeyPair)
 
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", meanwhile)
-    assert browser.get(start_address(pair, at=-10)).status_code == 303
+    # The removal may end the visit even before the answer to its start is said.
+    assert browser.get(start_address(pair, at=-10)).status_code in (303, 401)
     removal.join(30)
     assert browser.get("/inventory").status_code == 401
     tell(app, pair, "event.addapp", at=-4)

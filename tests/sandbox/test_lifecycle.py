@@ -16,6 +16,7 @@ from werkzeug import Request, Response
 
 from storefront.mixi import signing
 from storefront.sandbox import key_pairs, people, stage, wirelog
+from storefront.sandbox.cast import CAST
 from storefront.sandbox.key_pairs import NAME, KeyPair
 from storefront.sandbox.mixi import lifecycle
 from storefront.sandbox.people import FIRST_STAGE
@@ -95,7 +96,7 @@ def test_the_app_is_told_before_it_is_opened(phone: Phone, sap: Sap, logged: Log
 def test_home_says_who_has_the_app(phone: Phone) -> None:
     """Each card says whether the app is there, and offers to remove it only then."""
     home = phone.get("/?lang=en").text
-    assert home.count("Has not added the app.") == 5
+    assert home.count("Has not added the app.") == len(CAST)
     assert "Remove the app" not in home
     phone.belongs_to("taro")
     assert 'aria-label="Remove the app of Taro"' in phone.get("/").text
@@ -103,7 +104,7 @@ def test_home_says_who_has_the_app(phone: Phone) -> None:
     home = phone.get("/").text
     assert "The app is removed." in home
     assert "Remove the app" not in home
-    assert home.count("Has not added the app.") == 4
+    assert home.count("Has not added the app.") == len(CAST) - 1
 
 
 def test_a_page_without_the_app(phone: Phone, sap: Sap) -> None:

@@ -259,6 +259,7 @@ def test_an_old_store_is_thrown_away(
 
 def test_a_store_of_other_tables_is_thrown_away(make: Callable[..., Flask], tmp_path: Path) -> None:
     """Whatever tables a file of another version has, and however they refer to each other, it begins anew."""
+    (tmp_path / "sandbox.db").unlink()
     with sqlite3.connect(tmp_path / "sandbox.db") as file:
         file.execute("CREATE TABLE user (owner_id TEXT PRIMARY KEY)")
         file.execute("CREATE TABLE payment (code TEXT, owner_id TEXT NOT NULL REFERENCES user (owner_id))")

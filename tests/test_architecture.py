@@ -103,9 +103,10 @@ ORDER: dict[str, list[str]] = {
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "form_tokens", "storefile", "store", "devices", "key_pairs", "assumptions",
-        "cast", "doors", "signing", "signatures", "legible", "books",
+        "cast", "kinds", "happened", "walkthroughs", "judge", "doors", "signing", "signatures", "legible",
+        "books",
         "settings", "context", "people", "stage", "happenings", "strokes", "weather", "situation",
-        "neighbours", "walks", "walkthroughs", "wirelog", "pages",
+        "neighbours", "walks", "wirelog", "pages",
         "mixi.addresses", "mixi.links", "mixi.facts", "mixi.frame", "mixi.atom", "mixi.topups",
         "mixi.payments", "mixi.calls", "mixi.start", "mixi.lifecycle", "mixi.caller", "mixi.resend",
         "mixi.goods", "mixi.container", "mixi.api", "mixi.interface", "mixi", "server", "mixi.demo",
@@ -117,6 +118,21 @@ ORDER: dict[str, list[str]] = {
         "provider.views", "provider", "provider.demo",
     ],
 }  # fmt: skip
+# Files of the sandbox that are rules and nothing else: they may import each other, and these.
+PURE = {
+    "strokes",
+    "devices",
+    "cast",
+    "kinds",
+    "happened",
+    "walkthroughs",
+    "judge",
+    "signatures",
+    "signing",
+    "books",
+}
+PLAIN = {"language", "languages", "mixi.signing", "shop.yaml_file"}
+WORLD = {"flask", "sqlalchemy", "requests", "urllib3", "time", "random", "secrets", "socket"}
 OWN_TIME = ("clock.py", "demo.py", "walkthrough.py")
 NO_ROOM = {"migrations"}  # one file after another, and none imports another
 
@@ -187,6 +203,22 @@ def test_only_the_sandbox_signs_as_the_platform() -> None:
     for path in FILES:
         if "sandbox" not in path.parts:
             assert "PrivateKey" not in path.read_text(), path
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_pure_rules(name: str) -> None:
+    """What judges, explains and reckons knows no database, no request, no clock and no chance."""
+    path = PACKAGE / "sandbox" / f"{name}.py"
+    ours = {target.removeprefix("sandbox.") for target in imports(path)}
+    assert ours <= PURE | PLAIN
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert not {one.partition(".")[0] for one in named} & WORLD
 
 
 def test_the_kernel_names_no_counter() -> None:

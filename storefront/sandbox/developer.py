@@ -10,7 +10,8 @@ from storefront.sandbox import form_tokens, key_pairs, people, stage, weather
 from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Carrier, Device
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.mixi import lifecycle, payments, start, topups
 from storefront.sandbox.phone import LAST_START, closed, is_closed, open_app
 from storefront.sandbox.settings import assumptions

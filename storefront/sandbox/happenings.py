@@ -6,7 +6,6 @@ since()   the lines after one that is known already, oldest first
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, delete, select
@@ -14,52 +13,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock
 from storefront.sandbox.devices import Device
+from storefront.sandbox.happened import Name
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
 KEEP = 2000  # of a stage
 MOST = 1000  # at once
-
-
-class Name(StrEnum):
-    """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
-
-    # The stage
-    STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
-    CLOCK_TURNED = "clock_turned"  # seconds
-    SWITCH_TURNED = "switch_turned"  # switch, on
-    WEATHER_SET = "weather_set"  # kind, left
-    WEATHER_MET = "weather_met"  # kind, seconds
-    WEATHER_CLEARED = "weather_cleared"  # kind
-    # Pages
-    APP_OPENED = "app_opened"
-    APP_ADDED = "app_added"
-    APP_REMOVED = "app_removed"
-    START_GIVEN = "start_given"  # how: link, form, again
-    PAGE_SHOWN = "page_shown"  # status, method, path, page (data-page), marks (all other data-*, a dict each)
-    PAGE_REPLACED = "page_replaced"  # status: of the app's; the platform's own error screen is shown
-    PAGE_REFUSED = "page_refused"  # status: of our screen; the app was not asked or gave nothing to show
-    # A payment
-    PAYMENT_CREATED = "payment_created"  # points, item_id, is_test
-    API_REFUSED = "api_refused"  # call: create or confirm, status, reason
-    PAYMENT_CONFIRMED = "payment_confirmed"  # status: as it was told
-    SCREEN_SHOWN = "screen_shown"  # screen
-    TOPPED_UP = "topped_up"  # points
-    CALLBACK_ANSWERED = "callback_answered"  # question: 10 or 20, status, ok, heard, milliseconds, fault
-    PAYMENT_COMPLETED = "payment_completed"  # points: taken
-    PAYMENT_CANCELLED = "payment_cancelled"
-    PAYMENT_FAILED = "payment_failed"  # question
-    PAYMENT_PAID_BACK = "payment_paid_back"  # points: given back
-    # Life cycle
-    EVENT_TOLD = "event_told"  # type, status, forged
-    # The provider
-    OUTSIDE_SHOWN = "outside_shown"  # state, reference
-    OUTSIDE_DECIDED = "outside_decided"  # state, yen
-    NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
-    # What was seen on a page that the platform does not carry, said by a person or the robot.
-    SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
-    BOOKS_READ = "books_read"  # verdict
 
 
 class Happening(Base):

@@ -15,6 +15,7 @@ from storefront.sandbox import clock, form_tokens, happenings, legible, people, 
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.happenings import Happening
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.legible import Header
 from storefront.sandbox.mixi import payments
@@ -24,7 +25,6 @@ from storefront.sandbox.mixi.payments import Payment
 from storefront.sandbox.mixi.resend import Word
 from storefront.sandbox.signatures import MISTAKES, Explanation
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.weather import KINDS
 from storefront.sandbox.wirelog import HIDDEN, Exchange, Filter, Kind, Outcome
 
 RECENT = 50  # payments to choose from

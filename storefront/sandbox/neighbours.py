@@ -6,7 +6,8 @@ Each stands at an address of its own and asks for a word that only we share with
 import requests
 
 from storefront.sandbox.context import Sandbox
-from storefront.sandbox.weather import Weather, Where
+from storefront.sandbox.kinds import Where
+from storefront.sandbox.weather import Weather
 
 SECONDS = 5
 

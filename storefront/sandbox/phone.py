@@ -9,7 +9,8 @@ from storefront.sandbox import clock, form_tokens, people, stage, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.mixi import lifecycle, payments, start
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.people import User

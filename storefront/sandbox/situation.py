@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.devices import Device
-from storefront.sandbox.weather import KINDS, MOST, MOST_SECONDS
+from storefront.sandbox.kinds import KINDS, MOST, MOST_SECONDS
 
 T = TypeVar("T")
 ROLES = ("any", "once", "few", "dear", "consumable", "outside")

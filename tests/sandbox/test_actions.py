@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from storefront.mixi import signing
 from storefront.sandbox import clock, happenings, wirelog
 from storefront.sandbox import key_pairs as pairs
-from storefront.sandbox.happenings import Name
+from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE
 from tests.sandbox.conftest import EVENTS, KEY, SECRET, SHOP, XML, Begin, Phone, Sap, Shop, owner
 

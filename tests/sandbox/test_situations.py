@@ -7,10 +7,10 @@ from lxml import html
 from storefront.sandbox import people, situation, stage, store, weather
 from storefront.sandbox.desk import outcomes
 from storefront.sandbox.desk.outcomes import WEATHERS, Outcome
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.people import PLAYED
 from storefront.sandbox.situation import Points, Spell, Unknown
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.weather import KINDS
 from tests.sandbox.conftest import PLATFORM, SHOP, XML, Phone, Sap, Shop, read_created
 
 ROW = (

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from storefront.sandbox import walkthroughs
-from storefront.sandbox.happenings import Name
-from storefront.sandbox.walkthroughs import Broken, State, Tick, Verdict, Walkthrough
+from storefront.sandbox import judge, walkthroughs
+from storefront.sandbox.happened import Name
+from storefront.sandbox.judge import State, Tick, Verdict
+from storefront.sandbox.walkthroughs import Broken, Walkthrough
 
 # When things go wrong: the rows of the house's own table.
 ROWS = {
@@ -163,7 +164,7 @@ def own(folder: Path, text: str) -> Walkthrough:
 
 
 def judged(one: Walkthrough, happenings: Sequence[Happened]) -> list[State]:
-    return [tick.state for tick in walkthroughs.judge(one, happenings)]
+    return [tick.state for tick in judge.judge(one, happenings)]
 
 
 def test_all_are_there() -> None:
@@ -243,33 +244,31 @@ def test_steps_tick_themselves(one: Walkthrough) -> None:
     story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
     assert judged(one, story) == [State.DONE, State.OPEN, State.OPEN]
     assert judged(one, [*story, BAG]) == [State.DONE, State.DONE, State.OPEN]
-    ticks = walkthroughs.judge(one, [*story, BAG, GREEN])
-    assert walkthroughs.verdict(ticks, story) is Verdict.PASSED
+    ticks = judge.judge(one, [*story, BAG, GREEN])
+    assert judge.verdict(ticks, story) is Verdict.PASSED
 
 
 def test_an_open_step_says_what_is_missing(one: Walkthrough) -> None:
     """What is expected first of what has not come, and what came in its place."""
-    ticks = walkthroughs.judge(
-        one, [made(), ITEM, CREATED, Happened(Name.SCREEN_SHOWN, {"screen": "confirm"})]
-    )
+    ticks = judge.judge(one, [made(), ITEM, CREATED, Happened(Name.SCREEN_SHOWN, {"screen": "confirm"})])
     assert ticks[0] == Tick(0, State.OPEN, "screen bought", "confirm")
 
 
 def test_what_cannot_be_put_right(one: Walkthrough) -> None:
     """An answer that should have been another is missed at once, with its row of the log."""
-    ticks = walkthroughs.judge(one, [made(), ITEM, CREATED, answered(409)])
+    ticks = judge.judge(one, [made(), ITEM, CREATED, answered(409)])
     assert ticks[0] == Tick(0, State.MISSED, "answer OK", "409", (7,))
-    assert walkthroughs.verdict(ticks, []) is Verdict.MISSED
+    assert judge.verdict(ticks, []) is Verdict.MISSED
 
 
 def test_a_step_that_is_over(one: Walkthrough) -> None:
     """Where somebody says that a step is over, what has not come by then is missed."""
     story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, end(0)]
     full = shown("bag", {"item": "loaf", "quantity": "2"})
-    ticks = walkthroughs.judge(one, [*story, full, end(1)])
+    ticks = judge.judge(one, [*story, full, end(1)])
     assert [tick.state for tick in ticks] == [State.DONE, State.MISSED, State.OPEN]
     assert (ticks[1].expected, ticks[1].got) == ("held 1", "2")
-    nothing = walkthroughs.judge(one, [*story, end(1)])[1]
+    nothing = judge.judge(one, [*story, end(1)])[1]
     assert (nothing.state, nothing.got) == (State.MISSED, "nothing")
 
 
@@ -286,7 +285,7 @@ def test_books_that_do_not_agree(one: Walkthrough) -> None:
     """A walk whose steps are done is missed if goods and points do not agree."""
     story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, BAG]
     red = Happened(Name.BOOKS_READ, {"verdict": "red"})
-    ticks = walkthroughs.judge(one, [*story, red])
+    ticks = judge.judge(one, [*story, red])
     assert ticks[-1] == Tick(2, State.MISSED, "books green", "red")
 
 
@@ -294,15 +293,15 @@ def test_not_applicable(one: Walkthrough) -> None:
     """What a shop has not, is no fault of its."""
     said = Happened(Name.SEEN, {"step": 0, "said": "not-applicable", "reason": "no item"})
     story = [made(), said]
-    assert walkthroughs.verdict(walkthroughs.judge(one, story), story) is Verdict.NOT_APPLICABLE
-    assert walkthroughs.why_not(story) == "no item"
+    assert judge.verdict(judge.judge(one, story), story) is Verdict.NOT_APPLICABLE
+    assert judge.why_not(story) == "no item"
 
 
 def see(folder: Path, check: str, *story: Happened, extra: str = "") -> Tick:
     """How one check stands after a story that is over."""
     head, _, _ = ONE.partition("  - do: {ja: 見ます")
     text = head[: head.index("    - {screen: bought}")] + f"    - {check}\n" + extra
-    return walkthroughs.judge(own(folder, text), [made(taro="mo3taro"), ITEM, *story, end(0)])[0]
+    return judge.judge(own(folder, text), [made(taro="mo3taro"), ITEM, *story, end(0)])[0]
 
 
 SECOND = Happened(Name.PAYMENT_CREATED, {"points": 10}, point_code="pay2")
@@ -382,5 +381,5 @@ def test_the_list_is_not_remembered(one: Walkthrough) -> None:
     """The same happenings say the same, however often and in whatever portions they are judged."""
     story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT, BAG, GREEN]
     for length in range(len(story)):
-        walkthroughs.judge(one, story[:length])
+        judge.judge(one, story[:length])
     assert judged(one, story) == [State.DONE] * 3

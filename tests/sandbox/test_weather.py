@@ -11,10 +11,11 @@ from werkzeug import Request, Response
 
 from storefront.mixi import signing
 from storefront.sandbox import clock, happenings, strokes, weather, wirelog
-from storefront.sandbox.happenings import Name
+from storefront.sandbox.happened import Name
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.people import FIRST_STAGE
-from storefront.sandbox.weather import KINDS, Unknown
+from storefront.sandbox.weather import Unknown
 from tests.sandbox.conftest import (
     KEY,
     PLATFORM,

@@ -33,7 +33,9 @@ from storefront.sandbox import clock, form_tokens, neighbours, people, stage, we
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
+from storefront.sandbox.kinds import Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import lifecycle, payments, resend, start
 from storefront.sandbox.mixi.addresses import App
@@ -45,7 +47,7 @@ from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.people import User
 from storefront.sandbox.phone import LAST_START, open_app
 from storefront.sandbox.stage import Stage, Switch
-from storefront.sandbox.weather import Call, Weather
+from storefront.sandbox.weather import Weather
 
 DECISIONS = {"bought": Question.BUY, "cancelled": Question.CANCEL}
 MOST_AHEAD = 10 * 366 * 86_400  # seconds: a date that every part can write

@@ -13,10 +13,10 @@ from storefront.sandbox.books import Books, Page, Pause, Payment, Person
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import reading
 from storefront.sandbox.desk.reading import Reading
-from storefront.sandbox.happenings import Name
+from storefront.sandbox.happened import Name
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.weather import KINDS
 from storefront.sandbox.wirelog import Exchange
 
 FAILED = "unread"  # in the browser's session: why the last press could not read somebody

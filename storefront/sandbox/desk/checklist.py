@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from storefront.sandbox import (
     form_tokens,
     happenings,
+    judge,
     neighbours,
     people,
     stage,
@@ -27,14 +28,16 @@ from storefront.sandbox import (
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happenings import Happening, Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import Happening, note
+from storefront.sandbox.judge import Tick
+from storefront.sandbox.kinds import Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.walks import Walk
-from storefront.sandbox.walkthroughs import Tick, Walkthrough
-from storefront.sandbox.weather import Call
+from storefront.sandbox.walkthroughs import Walkthrough
 
 BOOK = "walkthroughs"  # of the app's extensions: all there are, by name
 SAID = ("yes", "no", "end", "not-applicable")
@@ -135,8 +138,8 @@ def show_walk(number: int) -> ResponseReturnValue:
         persona=BY_KEY[one.who],
         steps=list(zip(one.steps, ticks, strict=False)),
         books=ticks[-1],
-        verdict=walkthroughs.verdict(ticks, told),
-        reason=walkthroughs.why_not(told),
+        verdict=judge.verdict(ticks, told),
+        reason=judge.why_not(told),
     )
 
 
@@ -148,8 +151,8 @@ def show_walk_json(number: int) -> ResponseReturnValue:
         id=walk.id,
         name=walk.name,
         device=on.device,
-        verdict=walkthroughs.verdict(ticks, told),
-        reason=walkthroughs.why_not(told),
+        verdict=judge.verdict(ticks, told),
+        reason=judge.why_not(told),
         steps=[asdict(tick) for tick in ticks],
     )
 
@@ -170,7 +173,7 @@ def seen(number: int) -> ResponseReturnValue:
     why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
     note(on.id, Name.SEEN, step=step, said=said, **why)
     told, ticks = _judged(on, one)
-    walks.keep(number, step, walkthroughs.verdict(ticks, told))
+    walks.keep(number, step, judge.verdict(ticks, told))
     return redirect(url_for(".show_walk", number=number), 303)
 
 
@@ -214,7 +217,7 @@ def _found(number: int) -> tuple[Walk, Stage, Walkthrough]:
 
 def _judged(on: Stage, one: Walkthrough) -> tuple[Sequence[Happening], Sequence[Tick]]:
     told = happenings.since(on.id)
-    return told, walkthroughs.judge(one, told)
+    return told, judge.judge(one, told)
 
 
 def _who(on: Stage) -> dict[str, Any]:

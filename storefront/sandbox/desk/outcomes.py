@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from storefront.sandbox.cast import CAST, Persona
-from storefront.sandbox.happenings import Happening, Name
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import Happening
 from storefront.sandbox.language import N_
 from storefront.sandbox.situation import Points, Spell
 

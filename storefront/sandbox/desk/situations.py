@@ -11,6 +11,7 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import outcomes
 from storefront.sandbox.desk.outcomes import PURSES, WEATHERS, Outcome
 from storefront.sandbox.devices import Device
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import goods
 from storefront.sandbox.mixi.addresses import App
@@ -19,7 +20,6 @@ from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.phone import open_app, start_address
 from storefront.sandbox.situation import ROLES, Situation, Spell
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.weather import KINDS
 
 NO_GOODS = N_("The app sells no such item, or could not be asked: nothing was set up.")
 

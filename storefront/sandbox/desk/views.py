@@ -9,10 +9,10 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
+from storefront.sandbox.kinds import KINDS, Call, Kind, Where
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.caller import Fault, waits
 from storefront.sandbox.mixi.resend import Word
-from storefront.sandbox.weather import KINDS, Call, Kind, Where
 
 RECENT = 12
 SOON, LATER = 2, 10  # seconds until the live part is loaded again

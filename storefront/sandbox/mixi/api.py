@@ -17,7 +17,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storefront.mixi import signing
 from storefront.sandbox import clock, legible, people, signatures, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
+from storefront.sandbox.kinds import Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
 from storefront.sandbox.mixi.caller import waits
@@ -108,7 +110,7 @@ class _Seen:
     The rest is of a request whose signature was right.
     """
 
-    call: weather.Call
+    call: Call
     owner_id: str | None
     point_code: str | None
     stage: Stage | None
@@ -138,16 +140,16 @@ Act = Callable[[Sandbox, _Seen], Response]
 @blueprint.post(PATH, provide_automatic_options=False)
 def create() -> Response:
     """Keep a payment, and say where the buyer goes to confirm it."""
-    return _answer(_create, weather.Call.CREATE)
+    return _answer(_create, Call.CREATE)
 
 
 @blueprint.get(PATH, provide_automatic_options=False)
 def confirm() -> Response:
     """Say how a payment stands."""
-    return _answer(_confirm, weather.Call.CONFIRM)
+    return _answer(_confirm, Call.CONFIRM)
 
 
-def _answer(act: Act, call: weather.Call) -> Response:
+def _answer(act: Act, call: Call) -> Response:
     platform, now, started = sandbox(), clock.now(), monotonic()
     seen = _seen(call)
     try:
@@ -210,7 +212,7 @@ def _hashes() -> Mapping[str, str]:
     return {"hash_given": given, "hash_computed": right, "hash_words": words or ""}
 
 
-def _seen(call: weather.Call) -> _Seen:
+def _seen(call: Call) -> _Seen:
     """Whose log, and whose weather; what the request says of itself is believed for nothing else."""
     owner_id = request.args.get("xoauth_requestor_id")
     on = stage.of_owner(owner_id) if owner_id else None

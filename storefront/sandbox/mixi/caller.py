@@ -17,7 +17,8 @@ from flask import current_app
 
 from storefront.sandbox import clock, neighbours, people, weather
 from storefront.sandbox.context import Sandbox
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer, TimedOut

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import clock, people, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.devices import Device, user_agent
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen

@@ -12,7 +12,8 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import clock, form_tokens, people, stage, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import caller, payments, topups
 from storefront.sandbox.mixi.addresses import App

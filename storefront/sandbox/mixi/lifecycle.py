@@ -13,7 +13,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storefront.sandbox import clock, people
 from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.context import Sandbox
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer
 from storefront.sandbox.people import User

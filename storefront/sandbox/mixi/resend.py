@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from storefront.sandbox import clock
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.doors import SECRET_LENGTH
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import caller, payments
 from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.mixi.calls import Call
 from storefront.sandbox.mixi.payments import Payment, Question, Status
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.weather import KINDS
 from storefront.sandbox.wirelog import Exchange, Kind
 
 ANY_WORD = 24  # bytes

@@ -8,7 +8,8 @@ from storefront.mixi.signing import Publisher
 from storefront.sandbox import clock, key_pairs, stage, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happenings import Name, note
+from storefront.sandbox.happened import Name
+from storefront.sandbox.happenings import note
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.language import N_, language
 from storefront.sandbox.people import User

@@ -1,0 +1,67 @@
+"""What can happen on a stage, and what is read of it. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Name(StrEnum):
+    """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
+
+    # The stage
+    STAGE_MADE = "stage_made"  # walkthrough
+    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
+    CLOCK_TURNED = "clock_turned"  # seconds
+    SWITCH_TURNED = "switch_turned"  # switch, on
+    WEATHER_SET = "weather_set"  # kind, left
+    WEATHER_MET = "weather_met"  # kind, seconds
+    WEATHER_CLEARED = "weather_cleared"  # kind
+    # Pages
+    APP_OPENED = "app_opened"
+    APP_ADDED = "app_added"
+    APP_REMOVED = "app_removed"
+    START_GIVEN = "start_given"  # how: link, form, again
+    PAGE_SHOWN = "page_shown"  # status, method, path, page (data-page), marks (all other data-*, a dict each)
+    PAGE_REPLACED = "page_replaced"  # status: of the app's; the platform's own error screen is shown
+    PAGE_REFUSED = "page_refused"  # status: of our screen; the app was not asked or gave nothing to show
+    # A payment
+    PAYMENT_CREATED = "payment_created"  # points, item_id, is_test
+    API_REFUSED = "api_refused"  # call: create or confirm, status, reason
+    PAYMENT_CONFIRMED = "payment_confirmed"  # status: as it was told
+    SCREEN_SHOWN = "screen_shown"  # screen
+    TOPPED_UP = "topped_up"  # points
+    CALLBACK_ANSWERED = "callback_answered"  # question: 10 or 20, status, ok, heard, milliseconds, fault
+    PAYMENT_COMPLETED = "payment_completed"  # points: taken
+    PAYMENT_CANCELLED = "payment_cancelled"
+    PAYMENT_FAILED = "payment_failed"  # question
+    PAYMENT_PAID_BACK = "payment_paid_back"  # points: given back
+    # Life cycle
+    EVENT_TOLD = "event_told"  # type, status, forged
+    # The provider
+    OUTSIDE_SHOWN = "outside_shown"  # state, reference
+    OUTSIDE_DECIDED = "outside_decided"  # state, yen
+    NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
+    # What was seen on a page that the platform does not carry, said by a person or the robot.
+    SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
+    BOOKS_READ = "books_read"  # verdict
+
+
+class Happened(Protocol):
+    """What is read of a happening."""
+
+    @property
+    def name(self) -> Name: ...
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def point_code(self) -> str | None: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def wire_id(self) -> int | None: ...
+
+
+def marks(page: Happened) -> list[dict[str, str]]:
+    """The facts of a page, a dict for each element that has some."""
+    found: list[dict[str, str]] = page.facts.get("marks") or []
+    return found

@@ -15,7 +15,7 @@ BAG, HISTORY = 1, 2  # among the places
 VOID_MILLISECONDS = 12_500
 
 
-class Tester:
+class Hands:
     """Somebody with a walkthrough open, and the app in a phone or in the platform's frame."""
 
     def __init__(self, page: Page, running: Demo, name: str, device: str) -> None:
@@ -75,7 +75,7 @@ class Tester:
         self.app.locator(selector).first.click()
 
 
-Begin = Callable[[str, str], Tester]
+Begin = Callable[[str, str], Hands]
 
 
 @pytest.fixture
@@ -83,65 +83,65 @@ def begin(browser: Browser, running: Demo) -> Iterator[Begin]:
     """A tester's browser, with script off."""
     context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
     context.set_default_timeout(15_000)
-    yield lambda name, device: Tester(context.new_page(), running, name, device)
+    yield lambda name, device: Hands(context.new_page(), running, name, device)
     context.close()
 
 
 def test_the_first_purchase(begin: Begin) -> None:
     """On a mobile phone every step ticks itself."""
-    tester = begin("first-purchase", "mobile")
-    tester.item()
-    tester.buy()
-    assert tester.states()[:2] == ["done", "open"]
-    tester.decide("buy", "bought")
-    assert tester.states()[:3] == ["done", "done", "open"]
-    tester.back()
-    tester.place(BAG, "bag")
-    assert tester.states() == ["done", "done", "done", "open"]
+    hands = begin("first-purchase", "mobile")
+    hands.item()
+    hands.buy()
+    assert hands.states()[:2] == ["done", "open"]
+    hands.decide("buy", "bought")
+    assert hands.states()[:3] == ["done", "done", "open"]
+    hands.back()
+    hands.place(BAG, "bag")
+    assert hands.states() == ["done", "done", "done", "open"]
 
 
 def test_a_cancelled_purchase(begin: Begin) -> None:
     """The second of five: nothing is given out, and the page after it says so."""
-    tester = begin("cancel", "mobile")
-    tester.item()
-    tester.buy()
-    tester.decide("cancel", "cancelled")
-    tester.back()
-    tester.place(BAG, "bag")
-    assert tester.states()[:3] == ["done", "done", "done"]
+    hands = begin("cancel", "mobile")
+    hands.item()
+    hands.buy()
+    hands.decide("cancel", "cancelled")
+    hands.back()
+    hands.place(BAG, "bag")
+    assert hands.states()[:3] == ["done", "done", "done"]
 
 
 def test_the_law(begin: Begin) -> None:
     """The third: the legal notice is reached from beside the button."""
-    tester = begin("law-beside-the-button", "mobile")
-    tester.item()
-    tester.app.locator(".terms a").first.click()
-    expect(tester.app.locator("[data-page=legal]")).to_be_visible()
-    assert tester.states()[:2] == ["done", "done"]
+    hands = begin("law-beside-the-button", "mobile")
+    hands.item()
+    hands.app.locator(".terms a").first.click()
+    expect(hands.app.locator("[data-page=legal]")).to_be_visible()
+    assert hands.states()[:2] == ["done", "done"]
 
 
 def test_a_lost_ok(begin: Begin) -> None:
     """The fourth: what the platform did not commit is taken back after the wait, which is short in a demo."""
-    tester = begin("lost-ok", "mobile")
-    tester.item()
-    tester.buy()
-    tester.decide("buy", "failed")
-    assert tester.states()[:2] == ["done", "open"]
-    tester.back()
-    tester.page.wait_for_timeout(VOID_MILLISECONDS)
-    tester.place(HISTORY, "history")
-    tester.place(BAG, "bag")
-    assert tester.states()[:3] == ["done", "done", "done"]
+    hands = begin("lost-ok", "mobile")
+    hands.item()
+    hands.buy()
+    hands.decide("buy", "failed")
+    assert hands.states()[:2] == ["done", "open"]
+    hands.back()
+    hands.page.wait_for_timeout(VOID_MILLISECONDS)
+    hands.place(HISTORY, "history")
+    hands.place(BAG, "bag")
+    assert hands.states()[:3] == ["done", "done", "done"]
 
 
 def test_on_a_pc(begin: Begin) -> None:
     """The fifth, in the platform's frame: what the platform cannot see the tester says."""
-    tester = begin("first-purchase", "pc")
-    tester.item()
-    tester.buy()
-    tester.decide("buy", "bought")
-    assert tester.states()[:3] == ["done", "done", "open"]
-    tester.back()
-    tester.place(BAG, "bag")
-    tester.say("yes")
-    assert tester.states()[:3] == ["done", "done", "done"]
+    hands = begin("first-purchase", "pc")
+    hands.item()
+    hands.buy()
+    hands.decide("buy", "bought")
+    assert hands.states()[:3] == ["done", "done", "open"]
+    hands.back()
+    hands.place(BAG, "bag")
+    hands.say("yes")
+    assert hands.states()[:3] == ["done", "done", "done"]

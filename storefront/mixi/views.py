@@ -10,7 +10,7 @@ from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
 from storefront.mixi import callback_word, lifecycle, payments, purchases, starts, taps
 from storefront.mixi.certificates import NotNow
-from storefront.mixi.channel import Channel, NoCertificate, channel
+from storefront.mixi.channel import NAME, Channel, NoCertificate, channel
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment, Wanted
 from storefront.mixi.rules import rules
@@ -18,14 +18,14 @@ from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.operator import login
-from storefront.shop import catalog, form_tokens, limits, visit
+from storefront.shop import buy_form, catalog, form_tokens, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
-blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
+blueprint = Blueprint(NAME, __name__, url_prefix="/mixi")
 log = structlog.get_logger()
 
 # What the forms that end a visit and let another in its place are sealed for.
@@ -121,11 +121,8 @@ def checkout() -> ResponseReturnValue:
     """The buyer has chosen; make a payment and send them to it."""
     mixi, here = channel(), visit.current()
     deadline = Deadline.after(mixi.client.timeouts.total)
-    offer = _offer(request.form.get("item", ""), here.channel)
-    token = form_tokens.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
-    visit.refresh()  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, here.device, clock.now())
-    tap = Tap(token, _wanted(mixi, here, offer))
+    offer = _offer(request.form.get("item", ""))
+    tap = Tap(buy_form.accept(here, offer), _wanted(mixi, here, offer))
     try:
         return redirect(taps.start(mixi, tap, deadline, clock.now()))
     except tuple(HALTS) as halt:
@@ -207,8 +204,8 @@ def _problem(refusal: Exception) -> str:
     return str(refusal) if tells else type(refusal).__name__
 
 
-def _offer(item_id: str, channel_name: str) -> Offer:
-    offer = catalog.offer(item_id, channel_name)
+def _offer(item_id: str) -> Offer:
+    offer = catalog.offer(item_id, NAME)
     if offer is None:
         raise NotFound
     return offer
@@ -236,9 +233,9 @@ def _payment(point_code: str) -> payments.Payment:
 def _again(template: str, item_id: str, **values: object) -> str:
     """A page about a purchase, with a fresh form for the same item if it is still sold."""
     here = visit.current()
-    offer = catalog.offer(item_id, here.channel)
+    offer = catalog.offer(item_id, NAME)
     fresh: dict[str, object] = {}
     if offer:
         standing = limits.standing(offer, here.customer.id, here.device, clock.now())
-        fresh = {"token": form_tokens.seal(here.customer.id, offer.purpose), "standing": standing}
+        fresh = {"token": buy_form.seal(here, offer), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

@@ -58,11 +58,6 @@ class Offer:
     price: Price
     amount: int
 
-    @property
-    def purpose(self) -> str:
-        """What a buy form is sealed for: this item at this price."""
-        return f"buy:{self.item.id}:{self.amount}"
-
 
 def listing(channel: str) -> list[Offer]:
     """What `channel` sells today, in the order of the catalogue."""

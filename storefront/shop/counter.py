@@ -91,10 +91,10 @@ class SideDoor:
 class Counter:
     """One way to buy, with an entrance or as a side door.
 
-    Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
-    visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
-    `way.html`. `asked` is what an amount of the catalogue comes to on a day; `most` what one purchase may
-    cost on a device, where that is limited.
+    Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
+    endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
+    templates `terms.html` and `legal.html`, and a side door's `way.html`. `asked` is what an amount of the
+    catalogue comes to on a day; `most` what one purchase may cost on a device, where that is limited.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -112,6 +112,10 @@ class Counter:
     ages_count: bool = True
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
+
+    def serves(self, channel: str) -> bool:
+        """Whether it sells to who has come in by this channel's entrance."""
+        return channel == self.channel or bool(self.side_door and channel in self.side_door.beside)
 
 
 def add(app: Flask, counter: Counter, settings: HouseSettings) -> None:

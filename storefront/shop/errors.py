@@ -84,7 +84,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error
     with suppress(Stranger, SQLAlchemyError):
-        visit.current()  # so that the page can lead back to the shelf
+        visit.whoever()  # so that the page can lead back to the shelf
     page = _words(BY_STATUS.get(error.code, ELSE))
     said = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return page, error.code, said  # such as Allow and Retry-After

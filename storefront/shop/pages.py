@@ -67,5 +67,5 @@ def _common() -> dict[str, object]:
         "static": visit.static,
         "picture": picture,
         "key": key,
-        "seal": lambda purpose: form_tokens.seal(visit.current().customer.id, purpose),
+        "seal": lambda purpose: form_tokens.seal(visit.whoever().customer.id, purpose),
     }

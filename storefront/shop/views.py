@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, catalog, form_tokens, inventory, limits, visit
+from storefront.shop import ages, buy_form, catalog, form_tokens, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -46,13 +46,12 @@ def item(item_id: str) -> str:
     offer = catalog.offer(item_id, here.channel)
     if offer is None:
         raise NotFound
-    token = form_tokens.seal(here.customer.id, offer.purpose)
     standing = limits.standing(offer, here.customer.id, here.device, clock.now())
     return render_template(
         "shop/item.html",
         offer=offer,
         standing=standing,
-        token=token,
+        token=buy_form.seal(here, offer),
         ways=_ways_out(here, item_id),
         messages=visit.messages(),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from flask import current_app, g, request, url_for
 from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
+from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
 from storefront import clock, languages
@@ -42,20 +43,25 @@ def entrances() -> Sequence[Counter]:
     return [one for one in counter.counters() if one.entrance]
 
 
-def side_doors(visitor: Visit) -> Sequence[Counter]:
-    """The counters beside the one that this visitor has come in by."""
-    doors = ((one, one.side_door) for one in counter.counters())
-    return [one for one, door in doors if door and visitor.channel in door.beside]
+def serving(visitor: Visit) -> Sequence[Counter]:
+    """The counter that this visitor has come in by, and those beside it."""
+    own = counter.of(visitor.channel)
+    return [own, *(one for one in counter.counters() if one is not own and one.serves(own.channel))]
 
 
 def ways_out(visitor: Visit) -> Sequence[Counter]:
     """Those of the side doors that are open to this visitor today."""
-    doors = ((one, one.side_door) for one in side_doors(visitor))
-    return [one for one, door in doors if door and door.leads_out(visitor)]
+    _, *doors = serving(visitor)
+    return [one for one in doors if one.side_door and one.side_door.leads_out(visitor)]
 
 
 def current() -> Visit:
-    """The visit this request belongs to, or Stranger."""
+    """The visit this request belongs to, or Stranger; NotFound at a counter that does not serve it."""
+    return _served(whoever())
+
+
+def whoever() -> Visit:
+    """The visit this request belongs to, whatever it asks for; or Stranger."""
     if "visit" not in g:
         g.visit, g.forged = _recognised()
         if g.visit:
@@ -76,13 +82,17 @@ def _keep_at_hand(customer: Customer) -> None:
 
 
 def if_any() -> Visit | None:
-    """The visit this request belongs to; nobody for who claims nothing, Stranger for a false claim."""
+    """The visit this request belongs to; Stranger for a false claim.
+
+    Nobody for who claims nothing, and at a counter that does not serve them.
+    """
     try:
-        return current()
+        here = whoever()
     except Stranger as stranger:
         if stranger.forged:
             raise
         return None
+    return here if _is_served(here) else None
 
 
 def resume(key: str) -> Visit:
@@ -90,7 +100,7 @@ def resume(key: str) -> Visit:
     visit = _find(key)
     if visit is None:
         raise Stranger
-    return visit
+    return _served(visit)
 
 
 def enter(key: str) -> bool:
@@ -137,8 +147,7 @@ def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
     size, here = page_size(), current()
     end = (page + 1) * size
-    sources = (counter.of(here.channel), *side_doors(here))
-    found = [purchase for source in sources for purchase in source.purchases(here.customer, end)]
+    found = [purchase for source in serving(here) for purchase in source.purchases(here.customer, end)]
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
 
 
@@ -163,7 +172,7 @@ def places() -> Sequence[Place]:
     here = known()
     if here is None:
         return ()
-    return [place for one in (counter.of(here.channel), *side_doors(here)) for place in one.places]
+    return [place for one in serving(here) for place in one.places]
 
 
 def asked_language() -> str | None:
@@ -203,6 +212,17 @@ def mark(name: str) -> str:
     if file not in marks:
         marks[file] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
     return marks[file]
+
+
+def _served(visit: Visit) -> Visit:
+    if not _is_served(visit):
+        raise NotFound
+    return visit
+
+
+def _is_served(visit: Visit) -> bool:
+    """Whether a page is the shop's own, or of a counter that sells to this visitor."""
+    return all(one.serves(visit.channel) for one in counter.counters() if one.channel in request.blueprints)
 
 
 def _recognised() -> tuple[Visit | None, bool]:

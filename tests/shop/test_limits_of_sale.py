@@ -193,7 +193,7 @@ def test_said_once(container: Container) -> None:
 @pytest.mark.parametrize("token", ["", "x", "taro's", "for buying"])
 def test_saying_it_needs_our_form(container: Container, token: str) -> None:
     """Nobody's age is said by a form that is not their own."""
-    purpose = "buy:loaf:10" if token == "for buying" else "age"
+    purpose = "buy:mixi:loaf:10" if token == "for buying" else "age"
     if token in ("taro's", "for buying"):
         with container.app.app_context():
             holder = identify("mixi", TARO if token == "taro's" else HANAKO, clock.now())

@@ -1,12 +1,13 @@
 """A third counter needs its folder and one line: the shop knows nothing of it, and nothing is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from flask import Flask
+from flask import Flask, url_for
 from lxml import html
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -14,22 +15,28 @@ from werkzeug.test import TestResponse
 from storefront import Settings, create_app
 from storefront.db import db, transaction
 from storefront.sandbox.key_pairs import KeyPair
-from storefront.shop import catalog, counter, ledger, visit
+from storefront.shop import buy_form, catalog, counter, ledger, visit
 from storefront.shop.counter import SideDoor
+from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
+from storefront.shop.form_tokens import StaleForm
 from storefront.shop.ledger import Kind
-from storefront.shop.visits import Opened
+from storefront.shop.visits import Opened, PlainLinks, Visit
 from tests.databases import on_sqlite
 from tests.shop import arcade
 from tests.street import HANAKO, SHOP, Browser, Container, form_to, sign, start_address, words
 
 pytestmark = on_sqlite
 FORGED = "確認できませんでした"
+# Asked by servers and by the operator, or by somebody whom nobody knows yet.
+FOR_ANYBODY = {"start", "programme", "callback", "event", "notice"}
+START = f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}"
 GOODS = """
 - id: rope
   name: {ja: 綱, en: Rope}
   description: {ja: 長い綱。, en: A long rope.}
   art: loaf.svg
-  prices: {mixi: 10, arcade: 20}
+  prices: {mixi: 22, arcade: 20, external: 22}
 """
 
 
@@ -46,6 +53,14 @@ def app(settings: Settings, tmp_path: Path) -> Iterator[Flask]:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def hanako(app: Flask, pair: KeyPair) -> Browser:
+    """hanako at her desk, in by mixi."""
+    browser = Browser(app)
+    assert browser.get(start_address(pair)).status_code == 303
+    return browser
 
 
 class Player:
@@ -114,6 +129,55 @@ def test_a_claim_that_another_door_knows(app: Flask) -> None:
     assert Player(app).send("GET", target).status_code == 200
 
 
+def test_a_form_is_its_counters(app: Flask, hanako: Browser) -> None:
+    """At the same price, too: whoever came in by one door buys nothing at another's counter."""
+    form = form_to(hanako.get("/items/rope").text, "/mixi/payments")
+    assert hanako.post("/arcade/checkout", form).status_code == 404
+    player = Player(app)
+    form = form_to(player.send("GET", "/items/rope").text, "/arcade/checkout")
+    assert player.send("POST", "/mixi/payments", data=form).status_code == 404
+    with app.app_context():
+        assert list(ledger.totals()) == []
+
+
+def test_a_form_sealed_for_another_counter(app: Flask, hanako: Browser) -> None:
+    """Even for who may buy at both, and at one price."""
+    hanako.get("/")
+    with app.test_request_context():
+        customer = db.session.scalars(select(Customer)).one()
+        here = Visit(customer, Device.PC, PlainLinks(), None)
+        there, other = (catalog.offer("rope", channel) for channel in ("mixi", "external"))
+        assert there
+        assert other
+        assert there.amount == other.amount
+        token = buy_form.seal(here, there)
+    with app.test_request_context(method="POST", data={"token": token}):
+        with pytest.raises(StaleForm):
+            buy_form.accept(here, other)
+        assert buy_form.accept(here, there)
+
+
+def test_pages_of_another_counter(app: Flask, hanako: Browser) -> None:
+    """None of a counter's pages opens to whom it does not serve, and every answer leads back to the shelf."""
+    player = Player(app)
+
+    def hanako_sends(method: str, path: str) -> TestResponse:
+        return hanako.client.open(path, method=method, base_url=SHOP)
+
+    asking: dict[str, Callable[[str, str], TestResponse]] = {"arcade": hanako_sends}
+    for rule in app.url_map.iter_rules():
+        room, _, name = rule.endpoint.partition(".")
+        if room not in ("mixi", "external", "arcade") or name in FOR_ANYBODY:
+            continue
+        parts: dict[str, Any] = dict.fromkeys(rule.arguments, "rope")
+        with app.test_request_context():
+            path = url_for(rule.endpoint, **parts)
+        for method in (rule.methods or set()) - {"OPTIONS"}:
+            answer = asking.get(room, player.send)(method, path)
+            assert answer.status_code in (401, 404), (method, path)
+            assert answer.status_code == 401 or 'class="places"' in answer.text, path
+
+
 def test_one_door_ends_the_visit_by_another(app: Flask, pair: KeyPair) -> None:
     """One browser is in one visit: entering at the arcade ends the one that mixi had opened."""
     browser = Browser(app)
@@ -131,7 +195,7 @@ def test_one_door_ends_the_visit_by_another(app: Flask, pair: KeyPair) -> None:
 def test_a_counter_that_is_gone(app: Flask, settings: Settings) -> None:
     """Taken away again, its visits are nobody's, and its prices and its customers' goods lie idle."""
     browser = Browser(app)
-    browser.get(f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}")
+    browser.get(START)
     assert browser.get("/inventory").status_code == 200
     browser.client.application = create_app(settings, requests.Session())
     assert browser.get("/inventory").status_code == 401

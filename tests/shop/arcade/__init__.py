@@ -18,7 +18,7 @@ from storefront import clock
 from storefront.config import HouseSettings
 from storefront.db import db, transaction
 from storefront.security import Others
-from storefront.shop import catalog, counter, customers, form_tokens, inventory, ledger, limits, visit, visits
+from storefront.shop import buy_form, catalog, counter, customers, inventory, ledger, limits, visit, visits
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -111,10 +111,10 @@ def prizes() -> str:
 @blueprint.post("/checkout")
 def checkout() -> ResponseReturnValue:
     here, now = visit.current(), clock.now()
-    offer = catalog.offer(request.form["item"], NAME)
+    offer = catalog.offer(request.form.get("item", ""), NAME)
     if offer is None:
         raise NotFound
-    key = f"{NAME}:{form_tokens.unseal(request.form['token'], here.customer.id, offer.purpose)}"
+    key = f"{NAME}:{buy_form.accept(here, offer)}"
     buyer, item = here.customer.id, offer.item.id
     with transaction() as session:
         limits.enforce(session, item, buyer, offer.amount, now, channel=NAME)

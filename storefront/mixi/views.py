@@ -1,7 +1,7 @@
 """What mixi and its buyers ask of this counter."""
 
 import structlog
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound, ServiceUnavailable
@@ -18,7 +18,7 @@ from storefront.mixi.signing import BadSignature, Malformed
 from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.operator import login
-from storefront.shop import buy_form, catalog, form_tokens, limits, visit
+from storefront.shop import buy_form, catalog, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
@@ -28,8 +28,6 @@ from storefront.shop.visits import Visit
 blueprint = Blueprint(NAME, __name__, url_prefix="/mixi")
 log = structlog.get_logger()
 
-# What the forms that end a visit and let another in its place are sealed for.
-LEAVE, CHANGE = "leave", "change"
 PLAIN = {"Content-Type": "text/plain"}
 # Everything but OK is a refusal: mixi takes no points.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
@@ -62,42 +60,16 @@ def start(device: str) -> ResponseReturnValue:
     """mixi opens the app on our own domain, by a link or a form, for whom it says. Each is good once."""
     mixi, now = channel(), clock.now()
     try:
-        key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
-        if question := _question(key):
-            return redirect(question, 303)
-        entered = visit.enter(key)
+        signed = mixi.verify_start(request, Device(device), now)
+        return visit.enter(starts.begin(mixi, signed, Device(device), now))
     except Replayed as replay:
-        # Reloading what opened this browser's own visit leads back into it.
-        entered = visit.COOKIE.read() == replay.key and visit.enter(replay.key)
+        return visit.enter_again(replay.key)
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later
     except (BadSignature, Malformed, NoCertificate) as refusal:
         log.warning("start refused", reason=str(refusal) or type(refusal).__name__)
-        entered = False
-    if not entered:
-        raise Stranger(forged=True)
-    return redirect(mixi.settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
-
-
-@blueprint.get("/change")
-def ask_to_change() -> str:
-    """Somebody else's start address was opened in this browser: who is in decides whether they go."""
-    here, token = visit.current(), request.args.get("token", "")
-    form_tokens.unseal(token, here.customer.id, CHANGE)
-    return render_template("mixi/change.html", newcomer=visit.resume(form_tokens.carried(token)), token=token)
-
-
-@blueprint.post("/change")
-def change() -> ResponseReturnValue:
-    """Let the newcomer in, and end the visit before."""
-    here, token = visit.current(), request.form.get("token", "")
-    key = form_tokens.carried(token)
-    if key != here.key:  # else the button was pressed twice
-        form_tokens.unseal(token, here.customer.id, CHANGE)
-    if not visit.enter(key):
-        raise Stranger
-    return redirect(channel().settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
+        raise Stranger(forged=True) from refusal
 
 
 @blueprint.get("/rules")
@@ -110,9 +82,7 @@ def programme() -> str:
 @blueprint.post("/leave")
 def leave() -> ResponseReturnValue:
     """The buyer has had enough on this browser."""
-    here = visit.current()
-    form_tokens.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
-    visit.leave()
+    visit.leave(request.form.get("token", ""))
     return render_template("mixi/left.html", app_url=channel().settings.mixi_shown_at)
 
 
@@ -163,14 +133,6 @@ def finish() -> str:
     if not visit.asked_language():
         visit.keep_language(payment.language)
     return _again("mixi/finish.html", payment.item_id, payment=payment)
-
-
-def _question(key: str) -> str | None:
-    """Where a browser that is in somebody else's visit is asked whether this one may take its place."""
-    here = visit.if_any()
-    if here is None or here.customer.id == visit.resume(key).customer.id:
-        return None
-    return here.target("mixi.ask_to_change", token=form_tokens.seal(here.customer.id, CHANGE, key))
 
 
 def _settle(arrival: Deadline) -> Deadline:

@@ -78,6 +78,18 @@ def declare_age() -> ResponseReturnValue:
     return redirect(here.target("shop.index"))
 
 
+@blueprint.get("/change")
+def ask_to_change() -> str:
+    """Somebody else has come in by this browser: who is in decides whether they go."""
+    token = request.args.get("token", "")
+    return render_template("shop/change.html", newcomer=visit.newcomer(token), token=token)
+
+
+@blueprint.post("/change")
+def change() -> Response:
+    return visit.change(request.form.get("token", ""))
+
+
 @blueprint.get("/inventory")
 def bag() -> str:
     here = visit.current()

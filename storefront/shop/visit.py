@@ -9,16 +9,17 @@ from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 
-from flask import current_app, g, request, url_for
+from flask import current_app, g, redirect, request, url_for
 from sqlalchemy import inspect
 from sqlalchemy.orm import object_session
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
+from werkzeug.wrappers import Response
 
 from storefront import clock, languages
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import counter, visits
+from storefront.shop import counter, form_tokens, visits
 from storefront.shop.cookies import Cookie
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -27,6 +28,8 @@ from storefront.shop.visits import Visit
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
 COOKIE = Cookie("visit", framed=True)  # the key of an opened visit
+# What the forms that end a visit and let another in its place are sealed for.
+LEAVE, CHANGE = "leave", "change"
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
 
 
@@ -86,13 +89,8 @@ def if_any() -> Visit | None:
 
     Nobody for who claims nothing, and at a counter that does not serve them.
     """
-    try:
-        here = whoever()
-    except Stranger as stranger:
-        if stranger.forged:
-            raise
-        return None
-    return here if _is_served(here) else None
+    here = _anybody()
+    return here if here and _is_served(here) else None
 
 
 def resume(key: str) -> Visit:
@@ -103,20 +101,47 @@ def resume(key: str) -> Visit:
     return _served(visit)
 
 
-def enter(key: str) -> bool:
-    """Let this browser go on with the visit of this key, which ends another's in it; false if it is over."""
-    entering = _find(key)
+def enter(key: str) -> Response:
+    """Let this browser go on with the visit of this key; where it goes. Stranger if that visit is over.
+
+    Who is in somebody else's visit is asked first whether that is to end.
+    """
+    entering, here = _find(key), _anybody()
     if entering is None:
-        return False
-    before = _going_on()
-    if before and before.customer.id != entering.customer.id:
+        raise Stranger(forged=True)
+    if here and here.customer.id != entering.customer.id:
+        token = form_tokens.seal(here.customer.id, CHANGE, key)
+        return redirect(here.target("shop.ask_to_change", token=token), 303)
+    return _let_in(entering)
+
+
+def enter_again(key: str) -> Response:
+    """The same by what has opened this visit before: reloading leads its own browser back, nobody else in."""
+    if COOKIE.read() != key:
+        raise Stranger(forged=True)
+    return enter(key)
+
+
+def newcomer(token: str) -> Visit:
+    """Who would take the place of who is in; StaleForm unless that was asked of them."""
+    form_tokens.unseal(token, current().customer.id, CHANGE)
+    return resume(form_tokens.carried(token))
+
+
+def change(token: str) -> Response:
+    """Let the newcomer in, and end the visit before everywhere; where the browser goes."""
+    here = current()
+    if form_tokens.carried(token) == here.key:  # the button was pressed twice
+        return _let_in(here)
+    entering, before = newcomer(token), _going_on()
+    if before:
         visits.end(before.key, clock.now())
-    COOKIE.write(key)
-    return True
+    return _let_in(entering)
 
 
-def leave() -> None:
-    """End the visit that this browser goes on with, everywhere."""
+def leave(token: str) -> None:
+    """End the visit that this browser goes on with, everywhere; StaleForm unless its own form asks for it."""
+    form_tokens.unseal(token, current().customer.id, LEAVE)
     visits.end(COOKIE.read() or "", clock.now())
     COOKIE.drop()
     forget()
@@ -212,6 +237,21 @@ def mark(name: str) -> str:
     if file not in marks:
         marks[file] = sha1(path.read_bytes(), usedforsecurity=False).hexdigest()[:8]
     return marks[file]
+
+
+def _anybody() -> Visit | None:
+    """The visit this request belongs to, whatever it asks for; nobody for who claims nothing."""
+    try:
+        return whoever()
+    except Stranger as stranger:
+        if stranger.forged:
+            raise
+        return None
+
+
+def _let_in(visit: Visit) -> Response:
+    COOKIE.write(visit.key)
+    return redirect(visit.target("shop.index"), 303)
 
 
 def _served(visit: Visit) -> Visit:

@@ -63,6 +63,12 @@ def hanako(app: Flask, pair: KeyPair) -> Browser:
     return browser
 
 
+def ended(app: Flask) -> list[bool]:
+    """Of every visit, in the order of their beginning, whether it has ended."""
+    with app.app_context():
+        return [bool(one) for one in db.session.scalars(select(Opened.ended_at).order_by(Opened.opened_at))]
+
+
 class Player:
     """Somebody in the arcade's frame: every request is signed."""
 
@@ -178,18 +184,17 @@ def test_pages_of_another_counter(app: Flask, hanako: Browser) -> None:
             assert answer.status_code == 401 or 'class="places"' in answer.text, path
 
 
-def test_one_door_ends_the_visit_by_another(app: Flask, pair: KeyPair) -> None:
-    """One browser is in one visit: entering at the arcade ends the one that mixi had opened."""
-    browser = Browser(app)
-    browser.get(start_address(pair))
-    assert "mixi …" in browser.get("/inventory").text
-    entered = browser.get(f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}")
-    assert (entered.status_code, "Arcade …pat" in browser.get("/inventory").text) == (303, True)
-    with app.app_context():
-        ended = db.session.scalars(select(Opened.ended_at).order_by(Opened.opened_at)).all()
-    assert [bool(one) for one in ended] == [True, False]
-    browser.press("/", "/arcade/leave")
-    assert browser.get("/inventory").status_code == 401
+def test_nobodys_visit_is_swapped_unasked(app: Flask, hanako: Browser, pair: KeyPair) -> None:
+    """One browser is in one visit: by whatever door another comes, who is in says whether it ends."""
+    asked = hanako.get(START)
+    assert (asked.status_code, "mixi …" in hanako.get("/inventory").text) == (303, True)
+    form = form_to(hanako.get(str(asked.location)).text, "/change")
+    assert (hanako.post("/change", form).status_code, "Arcade …pat" in hanako.get("/").text) == (303, True)
+    assert ended(app) == [True, False]
+    hanako.get(start_address(pair))
+    assert "Arcade …pat" in hanako.get("/").text
+    hanako.press("/", "/arcade/leave")
+    assert (sum(ended(app)), hanako.get("/inventory").status_code) == (2, 401)
 
 
 def test_a_counter_that_is_gone(app: Flask, settings: Settings) -> None:

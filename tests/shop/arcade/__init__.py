@@ -99,8 +99,7 @@ def start() -> ResponseReturnValue:
     buyer, key = customers.meet(NAME, player, now), f"{NAME}:{request.args['seal'][:32]}"
     with transaction() as session:
         visits.begin(session, key, buyer.id, Device.PC, now, now)
-    visit.enter(key)
-    return redirect("/", 303)
+    return visit.enter(key)
 
 
 @blueprint.get("/prizes")
@@ -125,5 +124,5 @@ def checkout() -> ResponseReturnValue:
 
 @blueprint.post("/leave")
 def leave() -> ResponseReturnValue:
-    visit.leave()
+    visit.leave(request.form.get("token", ""))
     return redirect(f"{SITE}/play")

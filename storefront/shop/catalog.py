@@ -123,7 +123,7 @@ def _store(session: Session, position: int, entry: Entry) -> None:
 
 
 def _found(channel: str, query: Select[Item, Price]) -> list[Offer]:
-    today, asked = clock.day(clock.now()), counter.of(channel).asked
+    today, asked = clock.day(clock.now()), counter.of(channel).prices.asked
     return [Offer(item, price, asked(price.amount, today)) for item, price in db.session.execute(query)]
 
 

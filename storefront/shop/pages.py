@@ -6,6 +6,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
+from storefront import security
 from storefront.clock import JAPAN
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
@@ -24,6 +25,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["said"] = lambda texts: said(texts, str(get_locale()))
     app.context_processor(_common)
     app.after_request(_keep)
+    app.after_request(_narrow)
 
 
 def moment(value: datetime) -> str:
@@ -51,6 +53,14 @@ def _keep(response: Response) -> Response:
     if request.endpoint == "static" and response.status_code in (200, 304):
         named = request.args.get("v") == visit.mark(str((request.view_args or {}).get("filename")))
         response.headers["Cache-Control"] = KEPT if named else CHECKED
+    return response
+
+
+def _narrow(response: Response) -> Response:
+    """What other sites may do with a page is up to its visitor's counters."""
+    here = visit.known()
+    if here:
+        security.narrow([one.channel for one in visit.serving(here)])
     return response
 
 

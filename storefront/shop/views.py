@@ -61,7 +61,8 @@ def item(item_id: str) -> str:
 def age() -> ResponseReturnValue:
     """Asked where the settings limit what buyers under age may spend; what was said once, stays."""
     here = visit.current()
-    if here.customer.born or not limits.age_limits(here.channel):
+    limited = any(limits.age_limits(one.channel) for one in visit.serving(here))
+    if here.customer.born or not limited:
         return redirect(here.target("shop.index"))
     return _ask_age(here)
 

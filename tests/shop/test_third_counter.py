@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 from storefront import Settings, create_app
 from storefront.db import db, transaction
 from storefront.sandbox.key_pairs import KeyPair
-from storefront.shop import buy_form, catalog, counter, ledger, visit
+from storefront.shop import buy_form, catalog, catalog_file, counter, ledger, visit
+from storefront.shop.catalog_file import CatalogError
 from storefront.shop.counter import SideDoor
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
@@ -90,7 +91,6 @@ def test_its_shelf_and_pages(app: Flask) -> None:
     shelf = player.send("GET", "/?lang=en")
     assert shelf.status_code == 200
     assert "22 T" in words(shelf.text)
-    assert f"frame-ancestors http://platform.test {arcade.SITE};" in shelf.headers["Content-Security-Policy"]
     *own, prizes = html.fromstring(shelf.text).cssselect("nav.places a")
     assert [a.text_content() for a in own][:3] == ["Shelf", "Bag", "History"]
     assert "Prizes" in words(player.send("GET", str(prizes.get("href"))).text)
@@ -217,3 +217,47 @@ def test_side_doors_stand_beside_whom_they_name(app: Flask, settings: Settings) 
     target = f"/?opensocial_app_id=12345&opensocial_owner_id={HANAKO}"
     with app.test_request_context(target, headers=sign("GET", target), base_url=SHOP):
         assert "door" not in [one.channel for one in visit.ways_out(visit.current())]
+
+
+@pytest.mark.changed(under_age_limits="15:5000")
+def test_an_age_that_only_a_side_door_asks_for(app: Flask, settings: Settings) -> None:
+    """Whoever must say it somewhere can say it."""
+    assert Player(app).send("GET", "/age").status_code == 302
+    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True)
+    beside = replace(arcade.COUNTER, channel="door", entrance=None, side_door=door, ages_count=True)
+    counter.add(app, beside, settings)
+    assert Player(app).send("GET", "/age").status_code == 200
+
+
+def test_two_units_of_one_name(app: Flask, settings: Settings) -> None:
+    """Each counter shows amounts as its own unit wants it, whatever another calls its own."""
+    unit = replace(arcade.COUNTER.unit, code="point", pattern="%s GP")
+    counter.add(app, replace(arcade.COUNTER, channel="game", entrance=None, unit=unit), settings)
+    page = Container(app).get("/").text
+    assert ("22pt" in words(page), "GP" in page, "art/point" in page) == (True, False, True)
+
+
+def test_whose_frame_a_page_is_in(app: Flask, hanako: Browser) -> None:
+    """That of its visitor's own platform; as long as nobody is known, that of each."""
+    everybody = ["http://platform.test", arcade.SITE]
+    for answer, frames, elsewhere in (
+        (hanako.get("/items/rope"), everybody[:1], arcade.SITE),
+        (hanako.get("/arcade/prizes"), everybody[:1], arcade.SITE),
+        (Player(app).send("GET", "/items/rope"), everybody[1:], everybody[0]),
+        (app.test_client().get("/"), everybody, "elsewhere"),
+    ):
+        policy = answer.headers["Content-Security-Policy"]
+        assert f"frame-ancestors {' '.join(frames)};" in policy
+        assert elsewhere not in policy
+
+
+def test_what_is_asked_is_held_against_the_rule(app: Flask, tmp_path: Path) -> None:
+    """Five hundred tokens are allowed, and come to more than that with the tax."""
+    goods = tmp_path / "goods.yaml"
+    with app.app_context():
+        rules = counter.price_rules(counter.counters())
+    goods.write_text(GOODS.replace("arcade: 20", "arcade: 454"))
+    assert catalog_file.read(goods, rules)
+    goods.write_text(GOODS.replace("arcade: 20", "arcade: 500"))
+    with pytest.raises(CatalogError, match="500 comes to 550, which is not within 1 to 500 tokens"):
+        catalog_file.read(goods, rules)

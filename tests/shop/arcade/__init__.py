@@ -53,7 +53,7 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     mine = select(Entry, Grant).join(Grant, Grant.key == Entry.key).where(Entry.customer_id == customer.id)
     rows = db.session.execute(mine.where(Entry.channel == NAME).order_by(Entry.id.desc()).limit(most))
     return [
-        Purchase(entry.key, NAME, grant.item_id, grant.item_id, entry.amount, UNIT, "won", entry.entered_at)
+        Purchase(entry.key, NAME, grant.item_id, grant.item_id, entry.amount, "won", entry.entered_at)
         for entry, grant in rows
     ]
 
@@ -75,8 +75,7 @@ COUNTER = Counter(
     channel=NAME,
     platform="Arcade",
     unit=Unit(UNIT, _("tokens"), "%s T"),
-    prices=PriceRule(UNIT, 1, 500),
-    asked=with_tax,
+    prices=PriceRule(UNIT, 1, 500, asked=with_tax),
     states={"won": WON},
     purchases=purchases,
     entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, messages),

@@ -15,7 +15,6 @@ from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment, Wanted
 from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
-from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.operator import login
 from storefront.shop import buy_form, catalog, limits, visit
@@ -62,8 +61,6 @@ def start(device: str) -> ResponseReturnValue:
     try:
         signed = mixi.verify_start(request, Device(device), now)
         return visit.enter(starts.begin(mixi, signed, Device(device), now))
-    except Replayed as replay:
-        return visit.enter_again(replay.key)
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later

@@ -9,10 +9,12 @@ from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 
+import structlog
 from flask import current_app, g, redirect, request, url_for
 from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.security import safe_join
 from werkzeug.wrappers import Response
 
@@ -31,6 +33,8 @@ COOKIE = Cookie("visit", framed=True)  # the key of an opened visit
 # What the forms that end a visit and let another in its place are sealed for.
 LEAVE, CHANGE = "leave", "change"
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
+
+log = structlog.get_logger()
 
 
 class Stranger(Exception):
@@ -272,6 +276,11 @@ def _recognised() -> tuple[Visit | None, bool]:
         try:
             visit = entrance.recognise()
         except FalseClaim:
+            forged = True
+        except (SQLAlchemyError, HTTPException):
+            raise
+        except Exception as error:  # nobody is believed for having broken it
+            log.exception("entrance broke", kind=type(error).__name__, path=request.path)
             forged = True
         else:
             if visit:

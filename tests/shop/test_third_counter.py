@@ -31,7 +31,6 @@ pytestmark = on_sqlite
 FORGED = "確認できませんでした"
 # Asked by servers and by the operator, or by somebody whom nobody knows yet.
 FOR_ANYBODY = {"start", "programme", "callback", "event", "notice"}
-START = f"/arcade/start?player=pat&seal={arcade.seal('pat', '/arcade/start')}"
 GOODS = """
 - id: rope
   name: {ja: 綱, en: Rope}
@@ -186,7 +185,7 @@ def test_pages_of_another_counter(app: Flask, hanako: Browser) -> None:
 
 def test_nobodys_visit_is_swapped_unasked(app: Flask, hanako: Browser, pair: KeyPair) -> None:
     """One browser is in one visit: by whatever door another comes, who is in says whether it ends."""
-    asked = hanako.get(START)
+    asked = hanako.get(arcade.start_address("pat"))
     assert (asked.status_code, "mixi …" in hanako.get("/inventory").text) == (303, True)
     form = form_to(hanako.get(str(asked.location)).text, "/change")
     assert (hanako.post("/change", form).status_code, "Arcade …pat" in hanako.get("/").text) == (303, True)
@@ -200,7 +199,7 @@ def test_nobodys_visit_is_swapped_unasked(app: Flask, hanako: Browser, pair: Key
 def test_a_counter_that_is_gone(app: Flask, settings: Settings) -> None:
     """Taken away again, its visits are nobody's, and its prices and its customers' goods lie idle."""
     browser = Browser(app)
-    browser.get(START)
+    browser.get(arcade.start_address("pat"))
     assert browser.get("/inventory").status_code == 200
     browser.client.application = create_app(settings, requests.Session())
     assert browser.get("/inventory").status_code == 401
@@ -261,3 +260,71 @@ def test_what_is_asked_is_held_against_the_rule(app: Flask, tmp_path: Path) -> N
     goods.write_text(GOODS.replace("arcade: 20", "arcade: 500"))
     with pytest.raises(CatalogError, match="500 comes to 550, which is not within 1 to 500 tokens"):
         catalog_file.read(goods, rules)
+
+
+def test_what_breaks_an_entrance(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who breaks it is not believed; the shop's other doors and its error pages stand."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    assert arcade.COUNTER.entrance
+    entrance = replace(arcade.COUNTER.entrance, recognise=broken)
+    counters = app.extensions[counter.COUNTERS]
+    monkeypatch.setitem(counters, "arcade", replace(arcade.COUNTER, entrance=entrance))
+    forged = app.test_client().get("/inventory")
+    assert (forged.status_code, FORGED in forged.text) == (401, True)
+    assert app.test_client().get("/nowhere").status_code == 404
+    assert Container(app).get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("/inventory", "pat é"), ("/nowhere", "pat é"), ("/arcade/start?at=é&seal=é", None)]
+)
+def test_what_is_no_seal(app: Flask, path: str, said: str | None) -> None:
+    """Letters of another alphabet are a forgery like any other."""
+    answer = app.test_client().get(path, headers={arcade.HEADER: said} if said else {})
+    assert answer.status_code == (404 if path == "/nowhere" else 401)
+
+
+def test_a_start_address_is_good_once(app: Flask) -> None:
+    """Whoever has seen it has nothing; its own browser may reload it; an old one opens nothing."""
+    player, other, address = Browser(app), Browser(app), arcade.start_address("pat")
+    for _ in range(2):
+        assert player.get(address).status_code == 303
+        assert other.get(address).status_code == 401
+        assert other.get("/inventory").status_code == 401
+        assert player.get("/inventory").status_code == 200
+    assert player.press("/", "/arcade/leave").status_code == 302
+    assert player.get(address).status_code == 401
+    for at in (-arcade.WINDOW - 2, arcade.WINDOW + 2):
+        assert player.get(arcade.start_address("pat", at)).status_code == 401
+    assert player.get(arcade.start_address("pat")).status_code == 303
+
+
+def test_logging_out_of_the_arcade_needs_its_form(app: Flask) -> None:
+    """No other site logs a player out."""
+    player = Browser(app)
+    player.get(arcade.start_address("pat"))
+    assert player.post("/arcade/leave").status_code == 400
+    assert player.get("/inventory").status_code == 200
+
+
+def test_pressed_twice(app: Flask) -> None:
+    """It is one sale, and both presses lead to the bag."""
+    player = Player(app)
+    form = form_to(player.send("GET", "/items/rope").text, "/arcade/checkout")
+    for _ in range(2):
+        assert player.send("POST", "/arcade/checkout", data=form).status_code == 302
+    with app.app_context():
+        assert [(one.count, one.amount) for one in ledger.totals() if one.count] == [(1, 22)]
+
+
+def test_a_form_from_before_selling_stopped(app: Flask, settings: Settings) -> None:
+    """No counter sells to it."""
+    player = Player(app)
+    form = form_to(player.send("GET", "/items/rope").text, "/arcade/checkout")
+    app.config["SETTINGS"] = settings.model_copy(update={"selling": False})
+    assert player.send("POST", "/arcade/checkout", data=form).status_code == 409
+    with app.app_context():
+        assert list(ledger.totals()) == []

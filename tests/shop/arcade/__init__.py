@@ -4,8 +4,10 @@ Its pages are in the arcade's frame. Who plays is in a signed header; a signed a
 """
 
 import hmac
+import secrets
 from collections.abc import Sequence
 from datetime import date
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -30,12 +32,24 @@ from storefront.shop.visits import PlainLinks, Visit
 
 NAME, UNIT, SITE, SECRET = "arcade", "token", "https://arcade.test", b"a secret of the arcade"
 HEADER = "Arcade-Player"  # the player, a space, and the seal of both player and path
+WINDOW = 60  # seconds for which an address opens a visit, if none has been opened by it
 
 blueprint = Blueprint(NAME, __name__, url_prefix="/arcade", template_folder="templates")
 
 
-def seal(player: str, path: str) -> str:
-    return hmac.digest(SECRET, f"{player} {path}".encode(), "sha256").hex()
+def seal(*said: str) -> str:
+    return hmac.digest(SECRET, "\n".join(said).encode(), "sha256").hex()
+
+
+def start_address(player: str, at: int = 0) -> str:
+    """Where the arcade opens the shop for a player, sealed `at` seconds from now."""
+    path, once, stamp = "/arcade/start", secrets.token_hex(8), str(int(clock.now().timestamp()) + at)
+    said = {"player": player, "at": stamp, "once": once, "seal": seal(player, path, stamp, once)}
+    return f"{path}?{urlencode(said)}"
+
+
+def is_sealed(given: str, *said: str) -> bool:
+    return hmac.compare_digest(given.encode(), seal(*said).encode())
 
 
 def recognise() -> Visit | None:
@@ -43,7 +57,7 @@ def recognise() -> Visit | None:
     if HEADER not in request.headers:
         return None
     player, _, given = request.headers[HEADER].partition(" ")
-    if not hmac.compare_digest(given, seal(player, request.path)):
+    if not is_sealed(given, player, request.path):
         raise FalseClaim
     customer = customers.identify(NAME, player, clock.now())
     return Visit(customer, Device.PC, PlainLinks(), visit.asked_language())
@@ -92,10 +106,12 @@ def init_app(app: Flask, settings: HouseSettings, http: object = None) -> None:
 
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
-    player, now = request.args["player"], clock.now()
-    if not hmac.compare_digest(request.args["seal"], seal(player, request.path)):
+    """The arcade opens the shop for a player, by an address that is good once, and not for long."""
+    player, at, once, given = (request.args.get(name, "") for name in ("player", "at", "once", "seal"))
+    now = clock.now()
+    if not is_sealed(given, player, request.path, at, once) or abs(now.timestamp() - int(at)) > WINDOW:
         raise visit.Stranger(forged=True)
-    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{request.args['seal'][:32]}"
+    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{given[:32]}"
     with transaction() as session:
         visits.begin(session, key, buyer.id, Device.PC, now, now)
     return visit.enter(key)
@@ -112,12 +128,13 @@ def checkout() -> ResponseReturnValue:
     offer = catalog.offer(request.form.get("item", ""), NAME)
     if offer is None:
         raise NotFound
-    key = f"{NAME}:{buy_form.accept(here, offer)}"
-    buyer, item = here.customer.id, offer.item.id
+    buyer, item, key = here.customer.id, offer.item.id, f"{NAME}:{buy_form.accept(here, offer)}"
     with transaction() as session:
         limits.enforce(session, item, buyer, offer.amount, now, channel=NAME)
-        inventory.grant(session, buyer, item, key, now)
-        ledger.record(session, buyer, Kind.SALE, offer.amount, UNIT, key, now, channel=NAME)
+        customers.hold(session, buyer)  # a second press of the button waits for the first
+        if not session.scalar(select(inventory.was_given(key))):
+            inventory.grant(session, buyer, item, key, now)
+            ledger.record(session, buyer, Kind.SALE, offer.amount, UNIT, key, now, channel=NAME)
     return redirect(here.target("shop.bag"))
 
 

@@ -267,7 +267,7 @@ def test_a_field_twice_or_not_at_all(stage: Stage) -> None:
         assert stage.browser.get(f"/pay?{urlencode(fields)}").status_code == 400, name
 
 
-OUTSIDE_THE_RULES = (
+OUTSIDE_THE_RULES: tuple[dict[str, Any], ...] = (
     {"payment": ""},
     {"payment": "p" * 65},
     {"payment": "p 1"},
@@ -341,7 +341,8 @@ def test_the_same_payment_twice(stage: Stage) -> None:
 def test_the_same_payment_for_something_else(stage: Stage) -> None:
     """A payment's code stays with its item and its amount."""
     stage.browser.arrive()
-    for change in ({"yen": "1"}, {"item": "パン"}):
+    others: tuple[dict[str, Any], ...] = ({"yen": "1"}, {"item": "パン"})
+    for change in others:
         answer = stage.browser.get(f"/pay?{query(**change)}")
         assert answer.status_code == 409, change
         assert "Nothing was paid by this." in answer.text, change

@@ -194,7 +194,7 @@ def test_saying_it_needs_our_form(container: Container) -> None:
     """Nobody's age is said by a form that is not their own."""
     with container.app.app_context():
         hanako, taro = (identify("mixi", owner, clock.now()).id for owner in (HANAKO, TARO))
-        taros, for_buying = form_tokens.seal(taro, "age"), form_tokens.seal(hanako, "buy:loaf:10")
+        taros, for_buying = form_tokens.seal(taro, "age"), form_tokens.seal(hanako, "buy:mixi:loaf:10")
     for token in ("", "x", taros, for_buying):
         fields = {"token": token, "year": str(GROWN[0]), "month": "1"}
         assert container.post("/age", fields).status_code == 400, token

@@ -15,6 +15,7 @@ from storefront import demo as the_demo
 from tests.street import GOODS, IDENTITY
 
 OWN = {"STOREFRONT_CATALOG": str(GOODS), "STOREFRONT_IDENTITY": str(IDENTITY)}
+START_SECONDS = 150  # a demo gives itself a minute, once its database is filled
 COMMAND = str(Path(sys.executable).parent / "storefront")
 
 
@@ -49,7 +50,7 @@ def demo(
             env={**os.environ, **OWN, **exported},
         )
     try:
-        wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None)
+        wait_for(lambda: "Stop: " in output.read_text() or process.poll() is not None, START_SECONDS)
         assert process.poll() is None, output.read_text()
         yield Demo(
             process, f"http://127.0.0.1:{ports['shop']}", f"http://127.0.0.1:{ports['sandbox']}", output

@@ -97,7 +97,7 @@ Begin = Callable[[str, str], Hands]
 
 @pytest.fixture
 def begin(browser: Browser, running: Demo) -> Iterator[Begin]:
-    """A hands's browser, with script off."""
+    """A tester's browser, with script off."""
     context = browser.new_context(java_script_enabled=False, viewport={"width": 360, "height": 740})
     context.set_default_timeout(15_000)
     yield lambda name, device: Hands(context.new_page(), running, name, device)

@@ -56,8 +56,6 @@ def hand(request: pytest.FixtureRequest, browser: Browser, running: Demo, langua
     page = context.new_page()
     page.goto(running.platform + "/")
     follow(page, f'[data-persona="hanako"] [data-device="{request.param}"]')
-    if language == "en" and request.param != "pc":  # there the switch of the shop is in the frame
-        follow(page, "a[hreflang=en]")
     yield Hand(page, running, request.param, language)
     context.close()
 

@@ -36,7 +36,7 @@ def desk(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
 
 def open_app(page: Page, platform: str, persona: str = "hanako") -> FrameLocator:
     """The platform's page around the app."""
-    page.goto(f"{platform}/?lang=en")
+    page.goto(f"{platform}/?lang=ja")
     follow(page, f'[data-persona="{persona}"] [data-device=pc]')
     expect(page).to_have_url(re.compile("/apps/pc$"))
     return page.frame_locator("iframe")

@@ -130,7 +130,7 @@ def test_presses_that_make_nothing(
     container: Container, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A form that is used up, waiting, stale, pressed too often, or sells no more: each has a word."""
-    monkeypatch.setattr(taps, "PATIENCE", 0.1)
+    monkeypatch.setattr(taps, "SECOND_TAP_SECONDS", 0.1)
     form = only_form(container.get("/items/loaf").text)
     late = only_form(container.get("/items/coat").text)
     container.post(*form)

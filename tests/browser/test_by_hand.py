@@ -172,9 +172,10 @@ def test_paying_outside_on_a_pc(begin: Begin) -> None:
     outside = opened.value
     outside.click("form[action$=pay] button")
     expect(outside.locator("main")).to_have_attribute("data-screen", "paid")
+    hands.say("yes")
+    assert hands.states()[:3] == ["done", "done", "open"]
     outside.click("a[data-back]")
     expect(outside.locator("[data-page=finish]")).to_be_visible()
-    assert hands.states()[:3] == ["done", "done", "open"]
     outside.click(f".places a >> nth={BAG}")
     expect(outside.locator("[data-page=bag]")).to_be_visible()
     hands.say("yes")

@@ -165,10 +165,12 @@ def environment(
     secret = {name: before.get(name) or secrets.token_hex(length) for name, length in lengths.items()}
     addresses = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     shop = shop_url.rstrip("/") or addresses[SHOP]
-    settings, name = dict(secret), _name()
+    settings, called = dict(secret), _called()
     for one in platforms():
         try:
-            settings |= one.environment(Street(name, shop, addresses[one.name], data, secret, shop_ca))
+            here = addresses[one.name]
+            street = Street(called[DEFAULT_LANGUAGE], shop, here, data, secret, shop_ca, called["en"])
+            settings |= one.environment(street)
         except OSError as error:
             raise _unwritable(data.resolve(), error) from None
     if breaker:
@@ -189,11 +191,12 @@ def _sqlite(file: Path) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
-def _name() -> str:
+def _called() -> Mapping[str, str]:
     """What the shop is called, as its platform and its provider are told."""
     file = Path(os.environ.get("STOREFRONT_IDENTITY") or identity.SHIPPED)
     try:
-        return said(identity.read(file).name, DEFAULT_LANGUAGE)
+        name = identity.read(file).name
+        return {language: said(name, language) for language in (DEFAULT_LANGUAGE, "en")}
     except IdentityError as error:
         raise click.ClickException(f"what the shop is called cannot be read:\n{error}") from None
 

@@ -14,15 +14,14 @@ from storefront.mixi import signing
 from storefront.sandbox import clock, form_tokens, happenings, legible, people, signatures, stage, wirelog
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import Sandbox, sandbox
+from storefront.sandbox.desk import wording
 from storefront.sandbox.happenings import Happening
 from storefront.sandbox.kinds import KINDS
-from storefront.sandbox.language import N_
 from storefront.sandbox.legible import Header
 from storefront.sandbox.mixi import payments
-from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.mixi.calls import Method
 from storefront.sandbox.mixi.payments import Payment
-from storefront.sandbox.mixi.resend import Word
+from storefront.sandbox.mixi.resend import FAULTS
 from storefront.sandbox.signatures import MISTAKES, Explanation
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import HIDDEN, Exchange, Filter, Kind, Outcome
@@ -36,11 +35,6 @@ SECONDS = {
     Kind.LIFECYCLE: "lifecycle_seconds",
 }
 
-WORDS = {
-    Word.BARE.value: N_("A callback without the word that ends its address."),
-    Word.WRONG.value: N_("A callback whose address ends in a wrong word."),
-    Word.ANOTHER.value: N_("A callback at the address of another payment."),
-}
 AUTHORIZATION = "Authorization"
 OF_THE_LINE = ("Host", "Content-Length", "Connection", "Accept-Encoding")  # what a client writes by itself
 
@@ -125,6 +119,7 @@ def payment(code: str) -> ResponseReturnValue:
         bar=_bar,
         weather=KINDS,
         names=_names(on),
+        meant=wording.meant,
     )
 
 
@@ -171,7 +166,7 @@ def _shown(on: Stage, exchange: Exchange, signed: str = "") -> str:
         payment=payments.by_code(exchange.point_code) if exchange.point_code else None,
         command=_command(exchange, head),
         signed=signed,
-        faults={fault.value: KINDS[fault.kind].says for fault in Fault} | WORDS,
+        faults=FAULTS,
         can_be_signed=_can_be_signed(exchange),
         good_for=sandbox().settings.api_timestamp_skew,
         cut=wirelog.CUT,

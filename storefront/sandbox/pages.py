@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -48,6 +48,7 @@ def init_app(app: Flask) -> None:
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
+    app.context_processor(lambda: {"in_language": _in_language})
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
@@ -74,6 +75,11 @@ def _bends() -> Bends:
     normal = {Switch.APPROVED: True}
     turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
     return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
+
+
+def _in_language(code: str) -> str:
+    """The page that is asked for, in that language."""
+    return f"?{urlencode({**request.args.to_dict(), 'lang': code})}"
 
 
 def _refuse_other_hosts() -> None:

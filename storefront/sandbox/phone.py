@@ -11,6 +11,7 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.happenings import note
+from storefront.sandbox.language import language
 from storefront.sandbox.mixi import lifecycle, payments, start
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.people import User
@@ -32,7 +33,7 @@ def home() -> ResponseReturnValue:
         return redirect(f"{settings.public_url}/?moved")
     return render_template(
         "sandbox/home.html",
-        app_name=settings.app_name,
+        app_name=settings.app_called(language()),
         people=people.everyone(on.id),
         visitor=people.visitor(),
         hand=people.hand(),
@@ -73,7 +74,7 @@ def app_on_pc() -> ResponseReturnValue:
         return redirect(url_for(".home", hint="removed" if user.removed_at else "choose"))
     return render_template(
         "sandbox/app_on_pc.html",
-        app_name=sandbox().settings.app_name,
+        app_name=sandbox().settings.app_called(language()),
         user=user,
         start=start_address(on, Device.PC, user),
         own_window=OWN_WINDOW,

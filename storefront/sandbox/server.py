@@ -20,6 +20,7 @@ class Street:
     data: Path
     secrets: Mapping[str, str]
     shop_ca: Path | None = None  # which a shop behind https is checked against
+    name_en: str = ""
 
     def sqlite(self, name: str) -> str:
         """The address of a database of this name in the demo's folder."""

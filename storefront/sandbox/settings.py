@@ -73,6 +73,7 @@ class SandboxSettings(BaseSettings):
     shop_url: str = Field(description="The server of the registered app.")
     app_id: str = Field(pattern=r"^[0-9A-Za-z_-]+$", description="The registered app.")
     app_name: str = Field(default="アプリ", description="The app's name, as the platform shows it.")
+    app_name_en: str = Field(default="", description="The same in English, if it has a name there.")
     shop_ca: CertificateFile | None = Field(
         default=None, description="The certificates (PEM) that a shop behind https is checked against."
     )
@@ -169,6 +170,10 @@ class SandboxSettings(BaseSettings):
         if parts.fragment or parts.username:
             raise ValueError("must have neither a fragment nor a user")
         return value
+
+    def app_called(self, language: str) -> str:
+        """The app's name in this language."""
+        return self.app_name if language == "ja" or not self.app_name_en else self.app_name_en
 
     @property
     def lifecycle_address(self) -> str:

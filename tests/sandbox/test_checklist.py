@@ -10,8 +10,10 @@ from flask import Flask
 from lxml import html
 
 from storefront.sandbox import walks, weather
+from storefront.sandbox.desk import wording
+from storefront.sandbox.happened import Name
 from storefront.sandbox.stage import by_id
-from storefront.sandbox.walkthroughs import Broken
+from storefront.sandbox.walkthroughs import CHECKS, PAGES, SCREENS, STATES, Broken
 from tests.sandbox.conftest import SHOP, Phone, Sap
 
 FIRST = "/desk/walkthroughs/first-purchase"
@@ -180,3 +182,21 @@ def test_folders_of_ones_own(make: Callable[..., Flask], tmp_path: Path) -> None
     (tmp_path / "1-mine.yaml").write_text(own.replace("who: hanako", "who: nobody"))
     with pytest.raises(Broken, match=r"1-mine.yaml:\d+: who"):
         make(walkthroughs=(tmp_path,))
+
+
+def test_all_that_can_be_asked_has_words(app: Flask) -> None:
+    """No word that a file may say stands as code on a page, and each is said in both languages."""
+    assert set(wording.ASKED) == set(CHECKS)
+    assert set(wording.HAPPENED) == set(Name)
+    assert {*SCREENS, *PAGES, *STATES} <= set(wording.MEANT)
+    for language, said in (("en", "in the history: bought, in doubt"), ("ja", "履歴：購入済み, 未確認")):
+        with app.test_request_context(headers={"Accept-Language": language}):
+            assert wording.expected("state complete doubt yes") == said
+            assert wording.came("answer OK OK 409", "OK 409") == "OK 409"
+            assert "_" not in wording.expected("never callback_answered")
+
+
+def test_the_other_language_is_of_the_same_page(phone: Phone) -> None:
+    """Who changes the language stays where they are, with all that the address asks for."""
+    page = html.fromstring(phone.get("/situation?who=yuki&points=price-20&lang=ja").text)
+    assert page.cssselect("a[hreflang=en]")[0].get("href") == "?who=yuki&points=price-20&lang=en"

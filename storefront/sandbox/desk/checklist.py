@@ -27,11 +27,12 @@ from storefront.sandbox import (
 )
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
+from storefront.sandbox.desk import wording
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.happenings import Happening, note
 from storefront.sandbox.judge import Tick
-from storefront.sandbox.kinds import Call
+from storefront.sandbox.kinds import KINDS, Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.settings import SandboxSettings
@@ -72,6 +73,16 @@ def init_app(app: Flask, settings: SandboxSettings) -> None:
     """Read what there is to walk through; a broken file stops the sandbox with its line and rule."""
     app.extensions[BOOK] = {one.name: one for one in walkthroughs.read(*settings.walkthroughs)}
     app.register_blueprint(blueprint)
+
+
+@blueprint.context_processor
+def _in_words() -> dict[str, Any]:
+    return {
+        "expected": wording.expected,
+        "came": wording.came,
+        "points_of": wording.points,
+        "kinds": KINDS,
+    }
 
 
 @blueprint.get("/desk/walkthroughs")

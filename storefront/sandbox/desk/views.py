@@ -8,11 +8,12 @@ from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
+from storefront.sandbox.desk.wording import HAPPENED
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS, Call, Kind, Where
 from storefront.sandbox.mixi import payments
-from storefront.sandbox.mixi.caller import Fault, waits
-from storefront.sandbox.mixi.resend import Word
+from storefront.sandbox.mixi.caller import waits
+from storefront.sandbox.mixi.resend import FAULTS
 
 RECENT = 12
 SOON, LATER = 2, 10  # seconds until the live part is loaded again
@@ -35,7 +36,7 @@ def show() -> ResponseReturnValue:
         people=people.everyone(on.id),
         payments=payments.recent(on.id, RECENT),
         devices=list(Device),
-        faults=[*(one.value for one in Fault), *(one.value for one in Word)],
+        faults=FAULTS,
         favourites=[KINDS[name] for name in FAVOURITES],
         day=DAY,
         **_weather(),
@@ -70,6 +71,7 @@ def live() -> ResponseReturnValue:
         stage=on,
         latest=latest,
         names={user.owner_id: user.persona.name for user in people.everyone(on.id)},
+        happened=HAPPENED,
         paused=paused,
     )
     response = make_response(page)

@@ -11,7 +11,7 @@ from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.devices import Device, user_agent
 from storefront.sandbox.happened import Name
 from storefront.sandbox.happenings import note
-from storefront.sandbox.language import N_
+from storefront.sandbox.language import N_, language
 from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
 from storefront.sandbox.mixi.caller import waits
@@ -233,7 +233,9 @@ def _dressed(platform: Sandbox, app: App, visitor: User, page: bytes) -> bytes:
         except (Foreign, ValueError):
             return source
 
-    title = render_template("sandbox/bar.html", app_name=platform.settings.app_name, visitor=visitor)
+    title = render_template(
+        "sandbox/bar.html", app_name=platform.settings.app_called(language()), visitor=visitor
+    )
     return frame.dress(page, title, render_template("sandbox/foot.html"), reroute)
 
 

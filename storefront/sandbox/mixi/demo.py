@@ -21,6 +21,7 @@ def environment(street: Street) -> Mapping[str, str]:
     return {
         "SANDBOX_APP_ID": APP_ID,
         "SANDBOX_APP_NAME": street.name,
+        "SANDBOX_APP_NAME_EN": street.name_en,
         "SANDBOX_PUBLIC_URL": street.here,
         "SANDBOX_SHOP_URL": street.shop,
         "PROVIDER_PLATFORM_URL": street.here,

@@ -14,7 +14,7 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.happenings import note
-from storefront.sandbox.language import N_
+from storefront.sandbox.language import N_, language
 from storefront.sandbox.mixi import caller, payments, topups
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.payments import Payment, Question, Status
@@ -175,7 +175,7 @@ def _shown(payment: Payment, user: User, screen: str) -> dict[str, object]:
     return {
         "payment": payment,
         "user": user,
-        "app_name": settings.app_name,
+        "app_name": settings.app_called(language()),
         "device": device,
         "most": _most(),
         "most_on_pc": settings.most(Device.PC),

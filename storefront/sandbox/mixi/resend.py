@@ -5,6 +5,7 @@ again()   the very request of a row of the wire log
 """
 
 import secrets
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -30,6 +31,14 @@ class Word(StrEnum):
     BARE = "bare"
     WRONG = "wrong"
     ANOTHER = "another"
+
+
+# All that can be wrong with a decision, as a form sends it, and in words.
+FAULTS: Mapping[str, str] = {fault.value: KINDS[fault.kind].says for fault in Fault} | {
+    Word.BARE.value: N_("A callback without the word that ends its address."),
+    Word.WRONG.value: N_("A callback whose address ends in a wrong word."),
+    Word.ANOTHER.value: N_("A callback at the address of another payment."),
+}
 
 
 class NotNow(Exception):

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Thread
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -16,6 +16,7 @@ from storefront.robot.shop import FEW, LACKING, MOST_ON_A_PHONE, Item, Json, Not
 MOST_SECONDS = 90  # that the robot waits
 ADULT = 30  # years, where somebody is asked
 GLANCE = 0.3
+VIEWER, SIGNATURE = "opensocial_viewer_id", "oauth_signature"  # in a start address
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Person:
     screen: str | None = None
     screens: list[str] = field(default_factory=list)
     outside: str | None = None
+    back: str | None = None  # where the provider sends them afterwards
     start: str | None = None
     born: int | None = None
 
@@ -95,6 +97,8 @@ class Actor:
                 )
             case ["by", "post"]:
                 return self._open_by_post()
+            case ["altered" | "unsigned" as how]:
+                return self._open_forged(how)
         window = {} if words == ["framed"] else {"window": "own"}
         self._start(window)
         return None
@@ -109,13 +113,23 @@ class Actor:
         self._show(page)
 
     def _open_by_post(self) -> None:
-        me = self.me
-        self.desk.press(f"/phone/{me.device}", me.browser, persona=me.key, window="own")
-        page = self.desk.press(f"/developer/starts/{me.device}", me.browser)
+        self.desk.press(f"/phone/{self.me.device}", self.me.browser, persona=self.me.key, window="own")
+        self._show(self.me.browser.send(*self._start_form()))
+
+    def _open_forged(self, how: str) -> None:
+        """A start address that nobody has opened, in another browser: altered, or with no signature."""
+        page, form = self._start_form()
+        fields = {name: value for name, value in form.fields if how == "altered" or name != SIGNATURE}
+        if how == "altered":
+            fields[VIEWER] += "x"
+        self._show(Browser().send(page, replace(form, fields=tuple(fields.items()))))
+
+    def _start_form(self) -> tuple[Page, Form]:
+        page = self.desk.press(f"/developer/starts/{self.me.device}", self.me.browser)
         form = next((one for one in page.forms("form[data-start]")), None)
         if form is None:
             raise CannotDo("there is no form that opens the app")
-        self._show(me.browser.send(page, form))
+        return page, form
 
     def _started(self) -> str:
         """The last start address of the person in hand."""
@@ -180,6 +194,9 @@ class Actor:
 
     def _open_finish(self) -> None:
         """The page after a purchase, opened by hand: as if all had gone well."""
+        if self.me.back:
+            self._type(self.me.back)
+            return
         if not self.shop.finish:
             raise CannotDo("no purchase has shown where the buyer goes afterwards")
         address = urlsplit(self.shop.finish)
@@ -233,6 +250,8 @@ class Actor:
                 return self._buy_rest()
             case "until refused":
                 return self._buy_until_refused()
+            case "dearest":
+                self.item = self._dearest()
         page, form = self._button()
         me = self.me
         me.bought = (page, form)
@@ -295,8 +314,7 @@ class Actor:
 
     def _buy_until_refused(self) -> None:
         """The dearest that everybody may buy, until the shop says that it is enough."""
-        plain = [item for item in self.shop.items if item.is_plain and item.amount <= MOST_ON_A_PHONE]
-        self.item = max(plain, key=lambda item: item.amount)
+        self.item = self._dearest()
         for _ in range(FEW * 2):
             self.open_item()
             if _said(self.at_item(), "reason"):
@@ -304,10 +322,21 @@ class Actor:
             self.buy("")
             self.confirm("")
 
+    def _dearest(self) -> Item:
+        plain = [item for item in self.shop.items if item.is_plain and item.amount <= MOST_ON_A_PHONE]
+        return max(plain, key=lambda item: item.amount)
+
     def press_again(self, _: str) -> None:
         if self.me.bought is None:
             raise CannotDo("no button was pressed before")
         self._show(self.me.browser.send(*self.me.bought))
+
+    def press_of(self, who: str) -> None:
+        """A button of somebody else's page, pressed in this one's browser."""
+        other = self.folk.get(who)
+        if other is None or other.bought is None:
+            raise CannotDo("no button was pressed before")
+        self._show(self.me.browser.send(*other.bought))
 
     # At the payment screen
 
@@ -425,7 +454,7 @@ class Actor:
         # The form opens a window of its own, in no frame.
         window = Page(page.url, page.status, page.headers, page.body)
         shown = me.browser.send(window, form)
-        me.outside = shown.url
+        me.outside, me.back = shown.url, _back(shown)
         self._show(shown)
 
     def _at_provider(self, ending: str) -> None:
@@ -469,8 +498,8 @@ class Actor:
             case "unsigned_page":
                 path = next((path for path, kind in self.shop.places.items() if kind == "bag"), "/")
                 self.desk.press("/desk/actions/open-unsigned", persona=me.key, path=path)
-            case "notice_forged":
-                self._at_provider("/forged")
+            case "notice_forged" | "notice_sum" | "notice_currency":
+                self._at_provider(f"/{what.removeprefix('notice_')}")
             case _:
                 self.desk.press("/desk/actions/send", payment=code(), decision="bought", fault=what)
 
@@ -583,6 +612,12 @@ class Actor:
         )
 
 
+def _back(page: Page) -> str | None:
+    """The address of the app that stands in one of those that led here."""
+    queries = (dict(parse_qsl(urlsplit(hop).query)) for hop in page.hops)
+    return next((query["back"] for query in queries if "back" in query), None)
+
+
 def _said(page: Page, name: str) -> str | None:
     """The first fact of this name on a page."""
     return next((mark[name] for mark in page.marks if name in mark), None)
@@ -593,6 +628,7 @@ _VERBS: Mapping[str, Callable[[Actor, str], None]] = {
     "open": Actor.open,
     "buy": Actor.buy,
     "press again": Actor.press_again,
+    "press of": Actor.press_of,
     "confirm": Actor.confirm,
     "cancel": Actor.cancel,
     "top up": Actor.top_up,

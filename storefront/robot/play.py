@@ -114,7 +114,7 @@ def play(street: Street, shop: Shop, walkthrough: Json, device: str) -> Walk:
         _play(street, shop, walk, item)
     except NotApplicable as why:
         walk.verdict, walk.reason = "not-applicable", str(why)
-    except (CannotDo, Stopped, LookupError, ValueError, AssertionError) as why:
+    except (CannotDo, Stopped, Unreachable, LookupError, ValueError, AssertionError) as why:
         walk.verdict, walk.reason = "missed", f"it could not be played: {type(why).__name__} {why}"
     walk.seconds = time.monotonic() - began
     return walk

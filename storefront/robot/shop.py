@@ -51,7 +51,8 @@ class Shop:
             raise NotApplicable(LACKING[role])
         if role == "few":
             return min(found, key=lambda item: item.left or 0)
-        return min(found, key=lambda item: item.amount)
+        # What is not used up cannot have been used where nobody saw it: of that the books are sure.
+        return min(found, key=lambda item: (item.is_consumable, item.amount))
 
     def check(self, walkthrough: Json) -> None:
         """Whether this shop has what the walkthrough needs, or NotApplicable."""

@@ -39,6 +39,8 @@ NOT_ASKED = N_("The points were paid back just now, and the shop has not asked s
 TAKEN = N_("The points were taken, and the shop does not count it as bought.")
 FREE = N_("The shop counts it as bought, and no points were taken.")
 UNKNOWN = N_("The shop counts as bought what the platform does not know.")
+FORGOTTEN = N_("The points were never taken. The shop had the time to see it, and keeps it as bought.")
+ANOTHERS = N_("The shop shows it to somebody whose it is not.")
 OTHERWISE = N_("The two sides do not say the same. Nothing is charged, and nothing held.")
 NOT_TOLD = N_("The shop has not heard yet what the provider has done.")
 MISSING = N_("The bag holds fewer than were charged.")
@@ -92,6 +94,7 @@ class Payment:
     yen: int = 0  # at the provider; then it is no payment in points
     is_told: bool = True  # whether the shop has said what it does about it
     answered_at: datetime | None = None  # when the shop last said OK to the purchase, asked by us and in time
+    is_unheard: bool = False  # the shop has asked how it stands, and was last given no answer
 
 
 @dataclass(frozen=True)
@@ -267,7 +270,7 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
         return Verdict.AMBER, CHANGED
     # Nobody can be in doubt who never said OK to what was really asked.
     if entry and entry.doubt and (charged or payment.answered_at):
-        return Verdict.AMBER, IN_DOUBT
+        return (Verdict.RED, FORGOTTEN) if _is_forgotten(payment, page, pause) else (Verdict.AMBER, IN_DOUBT)
     if charged and state != HELD:
         return (Verdict.RED, TAKEN) if payment.is_told else (Verdict.AMBER, NOT_TOLD)
     if not charged and state == HELD:
@@ -280,13 +283,24 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
     return Verdict.AMBER, OTHERWISE
 
 
+def _is_forgotten(payment: Payment, page: Page, pause: Pause) -> bool:
+    """Whether nobody was charged, and the shop could have heard so: a pause after it may void, or later."""
+    if payment.status in CHARGED or payment.is_unheard or payment.answered_at is None:
+        return False
+    return page.at - payment.answered_at > pause.void + pause.confirm
+
+
 def _strangers(person: Person, payments: Sequence[Payment], page: Page | None) -> Iterator[Pair]:
-    """What only the shop has, bought. Who lives on several stages has payments from elsewhere."""
-    known = {payment.code for payment in payments}
-    if page and not person.is_everywhere:
-        for code, entry in page.history.items():
-            if code not in known and entry.state == HELD:
-                yield Pair(code, person.owner_id, None, entry, Verdict.RED, UNKNOWN)
+    """What only the shop has, bought, and what is somebody else's.
+
+    Who lives on several stages has payments from elsewhere.
+    """
+    owners = {payment.code: payment.owner_id for payment in payments}
+    for code, entry in page.history.items() if page else ():
+        if owners.get(code, person.owner_id) != person.owner_id:
+            yield Pair(code, person.owner_id, None, entry, Verdict.RED, ANOTHERS)
+        elif code not in owners and entry.state == HELD and not person.is_everywhere:
+            yield Pair(code, person.owner_id, None, entry, Verdict.RED, UNKNOWN)
 
 
 def _stocks(page: Page, pairs: Sequence[Pair]) -> Iterator[Stock]:

@@ -4,7 +4,7 @@ note()    one line more
 since()   the lines after one that is known already, oldest first
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -95,6 +95,14 @@ def last(stage_id: str, names: Sequence[Name]) -> Mapping[str, datetime]:
     with reading() as session:
         rows = session.scalars(select(Happening).where(*mine).order_by(Happening.id)).all()
     return {row.point_code: row.at for row in rows if row.point_code}
+
+
+def forged(stage_id: str) -> Collection[int | None]:
+    """The rows of the wire log with callbacks that the payment server never sent."""
+    answered = (Happening.stage_id == stage_id, Happening.name == Name.CALLBACK_ANSWERED)
+    with reading() as session:
+        rows = session.scalars(select(Happening).where(*answered)).all()
+    return {row.wire_id for row in rows if row.facts.get("fault")}
 
 
 def pages(stage_id: str) -> Sequence[Happening]:

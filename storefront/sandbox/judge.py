@@ -257,9 +257,9 @@ def _state(check: Check, scene: _Scene) -> _Came:
 
 def _held(check: Check, scene: _Scene) -> _Came:
     bags = [one for one in scene.pages(scene.window, check.who) if one.facts.get("page") == "bag"]
-    if not bags:
-        return _Came(None, is_met=False)
     item, wanted = scene.item.get("item"), str(check.held)
+    if not bags or item is None:  # of an item that nobody has seen nobody can say how many there are
+        return _Came(None, is_met=False)
     held = _quantity(bags[-1], item)
     if wanted.startswith("+"):
         of_all = [one for one in scene.pages(scene.past, check.who) if one.facts.get("page") == "bag"]

@@ -24,10 +24,11 @@ OURS = Path(__file__).with_name("walkthroughs")
 
 # What `play` may say: a verb, and what may follow it.
 VERBS: Mapping[str, str] = {
-    "open app": r"( mobile| smartphone| pc)?( framed| by post| again| elsewhere| as [a-z]+)?",
+    "open app": r"( mobile| smartphone| pc)?( framed| by post| again| elsewhere| altered| unsigned| as \w+)?",
     "open": r" (shelf|item|bag|history|finish|legal|warning( unapproved| typed)?)",
-    "buy": r"( twice| meanwhile| all| rest| until refused)?",
+    "buy": r"( twice| meanwhile| all| rest| dearest| until refused)?",
     "press again": "",
+    "press of": r" [a-z]+",
     "confirm": r"( all| \d)?",
     "cancel": "",
     "top up": "",

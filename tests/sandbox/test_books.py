@@ -12,6 +12,7 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 PAUSE = Pause(void=timedelta(seconds=60), confirm=timedelta(seconds=60))
 HANAKO = Person("mo3hanako", "hanako", given=1000, topped_up=500, balance=1400)
 BOUGHT = Payment("code1", "mo3hanako", "lantern", "ランタン", 100, "complete", NOW, answered_at=NOW)
+SOON = NOW + timedelta(minutes=2)
 READ = Page("mo3hanako", NOW + timedelta(minutes=5), {"lantern": 1}, {"code1": Entry("complete")})
 
 
@@ -70,11 +71,34 @@ def test_neither_charged_nor_held(status: str, state: str, balance: int) -> None
 
 def test_an_unheard_ok() -> None:
     """Held, not charged, and in doubt: amber, with the moment from which it is void; the bag is no worse."""
-    page = replace(READ, history={"code1": Entry("complete", doubt=True)})
+    page = replace(READ, at=SOON, history={"code1": Entry("complete", doubt=True)})
     found = of(replace(HANAKO, balance=1500), replace(BOUGHT, status="create"), page)
     assert found.verdict is Verdict.AMBER
     assert found.payments[0].void_from == NOW + timedelta(seconds=60)
     assert found.items[0].verdict is Verdict.AMBER
+
+
+@pytest.mark.parametrize(
+    ("status", "unheard", "found"),
+    [("create", False, Verdict.RED), ("create", True, Verdict.AMBER), ("complete", False, Verdict.AMBER)],
+)
+def test_a_doubt_that_lasts(status: str, unheard: bool, found: Verdict) -> None:
+    """Once the shop could have heard that nobody was charged, its doubt is over; not if it asked in vain."""
+    page = replace(READ, history={"code1": Entry("complete", doubt=True)})
+    balance = 1400 if status == "complete" else 1500
+    payment = replace(BOUGHT, status=status, is_unheard=unheard)
+    assert of(replace(HANAKO, balance=balance), payment, page).verdict is found
+
+
+def test_a_history_of_somebody_else() -> None:
+    """What stands in the history of somebody whose it is not is red."""
+    taro = Person("mo3taro", "taro", given=100, topped_up=0, balance=100)
+    his = replace(READ, owner_id="mo3taro", bag={})
+    found = verdict([HANAKO, taro], [BOUGHT], [READ, his], PAUSE)
+    assert (found.verdict, found.first_difference and found.first_difference.reason) == (
+        Verdict.RED,
+        books.ANOTHERS,
+    )
 
 
 def test_a_doubt_without_an_ok() -> None:

@@ -57,7 +57,13 @@ RULES = {
     "oauth: timestamps": ["stale-callback", "skewed-clock"],
     "page: ten seconds": ["api-slow"],
     "page: error pages may be replaced": ["error-page-replaced"],
-    "start: signed, and once": ["start-once", "start-of-another", "start-by-post", "framed-on-pc"],
+    "start: signed, and once": [
+        "start-once",
+        "forged-start",
+        "start-of-another",
+        "start-by-post",
+        "framed-on-pc",
+    ],
     "start: certificates change": ["key-rotation"],
     "events: signed by the platform itself": ["forged-removal"],
     "events: several at once, and late": ["late-events"],
@@ -75,17 +81,21 @@ NAMES = re.findall(
     r"[\w-]+",
     """
     first-purchase exact-points short-and-topped-up carrier-without-points cancel leave-without-deciding
-    finish-never-opened finish-by-hand finish-of-another double-tap test-purchase app-in-development
+    finish-never-opened finish-by-hand finish-of-another form-of-another double-tap test-purchase
+    app-in-development
     not-approved shared-balance container-signed-callback unsigned-callback wrong-key another-word
     altered-callback stale-callback replayed-callback eight-at-once unknown-code another-owner
-    another-app cancel-then-bought bought-then-cancel queued-too-long lost-ok lost-ok-pressed-again
+    another-app cancel-then-bought bought-then-cancel queued-too-long
+    queued-too-long-pressed-again lost-ok lost-ok-pressed-again
     after-void pay-back pay-back-then-use parked-payment withdrawn-while-open sold-out-at-callback
     once-per-person api-down api-slow api-drips api-rubbish api-throttled creation-answer-lost
     foreign-link confirm-away no-polling no-continuous-calls error-page-replaced screen-expired
     result-without-link topup-maintenance full-maintenance skewed-clock phone-price-range start-once
+    forged-start
     start-of-another start-by-post framed-on-pc interface-on-another-host key-rotation unsigned-page
     removed-app forged-removal late-events outside-purchase outside-cancel outside-not-on-phone
-    outside-forged-notice outside-notice-twice outside-notice-lost outside-sold-out outside-refunded
+    outside-forged-notice outside-another-sum outside-finish-by-hand
+    outside-notice-twice outside-notice-lost outside-sold-out outside-refunded
     outside-second-try outside-change-not-approved use-once law-beside-the-button under-age
     selling-stopped shop-frozen database-away
     """,
@@ -375,6 +385,14 @@ def test_each_check(tmp_path: Path, check: str, story: Sequence[Happened], right
     """Each of the fourteen sees what it asks for, and misses it where it is not so."""
     state = see(tmp_path, check, *story).state
     assert state is (State.DONE if right else State.MISSED)
+
+
+def test_an_item_that_nobody_has_seen(tmp_path: Path) -> None:
+    """A bag without an item that was never looked at says nothing of how many there are."""
+    head, _, _ = ONE.partition("  - do: {ja: 見ます")
+    text = head[: head.index("    - {screen: bought}")] + "    - {held: 0}\n"
+    tick = judge.judge(own(tmp_path, text), [made(), shown("bag"), end(0)])[0]
+    assert (tick.state, tick.got) == (State.MISSED, judge.NOTHING)
 
 
 def test_the_list_is_not_remembered(one: Walkthrough) -> None:

@@ -1,6 +1,6 @@
 """The books of a stage: gathered, compared, and shown; bags and histories are read on a press alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,8 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import reading
 from storefront.sandbox.desk.reading import Reading
 from storefront.sandbox.happened import Name
-from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.stage import Stage
-from storefront.sandbox.wirelog import Exchange
 
 FAILED = "unread"  # in the browser's session: why the last press could not read somebody
 # What changes a payment's state on our side.
@@ -92,25 +90,33 @@ def _person(user: people.User) -> Person:
 def _payments(on: Stage) -> Sequence[Payment]:
     """Those in points, oldest first."""
     changed = happenings.last(on.id, CHANGES)
-    answered = _answered(on)
-    return [_payment(one, changed.get(one.code), answered.get(one.code)) for one in payments.all_of(on.id)]
+    answered, unheard = _answered(on), _unheard(on)
+    return [
+        _payment(one, changed.get(one.code), answered.get(one.code), is_unheard=one.code in unheard)
+        for one in payments.all_of(on.id)
+    ]
 
 
 def _answered(on: Stage) -> Mapping[str, datetime]:
     """When the shop last said OK to each purchase: to what we really asked, and while its time lasted."""
-    most = sandbox().settings.callback_seconds
+    most, forged = sandbox().settings.callback_seconds, happenings.forged(on.id)
     return {
         row.point_code: row.at + timedelta(milliseconds=row.milliseconds)
         for row in wirelog.agreed(on.id)
-        if row.point_code and not _is_forged(row) and row.queued_seconds + row.milliseconds / 1000 <= most
+        if row.point_code and row.id not in forged and row.queued_seconds + row.milliseconds / 1000 <= most
     }
 
 
-def _is_forged(row: Exchange) -> bool:
-    return any(KINDS[kind].is_forged for kind in row.weather.split(",") if kind in KINDS)
+def _unheard(on: Stage) -> Collection[str]:
+    """The payments that the shop asked about last without being told how they stand."""
+    told = happenings.last(on.id, [Name.PAYMENT_CONFIRMED])
+    asked = happenings.last(on.id, [Name.PAYMENT_CONFIRMED, Name.API_REFUSED])
+    return {code for code, at in asked.items() if at != told.get(code)}
 
 
-def _payment(one: payments.Payment, changed: datetime | None, answered: datetime | None) -> Payment:
+def _payment(
+    one: payments.Payment, changed: datetime | None, answered: datetime | None, *, is_unheard: bool
+) -> Payment:
     return Payment(
         code=one.code,
         owner_id=one.owner_id,
@@ -121,6 +127,7 @@ def _payment(one: payments.Payment, changed: datetime | None, answered: datetime
         changed_at=changed or one.updated_at,
         is_test=one.is_test,
         answered_at=answered,
+        is_unheard=is_unheard,
     )
 
 

@@ -1,0 +1,310 @@
+"""Bugs planted in the shop, one at a time: do the walkthroughs catch each, and do the books turn red?
+
+Platform, provider and robot are right and run on; the shop is started anew for each bug, from a copy in
+which a few words were changed, with the database of a new demo.
+
+    python -m tests.proof.planted [NAME…]
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from socket import socket
+from tempfile import TemporaryDirectory
+from textwrap import indent
+from typing import Literal
+
+import click
+import requests
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from storefront import create_app, demo
+from storefront.backup import backup
+from storefront.cli import main as storefront
+from storefront.config import PACKAGE
+from storefront.robot import play
+from storefront.robot.desk import Street
+from storefront.robot.play import Walk
+from storefront.robot.shop import Json, Shop
+from storefront.sandbox.walkthroughs import read
+from storefront.walkthrough import AT_ONCE, CONFIRM_PAUSE, PAYMENT_SECONDS, VOID_AFTER, Round
+from tests.demo import free_ports, wait_for
+
+ROOT = PACKAGE.parent
+TABLE = Path(__file__).with_name("bugs.yaml")
+DEPTHS = [" " * spaces for spaces in range(0, 24, 4)]
+COPIED = ("storefront", "templates", "static")
+START_SECONDS = 120  # this machine may have much else to do
+NOTHING = "nothing"  # the name of the right shop's row
+
+
+class Change(BaseModel):
+    """Other lines in place of these, at whatever depth they stand in the file."""
+
+    file: str
+    before: str
+    after: str
+
+    def of(self, text: str) -> str:
+        """The text with the other lines; what they replace has to be there, once."""
+        found = [depth for depth in DEPTHS if f"\n{indent(self.before, depth)}" in f"\n{text}"]
+        assert len(found) == 1, f"not once in {self.file}: {self.before}"
+        before, after = (f"\n{indent(lines, found[0])}" for lines in (self.before, self.after))
+        assert f"\n{text}".count(before) == 1, f"more than once in {self.file}: {self.before}"
+        return f"\n{text}".replace(before, after)[1:]
+
+
+class Bug(BaseModel):
+    """A few lines of the shop, changed, and the walkthroughs whose rule that breaks."""
+
+    name: str
+    walkthroughs: list[str]
+    changes: list[Change]
+    on: str = ""
+    books: Literal["red", ""] = ""  # where goods and points differ in the end
+    settings: dict[str, str] = {}
+
+
+def bugs() -> Sequence[Bug]:
+    """All there are, in the order of the table."""
+    return [Bug(**one) for one in YAML(typ="safe").load(TABLE)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a bug: its walks, and the worst that their books said at the end."""
+
+    name: str
+    walks: Sequence[Walk]
+    must_be_red: bool = False
+
+    @property
+    def missed(self) -> Sequence[Walk]:
+        return [walk for walk in self.walks if walk.verdict not in ("passed", "not-applicable")]
+
+    @property
+    def books(self) -> str:
+        said = [str(walk.after["verdict"]) for walk in self.walks if walk.after]
+        return max(said, key=("green", "amber", "red").index, default="unread")
+
+    @property
+    def is_right(self) -> bool:
+        """Caught, and seen in the books where goods and points differ; of the right shop, nothing missed."""
+        if self.name == NOTHING:
+            return all(walk.verdict == "passed" for walk in self.walks)
+        return bool(self.missed) and (self.books == "red" or not self.must_be_red)
+
+    def __str__(self) -> str:
+        missed = ", ".join(walk.name for walk in self.missed) or "nothing"
+        return f"| {self.name} | {missed} | {self.books} |{'' if self.is_right else ' NOT AS IT MUST BE'}"
+
+
+@dataclass
+class Field:
+    """Where bugs are planted: a platform that runs, and a copy of the shop beside a new database."""
+
+    copy: Path
+    database: Path
+    clean: Path
+    street: Street
+    listening: Mapping[str, socket]
+    tether: int
+    known: Shop | None = None  # what the robot saw when it looked around first
+
+    @contextmanager
+    def planted(self, bug: Bug | None) -> Iterator[None]:
+        """The shop with this bug, or with none, ready to be bought in, until the end of the block."""
+        for left in self.database.parent.glob(f"{self.database.name}*"):
+            left.unlink()
+        shutil.copy(self.clean, self.database)
+        with changed(self.copy, bug), ExitStack() as stack:
+            more = {
+                "PYTHONPATH": str(self.copy),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **(bug.settings if bug else {}),
+            }
+            shop = stack.enter_context(serving(demo.SHOP, self.listening[demo.SHOP], self.tether, more))
+            holder = [sys.executable, "-P", str(demo.HOLDER), str(self.tether)]
+            socket_ = self.listening[demo.BREAKER]
+            stack.enter_context(
+                running([*holder, str(socket_.fileno()), str(shop.pid)], socket_, self.tether)
+            )
+            ready(self.listening[demo.SHOP], demo.READY[demo.SHOP], shop)
+            yield
+
+    def play(self, pairs: Sequence[tuple[Json, str]], settings: Mapping[str, str]) -> list[Walk]:
+        """Play them all at once, as far as they do not share what there is one of."""
+        street = replace(self.street, payment_seconds=int(settings.get(PAYMENT_SECONDS, 1800)))
+        if settings:
+            known = play.look_around(street)
+        else:
+            known = self.known = self.known or play.look_around(street)
+        round_ = Round(street, known)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(lambda pair: round_.play(*pair), pairs))
+
+
+@contextmanager
+def changed(copy: Path, bug: Bug | None) -> Iterator[None]:
+    """The copy with the bug in it, until the end of the block."""
+    originals = (
+        {copy / change.file: (copy / change.file).read_text() for change in bug.changes} if bug else {}
+    )
+    try:
+        for change in bug.changes if bug else ():
+            file = copy / change.file
+            file.write_text(change.of(file.read_text()))
+        yield
+    finally:
+        for file, text in originals.items():
+            file.write_text(text)
+
+
+@contextmanager
+def field(folder: Path) -> Iterator[Field]:
+    """A field in this folder, which is empty."""
+    names = [*demo.ports(), demo.BREAKER]
+    copy, data = folder / "copy", folder / "data"
+    for name in COPIED:
+        shutil.copytree(ROOT / name, copy / name)
+    with ExitStack() as stack:
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        stack.enter_context(demo.alone(data, "the bugs"))
+        listening = stack.enter_context(demo.won(ports))
+        told = demo.environment(ports, data, breaker=ports[demo.BREAKER])
+        demo.take(told)
+        demo.adopt(told)
+        clean = _filled(data)
+        tether = os.pipe()
+        stack.callback(lambda: [os.close(end) for end in tether])
+        for platform in demo.platforms():
+            one = stack.enter_context(serving(platform.name, listening[platform.name], tether[0]))
+            ready(listening[platform.name], demo.ALIVE, one)
+        street = Street(told["SANDBOX_PUBLIC_URL"], int(told[VOID_AFTER]), int(told[CONFIRM_PAUSE]))
+        yield Field(copy, data / "storefront.db", clean, street, listening, tether[0])
+
+
+def _filled(data: Path) -> Path:
+    """A copy of a demo's database as it is before the first visit."""
+    clean = data / "clean"
+    with redirect_stdout(sys.stderr):
+        storefront(["upgrade"], standalone_mode=False)
+    with create_app().app_context():
+        demo.furnish()
+        backup(clean)
+    return clean
+
+
+@contextmanager
+def serving(
+    name: str, listening: socket, tether: int, more: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """One server of a demo, at a socket that is there already."""
+    gunicorn = [sys.executable, "-P", str(demo.TETHER), str(tether), "gunicorn", "--log-level", "critical"]
+    bind = ["--bind", f"fd://{listening.fileno()}"]
+    with running(
+        [*gunicorn, *bind, *demo.arguments()[name], "--workers", "1"], listening, tether, more
+    ) as server:
+        yield server
+
+
+@contextmanager
+def running(
+    words: Sequence[str], listening: socket, tether: int, more: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        words,
+        env={**os.environ, **(more or {})},
+        cwd=(more or {}).get("PYTHONPATH"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=[listening.fileno(), tether],
+    )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def ready(listening: socket, path: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers."""
+    url = f"http://{demo.HOST}:{listening.getsockname()[1]}{path}"
+
+    def answers() -> bool:
+        assert server.poll() is None, f"the server of {url} has ended"
+        try:
+            return requests.get(url, timeout=2).ok
+        except requests.RequestException:
+            return False
+
+    wait_for(answers, START_SECONDS)
+
+
+def pairs(book: Mapping[str, Json], bug: Bug) -> list[tuple[Json, str]]:
+    """What is played for a bug: each of its walkthroughs, on one device."""
+    return [(book[name], bug.on or book[name]["on"][0]) for name in bug.walkthroughs]
+
+
+def right_ones(book: Mapping[str, Json], bugs: Sequence[Bug]) -> list[tuple[Json, str]]:
+    """The same for the right shop, as far as it needs no settings of its own."""
+    named = {
+        (one["name"], device): (one, device)
+        for bug in bugs
+        if not bug.settings
+        for one, device in pairs(book, bug)
+    }
+    return list(named.values())
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--seconds", default=3600, show_default=True, help="Begin with no other bug after so long.")
+@click.option("--right/--no-right", default=True, help="Play them all in the right shop first.")
+@click.option("--words", is_flag=True, help="Say what was expected where a walkthrough was missed.")
+def main(names: Sequence[str], seconds: int, right: bool, words: bool) -> None:
+    """Plant each of these bugs, or all, and print a table: bug, what was missed, the books.
+
+    Ends with 1 if one was not caught, if books stayed quiet that must be red, or if the right shop missed.
+    """
+    table = bugs()
+    unknown = set(names) - {bug.name for bug in table}
+    if unknown:
+        raise click.UsageError(f"there is no bug {', '.join(sorted(unknown))}")
+    chosen = [bug for bug in table if not names or bug.name in names]
+    ends, good = time.monotonic() + seconds, True
+    book: Mapping[str, Json] = {one.name: one.model_dump(mode="json", exclude_none=True) for one in read()}
+    with TemporaryDirectory(prefix="planted-") as folder, field(Path(folder)) as ground:
+        click.echo("| bug | missed | books |\n| --- | --- | --- |")
+        for bug in [*([None] if right else []), *chosen]:
+            if time.monotonic() > ends:
+                raise click.ClickException("the time is over, and not all of them were planted")
+            with ground.planted(bug):
+                walks = ground.play(
+                    pairs(book, bug) if bug else right_ones(book, chosen), bug.settings if bug else {}
+                )
+            found = Found(bug.name, walks, bug.books == "red") if bug else Found(NOTHING, walks)
+            good = good and found.is_right
+            click.echo(str(found))
+            for walk in walks if words else ():
+                click.echo(f"    {walk.name} {walk.verdict} {walk.reason or walk.missed} {_difference(walk)}")
+    sys.exit(0 if good else 1)
+
+
+def _difference(walk: Walk) -> str:
+    first = walk.after and walk.after["first_difference"]
+    return f"[{first['kind']}: {first['reason']}]" if first else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -34,10 +34,17 @@ class Others:
     images: Sequence[str] = ()
 
 
-def allow(app: Flask, others: Others) -> None:
-    """Let these sites do so. Browsers hold a form to it wherever it is redirected to, hop by hop."""
-    allowed: list[Others] = app.extensions["others"]
-    allowed.append(others)
+def allow(app: Flask, room: str, others: Others) -> None:
+    """Let a room's sites do so. Browsers hold a form to it wherever it is redirected to, hop by hop."""
+    app.extensions["others"][room] = others
+
+
+def narrow(rooms: Sequence[str]) -> None:
+    """Of all these sites, those of a visitor's rooms alone have to do with this answer.
+
+    Only that of the first, by which they came in, may frame it.
+    """
+    g.rooms = rooms
 
 
 def site(url: str) -> str:
@@ -66,7 +73,7 @@ class Rule(routing.Rule):
 
 
 def init_app(app: Flask, settings: HouseSettings) -> None:
-    app.extensions["others"] = []
+    app.extensions["others"] = {}
     # To mend an address with too many slashes the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = False
     app.add_url_rule("/robots.txt", view_func=_robots, methods=["GET", "HEAD"])
@@ -118,8 +125,12 @@ def _escape(byte: re.Match[str]) -> str:
 
 def _policy(shop: str) -> str:
     """No script at all, no inline style; frames only around us, and only of whom a room has named."""
-    others: list[Others] = current_app.extensions["others"]
-    frames = [] if "never_framed" in g else [site for one in others for site in one.frames]
+    named: dict[str, Others] = current_app.extensions["others"]
+    rooms = g.get("rooms") or list(named)
+    # Where nobody is known the page is anybody's way in, and has nothing of anybody's.
+    framing = rooms[:1] if "rooms" in g else rooms
+    others = [one for room, one in named.items() if room in rooms]
+    frames = [] if "never_framed" in g else [site for room in framing for site in named[room].frames]
     rules = {
         "default-src": ["'none'"],
         "img-src": [shop, *(site for one in others for site in one.images)],

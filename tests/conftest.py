@@ -23,7 +23,7 @@ from storefront.db import db
 from storefront.sandbox import key_pairs
 from storefront.sandbox.key_pairs import KeyPair
 from tests.databases import ENGINES, WORKER, fill, new_database
-from tests.postgresql import IS_HERE, server
+from tests.postgresql import IS_HERE, fastest, server
 from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
 from tests.wire import Wire
 
@@ -68,6 +68,11 @@ def lacking(reason: str) -> NoReturn:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also what is long, and PostgreSQL everywhere")
     parser.addoption("--rest", action="store_true", help="only what --all adds")
+
+
+def pytest_configure() -> None:
+    """Most tests have a database of their own, for whose sake nobody need wait for a disk."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(fastest()))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -73,7 +73,7 @@ def server(meeting: Path, files: Path | None = None) -> Iterator[Server]:
             flock(starting, LOCK_EX)
             flock(held, LOCK_SH)  # of a server that is about to go, this waits for the end
             if not place.exists():
-                keeper.enter_context(_keeper(meeting, files or _fastest()))
+                keeper.enter_context(_keeper(meeting, files or fastest()))
         yield Server(Path(place.read_text()))
 
 
@@ -82,7 +82,8 @@ def tool(name: str) -> str:
     return str(_installed(Path()).bin_path / name)
 
 
-def _fastest() -> Path:
+def fastest() -> Path:
+    """Where files are that only tests need."""
     in_memory = MEMORY.is_dir() and disk_usage(MEMORY).free > ROOM
     return MEMORY if in_memory else Path(gettempdir())
 

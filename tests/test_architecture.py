@@ -86,7 +86,7 @@ ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
         "cookies", "visits", "counter", "catalog", "turns", "inventory", "books", "ledger", "ages", "limits",
-        "visit", "form_tokens", "pages", "errors", "views", "__init__",
+        "form_tokens", "visit", "buy_form", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "settings", "callback_word", "atom", "carriers", "client", "certificates", "channel",

@@ -48,7 +48,12 @@ def of_a_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(folder: Path, of_a_shop: Path) -> Iterator[Demo]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path, of_a_shop: Path, home: Path) -> Iterator[Demo]:
     """The demo, started where a shop's settings and a company's proxy are exported."""
     exported = {
         "STOREFRONT_DATABASE_URL": f"sqlite:///{of_a_shop}",
@@ -56,6 +61,8 @@ def running(folder: Path, of_a_shop: Path) -> Iterator[Demo]:
         "http_proxy": "http://127.0.0.1:9",
         "no_proxy": "intra.example",
         "GUNICORN_CMD_ARGS": "--certfile another/project.pem",
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
     }
     with demo(folder, **exported) as running:
         yield running
@@ -76,6 +83,12 @@ def test_starts(running: Demo) -> None:
 def test_leaves_an_exported_database_alone(running: Demo, of_a_shop: Path) -> None:
     """What the environment calls the shop's database may be a real one's."""
     assert not of_a_shop.exists()
+
+
+def test_there_is_no_second_way_in(running: Demo, home: Path) -> None:
+    """None of the servers listens at a socket in somebody's home."""
+    assert requests.get(running.shop + "/readyz", timeout=30).ok
+    assert not any(file.is_socket() for file in home.rglob("*"))
 
 
 def test_one_in_a_folder(running: Demo, folder: Path) -> None:

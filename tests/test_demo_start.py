@@ -39,7 +39,7 @@ def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
 @pytest.mark.parametrize("name", ["a,b", "a\nb"])
 def test_a_folder_that_no_setting_can_name(tmp_path: Path, name: str) -> None:
     """It is said in a sentence, and the folder is not even made."""
-    done = run(tmp_path / name, "sandbox")
+    done = run(tmp_path / name, "demo")
     assert done.exit_code == 1, done.output
     assert "choose another with --data" in done.output
     assert "STOREFRONT_" not in done.output

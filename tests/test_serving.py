@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
 from storefront import serving
@@ -142,11 +143,15 @@ def test_there_is_no_second_way_in(tmp_path: Path) -> None:
 
 
 def test_connections_leave_files() -> None:
-    """A process holds as many connections as leave its threads the files that they need; some in any case."""
-    with few_files(1024):
-        assert serving.room(8) == 1024 - 64 - 8 * 8
-    with few_files(64):
-        assert serving.room(8) == 9
+    """A worker holds as many connections as leave its threads the files that they need; some in any case."""
+    configuration = Config()
+    for threads, connections in ((8, 1024 - 64 - 8 * 8), (200, 201)):
+        configuration.set("threads", threads)
+        with few_files(1024):
+            worker = serving.Worker(0, 0, [], None, 0, configuration, None)
+        worker.tmp.close()
+        assert worker.worker_connections == connections
+        assert worker.max_keepalived == connections - threads
 
 
 @contextmanager

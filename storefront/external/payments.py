@@ -340,7 +340,6 @@ def _purchase(payment: ExternalPayment) -> Purchase:
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.yen,
-        unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
         unfinished=NOT_PAID if payment.status is Status.CREATE else None,

@@ -18,7 +18,7 @@ from storefront.external.payments import (
 )
 from storefront.external.registration import Rule
 from storefront.external.signing import BadSeal
-from storefront.shop import catalog, form_tokens, limits, visit, words
+from storefront.shop import buy_form, catalog, form_tokens, limits, visit, words
 from storefront.shop.catalog import Offer
 from storefront.shop.form_tokens import StaleForm
 from storefront.shop.visit import Stranger
@@ -56,7 +56,7 @@ def warning(item_id: str) -> ResponseReturnValue:
     offer = _offer(item_id)
     _check_price(offer)
     standing = limits.standing(offer, here.customer.id, here.device, clock.now())
-    token = form_tokens.seal(here.customer.id, _purpose(offer), here.key)
+    token = buy_form.seal(here, offer, here.key)
     page = {"offer": offer, "standing": standing, "token": token}
     return render_template("external/warning.html", site=channel().site, **page, **_provider())
 
@@ -69,10 +69,7 @@ def checkout() -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     _check_price(offer)
-    code = form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
-    visit.refresh(here)  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, here.device, clock.now())
-    payment = payments.start(code, here.customer, offer, here.language, clock.now())
+    payment = payments.start(buy_form.accept(here, offer), here.customer, offer, here.language, clock.now())
     fields = {
         "payment": payment.code,
         "item": payment.item_name,
@@ -195,7 +192,3 @@ def _offer(item_id: str) -> Offer:
     if offer is None:
         raise NotFound
     return offer
-
-
-def _purpose(offer: Offer) -> str:
-    return f"{NAME}:{offer.purpose}"

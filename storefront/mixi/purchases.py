@@ -11,7 +11,7 @@ from storefront import clock
 from storefront.db import db
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
-from storefront.mixi.payments import UNIT, Payment, Status
+from storefront.mixi.payments import Payment, Status
 from storefront.mixi.signing import is_opaque
 from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
@@ -54,7 +54,6 @@ def _purchase(payment: Payment) -> Purchase:
         item_id=payment.item_id,
         item_name=payment.item_name,
         amount=payment.points,
-        unit=UNIT,
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
         unfinished=NOT_USED if payment.status is Status.CREATE else None,

@@ -11,6 +11,7 @@ from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.signing import KEY_NAME, OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import customers, visits
 from storefront.shop.devices import Device
+from storefront.shop.visits import Begun
 
 
 class Start(Model):
@@ -22,16 +23,8 @@ class Start(Model):
     opened_at: Mapped[datetime] = mapped_column(index=True)  # when mixi signed it
 
 
-class Replayed(Exception):
-    """This start address has opened its visit already; `key` says which."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("the start address was used before")
-        self.key = key
-
-
 def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
-    """Open the visit that a verified start address asks for; its key. Raises Malformed or Replayed."""
+    """Open the visit that a verified start address asks for; its key. Raises Malformed or Begun."""
     if signed.one("opensocial_app_id") != mixi.settings.mixi_app_id:
         raise Malformed("opensocial_app_id is another application's")
     # On these devices the one who looks need not be the one whose page it is.
@@ -40,7 +33,7 @@ def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
         raise Malformed("opensocial_viewer_id is no id")
     key = sha256(f"{signed.oauth[KEY_NAME]} {signed.oauth['oauth_nonce']}".encode("latin-1")).hexdigest()
     if db.session.get(Start, key):
-        raise Replayed(key)
+        raise Begun(key)
     customer_id, at = customers.meet(NAME, viewer_id, now).id, datetime.fromtimestamp(signed.timestamp, UTC)
     with transaction() as session:
         customers.lock(session, NAME, [viewer_id])  # so that a removal comes before or after, and ends this
@@ -51,6 +44,6 @@ def begin(mixi: Channel, signed: Signed, device: Device, now: datetime) -> str:
         forgotten = now - visits.LONGEST - timedelta(seconds=mixi.settings.mixi_timestamp_window)
         session.execute(delete(Start).where(Start.opened_at < forgotten))
         if not insert_once(session, Start, key=key, opened_at=at):
-            raise Replayed(key)
+            raise Begun(key)
         visits.begin(session, key, customer_id, device, at, now)
     return key

@@ -1,7 +1,7 @@
 """What mixi and its buyers ask of this counter."""
 
 import structlog
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import NotFound, ServiceUnavailable
@@ -10,26 +10,23 @@ from storefront import clock, metrics
 from storefront.clock import Deadline, TooLate
 from storefront.mixi import callback_word, lifecycle, payments, purchases, starts, taps
 from storefront.mixi.certificates import NotNow
-from storefront.mixi.channel import Channel, NoCertificate, channel
+from storefront.mixi.channel import NAME, Channel, NoCertificate, channel
 from storefront.mixi.lifecycle import Event
 from storefront.mixi.payments import Callback, Contradiction, UnknownPayment, Wanted
 from storefront.mixi.rules import rules
 from storefront.mixi.signing import BadSignature, Malformed
-from storefront.mixi.starts import Replayed
 from storefront.mixi.taps import BeingPrepared, NotStarted, Spent, Tap
 from storefront.operator import login
-from storefront.shop import catalog, form_tokens, limits, visit
+from storefront.shop import buy_form, catalog, limits, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
 from storefront.shop.limits import NotForSale
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
-blueprint = Blueprint("mixi", __name__, url_prefix="/mixi")
+blueprint = Blueprint(NAME, __name__, url_prefix="/mixi")
 log = structlog.get_logger()
 
-# What the forms that end a visit and let another in its place are sealed for.
-LEAVE, CHANGE = "leave", "change"
 PLAIN = {"Content-Type": "text/plain"}
 # Everything but OK is a refusal: mixi takes no points.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
@@ -62,42 +59,14 @@ def start(device: str) -> ResponseReturnValue:
     """mixi opens the app on our own domain, by a link or a form, for whom it says. Each is good once."""
     mixi, now = channel(), clock.now()
     try:
-        key = starts.begin(mixi, mixi.verify_start(request, Device(device), now), Device(device), now)
-        if question := _question(key):
-            return redirect(question, 303)
-        entered = visit.enter(key)
-    except Replayed as replay:
-        # Reloading what opened this browser's own visit leads back into it.
-        entered = visit.COOKIE.read() == replay.key and visit.enter(replay.key)
+        signed = mixi.verify_start(request, Device(device), now)
+        return visit.enter(starts.begin(mixi, signed, Device(device), now))
     except NotNow as later:
         log.warning("start refused", reason=str(later))
         raise ServiceUnavailable(retry_after=later.seconds) from later
     except (BadSignature, Malformed, NoCertificate) as refusal:
         log.warning("start refused", reason=str(refusal) or type(refusal).__name__)
-        entered = False
-    if not entered:
-        raise Stranger(forged=True)
-    return redirect(mixi.settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
-
-
-@blueprint.get("/change")
-def ask_to_change() -> str:
-    """Somebody else's start address was opened in this browser: who is in decides whether they go."""
-    here, token = visit.current(), request.args.get("token", "")
-    form_tokens.unseal(token, here.customer.id, CHANGE)
-    return render_template("mixi/change.html", newcomer=visit.resume(form_tokens.carried(token)), token=token)
-
-
-@blueprint.post("/change")
-def change() -> ResponseReturnValue:
-    """Let the newcomer in, and end the visit before."""
-    here, token = visit.current(), request.form.get("token", "")
-    key = form_tokens.carried(token)
-    if key != here.key:  # else the button was pressed twice
-        form_tokens.unseal(token, here.customer.id, CHANGE)
-    if not visit.enter(key):
-        raise Stranger
-    return redirect(channel().settings.public_url + url_for("shop.index", lang=visit.asked_language()), 303)
+        raise Stranger(forged=True) from refusal
 
 
 @blueprint.get("/rules")
@@ -110,9 +79,7 @@ def programme() -> str:
 @blueprint.post("/leave")
 def leave() -> ResponseReturnValue:
     """The buyer has had enough on this browser."""
-    here = visit.current()
-    form_tokens.unseal(request.form.get("token", ""), here.customer.id, LEAVE)
-    visit.leave()
+    visit.leave(request.form.get("token", ""))
     return render_template("mixi/left.html", app_url=channel().settings.mixi_shown_at)
 
 
@@ -121,11 +88,8 @@ def checkout() -> ResponseReturnValue:
     """The buyer has chosen; make a payment and send them to it."""
     mixi, here = channel(), visit.current()
     deadline = Deadline.after(mixi.client.timeouts.total)
-    offer = _offer(request.form.get("item", ""), here.channel)
-    token = form_tokens.unseal(request.form.get("token", ""), here.customer.id, offer.purpose)
-    visit.refresh()  # what was paid back meanwhile counts for no limit
-    limits.check(offer, here.customer.id, here.device, clock.now())
-    tap = Tap(token, _wanted(mixi, here, offer))
+    offer = _offer(request.form.get("item", ""))
+    tap = Tap(buy_form.accept(here, offer), _wanted(mixi, here, offer))
     try:
         return redirect(taps.start(mixi, tap, deadline, clock.now()))
     except tuple(HALTS) as halt:
@@ -168,14 +132,6 @@ def finish() -> str:
     return _again("mixi/finish.html", payment.item_id, payment=payment)
 
 
-def _question(key: str) -> str | None:
-    """Where a browser that is in somebody else's visit is asked whether this one may take its place."""
-    here = visit.if_any()
-    if here is None or here.customer.id == visit.resume(key).customer.id:
-        return None
-    return here.target("mixi.ask_to_change", token=form_tokens.seal(here.customer.id, CHANGE, key))
-
-
 def _settle(arrival: Deadline) -> Deadline:
     """Do what mixi asks, and return with time left to say so."""
     arrived, mixi, word = clock.now(), channel(), callback_word.of(request)
@@ -207,8 +163,8 @@ def _problem(refusal: Exception) -> str:
     return str(refusal) if tells else type(refusal).__name__
 
 
-def _offer(item_id: str, channel_name: str) -> Offer:
-    offer = catalog.offer(item_id, channel_name)
+def _offer(item_id: str) -> Offer:
+    offer = catalog.offer(item_id, NAME)
     if offer is None:
         raise NotFound
     return offer
@@ -236,9 +192,9 @@ def _payment(point_code: str) -> payments.Payment:
 def _again(template: str, item_id: str, **values: object) -> str:
     """A page about a purchase, with a fresh form for the same item if it is still sold."""
     here = visit.current()
-    offer = catalog.offer(item_id, here.channel)
+    offer = catalog.offer(item_id, NAME)
     fresh: dict[str, object] = {}
     if offer:
         standing = limits.standing(offer, here.customer.id, here.device, clock.now())
-        fresh = {"token": form_tokens.seal(here.customer.id, offer.purpose), "standing": standing}
+        fresh = {"token": buy_form.seal(here, offer), "standing": standing}
     return render_template(template, offer=offer, **fresh, **values)

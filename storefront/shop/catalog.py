@@ -58,11 +58,6 @@ class Offer:
     price: Price
     amount: int
 
-    @property
-    def purpose(self) -> str:
-        """What a buy form is sealed for: this item at this price."""
-        return f"buy:{self.item.id}:{self.amount}"
-
 
 def listing(channel: str) -> list[Offer]:
     """What `channel` sells today, in the order of the catalogue."""
@@ -128,7 +123,7 @@ def _store(session: Session, position: int, entry: Entry) -> None:
 
 
 def _found(channel: str, query: Select[Item, Price]) -> list[Offer]:
-    today, asked = clock.day(clock.now()), counter.of(channel).asked
+    today, asked = clock.day(clock.now()), counter.of(channel).prices.asked
     return [Offer(item, price, asked(price.amount, today)) for item, price in db.session.execute(query)]
 
 

@@ -2,9 +2,9 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +20,7 @@ from pydantic import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from storefront import clock
 from storefront.clock import JAPAN
 from storefront.languages import LANGUAGES, WRITTEN
 from storefront.shop import yaml_file
@@ -37,12 +38,22 @@ MOMENT = re.compile(
 
 @dataclass(frozen=True)
 class PriceRule:
-    """What a channel's platform lets an item cost; `maximum` is that of its most generous device."""
+    """What a channel's platform lets an item cost; `maximum` is that of its most generous device.
+
+    `asked` is what an amount of the catalogue comes to on a day; the limits are those of what is asked.
+    """
 
     unit: str
     minimum: int
     maximum: int
     units: str = ""  # of it in English, where an s makes no plural
+    asked: Callable[[int, date], int] = lambda amount, on: amount
+
+    def forbids(self, amount: int, on: date) -> str:
+        """What is wrong with an amount; nothing if it is within the limits."""
+        asked = self.asked(amount, on)
+        comes_to = "" if asked == amount else f" comes to {asked}, which"
+        return "" if self.minimum <= asked <= self.maximum else f"{amount}{comes_to} is not within {self}"
 
     def __str__(self) -> str:
         return f"{self.minimum} to {self.maximum} {self.units or f'{self.unit}s'}"
@@ -198,8 +209,8 @@ def _mispriced(entry: Entry, rules: Mapping[str, PriceRule], lines: Mapping[Plac
             continue  # of a counter that was taken away, or is to come: such a price lies idle
         if rule is None:
             reason = f"{place}: no such channel here; there is {', '.join(rules)}"
-        elif not rule.minimum <= amount <= rule.maximum:
-            reason = f"{place}: {amount} is not within {rule}"
+        elif forbidden := rule.forbids(amount, clock.day(clock.now())):
+            reason = f"{place}: {forbidden}"
         else:
             continue
         yield lines["prices", channel], reason

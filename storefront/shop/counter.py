@@ -6,7 +6,7 @@ called when it is wanted.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Flask, current_app
@@ -41,7 +41,6 @@ class Purchase:
     item_id: str
     item_name: str
     amount: int
-    unit: str
     state: str
     at: datetime
     unfinished: LazyString | None = None
@@ -93,10 +92,10 @@ class SideDoor:
 class Counter:
     """One way to buy, with an entrance or as a side door.
 
-    Its blueprint has the channel's name and an endpoint `checkout`, and `leave` if its entrance opens
-    visits; in a folder of that name are the templates `terms.html` and `legal.html`, and a side door's
-    `way.html`. `asked` is what an amount of the catalogue comes to on a day; `most` what one purchase may
-    cost on a device, where that is limited.
+    Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
+    endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
+    templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
+    may cost on a device, where that is limited.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -109,19 +108,20 @@ class Counter:
     entrance: Entrance | None = None
     side_door: SideDoor | None = None
     places: Sequence[Place] = ()
-    asked: Callable[[int, date], int] = lambda amount, on: amount
     most: Mapping[Device, int] = field(default_factory=dict)
     ages_count: bool = True
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 
+    def serves(self, channel: str) -> bool:
+        """Whether it sells to who has come in by this channel's entrance."""
+        return channel == self.channel or bool(self.side_door and channel in self.side_door.beside)
+
 
 def add(app: Flask, counter: Counter, settings: HouseSettings) -> None:
     """Open a counter in the shop."""
     app.extensions.setdefault(COUNTERS, {})[counter.channel] = counter
-    units: Any = app.jinja_env.globals.setdefault("units", {})
-    units[counter.unit.code] = counter.unit
-    security.allow(app, counter.origins(settings))
+    security.allow(app, counter.channel, counter.origins(settings))
 
 
 def counters() -> Sequence[Counter]:

@@ -16,6 +16,7 @@ from storefront.shop.form_tokens import StaleForm
 from storefront.shop.limits import NotForSale
 from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger
+from storefront.shop.visits import Begun
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ ELSE = Explanation(_("The shop did not understand this request."), _("Go back to
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Stranger, _door)
+    app.register_error_handler(Begun, _begun)
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
     app.register_error_handler(TooMany, lambda error: _page(TOO_MANY, 429))
     app.register_error_handler(NotForSale, _not_for_sale)
@@ -74,6 +76,13 @@ def _door(stranger: Stranger) -> ResponseReturnValue:
     return render_template("shop/door.html", entrances=visit.entrances(), forged=stranger.forged), 401
 
 
+def _begun(error: Begun) -> ResponseReturnValue:
+    try:
+        return visit.enter_again(error.key)
+    except Stranger as stranger:
+        return _door(stranger)
+
+
 def _not_for_sale(error: NotForSale) -> ResponseReturnValue:
     return render_template("shop/not_for_sale.html", reason=error.reason.value), 409
 
@@ -86,8 +95,8 @@ def _busy(error: SQLAlchemyError) -> ResponseReturnValue:
 def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or error.code is None or error.code < 400:
         return error
-    with suppress(Stranger, SQLAlchemyError):
-        visit.current()  # so that the page can lead back to the shelf
+    with suppress(Stranger, SQLAlchemyError, HTTPException):
+        visit.whoever()  # so that the page can lead back to the shelf
     page = _words(BY_STATUS.get(error.code, ELSE))
     said = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return page, error.code, said  # such as Allow and Retry-After

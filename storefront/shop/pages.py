@@ -6,6 +6,7 @@ from pathlib import Path
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
+from storefront import security
 from storefront.clock import JAPAN
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
@@ -24,6 +25,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["said"] = lambda texts: said(texts, str(get_locale()))
     app.context_processor(_common)
     app.after_request(_keep)
+    app.after_request(_narrow)
 
 
 def moment(value: datetime) -> str:
@@ -54,6 +56,14 @@ def _keep(response: Response) -> Response:
     return response
 
 
+def _narrow(response: Response) -> Response:
+    """What other sites may do with a page is up to its visitor's counters."""
+    here = visit.known()
+    if here:
+        security.narrow([one.channel for one in visit.serving(here)])
+    return response
+
+
 def _common() -> dict[str, object]:
     return {
         "identity": identity.current(),
@@ -67,5 +77,5 @@ def _common() -> dict[str, object]:
         "static": visit.static,
         "picture": picture,
         "key": key,
-        "seal": lambda purpose: form_tokens.seal(visit.current().customer.id, purpose),
+        "seal": lambda purpose: form_tokens.seal(visit.whoever().customer.id, purpose),
     }

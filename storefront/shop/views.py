@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, catalog, form_tokens, inventory, limits, visit
+from storefront.shop import ages, buy_form, catalog, form_tokens, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -46,13 +46,12 @@ def item(item_id: str) -> str:
     offer = catalog.offer(item_id, here.channel)
     if offer is None:
         raise NotFound
-    token = form_tokens.seal(here.customer.id, offer.purpose)
     standing = limits.standing(offer, here.customer.id, here.device, clock.now())
     return render_template(
         "shop/item.html",
         offer=offer,
         standing=standing,
-        token=token,
+        token=buy_form.seal(here, offer),
         ways=_ways_out(here, item_id),
         messages=visit.messages(),
     )
@@ -62,7 +61,8 @@ def item(item_id: str) -> str:
 def age() -> ResponseReturnValue:
     """Asked where the settings limit what buyers under age may spend; what was said once, stays."""
     here = visit.current()
-    if here.customer.born or not limits.age_limits(here.channel):
+    limited = any(limits.age_limits(one.channel) for one in visit.serving(here))
+    if here.customer.born or not limited:
         return redirect(here.target("shop.index"))
     return _ask_age(here)
 
@@ -77,6 +77,18 @@ def declare_age() -> ResponseReturnValue:
     except NotABirthMonth:
         return _ask_age(here, wrong=True), 400
     return redirect(here.target("shop.index"))
+
+
+@blueprint.get("/change")
+def ask_to_change() -> str:
+    """Somebody else has come in by this browser: who is in decides whether they go."""
+    token = request.args.get("token", "")
+    return render_template("shop/change.html", newcomer=visit.newcomer(token), token=token)
+
+
+@blueprint.post("/change")
+def change() -> Response:
+    return visit.change(request.form.get("token", ""))
 
 
 @blueprint.get("/inventory")

@@ -9,15 +9,19 @@ from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 
-from flask import current_app, g, request, url_for
+import structlog
+from flask import current_app, g, redirect, request, url_for
 from sqlalchemy import inspect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.security import safe_join
+from werkzeug.wrappers import Response
 
 from storefront import clock, languages
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import counter, visits
+from storefront.shop import counter, form_tokens, visits
 from storefront.shop.cookies import Cookie
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -26,7 +30,11 @@ from storefront.shop.visits import Visit
 
 PAGE, MOBILE_PAGE = 20, 8  # purchases on one page of the history; a mobile phone's stays small
 COOKIE = Cookie("visit", framed=True)  # the key of an opened visit
+# What the forms that end a visit and let another in its place are sealed for.
+LEAVE, CHANGE = "leave", "change"
 END_OF_ID = 6  # characters that tell who is in, to those who know themselves
+
+log = structlog.get_logger()
 
 
 class Stranger(Exception):
@@ -42,20 +50,25 @@ def entrances() -> Sequence[Counter]:
     return [one for one in counter.counters() if one.entrance]
 
 
-def side_doors(visitor: Visit) -> Sequence[Counter]:
-    """The counters beside the one that this visitor has come in by."""
-    doors = ((one, one.side_door) for one in counter.counters())
-    return [one for one, door in doors if door and visitor.channel in door.beside]
+def serving(visitor: Visit) -> Sequence[Counter]:
+    """The counter that this visitor has come in by, and those beside it."""
+    own = counter.of(visitor.channel)
+    return [own, *(one for one in counter.counters() if one is not own and one.serves(own.channel))]
 
 
 def ways_out(visitor: Visit) -> Sequence[Counter]:
     """Those of the side doors that are open to this visitor today."""
-    doors = ((one, one.side_door) for one in side_doors(visitor))
-    return [one for one, door in doors if door and door.leads_out(visitor)]
+    _, *doors = serving(visitor)
+    return [one for one in doors if one.side_door and one.side_door.leads_out(visitor)]
 
 
 def current() -> Visit:
-    """The visit this request belongs to, or Stranger."""
+    """The visit this request belongs to, or Stranger; NotFound at a counter that does not serve it."""
+    return _served(whoever())
+
+
+def whoever() -> Visit:
+    """The visit this request belongs to, whatever it asks for; or Stranger."""
     if "visit" not in g:
         g.visit, g.forged = _recognised()
         if g.visit:
@@ -76,13 +89,12 @@ def _keep_at_hand(customer: Customer) -> None:
 
 
 def if_any() -> Visit | None:
-    """The visit this request belongs to; nobody for who claims nothing, Stranger for a false claim."""
-    try:
-        return current()
-    except Stranger as stranger:
-        if stranger.forged:
-            raise
-        return None
+    """The visit this request belongs to; Stranger for a false claim.
+
+    Nobody for who claims nothing, and at a counter that does not serve them.
+    """
+    here = _anybody()
+    return here if here and _is_served(here) else None
 
 
 def resume(key: str) -> Visit:
@@ -90,23 +102,50 @@ def resume(key: str) -> Visit:
     visit = _find(key)
     if visit is None:
         raise Stranger
-    return visit
+    return _served(visit)
 
 
-def enter(key: str) -> bool:
-    """Let this browser go on with the visit of this key, which ends another's in it; false if it is over."""
-    entering = _find(key)
+def enter(key: str) -> Response:
+    """Let this browser go on with the visit of this key; where it goes. Stranger if that visit is over.
+
+    Who is in somebody else's visit is asked first whether that is to end.
+    """
+    entering, here = _find(key), _anybody()
     if entering is None:
-        return False
-    before = _going_on()
-    if before and before.customer.id != entering.customer.id:
+        raise Stranger(forged=True)
+    if here and here.customer.id != entering.customer.id:
+        token = form_tokens.seal(here.customer.id, CHANGE, key)
+        return redirect(here.target("shop.ask_to_change", token=token), 303)
+    return _let_in(entering)
+
+
+def enter_again(key: str) -> Response:
+    """The same by what has opened this visit before: reloading leads its own browser back, nobody else in."""
+    if COOKIE.read() != key:
+        raise Stranger(forged=True)
+    return enter(key)
+
+
+def newcomer(token: str) -> Visit:
+    """Who would take the place of who is in; StaleForm unless that was asked of them."""
+    form_tokens.unseal(token, current().customer.id, CHANGE)
+    return resume(form_tokens.carried(token))
+
+
+def change(token: str) -> Response:
+    """Let the newcomer in, and end the visit before everywhere; where the browser goes."""
+    here = current()
+    if form_tokens.carried(token) == here.key:  # the button was pressed twice
+        return _let_in(here)
+    entering, before = newcomer(token), _going_on()
+    if before:
         visits.end(before.key, clock.now())
-    COOKIE.write(key)
-    return True
+    return _let_in(entering)
 
 
-def leave() -> None:
-    """End the visit that this browser goes on with, everywhere."""
+def leave(token: str) -> None:
+    """End the visit that this browser goes on with, everywhere; StaleForm unless its own form asks for it."""
+    form_tokens.unseal(token, current().customer.id, LEAVE)
     visits.end(COOKIE.read() or "", clock.now())
     COOKIE.drop()
     forget()
@@ -137,8 +176,7 @@ def purchases(page: int) -> Sequence[Purchase]:
     """A page of the current customer's purchases, newest first; pages count from 0."""
     size, here = page_size(), current()
     end = (page + 1) * size
-    sources = (counter.of(here.channel), *side_doors(here))
-    found = [purchase for source in sources for purchase in source.purchases(here.customer, end)]
+    found = [purchase for source in serving(here) for purchase in source.purchases(here.customer, end)]
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
 
 
@@ -163,7 +201,7 @@ def places() -> Sequence[Place]:
     here = known()
     if here is None:
         return ()
-    return [place for one in (counter.of(here.channel), *side_doors(here)) for place in one.places]
+    return [place for one in serving(here) for place in one.places]
 
 
 def asked_language() -> str | None:
@@ -205,6 +243,32 @@ def mark(name: str) -> str:
     return marks[file]
 
 
+def _anybody() -> Visit | None:
+    """The visit this request belongs to, whatever it asks for; nobody for who claims nothing."""
+    try:
+        return whoever()
+    except Stranger as stranger:
+        if stranger.forged:
+            raise
+        return None
+
+
+def _let_in(visit: Visit) -> Response:
+    COOKIE.write(visit.key)
+    return redirect(visit.target("shop.index"), 303)
+
+
+def _served(visit: Visit) -> Visit:
+    if not _is_served(visit):
+        raise NotFound
+    return visit
+
+
+def _is_served(visit: Visit) -> bool:
+    """Whether a page is the shop's own, or of a counter that sells to this visitor."""
+    return all(one.serves(visit.channel) for one in counter.counters() if one.channel in request.blueprints)
+
+
 def _recognised() -> tuple[Visit | None, bool]:
     """Whose request this is, or whether it claims to be somebody's: known when all entrances were asked."""
     forged = False
@@ -212,6 +276,11 @@ def _recognised() -> tuple[Visit | None, bool]:
         try:
             visit = entrance.recognise()
         except FalseClaim:
+            forged = True
+        except (SQLAlchemyError, HTTPException):
+            raise
+        except Exception as error:  # nobody is believed for having broken it
+            log.exception("entrance broke", kind=type(error).__name__, path=request.path)
             forged = True
         else:
             if visit:

@@ -35,6 +35,14 @@ class Opened(Model):
     ended_at: Mapped[datetime | None]
 
 
+class Begun(Exception):
+    """A visit was opened under this key before. What has opened it opens nothing a second time."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("it was used before")
+        self.key = key
+
+
 class Links(Protocol):
     """How one of our addresses is written so that the visit goes on behind it.
 
@@ -109,9 +117,13 @@ class Visit:
 
 
 def begin(session: Session, key: str, customer_id: int, device: Device, at: datetime, now: datetime) -> None:
-    """Open a visit, in the caller's transaction; `at` is when the platform let the customer in."""
+    """Open a visit, in the caller's transaction; `at` is when the platform let the customer in.
+
+    Raises Begun. A key is known for two days, so what is older must not come here.
+    """
     session.execute(delete(Opened).where(Opened.opened_at < now - KEPT))
-    insert_once(session, Opened, key=key, customer_id=customer_id, device=device, opened_at=at)
+    if not insert_once(session, Opened, key=key, customer_id=customer_id, device=device, opened_at=at):
+        raise Begun(key)
 
 
 def find(key: str, chosen: str | None, now: datetime) -> Visit | None:

@@ -60,6 +60,7 @@ def hand(request: pytest.FixtureRequest, browser: Browser, running: Demo, langua
     context.close()
 
 
+@one_shop_is_enough
 def test_buy_with_points(hand: Hand) -> None:
     """hanako buys a loaf: confirm, return, find it in the bag."""
     before = hand.held("loaf")

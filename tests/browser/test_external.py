@@ -23,6 +23,7 @@ FORBIDDEN = {
 }
 
 
+@one_shop_is_enough
 def test_the_warning_page(hand: Hand) -> None:
     """On a PC hanako meets the warning and pays outside in a new window; elsewhere the rule is named."""
     before = hand.held("lantern")
@@ -94,6 +95,7 @@ def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> No
     page.context.close()
 
 
+@one_shop_is_enough
 def test_from_the_frame(desk: Page, running: Demo) -> None:
     """The warning stands in the frame, the provider in a window of its own, which shows the payment after."""
     app = open_app(desk, running.platform)

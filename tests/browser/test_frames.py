@@ -50,6 +50,7 @@ def in_own_window(page: Page) -> Page:
     return window
 
 
+@one_shop_is_enough
 def test_a_purchase_in_the_frame(desk: Page, running: Demo) -> None:
     """Shelf, item, payment screen, and back: all in the frame, and the page around it stays."""
     app = open_app(desk, running.platform, "yuki")
@@ -67,6 +68,7 @@ def test_a_purchase_in_the_frame(desk: Page, running: Demo) -> None:
     expect(desk).to_have_url(re.compile("/apps/pc$"))
 
 
+@one_shop_is_enough
 def test_leaving_the_payment_screen_leaves_the_frame(desk: Page, running: Demo) -> None:
     """No page of the platform's stands in a frame of its own but the payment screen."""
     app = open_app(desk, running.platform)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -347,18 +348,18 @@ def test_every_rule_is_tried() -> None:
     assert set(Rule) - set(BROKEN) - NEVER_FIRST == {Rule.NEVER_ON_MOBILE, Rule.SMARTPHONE_SILENT}
 
 
-@pytest.mark.parametrize("rule", BROKEN)
-def test_a_broken_rule_closes_the_door(hanako: Browser, outside: Outside, rule: Rule) -> None:
+def test_a_broken_rule_closes_the_door(hanako: Browser, outside: Outside) -> None:
     """With one rule broken the way is gone, and warning and form, even one that lay open, name the rule."""
     form = hanako.form()
-    record(hanako.app, BROKEN[rule](lawful()))
 
     def ask(language: str) -> list[TestResponse]:
         assert ways(hanako.get("/items/excalibur", lang=language)) == []
         return [hanako.warning(lang=language), hanako.post("/external/payments", form, lang=language)]
 
-    for language, pages in both(ask).items():
-        assert all(rule_in_words(hanako.app, rule, language) in page for page in pages)
+    for rule, broken in BROKEN.items():
+        record(hanako.app, broken(lawful()))
+        for language, pages in both(ask).items():
+            assert all(rule_in_words(hanako.app, rule, language) in page for page in pages), rule
     assert outside.payments() == 0
     record(hanako.app, lawful())
     assert hanako.post("/external/payments", form).status_code == 303
@@ -402,21 +403,22 @@ def test_mixi_still_sells(shop: Flask, enter: Enter, api: ScriptedApi, rule: Rul
     assert (answer.status_code, answer.location) == (302, api.href)
 
 
+CLOSES_NOTHING: dict[str, dict[str, Any]] = {
+    "overdue sheet": {"sheet": Sheet(deadline=date(2010, 3, 1))},
+    "change not approved": {"changes": (Change(ChangeKind.PRICE, "dearer", Paper(signed=True)),)},
+    "overdue sheet of a change": {
+        "changes": (Change(ChangeKind.PRICE, "dearer", sheet=Sheet(date(2010, 3, 1))),)
+    },
+    "another provider": {"providers": (PAY, Provider("unlisted"))},
+}
+
+
 @on_sqlite
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"sheet": Sheet(deadline=date(2010, 3, 1))},
-        {"changes": (Change(ChangeKind.PRICE, "dearer", Paper(signed=True)),)},
-        {"changes": (Change(ChangeKind.PRICE, "dearer", sheet=Sheet(date(2010, 3, 1))),)},
-        {"providers": (PAY, Provider("unlisted"))},
-    ],
-    ids=["overdue sheet", "change not approved", "overdue sheet of a change", "another provider"],
-)
-def test_what_closes_nothing(app: Flask, enter: Enter, change: dict[str, object]) -> None:
+def test_what_closes_nothing(app: Flask, enter: Enter) -> None:
     """A sheet that is late and a change that waits are the operator's worry; buyers may go on."""
-    record(app, replace(lawful(), **change))  # type: ignore[arg-type]  # a field and its value
-    assert enter().go_on().status_code == 303
+    for what, change in CLOSES_NOTHING.items():
+        record(app, replace(lawful(), **change))
+        assert enter().go_on().status_code == 303, what
 
 
 @changed(external_provider_url="")
@@ -435,28 +437,25 @@ def test_without_a_provider(shop: Flask, enter: Enter, outside: Outside) -> None
     assert all("条件" not in page for page in pages["ja"])
 
 
-@pytest.mark.parametrize(
-    "site",
-    [
-        "https://provider.test:8002",
-        "http://provider.test",
-        "http://provider.test:8003",
-        "http://pay.provider.test:8002",
-        "http://test:8002",
-        "",
-    ],
+OTHER_SITES = (
+    "https://provider.test:8002",
+    "http://provider.test",
+    "http://provider.test:8003",
+    "http://pay.provider.test:8002",
+    "http://test:8002",
+    "",
 )
-def test_a_provider_that_is_not_the_registered_one(
-    app: Flask, enter: Enter, outside: Outside, site: str
-) -> None:
+
+
+def test_a_provider_that_is_not_the_registered_one(app: Flask, enter: Enter, outside: Outside) -> None:
     """The configured provider's scheme, host and port are the registered ones, or the door stays closed."""
-    record(app, replace(lawful(), providers=(replace(PAY, site=site),)))
-    hanako = enter()
+    hanako, listed = enter(), rule_in_words(app, Rule.PROVIDER_LISTED, "en")
     form = {"item": "excalibur", "token": forged_token(app, HANAKO)}
-    assert ways(hanako.get("/items/excalibur")) == []
-    listed = rule_in_words(app, Rule.PROVIDER_LISTED, "en")
-    assert listed in refused(hanako.warning(lang="en"))
-    assert listed in refused(hanako.post("/external/payments", form, lang="en"))
+    for site in OTHER_SITES:
+        record(app, replace(lawful(), providers=(replace(PAY, site=site),)))
+        assert ways(hanako.get("/items/excalibur")) == [], site
+        assert listed in refused(hanako.warning(lang="en")), site
+        assert listed in refused(hanako.post("/external/payments", form, lang="en")), site
     assert outside.payments() == 0
 
 
@@ -623,11 +622,11 @@ def test_the_price_has_changed(hanako: Browser, outside: Outside) -> None:
     assert outside.payments() == 0
 
 
-@pytest.mark.parametrize("item", ["", "nowhere", "loaf", "a b", "excalibur\0"])
-def test_no_such_item(hanako: Browser, outside: Outside, item: str) -> None:
+def test_no_such_item(hanako: Browser, outside: Outside) -> None:
     """What is not sold outside cannot be asked for."""
-    fields = {**hanako.form(), "item": item}
-    assert hanako.post("/external/payments", fields).status_code == 404
+    form = hanako.form()
+    for item in ("", "nowhere", "loaf", "a b", "excalibur\0"):
+        assert hanako.post("/external/payments", {**form, "item": item}).status_code == 404, item
     assert outside.payments() == 0
 
 
@@ -666,26 +665,26 @@ def test_eight_taps_at_once(
 # Names
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        'Salt & "Pepper" <b>',
-        "塩&胡椒",
-        "a=b&yen=1",
-        "100% + 1/2",
-        "'; DROP TABLE item; --",
-        "灯台守の外套 🗼",
-    ],
+NAMES = (
+    'Salt & "Pepper" <b>',
+    "塩&胡椒",
+    "a=b&yen=1",
+    "100% + 1/2",
+    "'; DROP TABLE item; --",
+    "灯台守の外套 🗼",
 )
-def test_names_of_items(hanako: Browser, outside: Outside, name: str) -> None:
+
+
+def test_names_of_items(hanako: Browser, outside: Outside) -> None:
     """Whatever an item is called, the page shows it, the seal holds, and the provider reads it so."""
-    limit(hanako.app, "excalibur", names={"ja": name, "en": name})
-    page = hanako.warning()
-    assert name in words(page.text)
-    assert "<b>" not in page.text
-    said = unsealed(asked(str(hanako.go_on().location)), SECRET, int(time.time()), 5)
-    assert (said["item"], said["yen"]) == (name, "110")
-    assert name in words(hanako.finish(said["payment"]).text)
+    for name in NAMES:
+        limit(hanako.app, "excalibur", names={"ja": name, "en": name})
+        page = hanako.warning()
+        assert name in words(page.text)
+        assert "<b>" not in page.text
+        said = unsealed(asked(str(hanako.go_on().location)), SECRET, int(time.time()), 5)
+        assert (said["item"], said["yen"]) == (name, "110")
+        assert name in words(hanako.finish(said["payment"]).text)
 
 
 # Not for sale

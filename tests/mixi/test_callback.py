@@ -85,38 +85,37 @@ def test_somebody_elses_code(container: Container, books: Books) -> None:
     assert (books.status(code), books.grants()) == (Status.CREATE, 0)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"opensocial_app_id": "54321"},
-        {"opensocial_app_id": None},
-        {"opensocial_owner_id": None},
-        {"opensocial_owner_id": [HANAKO, TARO]},
-        {"point_code": None},
-        {"point_code": ["a", "b"]},
-        {"point_code": "x" * 41},
-        {"point_code": "a\0b"},
-        {"point_code": b"\xff\xfe"},
-        {"status": "30"},
-        {"status": ""},
-        {"status": None},
-        {"updated": "yesterday"},
-        {"updated": None},
-    ],
-    ids=str,
+MALFORMED: tuple[dict[str, Any], ...] = (
+    {"opensocial_app_id": "54321"},
+    {"opensocial_app_id": None},
+    {"opensocial_owner_id": None},
+    {"opensocial_owner_id": [HANAKO, TARO]},
+    {"point_code": None},
+    {"point_code": ["a", "b"]},
+    {"point_code": "x" * 41},
+    {"point_code": "a\0b"},
+    {"point_code": b"\xff\xfe"},
+    {"status": "30"},
+    {"status": ""},
+    {"status": None},
+    {"updated": "yesterday"},
+    {"updated": None},
 )
-def test_malformed(container: Container, books: Books, changes: dict[str, Any]) -> None:
+
+
+def test_malformed(container: Container, books: Books) -> None:
     """A signed callback that says nothing sensible is refused as such."""
     code = container.start()
-    others = {name: value for name, value in changes.items() if name != "point_code"}
-    target = container.callback_target(code, **others)
-    if "point_code" in changes:
-        target = container.callback_target(code).replace(f"point_code={code}", "point_code_was=here")
-        if changes["point_code"] is not None:
-            target = callback_target(changes["point_code"], word=container.word(code))
-    answer = container.app.test_client().get(target, headers=sign("GET", target))
-    assert is_refused(answer, 400)
-    assert (books.status(code), books.grants()) == (Status.CREATE, 0)
+    for changes in MALFORMED:
+        others = {name: value for name, value in changes.items() if name != "point_code"}
+        target = container.callback_target(code, **others)
+        if "point_code" in changes:
+            target = container.callback_target(code).replace(f"point_code={code}", "point_code_was=here")
+            if changes["point_code"] is not None:
+                target = callback_target(changes["point_code"], word=container.word(code))
+        answer = container.app.test_client().get(target, headers=sign("GET", target))
+        assert is_refused(answer, 400), changes
+        assert (books.status(code), books.grants()) == (Status.CREATE, 0), changes
 
 
 @pytest.mark.parametrize(
@@ -315,11 +314,11 @@ def test_a_server_logs_no_word(container: Container, books: Books) -> None:
     assert container.word(code) not in str(kept)
 
 
-@pytest.mark.parametrize("path", ["{}/", "/{}", "/.{}", "{}/x", "/elsewhere{}"])
-def test_an_address_that_somebody_rewrote(container: Container, path: str) -> None:
+def test_an_address_that_somebody_rewrote(container: Container) -> None:
     """Not even an address that is not ours any more leaves the word in a server's log."""
     word = container.word(container.start())
-    target = path.format(f"{CALLBACK}/{word}")
-    environ = EnvironBuilder(target, base_url=SHOP).get_environ() | {"RAW_URI": target}
-    assert container.app(environ, lambda *_: lambda _: None)
-    assert word not in environ["RAW_URI"]
+    for path in ("{}/", "/{}", "/.{}", "{}/x", "/elsewhere{}"):
+        target = path.format(f"{CALLBACK}/{word}")
+        environ = EnvironBuilder(target, base_url=SHOP).get_environ() | {"RAW_URI": target}
+        assert container.app(environ, lambda *_: lambda _: None)
+        assert word not in environ["RAW_URI"], path

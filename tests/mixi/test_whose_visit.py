@@ -48,7 +48,7 @@ def asked(browser: Browser, pair: KeyPair, lang: str | None = None) -> str:
     """taro's start address is opened in the browser; where it asks."""
     answer = browser.get(start_address(pair, viewer=TARO, lang=lang))
     assert answer.status_code == 303
-    assert str(answer.location).startswith(f"{SHOP}/mixi/change?")
+    assert str(answer.location).startswith(f"{SHOP}/change?")
     return str(answer.location).removeprefix(SHOP)
 
 
@@ -95,9 +95,9 @@ def test_another_persons_address_asks(
 def test_changing(container: Container, browser: Browser, app: Flask, pair: KeyPair) -> None:
     """One press lets taro in and ends hanako's visit; pressed twice, it is the same."""
     container.callback(container.start("loaf"))
-    form = form_to(browser.get(asked(browser, pair)).text, "/mixi/change")
+    form = form_to(browser.get(asked(browser, pair)).text, "/change")
     for _ in range(2):
-        answer = browser.post("/mixi/change", form)
+        answer = browser.post("/change", form)
         assert (answer.status_code, answer.location) == (303, f"{SHOP}/")
         assert who_is_in(browser) == [f"{IN[TARO]} さん"]
         assert "data-item" not in browser.get("/inventory").text
@@ -113,13 +113,13 @@ def test_only_who_was_asked_changes(app: Flask, browser: Browser, pair: KeyPair)
     mallory.get(start_address(pair, viewer=TARO))
     theirs = form_to(mallory.get("/").text, "/mixi/leave")["token"]
     answer = mallory.get(start_address(pair, viewer="mo3mall0ry000"))
-    question = form_to(mallory.get(str(answer.location)).text, "/mixi/change")["token"]
+    question = form_to(mallory.get(str(answer.location)).text, "/change")["token"]
     mine = form_to(browser.get("/").text, "/mixi/leave")["token"]
     for token in ("", "x", mine, theirs, question):
-        assert browser.post("/mixi/change", {"token": token}).status_code in (400, 401)
-        assert browser.get("/mixi/change", query_string={"token": token}).status_code == 400
+        assert browser.post("/change", {"token": token}).status_code in (400, 401)
+        assert browser.get("/change", query_string={"token": token}).status_code == 400
         assert who_is_in(browser) == [f"{IN[HANAKO]} さん"]
-    assert Browser(app).post("/mixi/change", {"token": question}).status_code == 401
+    assert Browser(app).post("/change", {"token": question}).status_code == 401
 
 
 def test_the_address_is_used_up(app: Flask, browser: Browser, pair: KeyPair) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from shutil import copy
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -24,7 +25,6 @@ from storefront.sandbox.doors import SECRET_LENGTH
 from storefront.sandbox.mixi import payments, start
 from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.settings import SandboxSettings
-from tests.databases import fill
 from tests.sandbox.conftest import API, APP, KEY, PLATFORM, SECRET, SHOP, Phone, owner
 from tests.street import SETTINGS, Books
 from tests.wire import Wire
@@ -88,7 +88,8 @@ class Street:
 
 
 @pytest.fixture
-def street(settings: SandboxSettings, tmp_path: Path) -> Iterator[Street]:
+def street(settings: SandboxSettings, full_shelf: Path, tmp_path: Path) -> Iterator[Street]:
+    copy(full_shelf, tmp_path / "shop.db")
     to_shop, to_platform = requests.Session(), requests.Session()
     sandbox = create_sandbox(settings, to_shop)
     platform: Sandbox = sandbox.extensions["sandbox"]
@@ -110,7 +111,6 @@ def street(settings: SandboxSettings, tmp_path: Path) -> Iterator[Street]:
         "mixi_certificates": {channel: {pair.name: pair.certificate} for channel, pair in pairs.items()},
     }
     shop = create_app(Settings.model_validate({**SETTINGS, **own}), to_platform)
-    fill(shop)
     to_shop.mount(SHOP, Wire(shop))
     to_platform.mount(PLATFORM, Wire(sandbox))
     yield Street(shop, sandbox, Phone(sandbox.test_client()), shop.test_client(), Books(shop))
@@ -134,7 +134,8 @@ def of_another(payment: payments.Payment, other: payments.Payment) -> str:
 
 
 Address = Callable[[payments.Payment, payments.Payment], str]
-ADDRESSES = pytest.mark.parametrize("address", [bare, guessed, of_another])
+ADDRESSES: tuple[Address, ...] = (bare, guessed, of_another)
+WAYS = ("page", "form", "image")
 
 
 def filled_in(address: str, payment: payments.Payment) -> str:
@@ -143,41 +144,39 @@ def filled_in(address: str, payment: payments.Payment) -> str:
     return f"{address}?{urlencode({'point_code': payment.code, 'status': 10, 'updated': updated})}"
 
 
-@ADDRESSES
-@pytest.mark.parametrize("way", ["page", "form", "image"])
-def test_on_a_mobile_phone(street: Street, way: str, address: Address) -> None:
+def test_on_a_mobile_phone(street: Street) -> None:
     """The container signs it with the callback's key; the shop has no such address, and the log marks it."""
     street.enter("mobile")
     other, payment = street.start("mobile"), street.start("mobile")
-    asked = quote(filled_in(address(payment, other), payment), safe="")
-    through = "mm" if way == "image" else "ma"
-    send = street.phone.post if way == "form" else street.phone.get
-    answer = send(f"/{through}/{APP}/?guid=ON&url={asked}")
-    row = street.asked()
-    assert row.attack
-    assert f"point_code%3D{payment.code}" in row.base_string
-    assert row.status in ((404, 405) if way == "form" else (404,))
-    assert answer.text != "OK"
-    street.assert_nothing_for_nothing(payment)
+    for address, way in product(ADDRESSES, WAYS):
+        asked = quote(filled_in(address(payment, other), payment), safe="")
+        through = "mm" if way == "image" else "ma"
+        send = street.phone.post if way == "form" else street.phone.get
+        answer = send(f"/{through}/{APP}/?guid=ON&url={asked}")
+        row = street.asked()
+        assert row.attack, (address, way)
+        assert f"point_code%3D{payment.code}" in row.base_string, (address, way)
+        assert row.status in ((404, 405) if way == "form" else (404,)), (address, way)
+        assert answer.text != "OK", (address, way)
+        street.assert_nothing_for_nothing(payment)
 
 
-@ADDRESSES
 @pytest.mark.parametrize("device", OWN_DOMAIN)
-def test_on_their_own_domain(street: Street, device: str, address: Address) -> None:
+def test_on_their_own_domain(street: Street, device: str) -> None:
     """No container signs there, and neither a visit's cookie nor a start address opens the callback."""
     entered = street.enter(device)
     other, payment = street.start(device), street.start(device)
-    plain = filled_in(address(payment, other), payment)
     claims = urlencode({"opensocial_app_id": APP, "opensocial_owner_id": owner(WHO)})
     signed = urlsplit(entered).query
-    for tried in (plain, f"{plain}&{claims}", f"{plain}&{signed}", f"{plain}&{claims}&{signed}"):
-        for window in (street.window, street.shop.test_client()):
-            target = tried.removeprefix(SHOP)
-            for method, host in product(("GET", "POST", "HEAD"), (SHOP, "http://127.0.0.1")):
-                answer = window.open(target, base_url=host, method=method)
-                assert answer.status_code in (401, 404, 405)
-                assert answer.text != "OK"
-    street.assert_nothing_for_nothing(payment)
+    ways = product(("GET", "POST", "HEAD"), (SHOP, "http://127.0.0.1"))
+    for address, (method, host) in product(ADDRESSES, ways):
+        plain = filled_in(address(payment, other), payment).removeprefix(SHOP)
+        for tried in (plain, f"{plain}&{claims}", f"{plain}&{signed}", f"{plain}&{claims}&{signed}"):
+            for window in (street.window, street.shop.test_client()):
+                answer = window.open(tried, base_url=host, method=method)
+                assert answer.status_code in (401, 404, 405), (method, host, tried)
+                assert answer.text != "OK", (method, host, tried)
+        street.assert_nothing_for_nothing(payment)
 
 
 @pytest.mark.parametrize("device", OWN_DOMAIN)

@@ -400,18 +400,17 @@ def test_only_these_keys_rotate(phone: Phone, device: str) -> None:
     assert phone.press("/developer", f"/developer/keys/{device}").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "name", ["..", ".", "..%2fsecret", "%2e%2e%2fsecret", "lc_sandbox%00", "secret", "pc sandbox", "x" * 65]
-)
-def test_only_certificates_are_published(make: Make, tmp_path: Path, name: str) -> None:
+def test_only_certificates_are_published(make: Make, tmp_path: Path) -> None:
     """No name leads out of the folder, or to a file that is not the certificate of a kept key."""
     folder = tmp_path / "own"
     phone = Phone(make(keys=folder).test_client())
     for secret in (tmp_path / "secret.pem", folder / "secret.pem"):
         secret.write_bytes((folder / "pc_sandbox.key").read_bytes())
-    answer = phone.get(f"/certificates/{name}.pem")
-    assert answer.status_code == 404
-    assert "PRIVATE" not in answer.text
+    names = ("..", ".", "..%2fsecret", "%2e%2e%2fsecret", "lc_sandbox%00", "secret", "pc sandbox", "x" * 65)
+    for name in names:
+        answer = phone.get(f"/certificates/{name}.pem")
+        assert answer.status_code == 404, name
+        assert "PRIVATE" not in answer.text, name
 
 
 def test_a_private_key_is_never_published(make: Make, tmp_path: Path) -> None:

@@ -222,33 +222,33 @@ def test_the_signed_address_is_not_the_one_to_reload(stage: Stage) -> None:
     assert stage.browser.get("/payments/guessed").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"yen": "1"},
-        {"payment": "p-2"},
-        {"item": "パン"},
-        {"back": f"{SHOP}/elsewhere"},
-        {"merchant": "somebody"},
-        {"at": "1"},
-        {"signature": "0" * 64},
-        {"signature": "ł"},
-        {"signature": ""},
-    ],
+TAMPERED = (
+    {"yen": "1"},
+    {"payment": "p-2"},
+    {"item": "パン"},
+    {"back": f"{SHOP}/elsewhere"},
+    {"merchant": "somebody"},
+    {"at": "1"},
+    {"signature": "0" * 64},
+    {"signature": "ł"},
+    {"signature": ""},
 )
-def test_tampered_fields(stage: Stage, change: dict[str, str]) -> None:
+
+
+def test_tampered_fields(stage: Stage) -> None:
     """Whatever was changed after signing, nothing is kept."""
-    fields = sealed(asked(), SECRET, int(time.time())) | change
-    answer = stage.browser.get(f"/pay?{urlencode(fields)}")
-    assert answer.status_code == 401
-    assert "Nothing was paid by this." in answer.text
-    assert kept(stage) == []
+    for change in TAMPERED:
+        fields = sealed(asked(), SECRET, int(time.time())) | change
+        answer = stage.browser.get(f"/pay?{urlencode(fields)}")
+        assert answer.status_code == 401, change
+        assert "Nothing was paid by this." in answer.text, change
+        assert kept(stage) == [], change
 
 
-@pytest.mark.parametrize("off", [-301, 302])
-def test_stale_fields(stage: Stage, off: int) -> None:
+def test_stale_fields(stage: Stage) -> None:
     """An address from another time is refused, even though it was signed."""
-    assert stage.browser.get(f"/pay?{query(off=off)}").status_code == 401
+    for off in (-301, 302):
+        assert stage.browser.get(f"/pay?{query(off=off)}").status_code == 401, off
 
 
 def test_signed_by_somebody_else(stage: Stage) -> None:
@@ -257,77 +257,76 @@ def test_signed_by_somebody_else(stage: Stage) -> None:
     assert stage.browser.get(f"/pay?{query(merchant='somebody')}").status_code == 401
 
 
-@pytest.mark.parametrize("name", [*asked(), "at", "signature"])
-def test_a_field_twice_or_not_at_all(stage: Stage, name: str) -> None:
+def test_a_field_twice_or_not_at_all(stage: Stage) -> None:
     """Each field comes exactly once, so that no two readers read different ones."""
-    fields = sealed(asked(), SECRET, int(time.time()))
-    twice = [*fields.items(), (name, fields[name])]
-    assert stage.browser.get(f"/pay?{urlencode(twice)}").status_code == 400
-    del fields[name]
-    assert stage.browser.get(f"/pay?{urlencode(fields)}").status_code == 400
+    for name in (*asked(), "at", "signature"):
+        fields = sealed(asked(), SECRET, int(time.time()))
+        twice = [*fields.items(), (name, fields[name])]
+        assert stage.browser.get(f"/pay?{urlencode(twice)}").status_code == 400, name
+        del fields[name]
+        assert stage.browser.get(f"/pay?{urlencode(fields)}").status_code == 400, name
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"payment": ""},
-        {"payment": "p" * 65},
-        {"payment": "p 1"},
-        {"payment": "p1\n"},
-        {"yen": "0"},
-        {"yen": "-1"},
-        {"yen": "1.5"},
-        {"yen": "0100"},
-        {"yen": "１００"},
-        {"yen": "1000001"},
-        {"yen": "1e3"},
-        {"item": ""},
-        {"item": "  "},
-        {"item": "x" * 201},
-        {"item": "a\nb"},
-        {"lang": "fr"},
-        {"extra": "1"},
-    ],
+OUTSIDE_THE_RULES: tuple[dict[str, Any], ...] = (
+    {"payment": ""},
+    {"payment": "p" * 65},
+    {"payment": "p 1"},
+    {"payment": "p1\n"},
+    {"yen": "0"},
+    {"yen": "-1"},
+    {"yen": "1.5"},
+    {"yen": "0100"},
+    {"yen": "１００"},
+    {"yen": "1000001"},
+    {"yen": "1e3"},
+    {"item": ""},
+    {"item": "  "},
+    {"item": "x" * 201},
+    {"item": "a\nb"},
+    {"lang": "fr"},
+    {"extra": "1"},
 )
-def test_fields_outside_the_rules(stage: Stage, change: dict[str, Any]) -> None:
+
+
+def test_fields_outside_the_rules(stage: Stage) -> None:
     """A signature does not make a wrong value right."""
-    assert stage.browser.get(f"/pay?{query(**change)}").status_code == 400
-    assert kept(stage) == []
+    for change in OUTSIDE_THE_RULES:
+        assert stage.browser.get(f"/pay?{query(**change)}").status_code == 400, change
+        assert kept(stage) == [], change
 
 
-@pytest.mark.parametrize(
-    "change", [{"yen": "1"}, {"yen": "1000000"}, {"payment": "p" * 64}, {"item": "灯" * 200}]
-)
-def test_fields_at_the_edge(stage: Stage, change: dict[str, Any]) -> None:
+def test_fields_at_the_edge(stage: Stage) -> None:
     """The smallest and the largest values are taken."""
-    stage.browser.arrive(**change)
+    for number, change in enumerate(({"yen": "1"}, {"yen": "1000000"}, {"item": "灯" * 200})):
+        stage.browser.arrive(payment=str(number), **change)
+    stage.browser.arrive(payment="p" * 64)
 
 
-@pytest.mark.parametrize(
-    "back",
-    [
-        "http://evil.test/",
-        "https://shop.test/",
-        "http://shop.test:81/",
-        "http://shop.test.evil.test/",
-        "http://shop.test@evil.test/",
-        "http://evil.test\\@shop.test/",
-        "http://shop.test\\.evil.test/",
-        "//shop.test/",
-        "/back",
-        "javascript:alert(1)",
-        " http://shop.test/",
-        "http://shop.test/\n",
-        "http://[shop.test/",
-        "http://shop.test:port/",
-        "http://shop.test/" + "x" * 2000,
-        "",
-    ],
+FOREIGN = (
+    "http://evil.test/",
+    "https://shop.test/",
+    "http://shop.test:81/",
+    "http://shop.test.evil.test/",
+    "http://shop.test@evil.test/",
+    "http://evil.test\\@shop.test/",
+    "http://shop.test\\.evil.test/",
+    "//shop.test/",
+    "/back",
+    "javascript:alert(1)",
+    " http://shop.test/",
+    "http://shop.test/\n",
+    "http://[shop.test/",
+    "http://shop.test:port/",
+    "http://shop.test/" + "x" * 2000,
+    "",
 )
-def test_back_to_a_foreign_origin(stage: Stage, back: str) -> None:
+
+
+def test_back_to_a_foreign_origin(stage: Stage) -> None:
     """A buyer is sent back to the shop and nowhere else."""
-    assert stage.browser.get(f"/pay?{query(back=back)}").status_code == 400
-    assert kept(stage) == []
+    for back in FOREIGN:
+        assert stage.browser.get(f"/pay?{query(back=back)}").status_code == 400, back
+        assert kept(stage) == [], back
 
 
 def test_the_same_payment_twice(stage: Stage) -> None:
@@ -339,14 +338,15 @@ def test_the_same_payment_twice(stage: Stage) -> None:
     assert len(kept(stage)) == 1
 
 
-@pytest.mark.parametrize("change", [{"yen": "1"}, {"item": "パン"}])
-def test_the_same_payment_for_something_else(stage: Stage, change: dict[str, Any]) -> None:
+def test_the_same_payment_for_something_else(stage: Stage) -> None:
     """A payment's code stays with its item and its amount."""
     stage.browser.arrive()
-    answer = stage.browser.get(f"/pay?{query(**change)}")
-    assert answer.status_code == 409
-    assert "Nothing was paid by this." in answer.text
-    assert stage.payment().yen == 1200
+    others: tuple[dict[str, Any], ...] = ({"yen": "1"}, {"item": "パン"})
+    for change in others:
+        answer = stage.browser.get(f"/pay?{query(**change)}")
+        assert answer.status_code == 409, change
+        assert "Nothing was paid by this." in answer.text, change
+        assert stage.payment().yen == 1200, change
 
 
 def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

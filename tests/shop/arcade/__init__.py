@@ -4,8 +4,10 @@ Its pages are in the arcade's frame. Who plays is in a signed header; a signed a
 """
 
 import hmac
+import secrets
 from collections.abc import Sequence
 from datetime import date
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -18,7 +20,7 @@ from storefront import clock
 from storefront.config import HouseSettings
 from storefront.db import db, transaction
 from storefront.security import Others
-from storefront.shop import catalog, counter, customers, form_tokens, inventory, ledger, limits, visit, visits
+from storefront.shop import buy_form, catalog, counter, customers, inventory, ledger, limits, visit, visits
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -30,12 +32,24 @@ from storefront.shop.visits import PlainLinks, Visit
 
 NAME, UNIT, SITE, SECRET = "arcade", "token", "https://arcade.test", b"a secret of the arcade"
 HEADER = "Arcade-Player"  # the player, a space, and the seal of both player and path
+WINDOW = 60  # seconds for which an address opens a visit, if none has been opened by it
 
 blueprint = Blueprint(NAME, __name__, url_prefix="/arcade", template_folder="templates")
 
 
-def seal(player: str, path: str) -> str:
-    return hmac.digest(SECRET, f"{player} {path}".encode(), "sha256").hex()
+def seal(*said: str) -> str:
+    return hmac.digest(SECRET, "\n".join(said).encode(), "sha256").hex()
+
+
+def start_address(player: str, at: int = 0) -> str:
+    """Where the arcade opens the shop for a player, sealed `at` seconds from now."""
+    path, once, stamp = "/arcade/start", secrets.token_hex(8), str(int(clock.now().timestamp()) + at)
+    said = {"player": player, "at": stamp, "once": once, "seal": seal(player, path, stamp, once)}
+    return f"{path}?{urlencode(said)}"
+
+
+def is_sealed(given: str, *said: str) -> bool:
+    return hmac.compare_digest(given.encode(), seal(*said).encode())
 
 
 def recognise() -> Visit | None:
@@ -43,7 +57,7 @@ def recognise() -> Visit | None:
     if HEADER not in request.headers:
         return None
     player, _, given = request.headers[HEADER].partition(" ")
-    if not hmac.compare_digest(given, seal(player, request.path)):
+    if not is_sealed(given, player, request.path):
         raise FalseClaim
     customer = customers.identify(NAME, player, clock.now())
     return Visit(customer, Device.PC, PlainLinks(), visit.asked_language())
@@ -53,7 +67,7 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     mine = select(Entry, Grant).join(Grant, Grant.key == Entry.key).where(Entry.customer_id == customer.id)
     rows = db.session.execute(mine.where(Entry.channel == NAME).order_by(Entry.id.desc()).limit(most))
     return [
-        Purchase(entry.key, NAME, grant.item_id, grant.item_id, entry.amount, UNIT, "won", entry.entered_at)
+        Purchase(entry.key, NAME, grant.item_id, grant.item_id, entry.amount, "won", entry.entered_at)
         for entry, grant in rows
     ]
 
@@ -75,8 +89,7 @@ COUNTER = Counter(
     channel=NAME,
     platform="Arcade",
     unit=Unit(UNIT, _("tokens"), "%s T"),
-    prices=PriceRule(UNIT, 1, 500),
-    asked=with_tax,
+    prices=PriceRule(UNIT, 1, 500, asked=with_tax),
     states={"won": WON},
     purchases=purchases,
     entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, messages),
@@ -93,14 +106,15 @@ def init_app(app: Flask, settings: HouseSettings, http: object = None) -> None:
 
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
-    player, now = request.args["player"], clock.now()
-    if not hmac.compare_digest(request.args["seal"], seal(player, request.path)):
+    """The arcade opens the shop for a player, by an address that is good once, and not for long."""
+    player, at, once, given = (request.args.get(name, "") for name in ("player", "at", "once", "seal"))
+    now = clock.now()
+    if not is_sealed(given, player, request.path, at, once) or abs(now.timestamp() - int(at)) > WINDOW:
         raise visit.Stranger(forged=True)
-    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{request.args['seal'][:32]}"
+    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{given[:32]}"
     with transaction() as session:
         visits.begin(session, key, buyer.id, Device.PC, now, now)
-    visit.enter(key)
-    return redirect("/", 303)
+    return visit.enter(key)
 
 
 @blueprint.get("/prizes")
@@ -111,19 +125,20 @@ def prizes() -> str:
 @blueprint.post("/checkout")
 def checkout() -> ResponseReturnValue:
     here, now = visit.current(), clock.now()
-    offer = catalog.offer(request.form["item"], NAME)
+    offer = catalog.offer(request.form.get("item", ""), NAME)
     if offer is None:
         raise NotFound
-    key = f"{NAME}:{form_tokens.unseal(request.form['token'], here.customer.id, offer.purpose)}"
-    buyer, item = here.customer.id, offer.item.id
+    buyer, item, key = here.customer.id, offer.item.id, f"{NAME}:{buy_form.accept(here, offer)}"
     with transaction() as session:
         limits.enforce(session, item, buyer, offer.amount, now, channel=NAME)
-        inventory.grant(session, buyer, item, key, now)
-        ledger.record(session, buyer, Kind.SALE, offer.amount, UNIT, key, now, channel=NAME)
+        customers.hold(session, buyer)  # a second press of the button waits for the first
+        if not session.scalar(select(inventory.was_given(key))):
+            inventory.grant(session, buyer, item, key, now)
+            ledger.record(session, buyer, Kind.SALE, offer.amount, UNIT, key, now, channel=NAME)
     return redirect(here.target("shop.bag"))
 
 
 @blueprint.post("/leave")
 def leave() -> ResponseReturnValue:
-    visit.leave()
+    visit.leave(request.form.get("token", ""))
     return redirect(f"{SITE}/play")

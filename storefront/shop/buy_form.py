@@ -1,0 +1,34 @@
+"""The buy form: bound to its buyer, its counter, its item and its price.
+
+A counter sells to nobody whose form was not accepted here.
+"""
+
+from flask import request
+from werkzeug.exceptions import NotFound
+
+from storefront import clock
+from storefront.shop import counter, form_tokens, limits, visit
+from storefront.shop.catalog import Offer
+from storefront.shop.visits import Visit
+
+
+def seal(here: Visit, offer: Offer, carries: str = "") -> str:
+    """A token for the form with which this visitor takes this offer."""
+    return form_tokens.seal(here.customer.id, _purpose(offer), carries)
+
+
+def accept(here: Visit, offer: Offer) -> str:
+    """The nonce of the form that was sent for this offer, if this visitor may begin to buy it now.
+
+    Raises StaleForm or NotForSale, and NotFound at a counter that does not serve them.
+    """
+    if not counter.of(offer.price.channel).serves(here.channel):
+        raise NotFound
+    nonce = form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
+    visit.refresh(here)  # what was paid back meanwhile counts for no limit
+    limits.check(offer, here.customer.id, here.device, clock.now())
+    return nonce
+
+
+def _purpose(offer: Offer) -> str:
+    return f"buy:{offer.price.channel}:{offer.item.id}:{offer.amount}"

@@ -120,9 +120,10 @@ def test_no_half_of_a_token(bought: Phone, sap: Sap, logged: Logged, monkeypatch
     for shift in range(0, 30, 3):
         sap.says("/leak", "x " * 80 + " " * shift + f"form_token={WORD} end" + " x" * 80)
         bought.page(f"{SHOP}/leak")
-        assert WORD[:4] not in logged()[0].answer, shift
-        assert logged()[0].answer.endswith(wirelog.CUT)
-    assert "What follows was too much to keep" in bought.get(f"/log/{logged()[0].id}?lang=en").text
+        row = logged()[0]
+        assert WORD[:4] not in row.answer, shift
+        assert row.answer.endswith(wirelog.CUT), shift
+        assert "What follows was too much to keep" in bought.get(f"/log/{row.id}?lang=en").text, shift
 
 
 def test_an_error_keeps_it(inside: Flask) -> None:

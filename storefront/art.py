@@ -31,7 +31,7 @@ CLEAR: Colour = ()
 def art() -> None:
     """Draw the GIF of every SVG in static/art, which mobile phones get in its place."""
     if not IS_INSTALLED:
-        raise click.ClickException("drawing needs more: pip install 'storefront[art]'")
+        raise click.ClickException("drawing needs more: .venv/bin/pip install -e '.[art]'")
     for drawing in sorted(ART.glob("*.svg")):
         file = drawing.with_suffix(".gif")
         size = file.write_bytes(twin(drawing))

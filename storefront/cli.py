@@ -189,8 +189,12 @@ def catalog_command(file: Path | None, check: bool) -> None:
         if check:
             default = Path(os.environ.get(f"{PREFIX}CATALOG") or PACKAGE / "shop" / "catalog.yaml")
             rules = counter.price_rules(COUNTERS)
-            entries = catalog_file.read(file or default, rules)
+            drawings = config.folder("static") / "art"
+            entries = catalog_file.read(file or default, rules, drawings)
             click.echo(f"{len(entries)} items, no problem.")
+            names = sorted({entry.art for entry in entries})
+            for name in [one for one in names if not (drawings / one).with_suffix(".gif").is_file()]:
+                click.echo(f"{name} has no GIF for mobile phones: `storefront art` draws it.")
             for channel in sorted({name for entry in entries for name in entry.prices} - rules.keys()):
                 click.echo(f"No counter sells in {channel}: its prices lie idle.")
         else:

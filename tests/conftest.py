@@ -98,12 +98,16 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not of the tier that was asked for; a file that is named runs whole."""
+    """Leave out what is not of the tier that was asked for; a file that is named runs whole.
+
+    What is long comes first: at the end nobody works alone at it.
+    """
     if not (leaves_long(config) or config.option.rest):
         return
     left = [item for item in items if is_short(item) == config.option.rest]
     config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if is_short(item) != config.option.rest]
+    kept = [item for item in items if is_short(item) != config.option.rest]
+    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
 
 def leaves_long(config: pytest.Config) -> bool:

@@ -73,4 +73,4 @@ def test_without_what_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(art, "IS_INSTALLED", False)
     done = CliRunner().invoke(art.art)
     assert done.exit_code == 1
-    assert "storefront[art]" in done.output
+    assert "install -e '.[art]'" in done.output

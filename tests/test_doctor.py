@@ -42,9 +42,14 @@ from tests.wire import Wire
 Examine = Callable[..., dict[str, Finding]]
 
 
-def clock_of(**off: float) -> Response:
+def clock_of(**off: float) -> Callable[..., Any]:
     """A platform whose clock is off."""
-    return Response("", 404, {"Date": format_datetime(datetime.now(UTC) + timedelta(**off), usegmt=True)})
+
+    def answer(*asked: Any) -> Any:
+        now = datetime.now(UTC) + timedelta(**off)
+        return Response("", 404, {"Date": format_datetime(now, usegmt=True)})(*asked)
+
+    return answer
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_compiled(side: Side) -> None:
         kept = read_mo(file)
     compiled = {message.id: message.string for message in kept if message.id}
     source = {message.id: message.string for message in japanese(side) if message.id}
-    assert compiled == source, "run `storefront texts`"
+    assert compiled == source, "translate what is missing, then run `storefront texts`"
 
 
 @pytest.fixture

@@ -402,6 +402,26 @@ def test_the_configured_catalogue_is_checked(environment: pytest.MonkeyPatch, tm
     assert f"{tmp_path}/mine.yaml: cannot be read" in done.output
 
 
+def test_a_drawing_that_is_not_there(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The check names the line of an item without its drawing, and a drawing without its twin."""
+    file, art = tmp_path / "mine.yaml", tmp_path / "art"
+    art.mkdir()
+    shipped = (Path(__file__).parent / "goods.yaml").read_text()
+    file.write_text(shipped)
+    environment.setattr(config, "folder", lambda name: tmp_path)
+    asked = ["catalog", "--check", str(file)]
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 1
+    drawings = re.findall(r"art: (\S+)", shipped)
+    line = shipped[: shipped.index("- id:")].count("\n") + 1
+    assert f"{file}:{line}: art: {art} has no {drawings[0]}" in done.output
+    for name in drawings:
+        (art / name).write_text("<svg/>")
+    done = CliRunner().invoke(main, asked)
+    assert done.exit_code == 0
+    assert f"{drawings[0]} has no GIF for mobile phones: `storefront art` draws it." in done.output
+
+
 def test_days_in_the_wrong_order(environment: pytest.MonkeyPatch) -> None:
     """A first day after the last is a mistake, not an empty book."""
     done = CliRunner().invoke(main, ["ledger", "--from", "2027-02-01", "--until", "2027-01-31"])

@@ -63,8 +63,11 @@ class CatalogError(Exception):
     """The catalogue breaks a rule; each line names the place and the rule."""
 
 
-def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
-    """The entries of a catalogue file, or CatalogError with every broken rule and its line."""
+def read(path: Path, rules: Mapping[str, PriceRule], drawings: Path | None = None) -> list["Entry"]:
+    """The entries of a catalogue file, or CatalogError with every broken rule and its line.
+
+    With a folder of drawings each item's must be there, too.
+    """
     try:
         root = yaml_file.read(path)
     except Unreadable as error:
@@ -82,6 +85,8 @@ def read(path: Path, rules: Mapping[str, PriceRule]) -> list["Entry"]:
             continue
         if entry.id in lines:
             problems.append(f"{path}:{line}: id {entry.id!r} stands already on line {lines[entry.id]}")
+        if drawings and not (drawings / entry.art).is_file():
+            problems.append(f"{path}:{line}: art: {drawings} has no {entry.art}")
         lines.setdefault(entry.id, line)
         entries.append(entry)
     if problems:

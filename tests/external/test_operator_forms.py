@@ -114,7 +114,7 @@ def read(fields: Mapping[str, Any]) -> RegistrationForm:
     return RegistrationForm(sent(MultiDict(fields)))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(registrations)
 def test_there_and_back(recorded: Facts) -> None:
     """Facts that are written into the form and read again are the same, ten rows and more in their order."""

@@ -77,7 +77,7 @@ def forged_token(app: Flask, customer: str, item: str = "excalibur", yen: int = 
     """The token of a warning page that was never shown."""
     with app.app_context():
         who = customers.identify("mixi", customer, clock.now())
-        return form_tokens.seal(who.id, f"external:buy:{item}:{yen}")
+        return form_tokens.seal(who.id, f"buy:external:{item}:{yen}")
 
 
 def price_outside(hanako: Browser, yen: int) -> None:

@@ -307,7 +307,7 @@ def test_words_stand_apart_without_styles(walk: Walk, visit: Visit) -> None:
 @on_sqlite
 def test_what_the_text_alone_says(walk: Walk) -> None:
     """Prices, what is left, how many one may buy, and how a purchase stands: in words."""
-    said = {name: words(page) for name, page in {**shelf(walk), **history(walk)}.items()}
+    said = {name: words(page) for name, page in {**seen(walk, shelf), **seen(walk, history)}.items()}
     japanese = walk.language == "ja"
     for fact in ["残り5個", "おひとり様1個まで"] if japanese else ["5 left", "1 a person"]:
         assert fact in said["shelf"]

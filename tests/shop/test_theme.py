@@ -19,6 +19,7 @@ def tokens(text: str) -> dict[str, str]:
 
 def luminance(colour: str) -> float:
     """As WCAG 2.2 defines it."""
+    assert re.fullmatch("#[0-9a-f]{6}", colour), f"{colour}: write colours as #rrggbb"
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts

@@ -131,7 +131,7 @@ def test_a_lost_ok(begin: Begin) -> None:
     tester.page.wait_for_timeout(VOID_MILLISECONDS)
     tester.place(HISTORY, "history")
     tester.place(BAG, "bag")
-    assert tester.states()[:3] == ["done", "done", "done"]
+    assert tester.states()[:4] == ["done", "done", "done", "done"]
 
 
 def test_on_a_pc(begin: Begin) -> None:

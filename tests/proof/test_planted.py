@@ -35,5 +35,5 @@ def test_two_are_caught() -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     rows = [line.split(" | ") for line in result.stdout.splitlines()[2:]]
-    assert [row[0].strip("| ") for row in rows] == [NOTHING, *TWO]
+    assert [row[0].strip("| ") for row in rows] == [NOTHING.name, *TWO]
     assert [row[2].strip(" |") for row in rows] == ["green", "red", "red"]

@@ -35,6 +35,13 @@ TITLES = {
     421: N_("This is not the sandbox's address."),
     502: N_("The app could not be reached."),
 }
+# A switch that stands otherwise than usual, in words.
+SWITCHED = {
+    Switch.IN_DEVELOPMENT.value: N_("in development"),
+    Switch.APPROVED.value: N_("not approved"),
+    Switch.REPLACE_ERROR_PAGES.value: N_("error pages replaced"),
+    Switch.HOLD_EVENTS.value: N_("events held"),
+}
 
 
 def init_app(app: Flask) -> None:
@@ -48,7 +55,7 @@ def init_app(app: Flask) -> None:
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
-    app.context_processor(lambda: {"in_language": _in_language})
+    app.context_processor(lambda: {"in_language": _in_language, "switched": SWITCHED})
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)

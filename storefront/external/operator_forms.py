@@ -192,10 +192,10 @@ class Part(Form):
         for field in self:
             yield from getattr(field, "leaves", [field])
 
-    def grow(self, counts: "Part") -> None:
+    def grow(self, counts: Any) -> None:
         """Have the rows that these have, so that what counts can be shown beside each field."""
         for name, field in self._fields.items():
-            if isinstance(field, FieldList | FormField):
+            if isinstance(field, Rows | FormField):
                 field.grow(counts[name])
 
     def told(self, believed: Callable[[dict[str, Any]], Told]) -> Told | None:

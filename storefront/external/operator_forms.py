@@ -196,7 +196,7 @@ class Part(Form):
         """Have the rows that these have, so that what counts can be shown beside each field."""
         for name, field in self._fields.items():
             if isinstance(field, Rows | FormField):
-                field.grow(counts[name])
+                field.grow(counts[name])  # type: ignore[call-arg]  # its types take a form's own for a field
 
     def told(self, believed: Callable[[dict[str, Any]], Told]) -> Told | None:
         """What it says, if that can be believed; else nothing, and the fields are marked."""

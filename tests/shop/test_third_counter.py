@@ -212,7 +212,7 @@ def test_side_doors_stand_beside_whom_they_name(app: Flask, settings: Settings) 
     counter.add(app, replace(arcade.COUNTER, channel="door", entrance=None, side_door=door), settings)
     with app.test_request_context(headers={arcade.HEADER: f"pat {arcade.seal('pat', '/')}"}):
         assert [one.channel for one in visit.ways_out(visit.current())] == ["door"]
-        assert [one.channel for one in visit.entrances()] == ["mixi", "arcade"]
+        assert "door" not in [one.channel for one in visit.entrances()]
     target = f"/?opensocial_app_id=12345&opensocial_owner_id={HANAKO}"
     with app.test_request_context(target, headers=sign("GET", target), base_url=SHOP):
         assert "door" not in [one.channel for one in visit.ways_out(visit.current())]
@@ -246,7 +246,8 @@ def test_whose_frame_a_page_is_in(app: Flask, hanako: Browser) -> None:
         (app.test_client().get("/"), everybody, "elsewhere"),
     ):
         policy = answer.headers["Content-Security-Policy"]
-        assert f"frame-ancestors {' '.join(frames)};" in policy
+        said = policy.partition("frame-ancestors ")[2].partition(";")[0].split()
+        assert set(frames) <= set(said) if frames == everybody else said == frames
         assert elsewhere not in policy
 
 

@@ -321,7 +321,7 @@ def test_what_the_text_alone_says(walk: Walk) -> None:
 
 @on_sqlite
 def test_the_door_leads_to_the_container(container: Container) -> None:
-    """Whose request was not signed gets a link that stays inside the platform; any other is another counter's."""
+    """Unsigned requests get a link that stays inside the platform; any other is another counter's."""
     answer = container.app.test_client().get(f"/inventory?{urlencode(claims(HANAKO))}")
     assert answer.status_code == 401
     links = [link.get("href") for link in read(answer.text).iter("a")]

@@ -15,7 +15,7 @@ from storefront.config import HouseSettings
 from storefront.shop import inventory
 from storefront.shop.counter import Counter
 
-# No form of ours comes near it.
+# No form of a visitor's comes near it.
 MAX_FORM_BYTES = 64 * 1024
 CODINGS = ["br", "gzip"]
 log = structlog.get_logger()

@@ -8,9 +8,9 @@ from socket import MSG_DONTWAIT, socket
 from typing import Any
 
 # No form of ours comes near the one, nor a line and the headers beside it near the other.
-BODY_BYTES, HEAD_BYTES = 64 * 1024, 32 * 1024
+BODY_BYTES, HEAD_BYTES = 1024 * 1024, 32 * 1024
 HEAD_ENDS = b"\r\n\r\n"
-ROOM = HEAD_BYTES + len(HEAD_ENDS) + BODY_BYTES
+ROOM = HEAD_BYTES + len(HEAD_ENDS) + 64 * 1024  # for what is sent ahead, and a head and body as most are
 
 LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([0-9]+)[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 IN_PIECES = re.compile(rb"\r\ntransfer-encoding[ \t]*:", re.IGNORECASE)
@@ -38,7 +38,7 @@ class ClientSocket(socket):
     def hear(self) -> bool:
         """Whether a request is there, to the end of its body. Only if none is, more is read."""
         if not self._is_whole():
-            self.arrived += self.there_now(ROOM - len(self.arrived))
+            self.arrived += self.there_now(max(ROOM, self._ends) - len(self.arrived))
         return self._is_whole()
 
     def there_now(self, size: int) -> bytes:

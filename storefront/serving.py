@@ -23,7 +23,7 @@ from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRe
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from storefront.client_socket import BODY_BYTES, ClientSocket, Refused
+from storefront.client_socket import ROOM, ClientSocket, Refused
 from storefront.clock import Deadline
 
 worker_class = "storefront.serving.Worker"
@@ -45,6 +45,14 @@ KEPT_FILES, FILES_OF_A_THREAD = 64, 8
 # What the machine has no more of; later there may be some.
 SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE_SECONDS = 0.5
+# The application says so in the buyer's language, of what it has heard out; this was more.
+TOO_LARGE = """<!doctype html>
+<html lang="ja"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>送信内容が大きすぎます</title>
+<p>送信内容が大きすぎます。支払いも保存もされていません。前のページに戻り、内容を減らしてもう一度送ってください。
+<p lang="en">The form was too large. Nothing was paid or saved. Go back and send less.
+"""
+SAID = {"413": TOO_LARGE}
 BROKEN = "500 Internal Server Error"
 REFUSALS: dict[type[Exception], str] = {
     LimitRequestLine: "414 URI Too Long",
@@ -190,7 +198,7 @@ class Worker(ThreadWorker):
     def _see_off(self, conn: TConn, client: ClientSocket) -> None:
         """Close once the other side has read its answer and closed; at once it might lose it."""
         client.shutdown(SHUT_WR)
-        self._wait(conn, EVENT_READ, partial(client.there_now, BODY_BYTES), partial(self._close, conn))
+        self._wait(conn, EVENT_READ, partial(client.there_now, ROOM), partial(self._close, conn))
 
     def _close(self, conn: TConn) -> None:
         self._wait_no_longer(conn)
@@ -217,4 +225,7 @@ def room(threads: int) -> int:
 
 
 def _bare_answer(status: str) -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    said = SAID.get(status[:3], "").encode()
+    kind = "Content-Type: text/html; charset=utf-8\r\n" if said else ""
+    head = f"HTTP/1.1 {status}\r\n{kind}Content-Length: {len(said)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + said

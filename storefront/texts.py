@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from babel.messages.pofile import read_po, write_po
 
 from storefront import config
 from storefront.config import PACKAGE
-from storefront.languages import IN_CODE, LANGUAGES
+from storefront.languages import IN_CODE, LANGUAGES, locale
 
 Text = str | tuple[str, ...]  # one form, or singular and plural
 
@@ -37,16 +37,25 @@ def sources(file: BinaryIO, *_: object, **__: object) -> Iterator[Found]:
 
 METHODS = [("**.py", "python"), ("**.html", "jinja2"), ("walkthroughs/*.yaml", sources)]
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # the same texts make the same file
-HEADER = """msgid ""
-msgstr ""
-"Language: {language}\\n"
-"MIME-Version: 1.0\\n"
-"Content-Type: text/plain; charset=utf-8\\n"
-"Content-Transfer-Encoding: 8bit\\n"
-"Plural-Forms: {plurals}\\n"
-
+# The same texts make the same file, whoever writes it.
+HEADER = """Language: {language}
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+Plural-Forms: {plurals}
 """
+
+
+class _Catalog(Catalog):
+    """Its header is ours: Babel's names the version that wrote it."""
+
+    @property
+    def header(self) -> str:
+        return HEADER.format(language=self.locale, plurals=self.plural_forms)
+
+    def __iter__(self) -> Iterator[Message]:
+        yield Message("", self.header)
+        yield from islice(super().__iter__(), 1, None)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Side:
     without: str | None = None
 
     def file(self, language: str) -> Path:
-        return self.catalogues / language / "LC_MESSAGES" / "messages.po"
+        return self.catalogues / str(locale(language)) / "LC_MESSAGES" / "messages.po"
 
 
 PAGES = config.folder("templates")
@@ -89,13 +98,13 @@ def refresh(file: Path, language: str, wanted: list[Text]) -> Catalog:
     """Let a catalogue have these texts, in the order that it has, new ones at its end; and compile it."""
     before = read(file, language)
     kept = [message.id for message in before if message.id in set(wanted)]
-    catalogue = Catalog(locale=language, creation_date=EPOCH)
+    catalogue = _Catalog(locale=locale(language))
     for text in dict.fromkeys([*kept, *wanted]):
         known = before.get(text)
         catalogue.add(text, known.string if known else None).flags.clear()
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as written, file.with_suffix(".mo").open("wb") as compiled:
-        written.write(HEADER.format(language=language, plurals=catalogue.plural_forms).encode())
+        written.write(_quoted(catalogue.header).encode())
         write_po(written, catalogue, width=0, omit_header=True)
         write_mo(compiled, catalogue)
     return catalogue
@@ -104,9 +113,9 @@ def refresh(file: Path, language: str, wanted: list[Text]) -> Catalog:
 def read(file: Path, language: str) -> Catalog:
     """A catalogue as it is; an empty one where there is none."""
     if not file.exists():
-        return Catalog(locale=language)
+        return Catalog(locale=locale(language))
     with file.open("rb") as written:
-        return read_po(written, locale=language)
+        return read_po(written, locale=locale(language))
 
 
 def is_translated(message: Message) -> bool:
@@ -116,6 +125,11 @@ def is_translated(message: Message) -> bool:
 def strings(message: Message) -> list[str]:
     """What a text is translated by, one for each form."""
     return [message.string] if isinstance(message.string, str) else list(message.string or [""])
+
+
+def _quoted(header: str) -> str:
+    lines = "".join(f'"{line}\\n"\n' for line in header.splitlines())
+    return f'msgid ""\nmsgstr ""\n{lines}\n'
 
 
 def _found(side: Side) -> Iterator[Text]:

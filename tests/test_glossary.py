@@ -17,7 +17,7 @@ OF_OTHERS = {
     "CREDIT_CARD", "DATA_LOSS",  # means of the platform, and a kind of harm
     "data", "DATA",  # the option, and the folder that it names
 }  # fmt: skip
-OF_TESTS = {"user", "handler", "player"}  # of a database, of a log, of a counter that is made up
+OF_TESTS = {"user", "handler"}  # of a database, of a log
 SORTED = re.compile(r"(^|_)order(ed)?($|_)", re.IGNORECASE)
 
 

@@ -31,6 +31,16 @@ def test_nothing_to_collect(side: Side, tmp_path: Path) -> None:
     assert file.read_text() == side.file("ja").read_text(), "run `storefront texts`"
 
 
+def test_whoever_writes_it(side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version of Babel makes the same files of the same texts."""
+    monkeypatch.setattr("babel.messages.catalog.VERSION", "0")
+    file = tmp_path / "messages.po"
+    file.write_bytes(side.file("ja").read_bytes())
+    texts.refresh(file, "ja", texts.collect(side))
+    for ending in (".po", ".mo"):
+        assert file.with_suffix(ending).read_bytes() == side.file("ja").with_suffix(ending).read_bytes()
+
+
 def test_all_translated(side: Side) -> None:
     """Each text has its Japanese, with the same values in it."""
     for message in japanese(side):

@@ -263,6 +263,28 @@ ENTRY = "INSERT INTO entry (customer_id, kind, amount, unit, key, entered_at)"
 START = "INSERT INTO start (key, customer_id, device, opened_at) VALUES ('k', 1, 'pc', :now)"
 
 
+def test_keys_of_a_counter_of_ones_own(app: Flask, engine: Engine) -> None:
+    """What a counter that only a clone has sold is booked there: by its key's name, or its customer's."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0007")
+    pat = "INSERT INTO customer (id, channel, external_id, first_seen_at) VALUES (2, 'arcade', 'pat', :now)"
+    price = "INSERT INTO price (item_id, channel, amount, unit) VALUES ('excalibur', 'arcade', 3, 'token')"
+    of_pat = ENTRY + " VALUES (2, 'refund', 3, 'token', 'returned:n1', :now)"
+    of_hanako = ENTRY + " VALUES (1, 'sale', 3, 'token', 'arcade:n1', :now)"
+    with engine.begin() as connection:
+        for statement in ("DELETE FROM entry", pat, price, of_pat, of_hanako):
+            connection.execute(text(statement), {"now": NOW} if ":now" in statement else {})
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    with engine.connect() as connection:
+        entries = connection.execute(text("SELECT key, channel, \"of\" FROM entry WHERE unit = 'token'"))
+        assert {tuple(row) for row in entries} == {
+            ("arcade:n1", "arcade", None),
+            ("returned:n1", "arcade", None),
+        }
+
+
 def test_what_keys_said(app: Flask, engine: Engine) -> None:
     """Grants say why, entries where and what they undo, and open visits go on; and back again."""
     fill_the_version_before(app, engine)

@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 
 from storefront import serving
-from storefront.client_socket import ClientSocket
+from storefront.client_socket import BODY_BYTES, ClientSocket
 from storefront.clock import Deadline
 from tests.demo import free_ports, wait_for
 from tests.proof.idle import heard, is_left_alone
@@ -79,13 +79,28 @@ def served(folder: Path, *server: str) -> Iterator[Shop]:
 
 @pytest.mark.parametrize(
     ("length", "status"),
-    [("9" * 5000, b"413"), ("0" * 100 + "65537", b"413"), ("0" * 100 + "3", b"405"), ("0" * 5000, b"400")],
+    [
+        ("9" * 5000, b"413"),
+        ("0" * 100 + f"{BODY_BYTES + 1}", b"413"),
+        ("0" * 100 + "3", b"405"),
+        ("0" * 5000, b"400"),
+    ],
 )
 def test_lengths_of_many_digits(shop: Shop, length: str, status: bytes) -> None:
     """A length may be written with more digits than a number may have: it is answered, and so is the next."""
     request = f"POST /robots.txt HTTP/1.1\r\nHost: shop\r\nContent-Length: {length}\r\n\r\nabc".encode()
     assert shop.said(request).startswith(b"HTTP/1.1 " + status)
     assert shop.said(GREETING).startswith(OK)
+
+
+def test_what_is_too_large(shop: Shop) -> None:
+    """A body is heard out as far as any form of ours goes; of more it is said what to do, on a page."""
+    head = b"POST /robots.txt HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    assert shop.said(head % BODY_BYTES + b"x" * BODY_BYTES).startswith(b"HTTP/1.1 405")
+    refused = shop.said(head % (BODY_BYTES + 1))
+    assert b"text/html" in refused
+    for words in ("Nothing was paid or saved", "支払いも保存もされていません"):
+        assert words.encode() in refused
 
 
 class Stumbling(serving.Worker):
@@ -228,7 +243,7 @@ def test_requests_ahead(shop: Shop) -> None:
     ("head", "first", "then"),
     [
         (b"Content-Length: 3\r\n", CONTINUE, b"HTTP/1.1 405"),
-        (b"Content-Length: 65537\r\n", b"HTTP/1.1 413", b""),
+        (b"Content-Length: %d\r\n" % (BODY_BYTES + 1), b"HTTP/1.1 413", b""),
         (b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 411", b""),
     ],
 )

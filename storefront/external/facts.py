@@ -27,6 +27,7 @@ from storefront.external.settings import is_of_mixi, settings
 from storefront.external.told import Place, Slip, refuse
 from storefront.shop import catalog
 
+SEQUENCE = "registration_id_seq"
 Wrong = Iterator[tuple[str, LiteralString]]  # a field of one part, and what is wrong with it
 
 
@@ -63,7 +64,11 @@ def record(facts: Facts, now: datetime, after: int) -> bool:
     """
     values = {"facts": RECORDED.dump_python(facts, mode="json"), "recorded_at": now}
     with transaction() as session:
-        return number() == after and insert_once(session, Record, id=after + 1, **values)
+        is_next = number() == after and insert_once(session, Record, id=after + 1, **values)
+        if is_next and session.get_bind().dialect.name == "postgresql":
+            # The version before lets the database number them, and may be gone back to.
+            session.execute(select(func.setval(SEQUENCE, after + 1)))
+    return is_next
 
 
 def _consistent(facts: Facts) -> Facts:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
+from zlib import crc32
 
 from flask_babel import gettext as _
 from pydantic import ValidationError
@@ -161,7 +162,7 @@ class Choice(SelectField):
 
     @property
     def text(self) -> str:
-        return self.words[self.data]
+        return self.words.get(self.data) or next(iter(self.words.values()))  # as a browser shows it
 
     @property
     def words(self) -> dict[str, str]:
@@ -190,6 +191,12 @@ class Part(Form):
         """Every field that has no parts."""
         for field in self:
             yield from getattr(field, "leaves", [field])
+
+    def grow(self, counts: Any) -> None:
+        """Have the rows that these have, so that what counts can be shown beside each field."""
+        for name, field in self._fields.items():
+            if isinstance(field, Rows | FormField):
+                field.grow(counts[name])  # type: ignore[call-arg]  # its types take a form's own for a field
 
     def told(self, believed: Callable[[dict[str, Any]], Told]) -> Told | None:
         """What it says, if that can be believed; else nothing, and the fields are marked."""
@@ -231,6 +238,12 @@ class Rows(FieldList):  # type: ignore[type-arg]  # generic in its types alone
     def leaves(self) -> Iterator[Any]:
         for row in self.forms:
             yield from row.leaves
+
+    def grow(self, counts: "Rows") -> None:
+        for number, row in enumerate(counts.forms):
+            if number == len(self):
+                self.append_entry()
+            self.forms[number].grow(row)
 
 
 class Paper(Part):
@@ -287,3 +300,8 @@ class MalfunctionForm(Part):
 def sent(fields: MultiDict[str, str]) -> MultiDict[str, str]:
     """Those with names like ours: WTForms trips over a row with the number ² or one of 5,000 digits."""
     return MultiDict((name, value) for name, value in fields.items(multi=True) if NAME.fullmatch(name))
+
+
+def mark(form: type[Part]) -> str:
+    """By which fields a form is known: a page that was opened before an upgrade may have others."""
+    return f"{crc32(' '.join(field.name for field in form().leaves).encode()):08x}"

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
+from flask_babel import lazy_gettext as _
+from werkzeug.exceptions import NotFound, RequestEntityTooLarge
 from wtforms import Field
 
 from storefront import clock
@@ -13,14 +14,33 @@ from storefront.config import settings
 from storefront.external import facts, malfunctions, registration, shelf
 from storefront.external.channel import channel
 from storefront.external.malfunctions import Malfunction
-from storefront.external.operator_forms import MalfunctionForm, Part, RegistrationForm, sent
+from storefront.external.operator_forms import MalfunctionForm, Part, RegistrationForm, mark, sent
 from storefront.external.registration import ChangeKind
 from storefront.operator import login
 from storefront.shop import form_tokens
 from storefront.shop.devices import Device
+from storefront.shop.errors import Explanation
+from storefront.shop.form_tokens import StaleForm
 
 # What stays as it was approved last; providers and prices have steps of their own.
 STAYS = (ChangeKind.METHOD, ChangeKind.SERVICE, ChangeKind.PRODUCT, ChangeKind.SCREEN_FLOW)
+# What the forms are for; with other fields a form is another.
+REGISTRATION = f"registration:{mark(RegistrationForm)}"
+MALFUNCTION = f"malfunction:{mark(MalfunctionForm)}"
+STALE = Explanation(
+    _("This form is out of date."),
+    _("Nothing was saved. Open its page again, and fill it in once more."),
+)
+TOO_LARGE = Explanation(
+    _("The form was too large."),
+    _(
+        "Nothing was saved. Shorten it: price changes that later ones replace may go, "
+        "since earlier records are kept."
+    ),
+)
+LONGEST = (
+    1024 * 1024
+)  # bytes of the registration; some thirty price lists, each of more than a thousand items
 CSV = {
     "Content-Type": "text/csv; charset=utf-8",
     "Content-Disposition": "attachment; filename=malfunctions.csv",
@@ -38,14 +58,17 @@ def checklist() -> ResponseReturnValue:
 
 @blueprint.post("/registration")
 def record() -> ResponseReturnValue:
-    form_tokens.unseal(request.form.get("token", ""), login.required(), "registration")
+    holder = login.required()  # nobody else may send so much
+    request.max_content_length = request.max_form_memory_size = LONGEST
+    form_tokens.unseal(request.form.get("token", ""), holder, REGISTRATION)
     form = RegistrationForm(sent(request.form))
     told = form.told(facts.told)
     if told is None:
         return _checklist(form, _seen()), 422
     if told != facts.current() and not facts.record(told, clock.now(), _seen()):
-        number = facts.number()
-        return _checklist(form, number, RegistrationForm(obj=facts.current())), 409
+        number, counts = facts.number(), RegistrationForm(obj=facts.current())
+        form.grow(counts)
+        return _checklist(form, number, counts), 409
     return redirect(settings().public_url + request.path, 303)
 
 
@@ -80,8 +103,9 @@ def report(report_id: int) -> ResponseReturnValue:
 @blueprint.post("/malfunctions/new", defaults={"report_id": None})
 @blueprint.post("/malfunctions/<int:report_id>")
 def save_report(report_id: int | None) -> ResponseReturnValue:
-    nonce = form_tokens.unseal(request.form.get("token", ""), login.required(), "malfunction")
-    form, seen = MalfunctionForm(sent(request.form)), form_tokens.carried(request.form.get("token", ""))
+    nonce = form_tokens.unseal(request.form.get("token", ""), login.required(), MALFUNCTION)
+    form = MalfunctionForm(sent(request.form))
+    seen = form_tokens.carried(request.form.get("token", ""))
     told = form.told(Malfunction.model_validate)
     if told is None:
         return _report_page(form, report_id, seen), 422
@@ -93,6 +117,16 @@ def save_report(report_id: int | None) -> ResponseReturnValue:
         counts = MalfunctionForm(obj=before.malfunction)
         return _report_page(form, report_id, before.version, counts), 409
     return redirect(settings().public_url + url_for("operator_pages.reports"), 303)
+
+
+@blueprint.errorhandler(StaleForm)
+def _stale(error: StaleForm) -> ResponseReturnValue:
+    return render_template("operator/refused.html", explanation=STALE), 400
+
+
+@blueprint.errorhandler(RequestEntityTooLarge)
+def _too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
+    return render_template("operator/refused.html", explanation=TOO_LARGE), 413
 
 
 def _otherwise(told: Malfunction) -> Malfunction | None:
@@ -130,7 +164,7 @@ def _checklist(form: RegistrationForm, seen: int, counts: RegistrationForm | Non
         shelf=shelf.rows(recorded, today),
         form=form,
         counts=_by_name(counts),
-        token=form_tokens.seal(holder, "registration", str(seen)),
+        token=form_tokens.seal(holder, REGISTRATION, str(seen)),
     )
 
 
@@ -142,7 +176,7 @@ def _report_page(
         report_id=report_id,
         form=form,
         counts=_by_name(counts),
-        token=form_tokens.seal(login.required(), "malfunction", seen),
+        token=form_tokens.seal(login.required(), MALFUNCTION, seen),
     )
 
 

@@ -46,8 +46,11 @@ def read(path: Path) -> Identity:
 
 def init_app(app: Flask) -> None:
     """Read it once; a wrong file is a wrong setting, and the shop does not start."""
+    file = app.config["SETTINGS"].identity
     try:
-        app.extensions["identity"] = read(app.config["SETTINGS"].identity)
+        app.extensions["identity"] = found = read(file)
+        if not (Path(str(app.static_folder)) / "art" / found.sign).is_file():
+            raise IdentityError(f"{file}: sign: there is no {found.sign} in {app.static_folder}/art")
     except IdentityError as error:
         told = "\n  ".join(["The shop cannot start. Put right what it is called:", *str(error).splitlines()])
         raise SettingsError(f"{told}\n  ({PREFIX}IDENTITY names the file)") from None

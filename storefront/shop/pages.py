@@ -6,10 +6,10 @@ from pathlib import Path
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
 
-from storefront import security
+from storefront import languages, security
 from storefront.clock import JAPAN
 from storefront.config import settings
-from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES, said
+from storefront.languages import LANGUAGES, said
 from storefront.shop import counter, form_tokens, identity, visit
 from storefront.shop.devices import Device
 
@@ -20,12 +20,18 @@ CHECKED = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
-    Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=visit.language)
+    languages.check()
+    Babel(app, locale_selector=lambda: languages.locale(visit.language()))
     app.jinja_env.filters["moment"] = moment
-    app.jinja_env.filters["said"] = lambda texts: said(texts, str(get_locale()))
+    app.jinja_env.filters["said"] = lambda texts: said(texts, language())
     app.context_processor(_common)
     app.after_request(_keep)
     app.after_request(_narrow)
+
+
+def language() -> str:
+    """The language of this answer, which is one that we have."""
+    return languages.code(get_locale())
 
 
 def moment(value: datetime) -> str:
@@ -71,7 +77,7 @@ def _common() -> dict[str, object]:
         "who": visit.who,
         "places": visit.places,
         "counter": counter.of,
-        "language": str(get_locale()),
+        "language": language(),
         "languages": LANGUAGES,
         "settings": settings(),
         "static": visit.static,

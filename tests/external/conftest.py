@@ -134,7 +134,9 @@ class Operator:
     def fill(self, path: str, changed: Mapping[str, str], language: str = "") -> TestResponse:
         """Open a page, change some of its form's fields, and send it; "" empties a field or a tick."""
         found = fields_of(self.get(path, language).text, path)
-        sent = {name: value for name, value in {**found, **changed}.items() if value}
+        sent = {
+            name: value for name, value in {**found, **changed}.items() if value or found.get(name) != "y"
+        }
         return self.post(path, sent, language)
 
 

@@ -10,12 +10,26 @@ import pytest
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import html
 from pydantic import ValidationError
+from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
 
-from storefront.external import facts
-from storefront.external.facts import RECORDED
-from storefront.external.operator_forms import Choice, RegistrationForm, Tick, sent
+from storefront import clock
+from storefront.db import db, transaction
+from storefront.external import facts, operator_forms
+from storefront.external.facts import RECORDED, Record
+from storefront.external.operator_forms import (
+    Choice,
+    MalfunctionForm,
+    RegistrationForm,
+    Rows,
+    Text,
+    Tick,
+    mark,
+    sent,
+)
 from storefront.external.registration import (
     Certificate,
     Change,
@@ -28,8 +42,10 @@ from storefront.external.registration import (
     Sheet,
     Way,
 )
+from storefront.operator.login import Login
+from storefront.shop import form_tokens
 from tests.databases import on_sqlite
-from tests.external.conftest import DAY, PAY, Enter, Operator, fields_of, lawful, record, today
+from tests.external.conftest import DAY, ISMS, PAY, Enter, Operator, fields_of, lawful, record, today
 from tests.external.test_operator import FULL, MALFUNCTIONS, NEW, REGISTRATION, marked
 
 SENT = str(today() - 10 * DAY)
@@ -99,6 +115,12 @@ wild = st.dictionaries(
 )
 
 
+def counting(page: TestResponse) -> dict[str, str]:
+    """The fields that are marked with what counts now, and what that is."""
+    rows = html.fromstring(page.text).cssselect("[data-counts]")
+    return {str(row.get("data-counts")): str(row.text_content()).partition(": ")[2] for row in rows}
+
+
 def written(form: RegistrationForm) -> dict[str, str]:
     """What a browser sends of a form."""
     fields: dict[str, str] = {}
@@ -146,6 +168,29 @@ def test_the_prices_of_a_large_catalogue() -> None:
     form = read({"prices": "\n".join(f"an0item0of0a0catalogue{number} 110" for number in range(700))})
     assert form.validate()
     assert len(form.data["prices"]) == 700
+
+
+def test_as_many_price_lists_as_it_promises(shop: Flask, operator: Operator) -> None:
+    """The prices of more than a thousand items may change time and again; each list stays on the page."""
+    listed = {f"item0of0a0catalogue{number}": 110 for number in range(1200)}
+    papers = [Change(ChangeKind.PRICE, f"paper {number}", prices=listed) for number in range(12)]
+    record(shop, replace(lawful(), prices=listed, changes=tuple(papers)))
+    answer = operator.fill(REGISTRATION, {"launched_on": ""})
+    assert answer.status_code == 422
+    found = marked(answer)
+    assert found["prices"] == found["changes-11-prices"] == "names an item that is not in the catalogue"
+
+
+def test_a_form_that_is_too_large(shop: Flask, operator: Operator) -> None:
+    """It says what to leave out, to the operator; a stranger is nobody whose form is read."""
+    page = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    large = {**page, "prices": "x" * 2**20}
+    for language, told in (("en", "Shorten it"), ("ja", "価格変更")):
+        answer = operator.post(REGISTRATION, large, language)
+        assert (answer.status_code, told in answer.text) == (413, True)
+    assert operator.post(NEW, {**FULL, "description": "x" * 2**17}).status_code == 413
+    assert shop.test_client().post(REGISTRATION, data=large).status_code == 401
+    assert now_recorded(shop) == lawful()
 
 
 @settings(deadline=None)
@@ -224,6 +269,79 @@ def test_an_old_page(shop: Flask, operator: Operator, enter: Enter) -> None:
     assert enter().warning().status_code == 403
 
 
+def test_rows_that_an_old_page_does_not_have(shop: Flask, operator: Operator) -> None:
+    """Papers, providers and services recorded meanwhile are all shown, each field with what counts."""
+    old = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    price = Change(ChangeKind.PRICE, "dearer", prices={"excalibur": 120})
+    end = Change(what="the end", approved_on=today(), effect=Effect.TERMINATE, provider=PAY.name)
+    pay = replace(PAY, services=(*PAY.services, Service("bank"), Service("shop")))
+    rival = Provider("Rival Pay", services=(Service("card"),))
+    record(shop, replace(lawful(), changes=(price, end), providers=(pay, rival, Provider("Last Pay"))))
+    answer = operator.post(REGISTRATION, {**old, "sheet-deadline": str(today())})
+    assert (answer.status_code, now_recorded(shop).changes) == (409, (price, end))
+    shown = counting(answer)
+    assert {shown[f"changes-{number}-what"] for number in (0, 1)} == {"dearer", "the end"}
+    assert shown["changes-1-effect"] == "It terminates a provider or a service."
+    assert shown["changes-1-approved_on"] == str(today())
+    assert shown["changes-1-provider"] == PAY.name
+    assert shown["providers-0-services-2-name"] == "shop"
+    assert (shown["providers-1-services-0-name"], shown["providers-2-name"]) == ("card", "Last Pay")
+    assert {"changes-2-what", "providers-3-name"} <= fields_of(answer.text, REGISTRATION).keys()
+
+
+def test_a_row_that_nobody_else_has(shop: Flask, operator: Operator) -> None:
+    """A paper that stands on an old page alone is one more than count now, and is said to be."""
+    old = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    record(shop, replace(lawful(), stopped_on=today()))
+    answer = operator.post(REGISTRATION, {**old, "changes-0-what": "the end"})
+    assert answer.status_code == 409
+    assert counting(answer) == {"stopped_on": str(today()), "changes-0-what": "nothing"}
+
+
+def test_what_is_the_same_is_not_marked(shop: Flask, operator: Operator) -> None:
+    """Where an old page and the facts agree, and be it that both are empty, there is nothing to look at."""
+    change = Change(ChangeKind.PRICE, "dearer")
+    record(shop, replace(lawful(), changes=(change,)))
+    old = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    record(shop, replace(lawful(), changes=(change,), stopped_on=today()))
+    answer = operator.post(REGISTRATION, {**old, "providers-0-isms-number": "", "launched_on": SENT})
+    assert counting(answer) == {
+        "stopped_on": str(today()),
+        "launched_on": str(lawful().launched_on),
+        "providers-0-isms-number": ISMS,
+    }
+
+
+def test_a_page_from_before_an_upgrade(shop: Flask, operator: Operator) -> None:
+    """Fields that were called otherwise are none of ours: nothing of it counts, and it is said."""
+    with shop.app_context():
+        holder = db.session.scalars(select(Login.nonce)).one()
+        before = {name: form_tokens.seal(holder, name, "1") for name in ("registration", "malfunction")}
+    page = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
+    dotted = {name.replace("-", "."): value for name, value in page.items()}
+    for path, fields in ((REGISTRATION, dotted), (NEW, FULL)):
+        token = {"token": before["registration" if path == REGISTRATION else "malfunction"]}
+        for language, told in (("en", "Nothing was saved"), ("ja", "何も保存されていません")):
+            answer = operator.post(path, {**fields, **token}, language)
+            assert (answer.status_code, now_recorded(shop)) == (400, lawful())
+            assert told in answer.text
+            assert f'href="{REGISTRATION}"' in answer.text
+    assert "data-report" not in operator.get(MALFUNCTIONS).text
+
+
+def test_another_field_is_another_form() -> None:
+    """A form is known by its fields, those of its rows as well."""
+
+    class Dearer(operator_forms.Change):
+        why = Text()
+
+    class Later(RegistrationForm):
+        changes = Rows(Dearer)
+
+    assert len({mark(RegistrationForm), mark(Later), mark(MalfunctionForm)}) == 3
+    assert mark(RegistrationForm) == mark(RegistrationForm)
+
+
 def test_an_old_page_with_a_slip(shop: Flask, operator: Operator) -> None:
     """A page that comes back with a marked field is as old as it was."""
     old = fields_of(operator.get(REGISTRATION).text, REGISTRATION)
@@ -239,6 +357,15 @@ def test_the_same_twice(shop: Flask, operator: Operator) -> None:
     """The button pressed twice records once, and both are told that it is saved."""
     form = {**fields_of(operator.get(REGISTRATION).text, REGISTRATION), "content_changed_on": SENT}
     assert [operator.post(REGISTRATION, form).status_code for _ in range(2)] == [303, 303]
+
+
+def test_back_to_the_version_before(shop: Flask) -> None:
+    """A version that lets the database number the records can go on behind ours."""
+    record(shop, replace(lawful(), stopped_on=today()))
+    with shop.app_context():
+        with transaction() as session:
+            session.add(Record(facts={}, recorded_at=clock.now()))
+        assert facts.number() == 3
 
 
 def test_many_papers(shop: Flask, operator: Operator) -> None:

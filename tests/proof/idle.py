@@ -50,7 +50,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   server {{
     listen {host}:{port};
-    client_max_body_size 64k;
+    client_max_body_size 1m;
     large_client_header_buffers 4 16k;
     location / {{
       proxy_pass http://{host}:{shop};

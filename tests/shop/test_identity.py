@@ -65,6 +65,16 @@ def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
     assert "STOREFRONT_IDENTITY" in str(error.value)
 
 
+def test_a_sign_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    """The sign stands on every page and in the browser's tab, so its drawing must be there."""
+    file = tmp_path / "identity.yaml"
+    file.write_text(GOOD)
+    settings = Settings.model_validate({**SETTINGS, "database_url": "sqlite://", "identity": str(file)})
+    with pytest.raises(SettingsError, match=r"sign: there is no rope\.svg in .*static/art") as error:
+        create_app(settings)
+    assert str(file) in str(error.value)
+
+
 @on_sqlite
 @pytest.mark.parametrize(
     ("language", "name", "greeting"),

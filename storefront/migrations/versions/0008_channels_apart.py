@@ -18,10 +18,16 @@ UPDATE "grant" SET kind = CASE
     ELSE 'sold'
 END
 """
+# A key that begins otherwise is of a counter which only its clone knows: the entry's channel is the one by
+# whose name it begins, if anything has a price there, else its customer's, and what it undoes stays unsaid.
 WHERE = """
 UPDATE entry SET channel = CASE
     WHEN key LIKE 'external:%' OR key LIKE 'refunded:%' OR key LIKE 'chargeback:%' THEN 'external'
-    ELSE 'mixi'
+    WHEN key LIKE 'mixi:%' OR key LIKE 'void:%' OR key LIKE 'pay_back:%' OR key LIKE 'test:%' THEN 'mixi'
+    ELSE COALESCE(
+        (SELECT min(price.channel) FROM price WHERE entry.key LIKE price.channel || ':%'),
+        (SELECT customer.channel FROM customer WHERE customer.id = entry.customer_id)
+    )
 END
 """
 # How the keys of entries begin that undo a sale, or say what it really was; behind it is the payment's code.

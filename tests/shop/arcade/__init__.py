@@ -1,4 +1,4 @@
-"""A third counter, as one would write it: an arcade sells for its tokens, taken at the press of a button.
+"""A third counter, as one would write it: an arcade sells for its medals, taken at the press of a button.
 
 Its pages are in the arcade's frame. Who plays is in a signed header; a signed address opens a visit.
 """
@@ -30,8 +30,8 @@ from storefront.shop.ledger import Entry, Kind
 from storefront.shop.units import Unit
 from storefront.shop.visits import PlainLinks, Visit
 
-NAME, UNIT, SITE, SECRET = "arcade", "token", "https://arcade.test", b"a secret of the arcade"
-HEADER = "Arcade-Player"  # the player, a space, and the seal of both player and path
+NAME, UNIT, SITE, SECRET = "arcade", "medal", "https://arcade.test", b"a secret of the arcade"
+HEADER = "Arcade-Guest"  # the guest, a space, and the seal of both guest and path
 WINDOW = 60  # seconds for which an address opens a visit, if none has been opened by it
 
 blueprint = Blueprint(NAME, __name__, url_prefix="/arcade", template_folder="templates")
@@ -41,10 +41,10 @@ def seal(*said: str) -> str:
     return hmac.digest(SECRET, "\n".join(said).encode(), "sha256").hex()
 
 
-def start_address(player: str, at: int = 0) -> str:
-    """Where the arcade opens the shop for a player, sealed `at` seconds from now."""
+def start_address(guest: str, at: int = 0) -> str:
+    """Where the arcade opens the shop for a guest, sealed `at` seconds from now."""
     path, once, stamp = "/arcade/start", secrets.token_hex(8), str(int(clock.now().timestamp()) + at)
-    said = {"player": player, "at": stamp, "once": once, "seal": seal(player, path, stamp, once)}
+    said = {"guest": guest, "at": stamp, "once": once, "seal": seal(guest, path, stamp, once)}
     return f"{path}?{urlencode(said)}"
 
 
@@ -56,10 +56,10 @@ def recognise() -> Visit | None:
     """Who plays, if the request claims to come from the arcade."""
     if HEADER not in request.headers:
         return None
-    player, _, given = request.headers[HEADER].partition(" ")
-    if not is_sealed(given, player, request.path):
+    guest, _, given = request.headers[HEADER].partition(" ")
+    if not is_sealed(given, guest, request.path):
         raise FalseClaim
-    customer = customers.identify(NAME, player, clock.now())
+    customer = customers.identify(NAME, guest, clock.now())
     return Visit(customer, Device.PC, PlainLinks(), visit.asked_language())
 
 
@@ -80,15 +80,15 @@ def refresh(customer: Customer) -> None:
     """The arcade never gives anything back."""
 
 
-def with_tax(tokens: int, on: date) -> int:
-    return tokens + tokens // 10
+def with_tax(medals: int, on: date) -> int:
+    return medals + medals // 10
 
 
 WON: LazyString = _("Won")
 COUNTER = Counter(
     channel=NAME,
     platform="Arcade",
-    unit=Unit(UNIT, _("tokens"), "%s T"),
+    unit=Unit(UNIT, _("medals"), "%s M"),
     prices=PriceRule(UNIT, 1, 500, asked=with_tax),
     states={"won": WON},
     purchases=purchases,
@@ -106,12 +106,12 @@ def init_app(app: Flask, settings: HouseSettings, http: object = None) -> None:
 
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
-    """The arcade opens the shop for a player, by an address that is good once, and not for long."""
-    player, at, once, given = (request.args.get(name, "") for name in ("player", "at", "once", "seal"))
+    """The arcade opens the shop for a guest, by an address that is good once, and not for long."""
+    guest, at, once, given = (request.args.get(name, "") for name in ("guest", "at", "once", "seal"))
     now = clock.now()
-    if not is_sealed(given, player, request.path, at, once) or abs(now.timestamp() - int(at)) > WINDOW:
+    if not is_sealed(given, guest, request.path, at, once) or abs(now.timestamp() - int(at)) > WINDOW:
         raise visit.Stranger(forged=True)
-    buyer, key = customers.meet(NAME, player, now), f"{NAME}:{given[:32]}"
+    buyer, key = customers.meet(NAME, guest, now), f"{NAME}:{given[:32]}"
     with transaction() as session:
         visits.begin(session, key, buyer.id, Device.PC, now, now)
     return visit.enter(key)

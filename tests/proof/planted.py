@@ -183,7 +183,8 @@ def field(folder: Path) -> Iterator[Field]:
         demo.adopt(told)
         clean = _filled(data)
         tether = os.pipe()
-        stack.callback(lambda: [os.close(end) for end in tether])
+        for end in tether:
+            stack.callback(os.close, end)
         for platform in demo.platforms():
             one = stack.enter_context(serving(platform.name, listening[platform.name], tether[0]))
             ready(listening[platform.name], demo.ALIVE, one)

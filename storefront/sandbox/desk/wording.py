@@ -126,7 +126,7 @@ IN_DOUBT = {"yes": N_("in doubt"), "no": N_("not in doubt")}
 def expected(check: str) -> str:
     """What the judge expects, as the text of a tick has it, in words."""
     asked, _, wanted = check.partition(" ")
-    return gettext(ASKED[asked], what=_said(asked, wanted)) if asked in ASKED else check
+    return _in_words(ASKED[asked], what=_said(asked, wanted)) if asked in ASKED else check
 
 
 def came(check: str, got: str) -> str:
@@ -136,7 +136,7 @@ def came(check: str, got: str) -> str:
 
 def meant(word: str) -> str:
     """A screen, a page or a state."""
-    return gettext(MEANT[word]) if word in MEANT else word
+    return _in_words(MEANT[word]) if word in MEANT else word
 
 
 def points(words: str) -> str:
@@ -145,13 +145,13 @@ def points(words: str) -> str:
     if found is None:
         return f"{int(words):,}pt"
     if found[1]:
-        return words.replace("price", gettext("the price"))
+        return words.replace("price", _in_words("the price"))
     more = int(found[2] or 0)
     if more == 0:
-        return gettext("exactly the price of the item")
+        return _in_words("exactly the price of the item")
     if more > 0:
-        return gettext("the price of the item and %(points)s more", points=f"{more:,}")
-    return gettext("%(points)s less than the price of the item", points=f"{-more:,}")
+        return _in_words("the price of the item and %(points)s more", points=f"{more:,}")
+    return _in_words("%(points)s less than the price of the item", points=f"{-more:,}")
 
 
 def _said(asked: str, words: str) -> str:
@@ -165,16 +165,20 @@ def _said(asked: str, words: str) -> str:
 
 def _meant(asked: str, word: str) -> str:
     if asked in ("happened", "never") and word in HAPPENED:
-        return gettext(HAPPENED[word]).rstrip(".。")
+        return _in_words(HAPPENED[word]).rstrip(".。")
     if asked == "weather_met" and word in KINDS:
-        return gettext(KINDS[word].says).rstrip(".。")
+        return _in_words(KINDS[word].says).rstrip(".。")
     if asked == "balance" and "price" in word:
-        return word.replace("price", gettext("the price"))
+        return word.replace("price", _in_words("the price"))
     return meant(word)
 
 
 def _narrowed(name: str, value: str) -> str:
     if name == "doubt":
-        return gettext(IN_DOUBT[value])
+        return _in_words(IN_DOUBT[value])
     what = BY_KEY[value].name.of(language()) if name == "of" else value
-    return gettext(NARROWED[name], what=what)
+    return _in_words(NARROWED[name], what=what)
+
+
+def _in_words(text: str, **values: str) -> str:
+    return str(gettext(text, **values))

@@ -145,13 +145,13 @@ def points(words: str) -> str:
     if found is None:
         return f"{int(words):,}pt"
     if found[1]:
-        return words.replace("price", _in_words("the price"))
+        return words.replace("price", _in_words(N_("the price")))
     more = int(found[2] or 0)
     if more == 0:
-        return _in_words("exactly the price of the item")
+        return _in_words(N_("exactly the price of the item"))
     if more > 0:
-        return _in_words("the price of the item and %(points)s more", points=f"{more:,}")
-    return _in_words("%(points)s less than the price of the item", points=f"{-more:,}")
+        return _in_words(N_("the price of the item and %(points)s more"), points=f"{more:,}")
+    return _in_words(N_("%(points)s less than the price of the item"), points=f"{-more:,}")
 
 
 def _said(asked: str, words: str) -> str:
@@ -169,7 +169,7 @@ def _meant(asked: str, word: str) -> str:
     if asked == "weather_met" and word in KINDS:
         return _in_words(KINDS[word].says).rstrip(".。")
     if asked == "balance" and "price" in word:
-        return word.replace("price", _in_words("the price"))
+        return word.replace("price", _in_words(N_("the price")))
     return meant(word)
 
 

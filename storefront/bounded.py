@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from math import inf
 from threading import Event, Timer
 from typing import Any
@@ -44,8 +45,9 @@ class TooLarge(Exception):
 
 
 def session() -> requests.Session:
-    """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
+    """Pooled connections, no cookies, and no retries but ours: urllib3's would send the same nonce again."""
     http = _Session()
+    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in POOLS:
         http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
     return http

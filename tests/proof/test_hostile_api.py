@@ -290,6 +290,20 @@ def test_a_kept_connection_that_is_gone(api: HostileApi, container: Container, b
     assert books.payments() == payments + 1
 
 
+def test_no_cookies(api: HostileApi) -> None:
+    """What a server wants remembered is not sent to it again."""
+
+    def marking(asked: Asked) -> Iterator[Step]:
+        yield hostile.answer(hostile.entry(asked), "Set-Cookie: a=b; Path=/")
+
+    api.behaviour, asking = marking, client(api.address)
+    api.asked.clear()
+    for _ in range(2):
+        asking.create(HANAKO, PURCHASE, Deadline.after(6))
+    assert len(api.asked) == 2
+    assert not any("cookie" in asked.headers for asked in api.asked)
+
+
 def test_two_tries_and_no_more(api: HostileApi, container: Container) -> None:
     """A connection that breaks each time is tried twice."""
     api.asked.clear()

@@ -461,6 +461,20 @@ def test_other_secrets(examine: Examine, settings: Settings) -> None:
         assert f"{PREFIX}{name.upper()}" in finding.found
 
 
+@on_sqlite
+def test_quotes(examine: Examine) -> None:
+    """A setting that kept the quotes it was written in is named; one quote alone belongs to it."""
+    for name, quoted in (
+        ("secret_key", SecretStr("'thirty-two characters, or rather more'")),
+        ("mixi_consumer_key", '"key"'),
+        ("mixi_consumer_secret", SecretStr('"secret"')),
+    ):
+        finding = examine(**{name: quoted})["quotes"]
+        assert finding.verdict is Verdict.WARN
+        assert f"{PREFIX}{name.upper()} " in finding.found
+    assert "quotes" not in examine(mixi_consumer_key="'key", mixi_consumer_secret=SecretStr("'"))
+
+
 BY_SETTING = {
     "public_url": "public URL",
     "mixi_point_url": "platform",

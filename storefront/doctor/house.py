@@ -8,6 +8,7 @@ import requests
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 from flask import current_app
+from pydantic import SecretStr
 
 from storefront import COUNTERS, Settings, config
 from storefront import metrics as numbers
@@ -27,6 +28,7 @@ OURS = [
         ours_too="make a token of its own: who reads the numbers knows it",
     )
 ]
+QUOTES = ("'", '"')
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 
 
@@ -36,6 +38,7 @@ def secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     shared = {one: secret for one in known if (secret := _value(settings, one.field)) is not None}
     wrong = [*_weak(settings), *_shared(key, shared)]
     yield from wrong
+    yield from _quoted(settings)
     yield from _rotations(settings)
     if not wrong:
         others = (f", {one.called} {len(secret)}" for one, secret in shared.items())
@@ -63,6 +66,15 @@ def _shared(key: str, shared: Mapping[Secret, str]) -> Iterator[Finding]:
 def _value(settings: Settings, field: str) -> str | None:
     secret = getattr(settings, field)
     return None if secret is None else str(secret.get_secret_value())
+
+
+def _quoted(settings: Settings) -> Iterator[Finding]:
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and text[1:] and text[0] == text[-1] in QUOTES:
+            found = f"{PREFIX}{name.upper()} stands in quotes, and they are part of it"
+            yield warn("quotes", found, "take them out: docker --env-file keeps them, a shell does not")
 
 
 def _rotations(settings: Settings) -> Iterator[Finding]:

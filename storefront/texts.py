@@ -15,6 +15,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import TemplateSyntaxError
 
 from storefront import config
 from storefront.config import PACKAGE
@@ -23,6 +24,7 @@ from storefront.languages import IN_CODE, LANGUAGES, locale
 Text = str | tuple[str, ...]  # one form, or singular and plural
 
 METHODS = [("**.py", "python"), ("**.html", "jinja2")]
+OPTIONS = {"**.html": {"silent": "false"}}  # else a broken page is a page without texts
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
 # The same texts make the same file, whoever writes it.
 HEADER = """Language: {language}
@@ -31,6 +33,10 @@ Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: 8bit
 Plural-Forms: {plurals}
 """
+
+
+class Unreadable(click.ClickException):
+    """A page whose texts cannot be taken; says where."""
 
 
 class _Catalog(Catalog):
@@ -67,13 +73,16 @@ SIDES = {
 @click.command()
 def texts() -> None:
     """Collect the texts of code and pages for each language, and compile what is translated."""
-    for side in SIDES.values():
-        for language in LANGUAGES:
-            if language != IN_CODE:
-                file = side.file(language)
-                catalogue = refresh(file, language, collect(side))
-                lacking = sum(not is_translated(message) for message in catalogue if message.id)
-                click.echo(f"{file}: {len(catalogue)} texts, {lacking} to translate")
+    translated = [language for language in LANGUAGES if language != IN_CODE]
+    wanted = [(side, collect(side)) for side in SIDES.values()]
+    kept = [(side.file(one), one, found) for side, found in wanted for one in translated]
+    before = {file: read(file, language) for file, language, _ in kept}  # all, before any is written
+    for file, language, found in kept:
+        catalogue = refresh(file, language, found)
+        lacking = sum(not is_translated(message) for message in catalogue if message.id)
+        gone = sum(message.id not in catalogue for message in before[file] if message.id)
+        went = f", {gone} gone" if gone else ""
+        click.echo(f"{file}: {len(catalogue)} texts, {lacking} to translate{went}")
 
 
 def collect(side: Side) -> list[Text]:
@@ -121,6 +130,21 @@ def _quoted(header: str) -> str:
 
 def _found(side: Side) -> Iterator[Text]:
     for folder in side.folders:
-        with redirect_stderr(StringIO()):  # it takes an f-string among a text's values for a text
-            found = list(extract_from_dir(folder, METHODS, keywords=KEYWORDS))
-        yield from (text for file, _, text, _, _ in found if side.without not in Path(file).parts)
+        yield from (text for file, _, text, _, _ in _taken(folder) if side.without not in Path(file).parts)
+
+
+def _taken(folder: Path) -> list[tuple[str, int, Text, list[str], str | None]]:
+    reading: list[str] = []
+    with redirect_stderr(StringIO()):  # it takes an f-string among a text's values for a text
+        try:
+            return list(
+                extract_from_dir(
+                    folder,
+                    METHODS,
+                    OPTIONS,
+                    keywords=KEYWORDS,
+                    callback=lambda file, *_: reading.append(file),
+                )
+            )
+        except TemplateSyntaxError as error:
+            raise Unreadable(f"{folder / reading[-1]}:{error.lineno}: {error.message}") from error

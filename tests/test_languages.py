@@ -96,5 +96,31 @@ def test_a_language_more(mine: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nplurals=2" in mine.file("eo").read_text()
 
 
+def write(side: Side, page: str) -> None:
+    (side.folders[0] / "page.html").write_text(page)
+
+
+def refused() -> str:
+    done = CliRunner().invoke(texts.texts)
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit), done.output
+    return done.output
+
+
+def test_a_broken_page(mine: Side) -> None:
+    """A page that cannot be read is named with its line, and no catalogue changes."""
+    run()
+    before = mine.file("ja").read_bytes()
+    write(mine, "{{ _('Rope') }}\n{% if rope %}")
+    assert "page.html:2: " in refused()
+    assert mine.file("ja").read_bytes() == before
+
+
+def test_texts_that_went(mine: Side) -> None:
+    """How many texts a catalogue lost is said."""
+    run()
+    write(mine, "{{ _('Rope') }}")
+    assert "1 texts, 1 to translate, 1 gone" in run()
+
+
 def values(text: str) -> set[str]:
     return set(re.findall(r"%\((\w+)\)", text))

@@ -3,10 +3,10 @@
 Each side of the street has catalogues of its own. English stands in code and pages and needs none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO, StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import click
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileError, PoFileParser, write_po
 from jinja2 import TemplateSyntaxError
 
 from storefront import config
@@ -36,7 +36,7 @@ Plural-Forms: {plurals}
 
 
 class Unreadable(click.ClickException):
-    """A page whose texts cannot be taken; says where."""
+    """A page or a catalogue whose texts cannot be taken; says where."""
 
 
 class _Catalog(Catalog):
@@ -86,36 +86,56 @@ def texts() -> None:
 
 
 def collect(side: Side) -> list[Text]:
-    """The texts that stand in a side's code and pages, in the order of reading."""
-    return list(dict.fromkeys(_found(side)))
+    """The texts that stand in a side's code and pages, in the order of reading.
+
+    One that has a plural in one place has it in all.
+    """
+    found: dict[str, Text] = {}
+    for text in _found(side):
+        if isinstance(text, tuple) or text not in found:
+            found[_forms(text)[0]] = text
+    return list(found.values())
 
 
 def refresh(file: Path, language: str, wanted: list[Text]) -> Catalog:
     """Let a catalogue have these texts, in the order that it has, new ones at its end; and compile it."""
     before = read(file, language)
-    kept = [message.id for message in before if message.id in set(wanted)]
+    texts = {_forms(text)[0]: text for text in wanted}
+    kept = [_forms(message.id)[0] for message in before]
     catalogue = _Catalog(locale=locale(language))
-    for text in dict.fromkeys([*kept, *wanted]):
-        known = before.get(text)
-        catalogue.add(text, known.string if known else None).flags.clear()
+    for singular in dict.fromkeys(one for one in [*kept, *texts] if one in texts):
+        _carry(before.get(singular), texts[singular], catalogue)
+    written, compiled = BytesIO(), BytesIO()
+    written.write(_quoted(before.header_comment, catalogue.header).encode())
+    write_po(written, catalogue, width=0, omit_header=True)
+    write_mo(compiled, _translated(catalogue, language))
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as written, file.with_suffix(".mo").open("wb") as compiled:
-        written.write(_quoted(catalogue.header).encode())
-        write_po(written, catalogue, width=0, omit_header=True)
-        write_mo(compiled, catalogue)
+    _put(file, written.getvalue())
+    _put(file.with_suffix(".mo"), compiled.getvalue())
     return catalogue
 
 
 def read(file: Path, language: str) -> Catalog:
-    """A catalogue as it is; an empty one where there is none."""
-    if not file.exists():
-        return Catalog(locale=locale(language))
-    with file.open("rb") as written:
-        return read_po(written, locale=locale(language))
+    """A catalogue as it is; an empty one where there is none.
+
+    Raises Unreadable where a line is none of a catalogue, such as the marks of a merge.
+    """
+    catalogue = Catalog(locale=locale(language), header_comment="")
+    if file.exists():
+        try:
+            with file.open(encoding="utf-8-sig") as written:
+                PoFileParser(catalogue, abort_invalid=True).parse(written)
+        except PoFileError as error:
+            found = error.line or str(error).rpartition(" on ")[0]
+            raise Unreadable(f"{file}:{error.lineno + 1}: not a catalogue: {found}") from error
+        except UnicodeDecodeError as error:
+            raise Unreadable(f"{file}: not in UTF-8: {error}") from error
+    return catalogue
 
 
 def is_translated(message: Message) -> bool:
-    return all(strings(message))
+    """Whether pages may say it: each form is there, and no translator doubts it."""
+    return all(strings(message)) and not message.fuzzy
 
 
 def strings(message: Message) -> list[str]:
@@ -123,9 +143,42 @@ def strings(message: Message) -> list[str]:
     return [message.string] if isinstance(message.string, str) else list(message.string or [""])
 
 
-def _quoted(header: str) -> str:
+def said(messages: Iterable[Message]) -> dict[tuple[str, ...], list[str]]:
+    """Each text with what it is translated by, whoever read it."""
+    return {tuple(_forms(message.id)): strings(message) for message in messages if message.id}
+
+
+def _forms(text: Text | list[str]) -> list[str]:
+    return [text] if isinstance(text, str) else list(text)
+
+
+def _carry(known: Message | None, text: Text, catalogue: Catalog) -> None:
+    """What is known of a text goes on, also where it gains a plural or loses it."""
+    forms = [*(strings(known) if known else []), *[""] * catalogue.num_plurals]
+    string = forms[0] if isinstance(text, str) else tuple(forms[: catalogue.num_plurals])
+    made = catalogue.add(text, string, user_comments=known.user_comments if known else [])
+    made.flags = known.flags & {"fuzzy"} if known else set()
+
+
+def _translated(catalogue: Catalog, language: str) -> Catalog:
+    ready = _Catalog(locale=locale(language))
+    for message in catalogue:
+        if message.id and is_translated(message):
+            ready[message.id] = message
+    return ready
+
+
+def _put(file: Path, content: bytes) -> None:
+    """All of it or nothing: a catalogue cut short would be the end of its translations."""
+    beside = file.with_name(f"{file.name}.new")
+    beside.write_bytes(content)
+    beside.replace(file)
+
+
+def _quoted(comment: str, header: str) -> str:
     lines = "".join(f'"{line}\\n"\n' for line in header.splitlines())
-    return f'msgid ""\nmsgstr ""\n{lines}\n'
+    above = f"{comment}\n" if comment else ""
+    return f'{above}msgid ""\nmsgstr ""\n{lines}\n'
 
 
 def _found(side: Side) -> Iterator[Text]:

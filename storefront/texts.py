@@ -3,6 +3,7 @@
 Each side of the street has catalogues of its own. English stands in code and pages and needs none.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ Content-Type: text/plain; charset=utf-8
 Content-Transfer-Encoding: 8bit
 Plural-Forms: {plurals}
 """
+VALUE = re.compile(r"%(?:\(\w+\))?[a-zA-Z%]?")  # %(count)s, %s, and a bare % that is none
 
 
 class Unreadable(click.ClickException):
@@ -83,6 +85,8 @@ def texts() -> None:
         gone = sum(message.id not in catalogue for message in before[file] if message.id)
         went = f", {gone} gone" if gone else ""
         click.echo(f"{file}: {len(catalogue)} texts, {lacking} to translate{went}")
+    if wrong := [line for file, language, _ in kept for line in slips(file, language)]:
+        raise click.ClickException("\n".join(wrong))
 
 
 def collect(side: Side) -> list[Text]:
@@ -134,8 +138,8 @@ def read(file: Path, language: str) -> Catalog:
 
 
 def is_translated(message: Message) -> bool:
-    """Whether pages may say it: each form is there, and no translator doubts it."""
-    return all(strings(message)) and not message.fuzzy
+    """Whether pages may say it: each form is there with its values, and no translator doubts it."""
+    return all(strings(message)) and not message.fuzzy and not _has_slipped(message)
 
 
 def strings(message: Message) -> list[str]:
@@ -146,6 +150,29 @@ def strings(message: Message) -> list[str]:
 def said(messages: Iterable[Message]) -> dict[tuple[str, ...], list[str]]:
     """Each text with what it is translated by, whoever read it."""
     return {tuple(_forms(message.id)): strings(message) for message in messages if message.id}
+
+
+def slips(file: Path, language: str) -> list[str]:
+    """The translations whose values are not those of their text; no page could fill them in."""
+    return [
+        f"{file}:{message.lineno}: the values in {' / '.join(strings(message))!r} are not those of its text"
+        for message in read(file, language)
+        if message.id and not message.fuzzy and _has_slipped(message)
+    ]
+
+
+def _has_slipped(message: Message) -> bool:
+    forms = strings(message)
+    texts = _forms(message.id)
+    # A single form is said of every number, and so has what the plural has.
+    allowed = [_values(text) for text in (texts[-1:] if len(forms) == 1 else texts)]
+    return any(form and _values(form) not in allowed for form in forms)
+
+
+def _values(text: str) -> list[str]:
+    """Those that have a name in any order and number, those without as they stand."""
+    found = [value for value in VALUE.findall(text) if value != "%%"]
+    return sorted(set(found)) if all("(" in value for value in found) else found
 
 
 def _forms(text: Text | list[str]) -> list[str]:

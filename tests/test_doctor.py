@@ -609,12 +609,12 @@ def test_translations(tmp_path: Path) -> None:
 @on_sqlite
 @pytest.mark.parametrize(
     ("line", "found"),
-    [("=======", "not a catalogue")],
+    [('msgid "%(count)s ropes"\nmsgstr "綱"', "the values in '綱'"), ("=======", "not a catalogue")],
 )
 def test_translations_that_break_pages(
     examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, found: str
 ) -> None:
-    """A file that is no catalogue is named."""
+    """A translation without the values of its text is named, and so is a file that is no catalogue."""
     shutil.copytree(PACKAGE / "translations", tmp_path / "translations")
     with (tmp_path / "translations" / "ja" / "LC_MESSAGES" / "messages.po").open("a") as source:
         source.write(f"\n{line}\n")

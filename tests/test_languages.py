@@ -43,8 +43,9 @@ def test_whoever_writes_it(side: Side, tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != IN_CODE])
 def test_all_translated(side: Side, language: str) -> None:
-    """Each text has its translation."""
+    """Each text has its translation, with the same values in it."""
     file = side.file(language)
+    assert texts.slips(file, language) == []
     lacking = [one.id for one in texts.read(file, language) if one.id and not texts.is_translated(one)]
     assert lacking == []
 
@@ -158,6 +159,19 @@ def test_a_plural_compiled(mine: Side) -> None:
     assert house.uncompiled(mine.catalogues) == ["ja"]
     run()
     assert house.uncompiled(mine.catalogues) == []
+
+
+@pytest.mark.parametrize("by", ["残り%(conut)s", "残り", "%(count)sで100%", "%(count)s %s"])
+def test_a_slip_of_a_translator(mine: Side, by: str) -> None:
+    """A translation with other values than its text is named by both commands, and no page says it."""
+    run()
+    translate(mine, "%(count)s left", by)
+    said = refused()
+    line = mine.file("ja").read_text().splitlines().index('msgid "%(count)s left"') + 1
+    assert f"messages.po:{line}: " in said
+    assert "2 to translate" in said
+    assert translations(mine) == {}
+    assert len(house.slips(mine.catalogues)) == 1
 
 
 def test_as_other_editors_write_it(mine: Side) -> None:

@@ -100,11 +100,14 @@ def metrics(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 def translations(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     folder = PACKAGE / "translations"
     try:
-        stale = uncompiled(folder)
+        wrong, stale = slips(folder), uncompiled(folder)
     except Unreadable as error:
         yield fail("translations", error.message, "mend it, then run `storefront texts`")
         return
-    if stale:
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+        yield fail("translations", wrong[0] + more, "mend it, then run `storefront texts`")
+    elif stale:
         yield fail("translations", f"not compiled: {', '.join(stale)}", "run `storefront texts`")
     else:
         yield ok("translations", "compiled")
@@ -113,6 +116,11 @@ def translations(settings: Settings, http: requests.Session) -> Iterator[Finding
 def uncompiled(folder: Path) -> list[str]:
     """The languages whose pages do not say what their messages.po says."""
     return [_language(source) for source in _sources(folder) if not _is_compiled(source)]
+
+
+def slips(folder: Path) -> list[str]:
+    """The translations that no page could fill in."""
+    return [line for source in _sources(folder) for line in texts.slips(source, _language(source))]
 
 
 def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:

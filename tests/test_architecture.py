@@ -52,6 +52,7 @@ DOORS: dict[str, set[str]] = {
         "metrics",
         "rim",
         "shop",
+        "texts",
     },
     "cli": {
         "__init__",

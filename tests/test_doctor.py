@@ -621,6 +621,24 @@ def test_translations(tmp_path: Path) -> None:
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [('msgid "%(count)s ropes"\nmsgstr "綱"', "the values in '綱'"), ("=======", "not a catalogue")],
+)
+def test_translations_that_break_pages(
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, found: str
+) -> None:
+    """A translation without the values of its text is named, and so is a file that is no catalogue."""
+    shutil.copytree(PACKAGE / "translations", tmp_path / "translations")
+    with (tmp_path / "translations" / "ja" / "LC_MESSAGES" / "messages.po").open("a") as source:
+        source.write(f"\n{line}\n")
+    monkeypatch.setattr(house, "PACKAGE", tmp_path)
+    finding = examine()["translations"]
+    assert finding.verdict is Verdict.FAIL
+    assert found in finding.found
+
+
+@on_sqlite
 def test_it_does_not_wait_for_ever(examine: Examine, http: requests.Session) -> None:
     """A platform that listens and says nothing is given up."""
     http.trust_env = False

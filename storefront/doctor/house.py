@@ -6,17 +6,17 @@ from pathlib import Path
 
 import requests
 from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
 from flask import current_app
 from pydantic import SecretStr
 
-from storefront import COUNTERS, Settings, config
+from storefront import COUNTERS, Settings, config, texts
 from storefront import metrics as numbers
 from storefront.config import PACKAGE, PREFIX
 from storefront.findings import Finding, fail, ok, warn
 from storefront.rim import Secret, rims
 from storefront.shop import catalog_file, counter
 from storefront.shop.catalog_file import CatalogError
+from storefront.texts import Unreadable
 
 NEW = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 RISKS = {"secret_key": "write forms for any buyer", "metrics_token": "read the numbers"}
@@ -111,8 +111,15 @@ def metrics(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 
 def translations(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     folder = PACKAGE / "translations"
-    stale = uncompiled(folder)
-    if stale:
+    try:
+        wrong, stale = slips(folder), uncompiled(folder)
+    except Unreadable as error:
+        yield fail("translations", error.message, "mend it, then run `storefront texts`")
+        return
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+        yield fail("translations", wrong[0] + more, "mend it, then run `storefront texts`")
+    elif stale:
         yield fail("translations", f"not compiled: {', '.join(stale)}", "run `storefront texts`")
     else:
         yield ok("translations", "compiled")
@@ -120,8 +127,12 @@ def translations(settings: Settings, http: requests.Session) -> Iterator[Finding
 
 def uncompiled(folder: Path) -> list[str]:
     """The languages whose pages do not say what their messages.po says."""
-    sources = sorted(folder.glob("*/LC_MESSAGES/messages.po"))
-    return [source.parent.parent.name for source in sources if not _is_compiled(source)]
+    return [_language(source) for source in _sources(folder) if not _is_compiled(source)]
+
+
+def slips(folder: Path) -> list[str]:
+    """The translations that no page could fill in."""
+    return [line for source in _sources(folder) for line in texts.slips(source, _language(source))]
 
 
 def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -150,10 +161,18 @@ def _is_repetitive(secret: str) -> bool:
     return period <= len(secret) // 2 or len(set(secret)) < SHORT_SECRET
 
 
+def _sources(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/LC_MESSAGES/messages.po"))
+
+
+def _language(source: Path) -> str:
+    return source.parent.parent.name
+
+
 def _is_compiled(source: Path) -> bool:
     compiled = source.with_suffix(".mo")
     if not compiled.exists():
         return False
-    with source.open("rb") as written, compiled.open("rb") as read:
-        wanted = {one.id: one.string for one in read_po(written) if one.id and one.string and not one.fuzzy}
-        return wanted == {one.id: one.string for one in read_mo(read) if one.id}
+    written = texts.read(source, _language(source))
+    with compiled.open("rb") as read:
+        return texts.said(filter(texts.is_translated, written)) == texts.said(read_mo(read))

@@ -1,5 +1,6 @@
 """storefront art: the twin of every drawing, a GIF for mobile phones that know no SVG."""
 
+import re
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,9 @@ else:
     IS_INSTALLED = True
 
 ART = config.folder("static") / "art"
+SIZE = 96  # what pages show; a larger drawing is drawn no larger
+# What browsers show and the GIF would lack, or have in black.
+UNDRAWN = re.compile(r"<(?:\w+:)?(?:text|image|foreignObject)\b|\bvar\(")
 COLOURS = 44  # with so many a twin of 96 by 96 stays below 2,600 bytes
 # The largest surfaces keep their very colours. Left to itself a quantiser gives all to the shades of the
 # largest, and the reds of a small drawing turn grey.
@@ -39,8 +43,12 @@ def art() -> None:
 
 
 def twin(drawing: Path) -> bytes:
-    """The GIF of an SVG, as large as that says it is."""
+    """The GIF of an SVG, as large as that says it is, 96 pixels at most."""
+    if undrawn := UNDRAWN.search(drawing.read_text()):
+        raise click.ClickException(f"{drawing}: {undrawn[0]} cannot be drawn: use shapes and plain colours")
     picture = rasterised(drawing)
+    if not surfaces(picture):
+        raise click.ClickException(f"{drawing}: nothing is drawn in it")
     palette = _palette(picture)
     inks = {colour: _nearest(colour, palette) for colour, _ in surfaces(picture)}
     clear = len(palette)
@@ -52,8 +60,16 @@ def twin(drawing: Path) -> bytes:
 
 
 def rasterised(drawing: Path) -> "Image.Image":
-    """An SVG in pixels, of its own size."""
-    png = resvg_py.svg_to_bytes(svg_path=str(drawing), skip_system_fonts=True)
+    """An SVG in pixels, of its own size, 96 at most."""
+    picture = _drawn(drawing)
+    return picture if max(picture.size) <= SIZE else _drawn(drawing, SIZE)
+
+
+def _drawn(drawing: Path, size: int | None = None) -> "Image.Image":
+    try:
+        png = resvg_py.svg_to_bytes(svg_path=str(drawing), skip_system_fonts=True, width=size, height=size)
+    except ValueError as error:
+        raise click.ClickException(f"{drawing}: {error}") from error
     return Image.open(BytesIO(png)).convert("RGBA")
 
 

@@ -1,14 +1,16 @@
 """HTTP calls that have an end: an answer that drips is cut off, and nobody is followed or asked twice.
 
 The time-outs of requests and urllib3 bound the wait for the next byte, never for a whole head or body. So
-a connection knows its socket, and a timer shuts that down. Whoever calls, takes a `session` for the head of
-an answer and `read` for its body.
+a connection knows its socket, and a timer shuts that down; and a host's addresses share the time to connect,
+which they bound for each. How long a name may take to resolve is the system's to say (resolv.conf). Whoever
+calls, takes a `session` for the head of an answer and `read` for its body.
 """
 
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from math import inf
 from threading import Event, Timer
 from typing import Any
@@ -17,6 +19,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
 
 from storefront.clock import Deadline
 
@@ -41,8 +45,9 @@ class TooLarge(Exception):
 
 
 def session() -> requests.Session:
-    """Pooled connections, and no retries but ours: urllib3's would send the same nonce again."""
+    """Pooled connections, no cookies, and no retries but ours: urllib3's would send the same nonce again."""
     http = _Session()
+    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in POOLS:
         http.mount(f"{scheme}://", _Adapter(pool_maxsize=32, max_retries=0))
     return http
@@ -100,6 +105,9 @@ def _cut_after(seconds: float, line: socket.socket | None) -> Iterator[None]:
 class _Connection(HTTPConnection):
     """The head of an answer must be complete within the read time-out, even if it comes byte by byte."""
 
+    def _new_conn(self) -> socket.socket:
+        return _reach(self)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         return _answer(self, super().getresponse)
 
@@ -107,8 +115,44 @@ class _Connection(HTTPConnection):
 class _SecureConnection(HTTPSConnection):
     """The same, over TLS."""
 
+    def _new_conn(self) -> socket.socket:
+        return _reach(self)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         return _answer(self, super().getresponse)
+
+
+def _reach(connection: HTTPConnection) -> socket.socket:
+    """A line to the first of the host's addresses that answers, within one time-out for all of them."""
+    deadline = Deadline.after(float(connection.timeout or 0))
+    failure: OSError = TimeoutError("timed out")
+    addresses = _addresses(connection)
+    for ahead, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        if deadline.left() <= 0:
+            break
+        # Half, unless it is the last: one that is deaf leaves time for the next.
+        seconds = deadline.left() / min(ahead, 2)
+        try:
+            line = create_connection(address, seconds, connection.source_address, connection.socket_options)
+        except OSError as error:
+            failure = error
+        else:
+            line.settimeout(connection.timeout)
+            return line
+    if isinstance(failure, TimeoutError):
+        raise ConnectTimeoutError(connection, f"{connection.host} takes no connection up") from failure
+    raise NewConnectionError(connection, f"no connection to {connection.host}: {failure}") from failure
+
+
+def _addresses(connection: HTTPConnection) -> list[tuple[str, int]]:
+    try:
+        host = connection._dns_host.strip("[]")  # as urllib3 does with an IPv6 address
+        found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except UnicodeError as error:
+        raise NewConnectionError(connection, f"{connection.host} is no name of a host") from error
+    return [(str(address[0]), int(address[1])) for *_, address in found]
 
 
 def _answer(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:

@@ -391,11 +391,14 @@ def _from_files(
             unread[field] = f"{name} is set as well: keep one of them"
             continue
         try:
-            given[field] = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8")
         except OSError as error:
             unread[field] = f"the file cannot be read ({error.strerror})"
         except UnicodeDecodeError:
             unread[field] = "the file is no text in UTF-8"
+        else:
+            if AROUND.sub("", text) or not field.endswith("_previous"):  # empty: there is none any more
+                given[field] = text
     return given, unread
 
 

@@ -54,6 +54,7 @@ DOORS: dict[str, set[str]] = {
         "metrics",
         "rim",
         "shop",
+        "texts",
     },
     "cli": {
         "__init__",

@@ -68,6 +68,40 @@ def test_small_reds_stay_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)[1] > 0.6
 
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 96" width="{}" height="{}">{}</svg>'
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ('<text x="9" y="48">a</text>', "<text cannot be drawn"),
+        ('<image href="sea.png" width="9" height="9"/>', "<image cannot be drawn"),
+        ('<rect width="96" height="96" fill="var(--sea)"/>', "var( cannot be drawn"),
+        ("", "nothing is drawn"),
+        ('<rect width="96"', "at 1:100"),
+    ],
+)
+def test_what_cannot_be_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shapes: str, said: str
+) -> None:
+    """A drawing whose twin would show something else, or nothing, is named, and gets none."""
+    monkeypatch.setattr(art, "ART", tmp_path)
+    (tmp_path / "sea.svg").write_text(SVG.format(96, 96, shapes))
+    done = CliRunner().invoke(art.art)
+    assert done.exit_code == 1
+    assert "sea.svg: " in done.output
+    assert said in done.output
+    assert not (tmp_path / "sea.gif").exists()
+
+
+def test_a_large_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawing of any size has a twin that fits its tile."""
+    monkeypatch.setattr(art, "ART", tmp_path)
+    (tmp_path / "sea.svg").write_text(SVG.format(512, 512, '<rect width="96" height="96" fill="#3f6494"/>'))
+    assert CliRunner().invoke(art.art).exit_code == 0
+    assert Image.open(tmp_path / "sea.gif").size == (96, 96)
+
+
 def test_without_what_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed the command says how to have it."""
     monkeypatch.setattr(art, "IS_INSTALLED", False)

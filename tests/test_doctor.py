@@ -461,6 +461,20 @@ def test_other_secrets(examine: Examine, settings: Settings) -> None:
         assert f"{PREFIX}{name.upper()}" in finding.found
 
 
+@on_sqlite
+def test_quotes(examine: Examine) -> None:
+    """A setting that kept the quotes it was written in is named; one quote alone belongs to it."""
+    for name, quoted in (
+        ("secret_key", SecretStr("'thirty-two characters, or rather more'")),
+        ("mixi_consumer_key", '"key"'),
+        ("mixi_consumer_secret", SecretStr('"secret"')),
+    ):
+        finding = examine(**{name: quoted})["quotes"]
+        assert finding.verdict is Verdict.WARN
+        assert f"{PREFIX}{name.upper()} " in finding.found
+    assert "quotes" not in examine(mixi_consumer_key="'key", mixi_consumer_secret=SecretStr("'"))
+
+
 BY_SETTING = {
     "public_url": "public URL",
     "mixi_point_url": "platform",
@@ -604,6 +618,24 @@ def test_translations(tmp_path: Path) -> None:
     assert house.uncompiled(copy) == ["ja"]
     (copy / "ja" / "LC_MESSAGES" / "messages.mo").unlink()
     assert house.uncompiled(copy) == ["ja"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [('msgid "%(count)s ropes"\nmsgstr "綱"', "the values in '綱'"), ("=======", "not a catalogue")],
+)
+def test_translations_that_break_pages(
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, found: str
+) -> None:
+    """A translation without the values of its text is named, and so is a file that is no catalogue."""
+    shutil.copytree(PACKAGE / "translations", tmp_path / "translations")
+    with (tmp_path / "translations" / "ja" / "LC_MESSAGES" / "messages.po").open("a") as source:
+        source.write(f"\n{line}\n")
+    monkeypatch.setattr(house, "PACKAGE", tmp_path)
+    finding = examine()["translations"]
+    assert finding.verdict is Verdict.FAIL
+    assert found in finding.found
 
 
 @on_sqlite

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from storefront import texts
 from storefront.doctor import house
-from storefront.languages import LANGUAGES
+from storefront.languages import IN_CODE, LANGUAGES
 from storefront.texts import SIDES, Side
 
 
@@ -41,22 +41,20 @@ def test_whoever_writes_it(side: Side, tmp_path: Path, monkeypatch: pytest.Monke
         assert file.with_suffix(ending).read_bytes() == side.file("ja").with_suffix(ending).read_bytes()
 
 
-def test_all_translated(side: Side) -> None:
-    """Each text has its Japanese, with the same values in it."""
-    for message in japanese(side):
-        if message.id:
-            assert texts.is_translated(message), message.id
-            text = message.id if isinstance(message.id, str) else message.id[0]
-            assert all(values(string) == values(text) for string in texts.strings(message))
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != IN_CODE])
+def test_all_translated(side: Side, language: str) -> None:
+    """Each text has its translation, with the same values in it."""
+    file = side.file(language)
+    assert texts.slips(file, language) == []
+    lacking = [one.id for one in texts.read(file, language) if one.id and not texts.is_translated(one)]
+    assert lacking == []
 
 
 def test_compiled(side: Side) -> None:
     """What the pages read is what the catalogue says."""
     with side.file("ja").with_suffix(".mo").open("rb") as file:
-        kept = read_mo(file)
-    compiled = {message.id: message.string for message in kept if message.id}
-    source = {message.id: message.string for message in japanese(side) if message.id}
-    assert compiled == source, "translate what is missing, then run `storefront texts`"
+        compiled = texts.said(read_mo(file))
+    assert compiled == texts.said(japanese(side)), "translate what is missing, then run `storefront texts`"
 
 
 @pytest.fixture
@@ -96,5 +94,113 @@ def test_a_language_more(mine: Side, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "nplurals=2" in mine.file("eo").read_text()
 
 
-def values(text: str) -> set[str]:
-    return set(re.findall(r"%\((\w+)\)", text))
+def write(side: Side, page: str) -> None:
+    (side.folders[0] / "page.html").write_text(page)
+
+
+def translate(side: Side, text: str, by: str, as_form: str = "msgstr") -> None:
+    file = side.file("ja")
+    said, found = re.subn(rf'("{re.escape(text)}"\n{re.escape(as_form)}) ""', rf'\1 "{by}"', file.read_text())
+    assert found == 1
+    file.write_text(said)
+
+
+def translations(side: Side) -> dict[tuple[str, ...], list[str]]:
+    with side.file("ja").with_suffix(".mo").open("rb") as file:
+        return texts.said(read_mo(file))
+
+
+def refused() -> str:
+    done = CliRunner().invoke(texts.texts)
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit), done.output
+    return done.output
+
+
+def test_a_broken_page(mine: Side) -> None:
+    """A page that cannot be read is named with its line, and no catalogue changes."""
+    run()
+    before = mine.file("ja").read_bytes()
+    write(mine, "{{ _('Rope') }}\n{% if rope %}")
+    assert "page.html:2: " in refused()
+    assert mine.file("ja").read_bytes() == before
+
+
+def test_texts_that_went(mine: Side) -> None:
+    """How many texts a catalogue lost is said."""
+    run()
+    write(mine, "{{ _('Rope') }}")
+    assert "1 texts, 1 to translate, 1 gone" in run()
+
+
+ONE, BOTH = "{{ _('Rope') }}", "{{ _('Rope') }} {{ ngettext('Rope', 'Ropes', 2) }}"
+
+
+@pytest.mark.parametrize("page", ["{{ ngettext('Rope', 'Ropes', 2) }}", BOTH])
+def test_a_plural_more_and_less(mine: Side, page: str) -> None:
+    """A text that gains a plural keeps its translation as the first form; one that loses it keeps that."""
+    write(mine, ONE)
+    run()
+    translate(mine, "Rope", "綱")
+    write(mine, page)
+    run()
+    assert translations(mine) == {("Rope", "Ropes"): ["綱"]}
+    write(mine, ONE)
+    run()
+    assert translations(mine) == {("Rope",): ["綱"]}
+
+
+def test_a_plural_compiled(mine: Side) -> None:
+    """A plural that nobody translated is said in English; translated, it is compiled as any text."""
+    write(mine, "{{ ngettext('%(num)s rope', '%(num)s ropes', 2) }}")
+    assert "1 texts, 1 to translate" in run()
+    assert translations(mine) == {}
+    assert house.uncompiled(mine.catalogues) == []
+    translate(mine, "%(num)s ropes", "綱%(num)s本", "msgstr[0]")
+    assert house.uncompiled(mine.catalogues) == ["ja"]
+    run()
+    assert house.uncompiled(mine.catalogues) == []
+
+
+@pytest.mark.parametrize("by", ["残り%(conut)s", "残り", "%(count)sで100%", "%(count)s %s"])
+def test_a_slip_of_a_translator(mine: Side, by: str) -> None:
+    """A translation with other values than its text is named by both commands, and no page says it."""
+    run()
+    translate(mine, "%(count)s left", by)
+    said = refused()
+    line = mine.file("ja").read_text().splitlines().index('msgid "%(count)s left"') + 1
+    assert f"messages.po:{line}: " in said
+    assert "2 to translate" in said
+    assert translations(mine) == {}
+    assert len(house.slips(mine.catalogues)) == 1
+
+
+def test_as_other_editors_write_it(mine: Side) -> None:
+    """A mark of the encoding and the line ends of another system say nothing."""
+    run()
+    translate(mine, "Rope", "綱")
+    file = mine.file("ja")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert "2 texts, 1 to translate" in run()
+    assert translations(mine) == {("Rope",): ["綱"]}
+
+
+def test_the_marks_of_a_merge(mine: Side) -> None:
+    """A catalogue with two sides of a merge is refused with its line, and stays as it is."""
+    run()
+    file = mine.file("ja")
+    file.write_text("<<<<<<< HEAD\n" + file.read_text())
+    assert "messages.po:1: not a catalogue: <<<<<<< HEAD" in refused()
+    assert file.read_text().startswith("<<<<<<<")
+
+
+def test_what_translators_note(mine: Side) -> None:
+    """Their comments stay, and what they doubt is not said."""
+    run()
+    translate(mine, "Rope", "綱")
+    file = mine.file("ja")
+    noted = file.read_text().replace('msgid "Rope"', '# of a ship\n#, fuzzy\nmsgid "Rope"')
+    file.write_text("# By the harbour\n" + noted)
+    before = file.read_text()
+    assert "2 texts, 2 to translate" in run()
+    assert file.read_text() == before
+    assert translations(mine) == {}

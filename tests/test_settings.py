@@ -274,6 +274,17 @@ def test_one_key_given_in_two_ways(environment: pytest.MonkeyPatch, tmp_path: Pa
     assert (here.public_url, here.mixi_app_id) == (GOOD["PUBLIC_URL"], "1")
 
 
+@pytest.mark.parametrize("nothing", ["", "\n"])
+def test_a_rotation_that_is_over(environment: pytest.MonkeyPatch, tmp_path: Path, nothing: str) -> None:
+    """An empty file for the key before is no key, as an empty variable is."""
+    for name in ("SECRET_KEY_PREVIOUS", "MIXI_CONSUMER_SECRET_PREVIOUS"):
+        (tmp_path / name).write_text(nothing)
+        environment.setenv(f"{PREFIX}{name}_FILE", str(tmp_path / name))
+    settings = config.read(Settings)
+    assert settings.secret_key_previous is None
+    assert settings.mixi_consumer_secret_previous is None
+
+
 def test_every_secret_may_stand_in_a_file() -> None:
     """Whatever is kept from print may be kept from the environment as well."""
     secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}

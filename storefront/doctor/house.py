@@ -6,16 +6,17 @@ from pathlib import Path
 
 import requests
 from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
 from flask import current_app
+from pydantic import SecretStr
 
-from storefront import COUNTERS, Settings, config
+from storefront import COUNTERS, Settings, config, texts
 from storefront import metrics as numbers
 from storefront.config import PACKAGE, PREFIX
 from storefront.findings import Finding, fail, ok, warn
 from storefront.rim import Secret, rims
 from storefront.shop import catalog_file, counter
 from storefront.shop.catalog_file import CatalogError
+from storefront.texts import Unreadable
 
 NEW = "python3 -c 'import secrets; print(secrets.token_hex(32))'"
 RISKS = {"secret_key": "write forms for any buyer", "metrics_token": "read the numbers"}
@@ -27,6 +28,7 @@ OURS = [
         ours_too="make a token of its own: who reads the numbers knows it",
     )
 ]
+QUOTES = ("'", '"')
 SHORT_SECRET = 8  # different characters; of 32 random hex digits there are hardly ever so few
 
 
@@ -36,6 +38,7 @@ def secrets(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     shared = {one: secret for one in known if (secret := _value(settings, one.field)) is not None}
     wrong = [*_weak(settings), *_shared(key, shared)]
     yield from wrong
+    yield from _quoted(settings)
     yield from _rotations(settings)
     if not wrong:
         others = (f", {one.called} {len(secret)}" for one, secret in shared.items())
@@ -63,6 +66,15 @@ def _shared(key: str, shared: Mapping[Secret, str]) -> Iterator[Finding]:
 def _value(settings: Settings, field: str) -> str | None:
     secret = getattr(settings, field)
     return None if secret is None else str(secret.get_secret_value())
+
+
+def _quoted(settings: Settings) -> Iterator[Finding]:
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and text[1:] and text[0] == text[-1] in QUOTES:
+            found = f"{PREFIX}{name.upper()} stands in quotes, and they are part of it"
+            yield warn("quotes", found, "take them out: docker --env-file keeps them, a shell does not")
 
 
 def _rotations(settings: Settings) -> Iterator[Finding]:
@@ -99,8 +111,15 @@ def metrics(settings: Settings, http: requests.Session) -> Iterator[Finding]:
 
 def translations(settings: Settings, http: requests.Session) -> Iterator[Finding]:
     folder = PACKAGE / "translations"
-    stale = uncompiled(folder)
-    if stale:
+    try:
+        wrong, stale = slips(folder), uncompiled(folder)
+    except Unreadable as error:
+        yield fail("translations", error.message, "mend it, then run `storefront texts`")
+        return
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
+        yield fail("translations", wrong[0] + more, "mend it, then run `storefront texts`")
+    elif stale:
         yield fail("translations", f"not compiled: {', '.join(stale)}", "run `storefront texts`")
     else:
         yield ok("translations", "compiled")
@@ -108,8 +127,12 @@ def translations(settings: Settings, http: requests.Session) -> Iterator[Finding
 
 def uncompiled(folder: Path) -> list[str]:
     """The languages whose pages do not say what their messages.po says."""
-    sources = sorted(folder.glob("*/LC_MESSAGES/messages.po"))
-    return [source.parent.parent.name for source in sources if not _is_compiled(source)]
+    return [_language(source) for source in _sources(folder) if not _is_compiled(source)]
+
+
+def slips(folder: Path) -> list[str]:
+    """The translations that no page could fill in."""
+    return [line for source in _sources(folder) for line in texts.slips(source, _language(source))]
 
 
 def catalog(settings: Settings, http: requests.Session) -> Iterator[Finding]:
@@ -138,10 +161,18 @@ def _is_repetitive(secret: str) -> bool:
     return period <= len(secret) // 2 or len(set(secret)) < SHORT_SECRET
 
 
+def _sources(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/LC_MESSAGES/messages.po"))
+
+
+def _language(source: Path) -> str:
+    return source.parent.parent.name
+
+
 def _is_compiled(source: Path) -> bool:
     compiled = source.with_suffix(".mo")
     if not compiled.exists():
         return False
-    with source.open("rb") as written, compiled.open("rb") as read:
-        wanted = {one.id: one.string for one in read_po(written) if one.id and one.string and not one.fuzzy}
-        return wanted == {one.id: one.string for one in read_mo(read) if one.id}
+    written = texts.read(source, _language(source))
+    with compiled.open("rb") as read:
+        return texts.said(filter(texts.is_translated, written)) == texts.said(read_mo(read))

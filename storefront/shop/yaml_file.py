@@ -12,7 +12,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.scanner import Scanner, ScannerError
 
+NO_CHARACTER = "has a character that no text has: take it out"
 DEEPEST = 20  # a catalogue is four deep
 YAML_TAG = "tag:yaml.org,2002:"
 
@@ -126,6 +128,16 @@ class Written:
         return next((self.lines[one] for one in above if one in self.lines), None)
 
 
+class _Scanner(Scanner):
+    """One that says where an escape means no character; ruamel's falls over it."""
+
+    def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> Any:
+        try:
+            return super().scan_flow_scalar_non_spaces(double, start_mark)
+        except (ValueError, OverflowError):
+            raise ScannerError(None, None, NO_CHARACTER, self.reader.get_mark()) from None
+
+
 class _Broken(Exception):
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(line, reason)
@@ -140,15 +152,19 @@ def _parsed(content: bytes) -> Node | None:
         line = content.count(b"\n", 0, error.start) + 1
         raise _Broken(line, "is not in UTF-8: save the file in that encoding") from None
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _Scanner
     yaml.max_depth = DEEPEST
     try:
         root: Node | None = yaml.compose(text)
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _Broken(line, "has a character that no text has: take it out") from None
+        raise _Broken(line, NO_CHARACTER) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _Broken(mark.line + 1 if mark else 1, _advice(error)) from None
+    except AssertionError:  # its way to refuse a %YAML
+        line = text.partition("%YAML")[0].count("\n") + 1
+        raise _Broken(line, "asks for a version of YAML that is not read here: take it out") from None
     except (YAMLError, ValueError, AttributeError) as error:  # what its scanner lets through
         raise _Broken(1, f"is not YAML: {error}") from None
     return root
@@ -156,6 +172,8 @@ def _parsed(content: bytes) -> Node | None:
 
 def _advice(error: MarkedYAMLError) -> str:
     problem = str(error.problem or error.context)
+    if problem == NO_CHARACTER:
+        return problem
     for found, advice in (
         ("\\t", "indent with spaces: a tab stands here"),
         ("mapping values", "a colon too many, or a line indented otherwise: put text with a colon in quotes"),

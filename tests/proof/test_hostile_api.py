@@ -3,9 +3,10 @@
 import socket
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -45,6 +46,7 @@ pytestmark = pytest.mark.long
 TIMEOUTS = Timeouts(connect=0.4, read=0.6, total=1.2)
 CONFIRM_SECONDS = 0.8
 MEMORY = 4 * 1024 * 1024
+NAME = "api.many.test"
 
 WITHOUT_END = [
     hostile.silence,
@@ -288,6 +290,20 @@ def test_a_kept_connection_that_is_gone(api: HostileApi, container: Container, b
     assert books.payments() == payments + 1
 
 
+def test_no_cookies(api: HostileApi) -> None:
+    """What a server wants remembered is not sent to it again."""
+
+    def marking(asked: Asked) -> Iterator[Step]:
+        yield hostile.answer(hostile.entry(asked), "Set-Cookie: a=b; Path=/")
+
+    api.behaviour, asking = marking, client(api.address)
+    api.asked.clear()
+    for _ in range(2):
+        asking.create(HANAKO, PURCHASE, Deadline.after(6))
+    assert len(api.asked) == 2
+    assert not any("cookie" in asked.headers for asked in api.asked)
+
+
 def test_two_tries_and_no_more(api: HostileApi, container: Container) -> None:
     """A connection that breaks each time is tried twice."""
     api.asked.clear()
@@ -322,8 +338,9 @@ def test_no_database_connection_is_held_meanwhile(
     assert held == [0] * 4
 
 
-def test_nobody_accepts() -> None:
-    """A host that never takes the connection up is given the time to connect, and no more."""
+@pytest.fixture
+def deaf() -> Iterator[tuple[str, int]]:
+    """Where nobody takes a connection up."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((hostile.HOST, 0), backlog=0))
         for _ in range(3):  # the kernel takes up one or two by itself, then silence
@@ -331,9 +348,51 @@ def test_nobody_accepts() -> None:
             caller.setblocking(False)
             caller.connect_ex(listener.getsockname())
         stack.enter_context(hostile.hangs_up_later(listener))
-        address, deadline = f"http://{hostile.HOST}:{listener.getsockname()[1]}/", Deadline.after(6)
-        with pytest.raises(Unavailable):
-            client(address).create(HANAKO, PURCHASE, deadline)
+        yield listener.getsockname()
+
+
+def test_nobody_accepts(deaf: tuple[str, int]) -> None:
+    """A host that never takes the connection up is given the time to connect, and no more."""
+    with pytest.raises(Unavailable):
+        client(f"http://{deaf[0]}:{deaf[1]}/").create(HANAKO, PURCHASE, Deadline.after(6))
+
+
+Named = Callable[..., str]
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Named:
+    """The name of a host that has these addresses."""
+    real = socket.getaddrinfo
+
+    def named(*places: tuple[str, int]) -> str:
+        def resolve(host: str, *more: Any, **others: Any) -> list[Any]:
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place) for place in places]
+            return found if host == NAME else real(host, *more, **others)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        return NAME
+
+    return named
+
+
+def test_nobody_accepts_at_any_address(deaf: tuple[str, int], named: Named) -> None:
+    """However many addresses a host has, they share the time to connect."""
+    with pytest.raises(Unavailable):
+        client(f"http://{named(*[deaf] * 100)}/").create(HANAKO, PURCHASE, Deadline.after(60))
+
+
+def test_another_address_answers(api: HostileApi, deaf: tuple[str, int], named: Named) -> None:
+    """An address at which nobody answers leaves time for the next one."""
+    host = named(deaf, (hostile.HOST, api.port))
+    assert client(f"http://{host}{POINTS}").create(HANAKO, PURCHASE, Deadline.after(6)).code
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", f"{'a' * 64}.test"])
+def test_a_name_without_an_address(host: str) -> None:
+    """A name that leads nowhere, or is none, is no answer."""
+    with pytest.raises(Unavailable):
+        client(f"http://{host}/").create(HANAKO, PURCHASE, Deadline.after(6))
 
 
 def test_nobody_listens() -> None:

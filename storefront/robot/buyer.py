@@ -186,12 +186,15 @@ class Browser:
 
 
 def session() -> requests.Session:
-    """A line of our own, through no proxy; several walks share no connection."""
+    """A line of our own, through no proxy; several walks share no connection.
+
+    Nor do two requests: whoever waits for minutes between two would meet a connection just being closed.
+    """
     line = requests.Session()
     line.trust_env = False
     for scheme in ("http://", "https://"):
         line.mount(scheme, HTTPAdapter(max_retries=0, pool_maxsize=4))
-    line.headers["User-Agent"] = "Mozilla/5.0 (storefront walkthrough)"
+    line.headers.update({"User-Agent": "Mozilla/5.0 (storefront walkthrough)", "Connection": "close"})
     return line
 
 

@@ -37,11 +37,7 @@ class Name(StrEnum):
     PAYMENT_PAID_BACK = "payment_paid_back"  # points: given back
     # Life cycle
     EVENT_TOLD = "event_told"  # type, status, forged
-    # The provider
-    OUTSIDE_SHOWN = "outside_shown"  # state, reference
-    OUTSIDE_DECIDED = "outside_decided"  # state, yen
-    NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
-    # What was seen on a page that the platform does not carry, said by a person or the robot.
+    # What was seen where the platform does not look, at the provider's too, said by a person or the robot.
     SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
 

@@ -16,10 +16,8 @@ from storefront.sandbox.walkthroughs import Check, Step, Walkthrough, amount
 
 # What alone would tick a step before anything was done.
 PASSIVE = {"balance", "calls", "never"}
-# The happenings of an answer of the app's about money.
-ANSWERED = (Name.CALLBACK_ANSWERED, Name.NOTICE_ANSWERED)
-# Where a happening says which screen of the platform's or the provider's was shown.
-SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
+# Where a happening says which screen was shown.
+SCREENED = {Name.SCREEN_SHOWN: "screen", Name.SEEN: "screen"}
 VERDICTS = ("green", "amber", "red")  # of the books, from best to worst
 NOTHING, NOT_SEEN = "nothing", "not seen"
 
@@ -300,7 +298,7 @@ def _calls(check: Check, scene: _Scene) -> _Came:
 
 def _answer(check: Check, scene: _Scene) -> _Came:
     """What the app has answered to callbacks and notices: the last, or, of a list, all."""
-    asked = [one for one in scene.window if one.name in ANSWERED and _matches(one, check)]
+    asked = [one for one in scene.window if one.name is Name.CALLBACK_ANSWERED and _matches(one, check)]
     answers = [_answered(one) for one in asked]
     if not answers:
         return _Came(None, is_met=False)

@@ -41,9 +41,6 @@ HAPPENED: Mapping[str, str] = {
     Name.PAYMENT_FAILED: N_("A purchase was not completed."),
     Name.PAYMENT_PAID_BACK: N_("Points were given back."),
     Name.EVENT_TOLD: N_("The app was told of an event."),
-    Name.OUTSIDE_SHOWN: N_("Was at the provider."),
-    Name.OUTSIDE_DECIDED: N_("Decided at the provider."),
-    Name.NOTICE_ANSWERED: N_("The shop answered a notice."),
     Name.SEEN: N_("Somebody said what was seen."),
     Name.BOOKS_READ: N_("The books were read."),
 }

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox.store import Base, reading, transaction
@@ -70,7 +70,7 @@ class Exchange(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     # Whose stage, whose request, about which payment, as far as it can be told. What names nobody that we
-    # know has no stage, and stands in every log.
+    # know has no stage, and stands in every log; the provider's word in none, until it shows whose it is.
     stage_id: Mapped[str | None] = mapped_column(ForeignKey("stage.id", ondelete="CASCADE"))
     owner_id: Mapped[str | None]
     point_code: Mapped[str | None] = mapped_column(index=True)
@@ -195,11 +195,17 @@ def redact(text: str) -> str:
     return text
 
 
+def adopt(stage_id: str, point_codes: Collection[str]) -> None:
+    """Rows that nobody could say whose they are belong to the stage whose buyer has the payment."""
+    nobodys = (Exchange.stage_id.is_(None), Exchange.point_code.in_(point_codes))
+    with transaction() as session:
+        session.execute(update(Exchange).where(*nobodys).values(stage_id=stage_id))
+
+
 def row(stage_id: str, number: int) -> Exchange | None:
     """The row of this number, if it is in the log of this stage."""
     with reading() as session:
-        found = session.get(Exchange, number)
-    return found if found and found.stage_id in (stage_id, None) else None
+        return session.scalars(select(Exchange).where(Exchange.id == number, _seen_by(stage_id))).first()
 
 
 def page(stage_id: str, number: int, wanted: Filter | None = None) -> tuple[Sequence[Exchange], int]:
@@ -249,4 +255,5 @@ def shown(stage_id: str, owner_id: str, mark: str) -> Sequence[str]:
 
 
 def _seen_by(stage_id: str) -> ColumnElement[bool]:
-    return or_(Exchange.stage_id == stage_id, Exchange.stage_id.is_(None))
+    nobodys = and_(Exchange.stage_id.is_(None), Exchange.kind != Kind.NOTICE)
+    return or_(Exchange.stage_id == stage_id, nobodys)

@@ -16,15 +16,18 @@ import requests
 from flask import Flask
 from lxml import html
 from pydantic import SecretStr, ValidationError
+from sqlalchemy import select
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
 from storefront import demo
 from storefront.external.signing import BadSeal, sealed, unsealed
-from storefront.sandbox import clock, create_sandbox
+from storefront.sandbox import clock, create_sandbox, wirelog
 from storefront.sandbox.provider import create_provider, notices, payments, store
 from storefront.sandbox.provider.settings import ProviderSettings
 from storefront.sandbox.settings import SandboxSettings
+from storefront.sandbox.stage import Stage as Played
+from storefront.sandbox.store import reading
 from storefront.sandbox.wirelog import HIDDEN
 from tests.street import Browser
 from tests.test_demo_start import run
@@ -1044,6 +1047,9 @@ def test_weather_of_the_provider_is_set_at_the_desk(
     desk.app.extensions["provider"].http.mount("http://platform.test", Wire(platform))
     browser = Browser(platform, "http://platform.test")
 
+    def listed() -> list[html.HtmlElement]:
+        return list(html.fromstring(browser.get("/log?kind=notice").text).cssselect("li[data-row]"))
+
     def standing() -> list[str]:
         page = html.fromstring(browser.get("/desk").text)
         return [
@@ -1059,7 +1065,12 @@ def test_weather_of_the_provider_is_set_at_the_desk(
     assert desk.browser.get(f"/pay?{query()}").status_code == 303
     page = desk.browser.arrive()
     desk.browser.press(page, f"{page}/pay")
-    (row,) = html.fromstring(browser.get("/log?kind=notice").text).cssselect("li[data-row]")
+    assert listed() == []  # whose payment it is, the provider does not know
+    with platform.app_context():
+        with reading() as session:
+            newest = session.scalars(select(Played.id).order_by(Played.made_at.desc())).first()
+        wirelog.adopt(str(newest), {"p-1"})
+    (row,) = listed()
     assert (row.get("data-payment"), row.get("data-status")) == ("p-1", "200")
     shown = browser.get(f"/log/{row.get('data-row')}").text
     assert "outcome = paid" in shown

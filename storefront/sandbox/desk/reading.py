@@ -120,7 +120,9 @@ def read(platform: Sandbox, on: Stage) -> Mapping[str, str]:
         if user.has_app:
             people.use(user, on.now())
             try:
-                _keep(_read(_Visit(platform, on, user)))
+                row = _read(_Visit(platform, on, user))
+                _keep(row)
+                wirelog.adopt(on.id, row.outside)
             except Unreadable as unreadable:
                 failed[user.owner_id] = str(unreadable)
     return failed
@@ -132,6 +134,12 @@ def first_and_last(on: Stage) -> Mapping[str, tuple[Reading, Reading]]:
         rows = session.scalars(select(Reading).where(Reading.stage_id == on.id).order_by(Reading.id)).all()
     firsts = {row.owner_id: row for row in reversed(rows)}
     return {row.owner_id: (firsts[row.owner_id], row) for row in rows}
+
+
+def stage_of(code: str) -> str | None:
+    """Whose buyer has this payment of the provider's in a history that was read."""
+    with reading() as session:
+        return session.scalars(select(Reading.stage_id).where(Reading.outside[code].is_not(None))).first()
 
 
 def _read(visit: _Visit) -> Reading:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import weather, wirelog
 from storefront.sandbox.context import sandbox
+from storefront.sandbox.desk import reading
 from storefront.sandbox.wirelog import Exchange, Kind
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -33,12 +34,16 @@ def met(number: int) -> ResponseReturnValue:
 
 @blueprint.post("/desk/notices")
 def notice() -> ResponseReturnValue:
-    """The provider has told the shop something. It knows no stages, so it stands in every stage's log."""
+    """The provider has told the shop something.
+
+    It knows no stages: whose it was shows when the books are read, from the buyer's history.
+    """
     told = request.get_json()
+    code = str(told["code"])
     wirelog.record(
         Exchange(
-            stage_id=None,
-            point_code=str(told["code"]),
+            stage_id=reading.stage_of(code),
+            point_code=code,
             at=datetime.fromisoformat(told["at"]),
             kind=Kind.NOTICE,
             method="POST",

@@ -266,6 +266,8 @@ class Actor:
             other.start()
             shown = me.browser.send(page, form)
             other.join()
+            if shown.kind == "being-prepared":  # the first press was still under way; one presses once more
+                shown = me.browser.send(page, form)
             return self._show(shown)
         return self._show(me.browser.send(page, form))
 

@@ -3,7 +3,7 @@
 A visit is no mere look: the shop asks about what it is in doubt of, as it does at every visit.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from lxml import etree, html
 from sqlalchemy import JSON, ForeignKey, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront.languages import LANGUAGES
 from storefront.sandbox import clock, people, wirelog
 from storefront.sandbox.books import Entry
 from storefront.sandbox.context import Sandbox
@@ -156,7 +157,7 @@ def _read(visit: _Visit) -> Reading:
         owner_id=visit.user.owner_id,
         at=clock.now(),
         history=history,
-        outside=_outside(visit, history, [row for page in bag for row in _items(page)]),
+        outside=_outside(visit, history, pages[BAG], bag),
         bag={item: _count(row) for page in bag for item, row in _items(page)},
         # What is used up has no form any more; the pages that the buyer saw before had one.
         uses={
@@ -169,7 +170,7 @@ def _read(visit: _Visit) -> Reading:
 
 
 def _outside(
-    visit: _Visit, codes: Iterable[str], bag: Sequence[tuple[str, html.HtmlElement]]
+    visit: _Visit, codes: Iterable[str], url: str, bag: Sequence[html.HtmlElement]
 ) -> dict[str, dict[str, Any]]:
     """What the provider says of those payments that the platform does not know."""
     ours = {payment.code for payment in payments.all_of(visit.on.id)}
@@ -177,8 +178,8 @@ def _outside(
     if not strange or not visit.platform.settings.provider_url:
         return {}
     told = {row["code"]: row for row in _statement(visit.platform) if row["code"] in strange}
-    # The provider knows an item by its name alone; in the bag it stands beside its id.
-    return {code: {**row, "item_id": _named(row["item"], bag)} for code, row in told.items()}
+    ids = _ids({row["item"] for row in told.values()}, visit, url, bag)
+    return {code: {**row, "item_id": ids[row["item"]]} for code, row in told.items()}
 
 
 def _statement(platform: Sandbox) -> Sequence[dict[str, Any]]:
@@ -195,8 +196,25 @@ def _statement(platform: Sandbox) -> Sequence[dict[str, Any]]:
     return rows
 
 
-def _named(name: str, bag: Sequence[tuple[str, html.HtmlElement]]) -> str:
-    return next((item for item, row in bag if name in row.text_content()), name)
+def _ids(names: Collection[str], visit: _Visit, url: str, bag: Sequence[html.HtmlElement]) -> dict[str, str]:
+    """Under which ids the bag has items of these names.
+
+    The provider knows an item by its name alone, in the language that it was bought in.
+    """
+    found = _named(names, bag)
+    for language in LANGUAGES:
+        if len(found) < len(names):
+            found |= _named(names, list(_all(visit, _spoken(url, language))))
+    return {name: found.get(name, name) for name in names}
+
+
+def _named(names: Iterable[str], bag: Iterable[html.HtmlElement]) -> dict[str, str]:
+    rows = [(item, row.text_content()) for page in bag for item, row in _items(page)]
+    return {name: item for name in names for item, text in rows if name in text}
+
+
+def _spoken(url: str, language: str) -> str:
+    return f"{url}{'&' if urlsplit(url).query else '?'}lang={language}"
 
 
 def _seen(visit: _Visit) -> Iterator[html.HtmlElement]:

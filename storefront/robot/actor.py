@@ -147,7 +147,7 @@ class Actor:
             case "warning":
                 self._open_warning(how)
             case "legal" if self.me.page and self.me.page.kind == "item":
-                self._open_from(self.me.page, "main a[href]", "legal")
+                self._open_from(self._button()[0], "main a[href]", "legal")
             case _:
                 self._open_place(kind)
 

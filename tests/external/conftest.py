@@ -1,5 +1,6 @@
 """A shop with a door out: what the operator recorded, what the provider signs, and browsers to leave with."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -43,6 +44,7 @@ REFERENCE = "REF123456789"
 YEN = 110  # of an excalibur
 PRICES = {"excalibur": YEN, "lantern": 330, "fireworks": 550, "coat": 5280, "telescope": 10780}
 DAY = timedelta(days=1)
+LINE_BREAK = re.compile(r"^\r?\n")
 
 Enter = Callable[..., "Browser"]
 
@@ -151,7 +153,7 @@ def fields_of(text: str, action: str) -> dict[str, str]:
     forms = [form for form in html.fromstring(text).forms if urlsplit(form.action or action).path == action]
     assert len(forms) == 1, text
     # The line break that a textarea begins with is none of its text.
-    return {str(name): str(value).removeprefix("\n") for name, value in forms[0].form_values()}
+    return {str(name): LINE_BREAK.sub("", str(value)) for name, value in forms[0].form_values()}
 
 
 def asked(location: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from storefront.sandbox.settings import SandboxSettings
 
 # So that nobody who tries things out waits a minute: the least that the shop takes, and a short breath.
 VOID_AFTER, CONFIRM_PAUSE = 11, 3
+CALLS_AT_ONCE = 4  # as many as its threads allow: a robot buys for many at once
 TEST_OWNERS = "STOREFRONT_MIXI_TEST_OWNERS"  # whoever puts the app in development says so to the shop, too
 
 
@@ -41,6 +42,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "STOREFRONT_MIXI_APP_URL": f"{street.here}/",
         "STOREFRONT_MIXI_VOID_AFTER": str(VOID_AFTER),
         "STOREFRONT_MIXI_CONFIRM_PAUSE": str(CONFIRM_PAUSE),
+        "STOREFRONT_MIXI_CALLS_AT_ONCE": str(CALLS_AT_ONCE),
         TEST_OWNERS: os.environ.get(TEST_OWNERS) or BY_KEY["mika"].owner_id,
         "STOREFRONT_MIXI_CERTIFICATES": f"{key_pairs.LIFECYCLE}:{key_pairs.NAME}={certificate}",
         "STOREFRONT_MIXI_CERTIFICATE_URL": f"{street.here}/certificates/{{channel}}/{{name}}.pem",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from storefront.config import PACKAGE
 from storefront.sandbox import judge, walkthroughs
 from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import State, Tick, Verdict
@@ -194,6 +195,15 @@ def test_every_row_has_one(row: str) -> None:
 def test_no_other_rows() -> None:
     """A walkthrough names a row as the table does, or none."""
     assert {one.row for one in OURS} <= {None, *ROWS}
+
+
+def test_the_readme_says_where() -> None:
+    """The table of what goes wrong names each of them, with its devices, at its row."""
+    table = (PACKAGE / "sandbox/README.md").read_text().partition("by clicks alone")[2]
+    said = {row.split(" | ")[0].strip("| "): row for row in table.splitlines() if row.startswith("| ")}
+    for one in OURS:
+        devices = "".join(device[0].upper() for device in one.on)
+        assert not one.row or f"`{one.name}` {devices}" in said[one.row]
 
 
 @pytest.mark.parametrize("rule", sorted(RULES))

@@ -170,7 +170,7 @@ def shared_trees() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def shared_catalogues() -> Iterator[None]:
     """Every app reads its translations; each catalogue is read once for what is in it, and then copied."""
-    parse = GNUTranslations._parse  # type: ignore[attr-defined]  # so it is called for those who extend it
+    parse = GNUTranslations._parse
     kept: dict[bytes, dict[str, Any]] = {}
 
     def once(translations: GNUTranslations, file: BinaryIO) -> None:

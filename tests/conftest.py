@@ -3,11 +3,12 @@
 import gc
 import os
 from collections.abc import Callable, Generator, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from gettext import GNUTranslations
 from pathlib import Path
 from shutil import copy
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import pytest
 import requests
@@ -22,12 +23,15 @@ from storefront import Settings, create_app
 from storefront.db import db
 from storefront.sandbox import key_pairs
 from storefront.sandbox.key_pairs import KeyPair
+from storefront.shop import yaml_file
 from tests.databases import ENGINES, WORKER, fill, new_database
 from tests.postgresql import IS_HERE, fastest, server
 from tests.street import KEY_NAME, PLATFORM, SETTINGS, Books, Container, ScriptedApi, for_all
 from tests.wire import Wire
 
 LONG = "pytestmark = pytest.mark.long"  # the line of a file that is long as a whole
+CATALOGUE = ("_catalog", "_charset", "_info", "plural")  # what is read of one
+TAKEN_APART = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")  # of a rule
 
 
 class Compiled(BytecodeCache):
@@ -132,16 +136,53 @@ def compiled_templates() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def late_addresses() -> Iterator[None]:
-    """Of an app's many rules a test writes few addresses; what writes one is compiled when it is wanted."""
-    compiled = Rule._compile_builder
+def shared_rules() -> Iterator[None]:
+    """Apps have the same rules: each is taken apart once, and what writes its address is made when wanted."""
+    compile_rule, compile_builder = Rule.compile, Rule._compile_builder
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def later(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        build = cache(partial(compiled, rule, append_unknown))
+        build = cache(partial(compile_builder, rule, append_unknown))
         return lambda self, **values: build()(self, **values)
+
+    def once(rule: Rule) -> None:
+        defaults = tuple((rule.defaults or {}).items())
+        key = rule.rule, rule.subdomain, rule.host, rule.merge_slashes, rule.map.host_matching, defaults
+        if key not in kept:
+            compile_rule(rule)
+            kept[key] = {name: getattr(rule, name) for name in TAKEN_APART}
+        vars(rule).update(kept[key])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", later)
+        patch.setattr(Rule, "compile", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_trees() -> Iterator[None]:
+    """Every app reads who the shop is; each file is taken apart once for what it says, and only looked at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml_file, "_parsed", lru_cache(maxsize=64)(yaml_file._parsed))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_catalogues() -> Iterator[None]:
+    """Every app reads its translations; each catalogue is read once for what is in it, and then copied."""
+    parse = GNUTranslations._parse
+    kept: dict[bytes, dict[str, Any]] = {}
+
+    def once(translations: GNUTranslations, file: BinaryIO) -> None:
+        content = file.read()
+        if content not in kept:
+            file.seek(0)
+            parse(translations, file)
+            kept[content] = {name: vars(translations)[name] for name in CATALOGUE}
+        vars(translations).update(kept[content], _catalog=dict(kept[content]["_catalog"]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GNUTranslations, "_parse", once)
         yield
 
 

@@ -41,12 +41,14 @@ def _hex(colour: tuple[int, ...]) -> str:
     return "#" + "".join(f"{part:02x}" for part in colour)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.stem)
 def test_a_twin_has_the_colours_of_its_drawing(drawing: Path) -> None:
     """Each surface that one sees has its own colour: red bands are red, a flame is a flame."""
     assert strays(drawing, drawing.with_suffix(".gif")) == [], "run `storefront art`"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.stem)
 def test_a_twin_stands_on_its_tile(drawing: Path) -> None:
     """The largest surface has exactly its colour, and what is clear in the drawing is clear in the twin."""

@@ -297,24 +297,22 @@ FORGERIES: dict[str, Forge] = {
 }
 
 
-@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
 @on_sqlite
-def test_what_opens_nothing(
-    app: Flask, browser: Browser, pair: KeyPair, stranger: KeyPair, forge: Forge
-) -> None:
+def test_what_opens_nothing(app: Flask, pair: KeyPair, stranger: KeyPair) -> None:
     """What mixi did not sign so, for somebody here, now, opens nothing; the log has the reason alone."""
-    address = forge(pair, stranger)
-    with capture_logs() as lines:
-        answer = browser.get(address)
-    assert answer.status_code == 401
-    assert "確認できませんでした" in answer.text
-    assert "Set-Cookie" not in answer.headers
-    assert browser.get("/inventory").status_code == 401
-    assert opened(app) == 0
-    assert [line["event"] for line in lines] == ["start refused"]
-    assert set(lines[0]) == {"event", "log_level", "reason"}
-    given = {value for _, value in parse_qsl(urlsplit(address).query, errors="replace")} - {"1", "1.0", ""}
-    assert not [value for value in given if value in lines[0]["reason"]]
+    for what, forge in FORGERIES.items():
+        address, browser = forge(pair, stranger), Browser(app)
+        with capture_logs() as lines:
+            answer = browser.get(address)
+        assert answer.status_code == 401, what
+        assert "確認できませんでした" in answer.text, what
+        assert "Set-Cookie" not in answer.headers, what
+        assert browser.get("/inventory").status_code == 401, what
+        assert opened(app) == 0, what
+        assert [line["event"] for line in lines] == ["start refused"], what
+        assert set(lines[0]) == {"event", "log_level", "reason"}, what
+        given = {value for _, value in parse_qsl(urlsplit(address).query, errors="replace")}
+        assert not [value for value in given - {"1", "1.0", ""} if value in lines[0]["reason"]], what
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "DELETE"])

@@ -33,6 +33,8 @@ from tests.sandbox.conftest import (
     owner,
 )
 
+pytestmark = pytest.mark.long
+
 Logged = Callable[[], list[Exchange]]
 
 

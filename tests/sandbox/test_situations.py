@@ -13,6 +13,8 @@ from storefront.sandbox.situation import Points, Spell, Unknown
 from storefront.sandbox.stage import Stage
 from tests.sandbox.conftest import PLATFORM, SHOP, XML, Phone, Sap, Shop, read_created
 
+pytestmark = pytest.mark.long
+
 ROW = (
     '<li data-item="{item}" data-amount="{amount}">'
     '<a href="?guid=ON&amp;url=http%3A%2F%2Fshop.test%2Fitems%2F{item}">{item}</a></li>'

@@ -31,6 +31,7 @@ from tests.sandbox.conftest import (
     read_created,
 )
 
+pytestmark = pytest.mark.long
 CALLBACK = f"{SHOP}/callback"
 Logged = Callable[[], list[wirelog.Exchange]]
 Happened = Callable[[], list[Name]]

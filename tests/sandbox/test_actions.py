@@ -16,6 +16,8 @@ from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE
 from tests.sandbox.conftest import EVENTS, KEY, SECRET, SHOP, XML, Begin, Phone, Sap, Shop, owner
 
+pytestmark = pytest.mark.long
+
 Logged = Callable[[], list[wirelog.Exchange]]
 WORD = "a-word-of-more-than-16-signs"
 

@@ -16,6 +16,8 @@ from tests.sandbox import test_attack
 from tests.sandbox.conftest import APP, PLATFORM, SHOP, Phone
 from tests.sandbox.test_attack import ITEM, Street
 
+pytestmark = pytest.mark.long
+
 street = test_attack.street
 
 

@@ -37,6 +37,8 @@ from tests.sandbox.conftest import (
     read_created,
 )
 
+pytestmark = pytest.mark.long
+
 DEVICES = [device.value for device in Device]
 OWN_DOMAIN = ["smartphone", "pc"]
 PATHS = {"smartphone": "/mixi/start/smartphone", "pc": "/mixi/start/pc"}

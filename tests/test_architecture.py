@@ -100,7 +100,9 @@ ORDER: dict[str, list[str]] = {
         "wording", "payments", "views", "operator_forms", "operator_pages", "__init__",
         "example", "reports", "commands", "checks", "rim",
     ],
-    "colorme": ["periods", "amounts", "plan_file", "__init__"],
+    "colorme": [
+        "settings", "periods", "amounts", "plan_file", "intents", "contracts", "charges", "usage", "__init__",
+    ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],

@@ -1,0 +1,44 @@
+"""Write first, call after: what is to be charged stands in a row before the store is asked.
+
+The store knows no key that would make a second call harmless. So nothing that may have arrived is sent
+again, and what has no answer stays unknown until a person resolves it.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.db import words
+
+ANSWER_LENGTH = 200
+
+
+class State(StrEnum):
+    """Where a charge stands.
+
+    intended -> charged | declined | unknown   by the answer, or by there being none
+    unknown  -> charged | declined             by a person, once
+    """
+
+    INTENDED = "intended"
+    CHARGED = "charged"
+    DECLINED = "declined"
+    UNKNOWN = "unknown"
+
+
+class Intent:
+    """What every row has that says: this is to be charged. Its evidence is when, and which answer.
+
+    `sent_at` is real time, the other moments are the calendar's.
+    """
+
+    state: Mapped[State] = mapped_column(words(State))
+    sent_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    http_status: Mapped[int | None]
+    answer: Mapped[str] = mapped_column(String(ANSWER_LENGTH), default="")  # in a few words, for the operator
+    charge_id: Mapped[str | None] = mapped_column(String(64))  # the store's own
+    retry_at: Mapped[datetime | None]  # real time; by the store's Retry-After
+    resolved_at: Mapped[datetime | None]  # when a person said what became of it; real time

@@ -61,6 +61,8 @@ class Contract(Model):
     reason: Mapped[Reason | None] = mapped_column(words(Reason))
     usage_token: Mapped[str | None] = mapped_column(String(1024))
     closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
+    # The day on which the book has to be looked at next; none where something has changed since.
+    reckon_on: Mapped[date | None] = mapped_column(index=True)
     asked_to_go_at: Mapped[datetime | None]  # a removal without an answer; the next page asks the store
     customer: Mapped[Customer] = relationship()
 

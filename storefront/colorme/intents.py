@@ -18,10 +18,13 @@ ANSWER_LENGTH = 200
 class State(StrEnum):
     """Where a charge stands.
 
+    waiting  -> intended                       a report of usage, which the next run sends (again)
     intended -> charged | declined | unknown   by the answer, or by there being none
+    intended -> waiting                        a report that surely did not arrive
     unknown  -> charged | declined             by a person, once
     """
 
+    WAITING = "waiting"
     INTENDED = "intended"
     CHARGED = "charged"
     DECLINED = "declined"

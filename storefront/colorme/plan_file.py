@@ -5,7 +5,7 @@ Sources of the rules: the page on plan billing (forms, limits, trial) and the AP
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -162,12 +162,16 @@ class Option(_Row):
 
 @dataclass(frozen=True)
 class PlanFile:
-    """What the file says; plans and options by id. `metered` items are taken on account."""
+    """What the file says; plans and options by id. `metered` items are taken on account.
+
+    `lines` has where each plan stands, if it was read from a file.
+    """
 
     trial_days: int
     plans: Mapping[str, Plan]
     options: Mapping[str, Option]
     metered: frozenset[str]
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def option_of(self, item_id: str) -> Option | None:
         return next((option for option in self.options.values() if option.item == item_id), None)
@@ -204,6 +208,7 @@ def read(path: Path, prices: Mapping[str, int | None]) -> PlanFile:
         {plan.id: plan for plan in found.plans},
         {option.id: option for option in found.options},
         frozenset(found.metered),
+        {plan.id: written.lines["plans", str(at)] for at, plan in enumerate(found.plans)},
     )
 
 
@@ -233,9 +238,8 @@ def _problems(
 
 def _ids(file: _File) -> Iterator[tuple[str, Place]]:
     """Plans and options share one namespace."""
-    for key, rows in (("plans", file.plans), ("options", file.options)):
-        for at, row in enumerate(rows):
-            yield row.id, (key, str(at), "id")
+    yield from ((plan.id, ("plans", str(at), "id")) for at, plan in enumerate(file.plans))
+    yield from ((option.id, ("options", str(at), "id")) for at, option in enumerate(file.options))
 
 
 def _twice(named: Any, lines: Mapping[Place, int], noun: str) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from storefront.config import (
     unset,
 )
 
+NAME = "colorme"  # of the channel
 ACCOUNT = re.compile(r"PA[0-9]{8}")  # a shop, as the store names it (source: API document)
 # All of them or none.
 KEYS = ("colorme_client_id", "colorme_client_secret", "colorme_webhook_secret")

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.colorme.intents import Intent
@@ -10,9 +10,10 @@ from storefront.db import Model
 
 
 class Usage(Model):
-    """Pieces of one item, taken by one form; they count to the period that begins on `period_first`."""
+    """Pieces of one item, taken by one form, and the period they count to; `reported` once it is closed."""
 
     __tablename__ = "colorme_usage"
+    __table_args__ = (Index("ix_colorme_usage_open", "reported", "period_last"),)
 
     code: Mapped[str] = mapped_column(String(40), primary_key=True)
     contract_id: Mapped[str] = mapped_column(ForeignKey("colorme_contract.id"), index=True)
@@ -21,6 +22,8 @@ class Usage(Model):
     yen: Mapped[int]  # for all of them, before tax
     taken_at: Mapped[datetime]  # by the calendar
     period_first: Mapped[date]
+    period_last: Mapped[date]
+    reported: Mapped[bool] = mapped_column(default=False)
 
 
 class Report(Intent, Model):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 additive = True
@@ -12,7 +12,7 @@ additive = True
 MOMENT = sa.DateTime(timezone=True)
 FORMS = ("free", "one_time", "monthly", "monthly_initial", "monthly_usage", "usage")
 REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced")
-STATES = ("intended", "charged", "declined", "unknown")
+STATES = ("waiting", "intended", "charged", "declined", "unknown")
 TABLES = ("colorme_start", "colorme_report", "colorme_usage", "colorme_charge", "colorme_contract")
 
 
@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("reason", _words("reason", REASONS)),
         sa.Column("usage_token", sa.String(1024)),
         sa.Column("closing_at", MOMENT),
+        sa.Column("reckon_on", sa.Date, index=True),
         sa.Column("asked_to_go_at", MOMENT),
     )
     stands = sa.text("ended_at IS NULL")
@@ -74,7 +75,10 @@ def upgrade() -> None:
         sa.Column("yen", sa.Integer, nullable=False),
         sa.Column("taken_at", MOMENT, nullable=False),
         sa.Column("period_first", sa.Date, nullable=False),
+        sa.Column("period_last", sa.Date, nullable=False),
+        sa.Column("reported", sa.Boolean, nullable=False),
     )
+    op.create_index("ix_colorme_usage_open", "colorme_usage", ["reported", "period_last"])
     op.create_table(
         "colorme_report",
         _of_contract(primary_key=True),

@@ -101,8 +101,8 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "colorme": [
-        "settings", "periods", "amounts", "plan_file", "plans", "intents", "contracts", "charges", "usage",
-        "__init__",
+        "settings", "periods", "amounts", "plan_file", "reckoning", "plans", "intents", "contracts",
+        "charges", "usage", "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],

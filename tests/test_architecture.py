@@ -101,8 +101,8 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "colorme": [
-        "settings", "periods", "amounts", "plan_file", "plans", "tokens", "channel", "calendar", "intents",
-        "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases", "shelf", "hooks",
+        "settings", "periods", "amounts", "plan_file", "reckoning", "plans", "tokens", "channel", "calendar",
+        "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases", "shelf", "hooks",
         "installs", "starts", "entrance", "hook_views", "views", "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],

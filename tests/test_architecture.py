@@ -102,8 +102,8 @@ ORDER: dict[str, list[str]] = {
     ],
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "plans", "tokens", "channel", "calendar",
-        "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases", "shelf", "hooks",
-        "installs", "starts", "entrance", "hook_views", "views", "__init__",
+        "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases", "shelf",
+        "hooks", "installs", "starts", "entrance", "hook_views", "views", "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],

@@ -101,7 +101,7 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "colorme": [
-        "settings", "periods", "amounts", "plan_file", "reckoning", "plans", "intents", "contracts",
+        "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "intents", "contracts",
         "charges", "usage", "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],

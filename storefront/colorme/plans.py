@@ -90,7 +90,7 @@ def _terms(plan: Plan) -> dict[str, Any]:
 def _said(found: PlanFile) -> dict[str, Any]:
     return {
         "trial_days": found.trial_days,
-        "plans": [plan.model_dump(mode="json") for plan in found.plans.values()],
+        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan in found.plans.values()],
         "options": [option.model_dump() for option in found.options.values()],
         "metered": sorted(found.metered),
     }

@@ -25,7 +25,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.plan_file import Form, Plan
-from storefront.colorme.settings import NAME
+from storefront.colorme.reckoning import Terms
+from storefront.colorme.settings import NAME, FirstPeriod, settings
 from storefront.db import Model, db, words
 from storefront.shop import customers, visits
 from storefront.shop.customers import Customer
@@ -89,6 +90,12 @@ class Contract(Model):
     @property
     def account(self) -> str:
         return self.customer.external_id
+
+    @property
+    def terms(self) -> Terms:
+        """What it is reckoned by."""
+        in_block = settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK
+        return Terms(self.form, self.charged_from, self.price, self.monthly, self.initial, in_block)
 
     @property
     def trial(self) -> Period | None:

@@ -6,18 +6,10 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storefront.colorme import plans
+from storefront.colorme import plans, reckoning
 from storefront.colorme.contracts import Contract
-from storefront.colorme.periods import (
-    Period,
-    first_postpaid_period,
-    first_prepaid_period,
-    postpaid_period,
-    prepaid_period,
-    renewed_on,
-    running_block,
-)
-from storefront.colorme.settings import NAME, FirstPeriod, settings
+from storefront.colorme.periods import renewed_on
+from storefront.colorme.settings import NAME
 from storefront.shop import inventory
 from storefront.shop.inventory import Grant
 
@@ -40,23 +32,10 @@ def take_back(session: Session, contract: Contract, first: date, now: datetime) 
         inventory.take_back(session, one.customer_id, one.item_id, key, now, is_test=one.is_test)
 
 
-def periods(contract: Contract) -> Iterator[Period]:
-    """The contract periods from the first paid day on, without an end."""
-    if contract.form.prepaid:
-        period, later = first_prepaid_period(contract.charged_from), prepaid_period
-    else:
-        as_written = settings().colorme_first_period is FirstPeriod.NEXT_MONTH_9TH
-        first = first_postpaid_period if as_written else running_block
-        period, later = first(contract.charged_from), postpaid_period
-    while True:
-        yield period
-        period = later(renewed_on(period))
-
-
 def _days(contract: Contract, today: date) -> Iterator[date]:
     """That of the install, and of every renewal."""
     yield contract.installed_on
-    for period in periods(contract):
+    for period in reckoning.periods(contract.terms):
         if renewed_on(period) > today:
             return
         yield renewed_on(period)

@@ -96,6 +96,7 @@ READINGS: Mapping[str, LazyString] = {
         "Usage is reported in as few reports as the limits of each allow; less than 100 yen waits for the "
         "next period."
     ),
+    Reading.NO_BILL: _("A period that comes to nothing has no bill."),
 }
 PROBLEMS: Mapping[str, LazyString] = {
     "form": _("Choose one of the forms."),

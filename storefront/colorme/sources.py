@@ -34,6 +34,7 @@ class Reading(StrEnum):
     REMINDERS = "reminders"
     PREPAID_PAYOUT = "prepaid_payout"
     REPORTS = "reports"
+    NO_BILL = "no_bill"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ PRORATION = Origin(Source.OURS, Reading.PRORATION)
 RATE_DAY = Origin(Source.OURS, Reading.RATE_DAY)
 PREPAID_PAYOUT = Origin(Source.OURS, Reading.PREPAID_PAYOUT)
 REPORTS = Origin(Source.OURS, Reading.REPORTS)
+NO_BILL = Origin(Source.OURS, Reading.NO_BILL)
 
 
 class What(StrEnum):
@@ -88,7 +90,7 @@ class Dated:
 
 @dataclass(frozen=True)
 class Asked:
-    """A contract as somebody thinks of it, in yen before tax; amounts that its form has not are passed over."""
+    """A contract as somebody thinks of it, in yen before tax; what its form does not have is passed over."""
 
     form: Form
     installed_on: date
@@ -113,7 +115,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """A bill with the origin of its period, of each line and of its sums, and the days that follow from it."""
+    """A bill with the origins of its period, its lines and its sums, and the days that follow from it."""
 
     bill: Bill
     period: Origin
@@ -152,7 +154,7 @@ def readings(asked: Asked) -> Sequence[Reading]:
     origins = [day.origin for day in before(asked)]
     for one in bills:
         lines = [origin for _, origin in one.lines]
-        origins += [one.period, *lines, one.tax, *(day.origin for day in one.days)]
+        origins += [one.period, *lines, one.tax, one.total, *(day.origin for day in one.days)]
     if asked.form.has_usage and asked.usage:
         origins.append(REPORTS)
     found = {origin.reading for origin in origins}
@@ -163,7 +165,7 @@ def _told(asked: Asked, bill: Bill) -> Told:
     period = _period(asked, bill.period)
     lines = [(line, _line(line, period)) for line in bill.lines]
     tax = _tax(bill)
-    total = tax.with_(*(origin for _, origin in lines))
+    total = tax.with_(*(origin for _, origin in lines)) if lines else NO_BILL
     return Told(bill, period, lines, tax, total, list(_days(asked, bill, period)))
 
 

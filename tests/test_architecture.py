@@ -101,9 +101,10 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "colorme": [
-        "settings", "periods", "amounts", "plan_file", "reckoning", "plans", "tokens", "channel", "calendar",
-        "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases", "shelf",
-        "hooks", "installs", "starts", "entrance", "hook_views", "views", "__init__",
+        "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
+        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases",
+        "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views", "reckoning_page",
+        "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],

@@ -20,6 +20,7 @@ from storefront.colorme import (
     hook_views,
     oauth,
     purchases,
+    reckoning_page,
     shelf,
     views,
 )
@@ -66,6 +67,7 @@ def init_app(app: Flask, settings: ColormeSettings, http: requests.Session | Non
     channel.init_app(app, settings, http or session())
     oauth.init_app(settings)
     app.register_blueprint(views.blueprint)
+    reckoning_page.init_app(app)
     app.add_template_test(shelf.is_metered, "metered")
     errors.explain(app, NoCalendar, NO_CALENDAR, 503)
     metrics.add_gauge(app, "unknown_charges", charges.count_unknown)

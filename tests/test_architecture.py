@@ -101,7 +101,9 @@ ORDER: dict[str, list[str]] = {
         "example", "reports", "commands", "checks", "rim",
     ],
     "colorme": [
-        "settings", "periods", "amounts", "plan_file", "plans", "intents", "contracts", "charges", "usage",
+        "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
+        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases",
+        "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views", "reckoning_page",
         "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],

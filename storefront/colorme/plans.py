@@ -73,7 +73,8 @@ def _broken(session: Session, found: PlanFile, path: Path) -> Iterator[str]:
             had = [f"{name} {getattr(use, name)}" for name in AMOUNTS if getattr(use, name) is not None]
             kept = " and ".join([f"form {use.form}", *had])
             first = f"{use.account} was the first to use it, on {use.used_on}"
-            yield f"{path}:{found.lines[plan.id]}: {plan.id} keeps {kept}: {first}; other amounts need a new id"
+            place = f"{path}:{found.lines[plan.id]}"
+            yield f"{place}: {plan.id} keeps {kept}: {first}; other amounts need a new id"
 
 
 def _prices(session: Session) -> Mapping[str, int | None]:
@@ -89,7 +90,7 @@ def _terms(plan: Plan) -> dict[str, Any]:
 def _said(found: PlanFile) -> dict[str, Any]:
     return {
         "trial_days": found.trial_days,
-        "plans": [plan.model_dump(mode="json") for plan in found.plans.values()],
+        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan in found.plans.values()],
         "options": [option.model_dump() for option in found.options.values()],
         "metered": sorted(found.metered),
     }

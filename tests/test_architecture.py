@@ -102,8 +102,8 @@ ORDER: dict[str, list[str]] = {
     ],
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
-        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases",
-        "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views", "reckoning_page",
+        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "plan_page",
+        "purchases", "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views", "reckoning_page",
         "__init__",
     ],
     "operator": ["login", "pages", "views", "__init__"],

@@ -26,8 +26,10 @@ def bring(session: Session, contract: Contract, today: date, now: datetime) -> N
 
 def take_back(session: Session, contract: Contract, first: date, now: datetime) -> None:
     """Take back what was given at a renewal on this day, which was not paid for after all."""
-    given = select(Grant).where(Grant.key.startswith(f"{_key(contract, first)}:"), Grant.quantity > 0)
-    for one in session.scalars(given).all() if first != contract.installed_on else ():
+    if first == contract.installed_on:
+        return
+    own, of_that_day = Grant.customer_id == contract.customer_id, f"{_key(contract, first)}:"
+    for one in session.scalars(select(Grant).where(own, Grant.key.startswith(of_that_day))).all():
         key = f"unpaid:{one.key}"
         inventory.take_back(session, one.customer_id, one.item_id, key, now, is_test=one.is_test)
 

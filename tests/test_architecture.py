@@ -103,8 +103,8 @@ ORDER: dict[str, list[str]] = {
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
         "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
-        "reporting", "daily", "purchases", "shelf", "hooks", "installs", "starts", "entrance", "hook_views",
-        "views", "reckoning_page", "__init__", "commands", "rim",
+        "reporting", "daily", "plan_page", "purchases", "shelf", "hooks", "installs", "starts", "entrance",
+        "hook_views", "views", "reckoning_page", "__init__", "commands", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],

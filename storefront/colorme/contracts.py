@@ -215,7 +215,7 @@ def come_in(session: Session, contract_id: str, access_token: str, shop_name: st
     mine = update(Contract).where(Contract.id == contract_id, Contract.ended_at.is_(None))
     confirmed = func.coalesce(Contract.confirmed_at, at)
     values = {"access_token": access_token, "shop_name": shop_name, "confirmed_at": confirmed}
-    done = mine.values(**values, asked_to_go_at=None).returning(Contract.id)
+    done = mine.values(**values, asked_to_go_at=None, reckon_on=None).returning(Contract.id)
     return session.scalar(done) is not None
 
 
@@ -254,6 +254,7 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
         "asked_to_go_at": None,
         "usage_token": ending.usage_token,
         "closing_at": ending.closing_at,
+        "reckon_on": None,
     }
     ended = update(Contract).where(which).values(values).returning(Contract)
     contracts = session.scalars(ended, execution_options={"synchronize_session": False}).all()

@@ -35,14 +35,23 @@ def reconcile(session: Session, contract: Contract, today: date) -> None:
 
     Says on the contract when to look at it again.
     """
-    owed = _owed_until(contract, today)
-    if contract.confirmed_at is not None and contract.installed_on <= today:
-        known = _known(contract)
-        for bill in owed:
-            if bill.yen and (Kind.SALE, _key(contract, bill)) not in known:
-                _enter(session, contract, bill)
-        _void(session, contract, {_key(contract, bill) for bill in owed}, known)
+    due = _owed_until(contract, today)
+    known = _known(contract)
+    for bill in due:
+        if bill.yen and (Kind.SALE, _key(contract, bill)) not in known:
+            _enter(session, contract, bill)
+    undo(session, contract)
     contract.reckon_on = _look_again(contract, today)
+
+
+def undo(session: Session, contract: Contract) -> None:
+    """Void what was entered for days that the contract's end, of which nobody had told, has taken away."""
+    known = _known(contract)
+    for (kind, key), entry in known.items():
+        day = key.removeprefix(_prefix(contract))
+        if kind is Kind.SALE and ":" not in day and (Kind.VOID, key) not in known and _is_gone(contract, day):
+            at, who = contract.ended_at or entry.entered_at, contract.customer_id
+            ledger.record(session, who, Kind.VOID, -entry.amount, UNIT, key, at, channel=NAME, of=key)
 
 
 def unpaid(contract: Contract) -> Iterator[Bill]:
@@ -56,10 +65,10 @@ def unpaid(contract: Contract) -> Iterator[Bill]:
 
 
 def owed(contract: Contract) -> Iterator[Bill]:
-    """Every bill of the plan in its order, to the last that its end leaves; of one that stands without end."""
+    """Every bill of the plan in its order, to the last one that its end leaves; without end if it stands."""
     ended_on = clock.day(contract.ended_at) if contract.ended_at else NEVER
     for bill in reckoning.bills(contract.terms):
-        begun = bill.period.first if bill.period else bill.due_on
+        begun = _first(bill)
         if begun > ended_on:
             return
         if contract.form.prepaid and contract.reason is Reason.BY_UNPAID and begun == ended_on:
@@ -79,7 +88,7 @@ def _owed_until(contract: Contract, today: date) -> list[Bill]:
 def _known(contract: Contract) -> dict[tuple[Kind, str], Entry]:
     """What the book has of this contract's fees; a test counts as entered."""
     entries = ledger.statement(contract.customer_id)
-    own = (entry for entry in entries if entry.key.startswith(f"{NAME}:{contract.id}:"))
+    own = (entry for entry in entries if entry.key.startswith(_prefix(contract)))
     return {(Kind.SALE if entry.kind is Kind.TEST else entry.kind, entry.key): entry for entry in own}
 
 
@@ -89,13 +98,14 @@ def _enter(session: Session, contract: Contract, bill: Bill) -> None:
     ledger.record(session, contract.customer_id, kind, yen, UNIT, _key(contract, bill), at, channel=NAME)
 
 
-def _void(session: Session, contract: Contract, owed: set[str], known: dict[tuple[Kind, str], Entry]) -> None:
-    """What the end of the contract undid; it was entered before anybody told of that end."""
-    for (kind, key), entry in known.items():
-        is_fee = kind is Kind.SALE and key.count(":") == 2
-        if is_fee and key not in owed and contract.ended_at and (Kind.VOID, key) not in known:
-            at, who = contract.ended_at, contract.customer_id
-            ledger.record(session, who, Kind.VOID, -entry.amount, UNIT, key, at, channel=NAME, of=key)
+def _is_gone(contract: Contract, day: str) -> bool:
+    """Whether no bill of this first day is left."""
+    last = date.fromisoformat(day)
+    for bill in owed(contract):
+        first = _first(bill)
+        if first >= last:
+            return first != last
+    return True
 
 
 def _look_again(contract: Contract, today: date) -> date:
@@ -108,4 +118,12 @@ def _look_again(contract: Contract, today: date) -> date:
 
 
 def _key(contract: Contract, bill: Bill) -> str:
-    return f"{NAME}:{contract.id}:{bill.period.first if bill.period else bill.due_on}"
+    return f"{_prefix(contract)}{_first(bill)}"
+
+
+def _prefix(contract: Contract) -> str:
+    return f"{NAME}:{contract.id}:"
+
+
+def _first(bill: Bill) -> date:
+    return bill.period.first if bill.period else bill.due_on

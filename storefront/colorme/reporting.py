@@ -168,9 +168,8 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
     contract, today = report.contract, clock.day(now)
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
-    if contract.ended_at and (
-        usage_token is None or contract.closing_at is None or contract.closing_at < now
-    ):
+    is_closed = contract.closing_at is None or contract.closing_at < now
+    if contract.ended_at and (usage_token is None or is_closed):
         outcome = Outcome(State.DECLINED, TOO_LATE)
         return outcome if _settle(report, Report.state == State.WAITING, outcome, is_lost=True) else None
     if contract.ended_at is None and token is None:

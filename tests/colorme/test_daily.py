@@ -218,7 +218,7 @@ def test_late(kondo: Owner) -> None:
 
 @on_sqlite
 def test_after_the_uninstall(kondo: Owner) -> None:
-    """U11: with the usage token in place of the other, once, and it is not late: the store knows which contract."""
+    """U11: with the usage token in place of the other, once; not late, since it has one contract to belong to."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
     kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **TOKEN)
@@ -473,10 +473,9 @@ def _multiply(app: Flask, shops: int) -> None:
     with app.app_context(), transaction() as session:
         one = session.get_one(Contract, "CONTR1")
         values = {column.name: getattr(one, column.name) for column in Contract.__table__.columns}
+        now = datetime.now().astimezone()
         for number in range(shops):
-            buyer = Customer(
-                channel="colorme", external_id=f"PA9{number:07}", seen_at=datetime.now().astimezone()
-            )
+            buyer = Customer(channel="colorme", external_id=f"PA9{number:07}", first_seen_at=now)
             session.add(buyer)
             session.flush()
             session.add(Contract(**{**values, "id": f"MORE{number:04}", "customer_id": buyer.id}))

@@ -17,14 +17,19 @@ def seal(here: Visit, offer: Offer, carries: str = "") -> str:
     return form_tokens.seal(here.customer.id, _purpose(offer), carries)
 
 
-def accept(here: Visit, offer: Offer) -> str:
-    """The nonce of the form that was sent for this offer, if this visitor may begin to buy it now.
+def sent(here: Visit, offer: Offer) -> str:
+    """The nonce of the form that was sent for this offer; says nothing of whether it may still be bought.
 
-    Raises StaleForm or NotForSale, and NotFound at a counter that does not serve them.
+    Raises StaleForm, and NotFound at a counter that does not serve this visitor.
     """
     if not counter.of(offer.price.channel).serves(here.channel):
         raise NotFound
-    nonce = form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
+    return form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
+
+
+def accept(here: Visit, offer: Offer) -> str:
+    """The same, if this visitor may begin to buy it now; else NotForSale or Withheld, too."""
+    nonce = sent(here, offer)
     visit.refresh(here)  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.device, clock.now())
     return nonce

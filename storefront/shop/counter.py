@@ -4,7 +4,7 @@ A room makes its value without an app. So whatever depends on the running shop i
 called when it is wanted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -95,12 +95,13 @@ class Counter:
     Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
     templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
-    may cost on a device, where that is limited.
+    may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
+    there now, and why.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
     channel: str
-    platform: str  # the name that visitors know it by
+    platform: LazyString | str  # the name that visitors know it by
     unit: Unit
     prices: PriceRule
     states: Mapping[str, LazyString]  # of its purchases, in words
@@ -110,6 +111,7 @@ class Counter:
     places: Sequence[Place] = ()
     most: Mapping[Device, int] = field(default_factory=dict)
     ages_count: bool = True
+    withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

@@ -50,9 +50,19 @@ def meet(channel: str, external_id: str, now: datetime) -> Customer:
     customer = db.session.scalar(known)
     if customer is None:
         with transaction() as session:
-            insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
+            enrol(session, channel, external_id, now)
         customer = db.session.scalars(known).one()
     return customer
+
+
+def enrol(session: Session, channel: str, external_id: str, now: datetime) -> int:
+    """The id of the customer behind a verified id, made if there is none, in the caller's transaction."""
+    known = select(Customer.id).filter_by(channel=channel, external_id=external_id)
+    found = session.scalar(known)
+    if found is None:
+        insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
+        found = session.scalars(known).one()
+    return found
 
 
 def hold(session: Session, customer_id: int) -> None:

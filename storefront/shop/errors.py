@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from storefront.shop import visit
 from storefront.shop.form_tokens import StaleForm
-from storefront.shop.limits import NotForSale
+from storefront.shop.limits import NotForSale, Withheld
 from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Begun
@@ -63,6 +63,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(StaleForm, lambda error: _page(STALE, 400))
     app.register_error_handler(TooMany, lambda error: _page(TOO_MANY, 429))
     app.register_error_handler(NotForSale, _not_for_sale)
+    app.register_error_handler(Withheld, _withheld)
     app.register_error_handler(SQLAlchemyError, _busy)
     app.register_error_handler(HTTPException, _http)
 
@@ -85,6 +86,10 @@ def _begun(error: Begun) -> ResponseReturnValue:
 
 def _not_for_sale(error: NotForSale) -> ResponseReturnValue:
     return render_template("shop/not_for_sale.html", reason=error.reason.value), 409
+
+
+def _withheld(error: Withheld) -> ResponseReturnValue:
+    return render_template("shop/not_for_sale.html", withheld=error.words), 409
 
 
 def _busy(error: SQLAlchemyError) -> ResponseReturnValue:

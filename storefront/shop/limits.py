@@ -7,6 +7,7 @@ from enum import StrEnum
 from math import inf
 from typing import Any, cast
 
+from flask_babel import LazyString
 from sqlalchemy import Row, Table, bindparam, exists, select
 from sqlalchemy.orm import Session
 
@@ -39,13 +40,25 @@ class NotForSale(Exception):
         self.reason = reason
 
 
+class Withheld(Exception):
+    """The counter does not sell the item to this customer now; says why in its own words."""
+
+    def __init__(self, words: LazyString) -> None:
+        super().__init__()
+        self.words = words
+
+
 @dataclass(frozen=True)
 class Standing:
-    """How an item stands with a customer: what is left, how many they may still buy, what forbids it."""
+    """How an item stands with a customer: what is left, how many they may still buy, what forbids it.
+
+    `withheld` is what its counter has against it, in that one's words.
+    """
 
     left: int | None
     allowed: int | None
     reason: Reason | None
+    withheld: LazyString | None = None
 
 
 Limits = Item | Row[*tuple[Any, ...]]
@@ -100,10 +113,12 @@ def enforce(
 
 
 def check(offer: Offer, customer_id: int, device: Device, now: datetime) -> None:
-    """Raise NotForSale if this customer should not even start buying; what counts is `enforce`."""
-    reason = standing(offer, customer_id, device, now).reason
-    if reason:
-        raise NotForSale(reason)
+    """Raise NotForSale or Withheld if this customer should not even start; what counts is `enforce`."""
+    found = standing(offer, customer_id, device, now)
+    if found.reason:
+        raise NotForSale(found.reason)
+    if found.withheld:
+        raise Withheld(found.withheld)
 
 
 def standing(offer: Offer, customer_id: int, device: Device, now: datetime) -> Standing:
@@ -120,14 +135,16 @@ def standings(
     limited = [item.id for item in items if item.per_customer is not None]
     bought = inventory.bought(session, customer_id, limited)
     by_age = _age(session, customer_id, channel, now)
-    most = counter.of(channel).most.get(device, inf)
+    seller = counter.of(channel)
+    most, withheld = seller.most.get(device, inf), seller.withholds(customer_id, [item.id for item in items])
 
     def one(offer: Offer) -> Standing:
         item, amount = offer.item, offer.amount
         counted = _counted(item, sold.get(item.id, 0), bought.get(item.id, 0), now)
         dear = Reason.ELSEWHERE if amount > most else None
         stopped = None if settings().selling else Reason.STOPPED
-        return replace(counted, reason=stopped or counted.reason or dear or by_age(amount))
+        reason = stopped or counted.reason or dear or by_age(amount)
+        return replace(counted, reason=reason, withheld=withheld.get(item.id))
 
     return {offer.item.id: one(offer) for offer in offers}
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, buy_form, catalog, form_tokens, inventory, limits, visit
+from storefront.shop import ages, buy_form, catalog, counter, form_tokens, inventory, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -129,9 +129,9 @@ def history() -> str:
 
 @blueprint.route("/legal", methods=["GET", "HEAD"])
 def legal() -> str:
-    """Open to everybody, as the law wants it."""
+    """Open to everybody, as the law wants it; to who is in, of the counters that they may pay at."""
     here = visit.if_any()
-    counters = [*visit.entrances(), *(visit.ways_out(here) if here else ())]
+    counters = [counter.of(here.channel), *visit.ways_out(here)] if here else visit.entrances()
     return render_template("shop/legal.html", legal=settings(), counters=counters)
 
 

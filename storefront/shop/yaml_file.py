@@ -29,6 +29,9 @@ REASONS: Mapping[str, str | Callable[[Any], str]] = {
     "int_type": "must be a whole number: write digits only, without quotes",
     "bool_type": "must be true or false, without quotes",
     "dict_type": "must be a mapping, written as {ja: 綱, en: Rope} is",
+    "model_type": "must be a mapping that starts with its id, as {id: …}",
+    "list_type": "must be a list: a line for each, beginning with -, or [one, another]",
+    "tuple_type": "must be a list, written as [one, another]",
     "greater_than_equal": lambda problem: f"must be at least {problem['ctx']['ge']}",
     "less_than_equal": lambda problem: f"must be at most {problem['ctx']['le']:,}: leave it out for no limit",
 }

@@ -1,0 +1,73 @@
+"""Selling by plan, by charge and by use, to shop owners at Color Me.
+
+Color Me takes, then tells us. It knows no key that would make a second call harmless, so we write our intent
+first and call after; what has no answer stays unknown until a person resolves it.
+
+Verbs: `installs.install` and `uninstall` (what hooks tell), `starts.come_back` (the way in), `charges.buy`
+(one form, one call). `periods`, `amounts` and `reckoning` are rules and nothing else.
+"""
+
+import requests
+from flask import Flask
+from flask_babel import lazy_gettext as _
+
+from storefront import metrics
+from storefront.bounded import session
+from storefront.colorme import (
+    channel,
+    charges,
+    entrance,
+    hook_views,
+    oauth,
+    purchases,
+    reckoning_page,
+    shelf,
+    views,
+)
+from storefront.colorme.calendar import NoCalendar
+from storefront.colorme.settings import NAME, ColormeSettings
+from storefront.shop import counter, errors
+from storefront.shop.counter import Counter, Entrance, Place
+from storefront.shop.errors import Explanation
+from storefront.shop.units import Unit
+
+NO_CALENDAR = Explanation(
+    _("The shop does not know which day it is."),
+    _("Nothing was charged by this page. Please try again in a little while."),
+    "no-calendar",
+)
+
+COUNTER = Counter(
+    channel=NAME,
+    platform=_("Color Me Shop"),
+    unit=Unit(charges.UNIT, _("yen"), _("%s yen")),
+    # A metered piece may cost less than the store's hundred; what is registered there the plan file checks.
+    prices=shelf.BeforeTax(charges.UNIT, 1, 1_000_000, units="yen", asked=shelf.asked),
+    states=purchases.STATES,
+    purchases=purchases.newest,
+    entrance=Entrance(
+        address=entrance.address,
+        recognise=entrance.recognise,
+        refresh=entrance.refresh,
+        messages=entrance.messages,
+    ),
+    places=[Place("colorme.plan", _("Plan"))],
+    ages_count=False,
+    withholds=shelf.withheld,
+    settings=ColormeSettings,
+)
+
+
+def init_app(app: Flask, settings: ColormeSettings, http: requests.Session | None) -> None:
+    """Open the counter; without keys there is none, and its addresses are 404."""
+    app.register_blueprint(hook_views.blueprint)
+    if not settings.colorme_is_open:
+        return
+    counter.add(app, COUNTER, settings)
+    channel.init_app(app, settings, http or session())
+    oauth.init_app(settings)
+    app.register_blueprint(views.blueprint)
+    reckoning_page.init_app(app)
+    app.add_template_test(shelf.is_metered, "metered")
+    errors.explain(app, NoCalendar, NO_CALENDAR, 503)
+    metrics.add_gauge(app, "unknown_charges", charges.count_unknown)

@@ -1,0 +1,63 @@
+"""Which day it is for contracts and money: the system clock's, or that of a calendar that can be turned.
+
+Sessions, forms and signatures keep real time.
+"""
+
+import json
+from datetime import date, datetime
+
+import requests
+from flask import g, has_request_context
+from urllib3.exceptions import HTTPError
+
+from storefront import clock
+from storefront.bounded import TooLarge, read
+from storefront.clock import Deadline
+from storefront.colorme.channel import channel
+from storefront.colorme.settings import settings
+
+MOST_BYTES = 1024
+PLAIN = {"Accept-Encoding": "identity"}
+
+
+class NoCalendar(Exception):
+    """The configured calendar does not say which day it is; the system clock's would be another."""
+
+
+def now() -> datetime:
+    """This moment, aware; one for all of a request."""
+    if not settings().colorme_calendar_url:
+        return clock.now()
+    if not has_request_context():
+        return _asked()
+    if "calendar" not in g:
+        g.calendar = _asked()
+    moment: datetime = g.calendar
+    return moment
+
+
+def today() -> date:
+    """The day in Japan."""
+    return clock.day(now())
+
+
+def _asked() -> datetime:
+    """What the calendar says, or NoCalendar."""
+    timeouts, deadline = channel().timeouts, Deadline.after(channel().timeouts.total)
+    try:
+        with channel().http.get(
+            settings().colorme_calendar_url,
+            headers=PLAIN,
+            timeout=timeouts.within(),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            said = json.loads(read(answer, deadline.left(), MOST_BYTES)) if answer.ok else None
+            moment = datetime.fromisoformat(said["now"])
+    except (requests.RequestException, HTTPError, OSError, TooLarge) as error:
+        raise NoCalendar(type(error).__name__) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise NoCalendar("it says no moment") from error
+    if moment.tzinfo is None:
+        raise NoCalendar("it says no zone")
+    return moment

@@ -1,0 +1,265 @@
+"""Contracts: one for each install, by the store's own id. An account has one at a time.
+
+`install` and `end` join the caller's transaction. Each does its work once, whatever comes again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from storefront.colorme.periods import Period, renewed_on
+from storefront.colorme.plan_file import Form, Plan
+from storefront.colorme.reckoning import Terms
+from storefront.colorme.settings import NAME, FirstPeriod, settings
+from storefront.db import Model, db, words
+from storefront.shop import customers, visits
+from storefront.shop.customers import Customer
+
+ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
+SHOP_NAME_LENGTH = 128
+
+
+class Reason(StrEnum):
+    """Why a contract ended."""
+
+    BY_SHOP_OWNER = "by_shop_owner"
+    BY_UNPAID = "by_unpaid"
+    BY_APP = "by_app"  # from our plan page: no hook follows
+    REPLACED = "replaced"  # by a later install; its own uninstall was lost, or is still to come
+
+
+class Contract(Model):
+    """A plan that a shop owner chose, with its amounts as they were; days are Japan's.
+
+    It takes part in the sums once `confirmed_at` is set: an install whose answer was lost is none at the
+    store. `access_token` and `usage_token` are encrypted.
+    """
+
+    __tablename__ = "colorme_contract"
+    __table_args__ = (
+        Index(
+            "ix_colorme_contract_standing",
+            "customer_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    plan_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    form: Mapped[Form] = mapped_column(words(Form))
+    price: Mapped[int | None]
+    monthly: Mapped[int | None]
+    initial: Mapped[int | None]
+    shop_name: Mapped[str] = mapped_column(String(SHOP_NAME_LENGTH), default="")
+    is_test: Mapped[bool]
+    arrived_at: Mapped[datetime]  # the install hook, by the calendar
+    installed_on: Mapped[date]
+    trial_first: Mapped[date | None]
+    trial_last: Mapped[date | None]
+    charged_from: Mapped[date]
+    confirmed_at: Mapped[datetime | None]  # when its owner first came in
+    access_token: Mapped[str | None] = mapped_column(String(1024))
+    ended_at: Mapped[datetime | None]
+    reason: Mapped[Reason | None] = mapped_column(words(Reason))
+    usage_token: Mapped[str | None] = mapped_column(String(1024))
+    closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
+    # The day on which the book has to be looked at next; none where something has changed since.
+    reckon_on: Mapped[date | None] = mapped_column(index=True)
+    asked_to_go_at: Mapped[datetime | None]  # a removal without an answer; the next page asks the store
+    customer: Mapped[Customer] = relationship()
+
+    @property
+    def account(self) -> str:
+        return self.customer.external_id
+
+    @property
+    def terms(self) -> Terms:
+        """What it is reckoned by."""
+        in_block = settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK
+        return Terms(self.form, self.charged_from, self.price, self.monthly, self.initial, in_block)
+
+    @property
+    def trial(self) -> Period | None:
+        return Period(self.trial_first, self.trial_last) if self.trial_first and self.trial_last else None
+
+    def in_trial(self, today: date) -> bool:
+        """Whether nothing is charged for the plan yet; the day of the install belongs to it."""
+        return today < self.charged_from
+
+
+class Contradiction(Exception):
+    """A contract of this id stands already, of another account or plan."""
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What an install says: who, which plan, and its days."""
+
+    id: str
+    account: str
+    plan: Plan
+    installed_on: date
+    trial: Period | None
+
+    @property
+    def charged_from(self) -> date:
+        return renewed_on(self.trial) if self.trial else self.installed_on
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a contract ends; `usage_token` is encrypted."""
+
+    reason: Reason
+    at: datetime
+    usage_token: str | None = None
+    closing_at: datetime | None = None
+
+
+# Whose own uninstall has not been told of.
+OPEN = or_(Contract.ended_at.is_(None), Contract.reason == Reason.REPLACED)
+
+
+def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: datetime, now: datetime) -> bool:
+    """Keep a contract, once; another one of its account is replaced. False for the same again.
+
+    Raises Contradiction. `now` is real time, `arrived_at` the calendar's.
+    """
+    customer_id = customers.enrol(session, NAME, agreed.account, now)
+    customers.hold(session, customer_id)
+    known = session.get(Contract, agreed.id)
+    if known:
+        if (known.customer_id, known.plan_id) != (customer_id, agreed.plan.id):
+            raise Contradiction
+        return False
+    stands = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
+    _end(session, stands, Ending(Reason.REPLACED, arrived_at), now)
+    plan, trial = agreed.plan, agreed.trial
+    session.add(
+        Contract(
+            id=agreed.id,
+            customer_id=customer_id,
+            plan_id=plan.id,
+            form=plan.form,
+            price=plan.price,
+            monthly=plan.monthly,
+            initial=plan.initial,
+            is_test=is_test,
+            arrived_at=arrived_at,
+            installed_on=agreed.installed_on,
+            trial_first=trial and trial.first,
+            trial_last=trial and trial.last,
+            charged_from=agreed.charged_from,
+        )
+    )
+    session.flush()
+    return True
+
+
+def end(session: Session, account: str, contract_id: str, ending: Ending, now: datetime) -> Contract | None:
+    """End a contract, once; the contract if it was ended now."""
+    mine = and_(Contract.id == contract_id, _is_of(account), OPEN)
+    return next(iter(_end(session, mine, ending, now)), None)
+
+
+def end_unnamed(
+    session: Session, account: str, plan_id: str, ending: Ending, now: datetime
+) -> Contract | None:
+    """The same where only account and plan are told: the one that was installed by then, and no later one."""
+    mine = and_(_is_of(account), Contract.plan_id == plan_id)
+    told = and_(mine, Contract.ended_at == ending.at, Contract.reason == ending.reason)
+    if session.scalar(select(exists().where(told))):
+        return None
+    by_then = select(Contract.id).where(mine, OPEN, Contract.arrived_at <= _end_of_second(ending.at))
+    first = session.scalar(by_then.order_by(Contract.arrived_at).limit(1))
+    return end(session, account, first, ending, now) if first else None
+
+
+def find(account: str, contract_id: str) -> Contract | None:
+    """An account's contract of this id, whatever became of it."""
+    return db.session.scalar(select(Contract).where(_is_of(account), Contract.id == contract_id))
+
+
+def standing(customer_id: int) -> Contract | None:
+    """The contract that a shop owner has now."""
+    mine = select(Contract).where(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
+    return db.session.scalar(mine)
+
+
+def standing_of(account: str) -> Contract | None:
+    """The same, by the account."""
+    return db.session.scalar(select(Contract).where(_is_of(account), Contract.ended_at.is_(None)))
+
+
+def come_in(session: Session, contract_id: str, access_token: str, shop_name: str, at: datetime) -> bool:
+    """Its owner is in, by this token; false if the contract has ended meanwhile."""
+    mine = update(Contract).where(Contract.id == contract_id, Contract.ended_at.is_(None))
+    confirmed = func.coalesce(Contract.confirmed_at, at)
+    values = {"access_token": access_token, "shop_name": shop_name, "confirmed_at": confirmed}
+    done = mine.values(**values, asked_to_go_at=None, reckon_on=None).returning(Contract.id)
+    return session.scalar(done) is not None
+
+
+def ask_to_go(session: Session, contract_id: str, at: datetime) -> None:
+    """Its removal was asked for; until there is an answer nobody knows whether it stands at the store."""
+    session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=at))
+
+
+def stay(session: Session, contract_id: str) -> None:
+    """The store says that it stands."""
+    session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
+
+
+def unconfirmed() -> Sequence[Contract]:
+    """Installs that stand, and whose owner has never come in: the store may have thrown them away."""
+    waiting = select(Contract).where(Contract.confirmed_at.is_(None), Contract.ended_at.is_(None))
+    return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
+
+
+def _is_of(account: str) -> ColumnElement[bool]:
+    own = select(Customer.id).where(Customer.channel == NAME, Customer.external_id == account)
+    return Contract.customer_id.in_(own)
+
+
+def _end_of_second(at: datetime) -> datetime:
+    """The store tells whole seconds."""
+    return at.replace(microsecond=999_999)
+
+
+def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
+    """End these, and every visit of those who have none left; their tokens are forgotten."""
+    values = {
+        "ended_at": ending.at,
+        "reason": ending.reason,
+        "access_token": None,
+        "asked_to_go_at": None,
+        "usage_token": ending.usage_token,
+        "closing_at": ending.closing_at,
+        "reckon_on": None,
+    }
+    ended = update(Contract).where(which).values(values).returning(Contract)
+    contracts = session.scalars(ended, execution_options={"synchronize_session": False}).all()
+    for contract in contracts:
+        stands = exists().where(Contract.customer_id == contract.customer_id, Contract.ended_at.is_(None))
+        if not session.scalar(select(stands)):
+            visits.end_all(session, [contract.customer_id], now, now)
+    return contracts

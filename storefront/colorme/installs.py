@@ -1,0 +1,129 @@
+"""The app comes into a shop, and out of it: by the store's hooks, or by its owner's press on our page.
+
+Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that).
+"""
+
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from storefront import clock
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans
+from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
+from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
+from storefront.colorme.hooks import Install, Uninstall
+from storefront.colorme.settings import settings
+from storefront.colorme.tokens import decrypted, encrypted
+from storefront.db import transaction
+
+REVOKED = 401  # what the store answers to a token of an app that is gone
+
+log = structlog.get_logger()
+
+
+class UnknownPlan(Exception):
+    """No plan of the plan file has this id."""
+
+
+def install(hook: Install) -> None:
+    """Do what an install hook tells, once. Raises UnknownPlan, Malformed or Contradiction."""
+    arrived_at, account = calendar.now(), hook.account_id
+    with transaction() as session:
+        installed_on = hook.installed_on(clock.day(arrived_at))
+        plan = plans.take(session, hook.plan_id, account, installed_on)
+        if plan is None:
+            raise UnknownPlan
+        hook.check(plan.form)
+        trial = hook.trial_term and hook.trial_term.days
+        agreed = Agreed(hook.contract_id, account, plan, installed_on, trial)
+        is_test = account in settings().colorme_test_accounts
+        contracts.install(session, agreed, is_test=is_test, arrived_at=arrived_at, now=clock.now())
+    log.info("installed", contract=hook.contract_id, plan=hook.plan_id)
+
+
+def uninstall(hook: Uninstall) -> None:
+    """Do what an uninstall hook tells, once. Raises UnknownPlan or Malformed.
+
+    Of a contract that we do not know there is nothing to do.
+    """
+    account, plan_id, named = hook.account_id, hook.plan_id, hook.recurring_application_charge_id
+    known = contracts.find(account, named) if named else None
+    plan = plans.current().plans.get(plan_id)
+    if known is None and plan is None:
+        raise UnknownPlan
+    hook.check(known.form if known else plan.form)
+    ending = _ending(Reason(hook.reason), hook.uninstalled_at, hook.usage_charge)
+    with transaction() as session:
+        if named:
+            ended = contracts.end(session, account, named, ending, clock.now())
+        else:
+            ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
+        if ended:
+            _undo_unpaid(session, ended)
+            fees.undo(session, ended)
+    if ended:
+        log.info("uninstalled", contract=ended.id, reason=hook.reason)
+
+
+def remove(contract: Contract) -> None:
+    """Have the store uninstall the app from its owner's shop. Raises Declined, NotConnected or Unknown.
+
+    After Unknown nobody knows whether it did; `see` asks.
+    """
+    token = decrypted(contract.access_token)
+    if token is None:
+        raise Declined(REVOKED)
+    with transaction() as session:
+        contracts.ask_to_go(session, contract.id, calendar.now())
+    try:
+        removed = client.remove(token)
+    except (Declined, NotConnected):
+        _stay(contract)
+        raise
+    _gone(contract, removed)
+
+
+def see(contract: Contract) -> None:
+    """Ask the store whether a removal without an answer was done."""
+    token = decrypted(contract.access_token)
+    try:
+        client.shop(token or "")
+    except Declined as refusal:
+        if refusal.status == REVOKED:
+            _gone(contract, None)
+    except (NotConnected, Unknown):
+        return
+    else:
+        _stay(contract)
+
+
+def _gone(contract: Contract, removed: Removed | None) -> None:
+    at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
+    ending = _ending(Reason.BY_APP, at, removed and removed.usage_charge)
+    with transaction() as session:
+        ended = contracts.end(session, contract.account, contract.id, ending, clock.now())
+        if ended:
+            fees.undo(session, ended)
+    log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
+
+
+def _stay(contract: Contract) -> None:
+    with transaction() as session:
+        contracts.stay(session, contract.id)
+
+
+def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
+    token, closing = (usage.api_token, usage.closing_on) if usage else (None, None)
+    return Ending(
+        reason,
+        datetime.fromtimestamp(at, UTC),
+        encrypted(token) if token else None,
+        datetime.fromtimestamp(closing, UTC) if closing is not None else None,
+    )
+
+
+def _undo_unpaid(session: Session, contract: Contract) -> None:
+    """What was not paid for on a collection day brings no parcel of that day."""
+    if contract.reason is Reason.BY_UNPAID and contract.ended_at:
+        parcels.take_back(session, contract, clock.day(contract.ended_at), contract.ended_at)

@@ -1,0 +1,50 @@
+"""Options as their buyer sees them in the history, in this counter's words."""
+
+from collections.abc import Mapping, Sequence
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+
+from storefront import clock
+from storefront.colorme import charges
+from storefront.colorme.charges import Charge
+from storefront.colorme.intents import State
+from storefront.colorme.settings import NAME, settings
+from storefront.shop.counter import Purchase
+from storefront.shop.customers import Customer
+
+STATES: Mapping[str, LazyString] = {
+    State.CHARGED: _("Bought"),
+    State.DECLINED: _("Not bought"),
+    State.UNKNOWN: _("Not known yet"),
+    State.INTENDED: _("Being charged"),
+}
+NOT_CHARGED = _("Nothing was charged.")
+LOOKED_UP = _("Color Me has not said whether it was charged. We look it up, and charge nothing again.")
+
+
+def newest(customer: Customer, most: int) -> Sequence[Purchase]:
+    return [_purchase(charge) for charge in charges.newest(customer, most)]
+
+
+def state(charge: Charge) -> State:
+    """Where it stands; without an answer after all its time it is unknown."""
+    waited = (clock.now() - charge.sent_at).total_seconds()
+    lost = charge.state is State.INTENDED and waited > settings().colorme_total_seconds
+    return State.UNKNOWN if lost else charge.state
+
+
+def _purchase(charge: Charge) -> Purchase:
+    stands = state(charge)
+    return Purchase(
+        code=charge.code,
+        channel=NAME,
+        item_id=charge.item_id,
+        item_name=charge.item_name,
+        amount=charge.paid,
+        state=stands.value,
+        at=charge.made_at,
+        unfinished=NOT_CHARGED if stands is State.DECLINED else None,
+        notes=[LOOKED_UP] if stands is State.UNKNOWN else [],
+        in_doubt=stands is State.UNKNOWN,
+    )

@@ -1,0 +1,53 @@
+"""What a shop owner may have of the shelf: options at once, metered pieces on account by plan."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
+
+from storefront.colorme import calendar, contracts, plans
+from storefront.colorme.amounts import rate_on, with_tax
+from storefront.colorme.contracts import Contract
+from storefront.shop.catalog import Offer
+from storefront.shop.catalog_file import PriceRule
+
+ON_NO_PLAN = _("It is sold on no plan at present.")
+NOT_BY_USE = _("It is taken on account, on plans that are charged by use. Yours is not one of them.")
+IN_TRIAL = _("It is taken on account, and not during the free trial.")
+
+
+@dataclass(frozen=True)
+class BeforeTax(PriceRule):
+    """Its limits are those of what stands in the catalogue, whatever tax is asked with it."""
+
+    def forbids(self, amount: int, on: date) -> str:
+        return "" if self.minimum <= amount <= self.maximum else f"{amount} is not within {self}"
+
+
+def asked(yen: int, on: date) -> int:
+    """What a button says: with tax, at the rate of the calendar's day."""
+    return with_tax(yen, rate_on(calendar.today()))
+
+
+def is_metered(offer: Offer) -> bool:
+    """Whether a press takes it on account, in place of points."""
+    return offer.item.id in plans.current().metered
+
+
+def withheld(customer_id: int, item_ids: Collection[str]) -> Mapping[str, LazyString]:
+    """Which of these items this owner cannot have now, and why."""
+    contract, offered = contracts.standing(customer_id), plans.current()
+    today = calendar.today()
+    options = {option.item for option in offered.options.values()}
+    metered = set(item_ids) & offered.metered
+    reason = _against_usage(contract, today)
+    said = {item_id: reason for item_id in metered if reason}
+    return {**dict.fromkeys(set(item_ids) - options - metered, ON_NO_PLAN), **said}
+
+
+def _against_usage(contract: Contract | None, today: date) -> LazyString | None:
+    if contract is None or not contract.form.has_usage:
+        return NOT_BY_USE
+    return IN_TRIAL if contract.in_trial(today) else None

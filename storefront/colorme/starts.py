@@ -1,0 +1,105 @@
+"""How a shop owner comes in: by the store's consent, to the contract of the shop that it is for.
+
+There is no other identity. The `state` that goes along is signed, good for ten minutes, once, and in the
+browser that it was made for: whoever else is led to our address is not let in as somebody.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from itsdangerous import BadData
+from sqlalchemy import String, delete
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront import clock
+from storefront.colorme import calendar, client, contracts, oauth, parcels
+from storefront.colorme.client import Declined, NotConnected, Shop, Unknown
+from storefront.colorme.oauth import NoToken, SpentCode
+from storefront.colorme.tokens import encrypted
+from storefront.db import Model, insert_once, transaction
+from storefront.shop import visits, words
+from storefront.shop.cookies import Cookie
+from storefront.shop.devices import Device
+
+STATE_SECONDS = 600  # ours, as long as the store's code is good
+SALT = "storefront.colorme.state"
+COOKIE = Cookie("colorme", framed=True)  # the store leads back here, which a strict cookie would not follow
+
+
+class Why(StrEnum):
+    """Why somebody is not let in."""
+
+    DENIED = "denied"  # the owner pressed the other button
+    STATE = "state"  # missing, old, used, or another browser's
+    CODE = "code"  # the store knows it no more
+    SILENT = "silent"  # the store does not answer, or nothing that can be understood
+    NOT_INSTALLED = "not_installed"
+
+
+class TurnedAway(Exception):
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+class UsedState(Model):
+    """A state that came back, which lets nobody in again."""
+
+    __tablename__ = "colorme_start"
+
+    state: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def begin() -> str:
+    """Where this browser goes to be let in."""
+    nonce = secrets.token_urlsafe(24)
+    COOKIE.write(nonce)
+    return oauth.consent_url(words.serializer(SALT).dumps(nonce))
+
+
+def come_back(state: str, code: str, error: str) -> str:
+    """Let in who comes back from the store; the key of their visit. Raises TurnedAway."""
+    now = clock.now()
+    _spend(state, now)
+    if error or not code:
+        raise TurnedAway(Why.DENIED)
+    token, shop = _identified(code)
+    contract = contracts.standing_of(shop.id)
+    if contract is None:
+        raise TurnedAway(Why.NOT_INSTALLED)
+    at, key = calendar.now(), secrets.token_hex(32)
+    with transaction() as session:
+        if not contracts.come_in(session, contract.id, encrypted(token), shop.name, at):
+            raise TurnedAway(Why.NOT_INSTALLED)
+        parcels.bring(session, contract, clock.day(at), at)
+        visits.begin(session, key, contract.customer_id, Device.PC, now, now)
+    return key
+
+
+def _spend(state: str, now: datetime) -> None:
+    """The state is this browser's, and is used up; or TurnedAway."""
+    try:
+        nonce = words.serializer(SALT).loads(state, max_age=STATE_SECONDS)
+    except BadData:
+        raise TurnedAway(Why.STATE) from None
+    if nonce != COOKIE.read():
+        raise TurnedAway(Why.STATE)
+    COOKIE.drop()
+    forgotten = UsedState.used_at < now - timedelta(seconds=2 * STATE_SECONDS)  # their age alone refuses them
+    with transaction() as session:
+        session.execute(delete(UsedState).where(forgotten))
+        if not insert_once(session, UsedState, state=nonce, used_at=now):
+            raise TurnedAway(Why.STATE)
+
+
+def _identified(code: str) -> tuple[str, Shop]:
+    """The token for a code, and the shop that it is for."""
+    try:
+        token = oauth.token(code)
+        return token, client.shop(token)
+    except SpentCode:
+        raise TurnedAway(Why.CODE) from None
+    except (NoToken, Declined, NotConnected, Unknown) as failure:
+        raise TurnedAway(Why.SILENT) from failure

@@ -1,0 +1,141 @@
+"""What shop owners ask of this counter."""
+
+import structlog
+from flask import Blueprint, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from storefront import clock
+from storefront.colorme import calendar, charges, contracts, installs, plan_page, plans, purchases, starts
+from storefront.colorme.channel import channel
+from storefront.colorme.charges import Charge
+from storefront.colorme.client import Declined, NotConnected, Unknown
+from storefront.colorme.contracts import Contract
+from storefront.colorme.settings import NAME, settings
+from storefront.colorme.starts import TurnedAway, Why
+from storefront.shop import buy_form, catalog, form_tokens, visit
+from storefront.shop.catalog import Offer
+from storefront.shop.visit import Stranger
+from storefront.shop.visits import Visit
+
+REMOVAL = "removal"
+STATUSES = {Why.DENIED: 403, Why.STATE: 400, Why.CODE: 400, Why.SILENT: 503, Why.NOT_INSTALLED: 403}
+
+blueprint = Blueprint(NAME, __name__, url_prefix="/colorme")
+log = structlog.get_logger()
+
+
+@blueprint.get("/start")
+def start() -> ResponseReturnValue:
+    """The settings page that the store lists, and the only way in: by the store's consent."""
+    return redirect(starts.begin())
+
+
+@blueprint.get("/oauth")
+def come_back() -> ResponseReturnValue:
+    """The owner comes back from the store."""
+    said = (request.args.get(name, "") for name in ("state", "code", "error"))
+    return visit.enter(starts.come_back(*said))
+
+
+@blueprint.post("/leave")
+def leave() -> str:
+    visit.leave(request.form.get("token", ""))
+    return render_template("colorme/left.html", start_url=channel().start_url)
+
+
+@blueprint.get("/")
+def plan() -> ResponseReturnValue:
+    """What an owner has agreed to, what it costs next, and how to leave."""
+    here = visit.current()
+    visit.refresh()
+    contract, today = _contract(here), calendar.today()
+    return render_template(
+        "colorme/plan.html",
+        contract=contract,
+        plan=plans.current().plans.get(contract.plan_id),
+        stands=plan_page.standing(contract, today),
+        today=today,
+        removal_token=form_tokens.seal(here.customer.id, REMOVAL),
+    )
+
+
+@blueprint.post("/charges")
+def checkout() -> ResponseReturnValue:
+    """The owner has pressed the button with the price on it, which is the consent: the store asks nobody."""
+    here, offer = visit.current(), _offer(request.form.get("item", ""))
+    code = buy_form.sent(here, offer)
+    if charges.find(here.customer.id, code) is None:
+        buy_form.accept(here, offer)
+        _take(here, offer, code)
+    return redirect(here.target("colorme.charge", code=code), 303)
+
+
+@blueprint.get("/charges/<code>")
+def charge(code: str) -> ResponseReturnValue:
+    """What became of an option; buys nothing."""
+    here = visit.current()
+    found = charges.find(here.customer.id, code)
+    if found is None:
+        raise NotFound
+    return _charge_page(here, found)
+
+
+@blueprint.post("/removal")
+def removal() -> ResponseReturnValue:
+    """The owner has the app uninstalled from here."""
+    here = visit.current()
+    form_tokens.unseal(request.form.get("token", ""), here.customer.id, REMOVAL)
+    contract = _contract(here)
+    try:
+        installs.remove(contract)
+    except (Declined, NotConnected) as refusal:
+        log.warning("removal declined", contract=contract.id, reason=str(refusal))
+        return render_template("colorme/removal.html", outcome="declined"), 409
+    except Unknown as failure:
+        log.warning("removal without an answer", contract=contract.id, reason=failure.reason)
+        return render_template("colorme/removal.html", outcome="unknown"), 503
+    visit.forget()
+    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
+
+
+@blueprint.errorhandler(TurnedAway)
+def _turned_away(away: TurnedAway) -> ResponseReturnValue:
+    log.warning("not let in", reason=away.why.value, cause=str(away.__cause__ or ""))
+    urls = {"start_url": channel().start_url, "store_url": settings().colorme_store_url}
+    return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
+
+
+def _take(here: Visit, offer: Offer, code: str) -> None:
+    contract, option = _contract(here), plans.current().option_of(offer.item.id)
+    if option is None:
+        raise NotFound
+    charges.buy(contract, option, offer, offer.item.name(here.language), code)
+
+
+def _charge_page(here: Visit, found: Charge) -> ResponseReturnValue:
+    state = purchases.state(found)
+    offer = catalog.offer(found.item_id, NAME)
+    return render_template(
+        "colorme/charge.html",
+        charge=found,
+        state_name=state.value,
+        offer=offer,
+        token=offer and buy_form.seal(here, offer),
+        waits=bool(found.retry_at and found.retry_at > clock.now()),
+    )
+
+
+def _contract(here: Visit) -> Contract:
+    """The contract of who is in; their visits end with it."""
+    contract = contracts.standing(here.customer.id)
+    if contract is None:
+        raise Stranger
+    return contract
+
+
+def _offer(item_id: str) -> Offer:
+    offer = catalog.offer(item_id, NAME)
+    if offer is None:
+        raise NotFound
+    return offer

@@ -1,0 +1,255 @@
+"""Options: an intent, one call, and a state by its answer; what is not known is never guessed."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import requests
+from flask import Flask
+from sqlalchemy import update
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+from werkzeug.wrappers import Response
+
+from storefront import clock
+from storefront.colorme import charges
+from storefront.colorme.charges import Charge
+from storefront.colorme.intents import State
+from storefront.db import transaction
+from storefront.shop.catalog import Item, Price
+from tests.colorme.conftest import (
+    KONDO,
+    SATO,
+    STORE,
+    TESTER,
+    Hooks,
+    Kept,
+    Store,
+    as_json,
+    come_in,
+)
+from tests.databases import on_sqlite
+from tests.street import Browser, form_to
+from tests.wire import Wire
+
+pytestmark = on_sqlite
+CHARGES = "/appstore/v1/application_charges.json"
+ACTION = "/colorme/charges"
+PARCEL = {"lantern": 1, "moss": 1}
+
+
+def buy(browser: Browser, item: str = "cloak") -> str:
+    """Press the button; the page that it leads to."""
+    answer = browser.press(f"/items/{item}", ACTION)
+    assert answer.status_code == 303, answer.text
+    return browser.get(answer.location).text
+
+
+def errors(*codes: int) -> Any:
+    return {"errors": [{"code": code, "message": "x", "status": code // 1000} for code in codes]}
+
+
+def test_the_button(owner: Browser) -> None:
+    """It carries the price with tax, and the page says what is taken, and when."""
+    page = owner.get("/items/cloak?lang=en").text
+    assert 'data-amount="550" data-unit="yen"' in page
+    assert "550 yen with tax, 500 yen before tax" in page
+    assert "The store does not ask again." in page
+
+
+def test_charged(owner: Browser, store: Store, kept: Kept) -> None:
+    """201 with an id: unlocked, and entered before tax; a row of the history."""
+    page = buy(owner)
+    assert 'data-state="charged"' in page
+    (call,) = store.calls(CHARGES)
+    assert call.json == {"application_charge": {"application_charge_source_id": "CLOAK01"}}
+    assert call.headers["Authorization"] == f"Bearer token-of-{KONDO}"
+    (charge,) = kept.charges()
+    assert kept.holdings() == {**PARCEL, "cloak": 1}
+    assert kept.book() == [("sale", f"colorme:{charge.code}", 500)]
+    history = owner.get("/history").text
+    assert f'data-payment="{charge.code}" data-state="charged"' in history
+
+
+def test_one_form_is_one_call(owner: Browser, store: Store, kept: Kept) -> None:
+    """However often it is sent, and whatever the first send came to."""
+    form = form_to(owner.get("/items/cloak").text, ACTION)
+    for with_ in (store.charged, refused(500), refused(422)):
+        store.answers[CHARGES] = with_
+        assert len({owner.post(ACTION, form).location for _ in range(4)}) == 1
+        assert owner.get(str(owner.post(ACTION, form).location)).status_code == 200
+        form = form_to(owner.get("/items/cloak").text, ACTION)
+    assert len(store.calls(CHARGES)) == 3
+    assert [charge.state.value for charge in kept.charges()] == ["charged", "unknown", "declined"]
+
+
+def refused(status: int, said: Any = "", **headers: str) -> Callable[[Any], Response]:
+    return lambda asked: as_json(said, status, **headers)
+
+
+UNREACHED = MaxRetryError(None, "/", NewConnectionError(None, "refused"))  # type: ignore[arg-type]
+DECLINED: Mapping[str, Callable[[Any], Response] | Exception] = {
+    "short of points": refused(422, errors(422900)),
+    "another refusal": refused(402, "<html>"),
+    "no such option": refused(404, errors(404100)),
+    "the token is void": refused(401, errors(401010)),
+    "too often": refused(429, errors(429000), **{"Retry-After": "30"}),
+    "not reached": requests.ConnectionError(UNREACHED),
+    "not reached in time": requests.ConnectTimeout(),
+}
+UNKNOWN: Mapping[str, Callable[[Any], Response] | Exception] = {
+    "broken": refused(500, errors(500000)),
+    "out of order": refused(503, "x"),
+    "too late": requests.ReadTimeout(),
+    "cut": requests.ConnectionError(ConnectionResetError()),
+    "rubbish": refused(201, "<html>"),
+    "a list": refused(201, [1]),
+    "no id": refused(201, {"application_charge": {"point": 500}}),
+    "an empty id": refused(201, {"application_charge": {"id": "", "point": 500}}),
+    "a number for an id": refused(201, {"application_charge": {"id": 1, "point": 500}}),
+    "points in text": refused(201, {"application_charge": {"id": "T1", "point": "500"}}),
+    "200": refused(200, {"application_charge": {"id": "T1", "point": 500}}),
+    "a redirect": refused(302, "", Location=f"{STORE}/elsewhere"),
+    "without end": refused(201, "x" * 100_000),
+}
+
+
+def answer(app: Flask, store: Store, with_: Callable[[Any], Response] | Exception) -> None:
+    wire = Wire(store)
+    app.extensions["http"].mount(f"{STORE}/appstore/", wire)
+    if isinstance(with_, Exception):
+        wire.broken = with_
+    else:
+        store.answers[CHARGES] = with_
+
+
+def test_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """Nothing was charged, and the page says so; a fresh form buys."""
+    for why, with_ in DECLINED.items():
+        answer(app, store, with_)
+        assert 'data-state="declined"' in buy(owner), why
+        assert (kept.holdings(), kept.book()) == (PARCEL, []), why
+    answer(app, store, store.charged)
+    assert 'data-state="charged"' in buy(owner)
+    assert [charge.state.value for charge in kept.charges()] == [*["declined"] * len(DECLINED), "charged"]
+
+
+def test_unknown(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """Nothing is unlocked, nothing is sent again, and a person has it before their eyes."""
+    for number, (why, with_) in enumerate(UNKNOWN.items(), 1):
+        answer(app, store, with_)
+        assert 'data-state="unknown"' in buy(owner), why
+        assert (kept.holdings(), kept.book()) == (PARCEL, []), why
+        asked = len(store.calls(CHARGES))
+        owner.get("/history")
+        assert len(store.calls(CHARGES)) == asked
+        with app.app_context():
+            assert len(charges.unknown()) == number
+    assert all(charge.answer for charge in kept.charges())
+
+
+def test_a_lost_worker(app: Flask, owner: Browser, kept: Kept, store: Store) -> None:
+    """A row that is still intended when all its time is over counts as unknown."""
+    answer(app, store, UNKNOWN["broken"])
+    buy(owner)
+    for seconds, state in ((7, "intended"), (9, "unknown")):
+        with app.app_context(), transaction() as session:
+            sent = clock.now() - timedelta(seconds=seconds)
+            session.execute(update(Charge).values(state=State.INTENDED, sent_at=sent))
+        assert f'data-state="{state}"' in owner.get("/history").text
+        with app.app_context():
+            assert charges.count_unknown() == (state == "unknown")
+            assert charges.resolve(kept.charges()[0].code, State.DECLINED) == (state == "unknown")
+
+
+def test_resolved(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A person's word settles it once: what was charged is unlocked and entered, what was not is not."""
+    answer(app, store, UNKNOWN["too late"])
+    for state in (State.DECLINED, State.CHARGED):
+        buy(owner)
+        code = kept.charges()[-1].code
+        with app.app_context():
+            assert charges.resolve(code, state)
+            for other in (State.CHARGED, State.DECLINED):
+                assert not charges.resolve(code, other)
+        charged = state is State.CHARGED
+        assert kept.holdings() == ({**PARCEL, "cloak": 1} if charged else PARCEL)
+        assert kept.book() == ([("sale", f"colorme:{code}", 500)] if charged else [])
+        assert f'data-payment="{code}" data-state="{state.value}"' in owner.get("/history").text
+
+
+def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """What the store says it took is what is entered, and the operator is told."""
+    store.points["CLOAK01"] = 700
+    buy(owner)
+    assert [amount for _, _, amount in kept.book()] == [700]
+    with app.app_context():
+        assert [charge.charged_yen for charge in charges.otherwise()] == [700]
+
+
+def test_a_form_is_its_owners(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
+    """Neither somebody else, nor another item, nor yesterday's price can be bought by it."""
+    form = form_to(owner.get("/items/cloak").text, ACTION)
+    assert owner.post(ACTION, {**form, "item": "coat"}).status_code == 400
+    hooks.install("CONTR2", account=SATO)
+    store.account = SATO
+    assert come_in(app).post(ACTION, form).status_code == 400
+    with app.app_context(), transaction() as session:
+        session.execute(update(Price).filter_by(item_id="cloak", channel="colorme").values(amount=600))
+    assert owner.post(ACTION, form).status_code == 400
+    assert owner.post(ACTION, {**form, "item": "excalibur"}).status_code == 404
+    assert app.test_client().post(ACTION, data=form).status_code == 401
+    assert store.calls(CHARGES) == []
+
+
+def test_two_windows(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A limit holds for what is on its way, too: that is checked before the store is asked."""
+    with app.app_context(), transaction() as session:
+        session.execute(update(Item).filter_by(id="cloak").values(per_customer=1))
+    first, second = (form_to(owner.get("/items/cloak").text, ACTION) for _ in range(2))
+    answer(app, store, UNKNOWN["broken"])
+    assert owner.post(ACTION, first).status_code == 303
+    assert owner.post(ACTION, second).status_code == 409
+    assert len(store.calls(CHARGES)) == 1
+    with app.app_context():
+        charges.resolve(kept.charges()[0].code, State.DECLINED)
+    answer(app, store, store.charged)
+    assert 'data-state="charged"' in buy(owner)
+    assert owner.post(ACTION, first).status_code == 303
+
+
+def test_the_last_of_a_stock(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
+    """The same of what is there once for all."""
+    with app.app_context(), transaction() as session:
+        session.execute(update(Item).filter_by(id="cloak").values(stock=1))
+    hooks.install("CONTR2", account=SATO)
+    forms = [(owner, form_to(owner.get("/items/cloak").text, ACTION))]
+    store.account = SATO
+    other = come_in(app)
+    forms.append((other, form_to(other.get("/items/cloak").text, ACTION)))
+    answer(app, store, UNKNOWN["broken"])
+    assert [browser.post(ACTION, form).status_code for browser, form in forms] == [303, 409]
+
+
+def test_a_test_shop(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """It gets its goods, and nothing was earned."""
+    hooks.install(account=TESTER)
+    store.account = TESTER
+    buy(come_in(app))
+    assert kept.holdings(TESTER)["cloak"] == 1
+    assert [(kind, amount) for kind, _, amount in kept.book()] == [("test", 0)]
+
+
+def test_what_is_not_sold_on_a_plan(owner: Browser, store: Store) -> None:
+    """Metered pieces are no button without effect: the page says why."""
+    page = owner.get("/items/loaf?lang=en").text
+    assert 'data-reason="withheld"' in page
+    assert ACTION not in page
+    assert "Yours is not one of them" in page
+
+
+def test_a_day_that_nobody_knows(owner: Browser, store: Store, kept: Kept) -> None:
+    """Without the calendar nothing is charged."""
+    form = form_to(owner.get("/items/cloak").text, ACTION)
+    del store.answers["/calendar.json"]
+    assert owner.post(ACTION, form).status_code == 503
+    assert (store.calls(CHARGES), kept.charges()) == ([], [])

@@ -305,7 +305,8 @@ def _load(app: Flask, file: Path | None) -> None:
         count = catalog.load(session, file or config.settings().catalog)
         unhurried(session)
         inventory.tally(session)
-    click.echo(f"{count} items on the shelf.")
+        loaded = [room.load(session) for room in rims()]
+    click.echo("\n".join([f"{count} items on the shelf.", *filter(None, loaded)]))
 
 
 for command in (art, texts, walkthrough, *(one for room in rims() for one in room.commands)):

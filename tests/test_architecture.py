@@ -102,9 +102,10 @@ ORDER: dict[str, list[str]] = {
     ],
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
-        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "plan_page",
-        "purchases", "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views",
-        "reckoning_page", "__init__",
+        "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
+        "reporting", "daily", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "starts",
+        "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
+        "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],

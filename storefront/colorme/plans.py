@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.colorme import plan_file
 from storefront.colorme.plan_file import AMOUNTS, Form, Option, Plan, PlanFile, PlanFileError
-from storefront.colorme.settings import NAME
+from storefront.colorme.settings import NAME, settings
 from storefront.db import Model, db, insert_once, upsert, words
 from storefront.shop.catalog import Item, Price
 
@@ -63,6 +63,14 @@ def load(session: Session, path: Path) -> PlanFile:
     if kept := "\n".join(_broken(session, found, path)):
         raise PlanFileError(kept)
     return found
+
+
+def load_configured(session: Session) -> str:
+    """Offer what the configured file says, where there is the counter; says so in a line."""
+    if not settings().colorme_is_open:
+        return ""
+    found = load(session, settings().colorme_plans)
+    return f"{len(found.plans)} plans on offer."
 
 
 def _broken(session: Session, found: PlanFile, path: Path) -> Iterator[str]:

@@ -232,7 +232,7 @@ def test_pure_rules(name: str) -> None:
 
 def test_the_kernel_names_no_counter() -> None:
     """Neither code nor pages of the shop's own room say the name of a counter, a platform or a unit."""
-    names = {name for one in COUNTERS for name in (one.channel, one.platform, one.unit.code)}
+    names = {name for one in COUNTERS for name in (one.channel, str(one.platform), one.unit.code)}
     said = re.compile(rf"(?<![a-z])({'|'.join(sorted(names))})s?\b", re.IGNORECASE)
     pages = PACKAGE.parent / "templates"
     for path in [*(PACKAGE / "shop").glob("*.py"), *pages.glob("*.html"), *(pages / "shop").glob("*.html")]:

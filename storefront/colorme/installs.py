@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -62,6 +62,7 @@ def uninstall(hook: Uninstall) -> None:
         if ended:
             _undo_unpaid(session, ended)
             fees.undo(session, ended)
+            reporting.reopen(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
 

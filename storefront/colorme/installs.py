@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -122,7 +122,7 @@ def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
 
 
 def _settle(session: Session, contract: Contract) -> None:
-    """What was not paid for on a collection day brought no parcel of that day, and is not in the book."""
-    fees.reconcile(session, contract, calendar.today())
-    if contract.reason is Reason.BY_UNPAID and contract.ended_at:
-        parcels.take_back(session, contract, clock.day(contract.ended_at), contract.ended_at)
+    """What was given and entered for days that its end, told of late, has taken away; and what it allows."""
+    fees.undo(session, contract)
+    parcels.undo(session, contract)
+    reporting.reopen(session, contract)

@@ -58,7 +58,7 @@ def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
 
 
 def open_yen(contract_id: str) -> int:
-    """What was taken and is not counted yet; of an earlier period, what was below the least of a report."""
+    """What was taken and is not counted yet, what an earlier period carried on included."""
     mine = select(func.sum(Usage.yen)).where(Usage.contract_id == contract_id, ~Usage.reported)
     return db.session.scalar(mine) or 0
 

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from datetime import date, datetime
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
 
+from storefront import rim
+from storefront.cli import main
 from storefront.colorme import daily, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
@@ -534,3 +537,20 @@ def statements(app: Flask) -> Iterator[list[str]]:
 def fees(kondo: Owner) -> list[tuple[str, str, int]]:
     """Kind, first day and yen of each plan fee in the book."""
     return [(kind, key.rsplit(":", 1)[1], yen) for kind, key, yen in kondo.kept.book()]
+
+
+@on_sqlite
+def test_the_command(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`storefront daily` ends with 0 when its work is done, and with 1 where no calendar answers."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer("", 500)
+    kondo.store.now = "2021-05-09T23:30:00+09:00"
+    done = CliRunner().invoke(main, ["daily"])
+    assert (done.exit_code, done.output) == (0, "Done.\n")
+    assert kondo.reports() == {APRIL: ("unknown", MOSS)}
+    kondo.store.say("/calendar.json", "", 503)
+    failed = CliRunner().invoke(main, ["daily"])
+    assert failed.exit_code == 1
+    assert "nothing was done" in failed.output

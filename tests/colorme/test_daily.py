@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from storefront import rim
 from storefront.cli import main
-from storefront.colorme import daily, reporting, usage
+from storefront.colorme import daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
@@ -459,6 +459,26 @@ def test_postpaid_fees(kondo: Owner) -> None:
     for day in ("2021-07-01", "2021-08-01", "2021-09-01"):
         kondo.daily(f"{day}T00:30:00+09:00")
     assert fees(kondo) == [("sale", "2021-04-20", 1333), ("sale", "2021-05-10", 2000)]
+
+
+@on_sqlite
+def test_owed(kondo: Owner) -> None:
+    """What an owner was forced out for stays in the book and is listed as owed, with what came after it."""
+    kondo.install("TIDE01", "2021-04-20T12:00:00+09:00")
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    told = {"at": "2021-07-01T00:00:00+09:00", "reason": "by_unpaid", **TOKEN}
+    kondo.hooks.uninstall("CONTR1", "TIDE01", **told)
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    with kondo.app.app_context():
+        owed = [(str(debt.period), debt.yen) for debt in outstanding.owed()]
+    assert owed == [
+        ("2021-04-20/2021-05-09", 1333 + MOSS),
+        ("2021-05-10/2021-06-09", 2000),
+        ("2021-06-10/2021-07-09", 2000),
+    ]
+    assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
 
 
 @on_sqlite

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -35,7 +35,7 @@ def install(hook: Install) -> None:
         if plan is None:
             raise UnknownPlan
         hook.check(plan.form)
-        trial = hook.trial_term and hook.trial_term.days
+        trial = hook.trial_term.days if hook.trial_term else None
         agreed = Agreed(hook.contract_id, account, plan, installed_on, trial)
         is_test = account in settings().colorme_test_accounts
         contracts.install(session, agreed, is_test=is_test, arrived_at=arrived_at, now=clock.now())
@@ -48,11 +48,12 @@ def uninstall(hook: Uninstall) -> None:
     Of a contract that we do not know there is nothing to do.
     """
     account, plan_id, named = hook.account_id, hook.plan_id, hook.recurring_application_charge_id
-    known = contracts.find(account, named) if named else None
-    plan = plans.current().plans.get(plan_id)
-    if known is None and plan is None:
+    # A plan that is not offered any more may still have a contract.
+    known = contracts.find(account, named) if named else contracts.newest(account, plan_id)
+    plan = known or plans.current().plans.get(plan_id)
+    if plan is None:
         raise UnknownPlan
-    hook.check(known.form if known else plan.form)
+    hook.check(plan.form)
     ending = _ending(Reason(hook.reason), hook.uninstalled_at, hook.usage_charge)
     with transaction() as session:
         if named:
@@ -60,8 +61,7 @@ def uninstall(hook: Uninstall) -> None:
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
-            _undo_unpaid(session, ended)
-            fees.undo(session, ended)
+            _settle(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
 
@@ -100,11 +100,10 @@ def see(contract: Contract) -> None:
 
 def _gone(contract: Contract, removed: Removed | None) -> None:
     at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
-    ending = _ending(Reason.BY_APP, at, removed and removed.usage_charge)
+    ending = _ending(Reason.BY_APP, at, removed.usage_charge if removed else None)
     with transaction() as session:
-        ended = contracts.end(session, contract.account, contract.id, ending, clock.now())
-        if ended:
-            fees.undo(session, ended)
+        if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
+            _settle(session, ended)
     log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
 
 
@@ -123,7 +122,8 @@ def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
     )
 
 
-def _undo_unpaid(session: Session, contract: Contract) -> None:
-    """What was not paid for on a collection day brings no parcel of that day."""
-    if contract.reason is Reason.BY_UNPAID and contract.ended_at:
-        parcels.take_back(session, contract, clock.day(contract.ended_at), contract.ended_at)
+def _settle(session: Session, contract: Contract) -> None:
+    """What was given and entered for days that its end, told of late, has taken away; and what it allows."""
+    fees.undo(session, contract)
+    parcels.undo(session, contract)
+    reporting.reopen(session, contract)

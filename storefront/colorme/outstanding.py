@@ -60,15 +60,15 @@ def resolve(code: str, state: State) -> bool:
 
 
 def count_unknown() -> int:
-    return len(to_resolve())
+    return charges.count_unknown() + len(reporting.unsettled())
 
 
 def count_lost() -> int:
-    return len(lost())
+    return len(reporting.lost())
 
 
 def count_unconfirmed() -> int:
-    return len(unconfirmed())
+    return len(contracts.unconfirmed())
 
 
 def _of_option(charge: Charge) -> Case:

@@ -25,9 +25,9 @@ from storefront.colorme import calendar, client, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
-from storefront.colorme.periods import Period
+from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.colorme.usage import Usage, closes_before
@@ -37,6 +37,7 @@ from storefront.shop.ledger import Kind
 
 UNIT = "yen"  # before tax
 TOO_MANY = 429
+REVOKED = 401  # as the store says to a token that is none
 NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
 WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
 TOO_LATE = "the store takes no more reports of it"
@@ -81,6 +82,14 @@ def send(now: datetime) -> None:
         outcome = _send(report, now)
         if outcome:
             log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
+
+
+def reopen(session: Session, contract: Contract) -> None:
+    """What the store declined because the contract had ended is sent anew, with the token of its end."""
+    mine = and_(Report.contract_id == contract.id, Report.resolved_at.is_(None))
+    void = and_(mine, Report.state == State.DECLINED, Report.http_status == REVOKED)
+    if contract.usage_token:
+        session.execute(update(Report).where(void).values(state=State.WAITING))
 
 
 def resolve(code: str, state: State) -> bool:
@@ -168,11 +177,10 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
     contract, today = report.contract, clock.day(now)
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
-    is_closed = contract.closing_at is None or contract.closing_at < now
-    if contract.ended_at and (usage_token is None or is_closed):
+    if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
         return outcome if _settle(report, Report.state == State.WAITING, outcome, is_lost=True) else None
-    if contract.ended_at is None and token is None:
+    if (usage_token if contract.ended_at else token) is None:
         return Outcome(State.WAITING, NO_TOKEN)
     if not _claim(report, is_late=_is_late(contract, report, today)):
         return None
@@ -180,6 +188,17 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     outcome = _call(report, keys)
     _settle(report, Report.state == State.INTENDED, outcome)
     return outcome
+
+
+def _is_closed(contract: Contract, now: datetime) -> bool:
+    """Whether nothing can be reported any more. One that was replaced may still be told its own uninstall."""
+    if contract.ended_at is None:
+        return False
+    if contract.closing_at:
+        return contract.usage_token is None or contract.closing_at < now
+    last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
+    waits = contract.reason is Reason.REPLACED and last and clock.day(now) <= closing_on(last)
+    return not waits
 
 
 def _is_late(contract: Contract, report: Report, today: date) -> bool:

@@ -64,7 +64,8 @@ GOODS = "".join(
     for item, yen in PRICES.items()
 )
 # What an owner does on a day, and how often in a hundred days.
-OUTSIDE, NEW = {"install": 5}, {"come_in": 40, "leave": 2}
+OUTSIDE, NEW = {"install": 5}, {"come_in": 20, "leave": 2}
+MOST_OFTEN = 25
 INSIDE = {"option": 2, "take": 5, "top_up": 2, "debit": 1, "pay": 5, "look": 3, "leave": 1, "remove": 1}
 OF_CALLS = ("before", "after", "lost", "cut", "rubbish", "401", "429")
 OF_HOOKS = ("lost", "twice", "late", "altered", "unheard")
@@ -134,13 +135,15 @@ class World:
             self._resolve()
 
     def _act(self, owner: Owner) -> None:
+        drawn = self.chance.random() * 100
+        if drawn > MOST_OFTEN:
+            return
         with self.store.app_context():
             standing = contracts.of(owner.account)
         with self.shop.app_context():
             known = standing and db.session.get(Contract, standing.id)
         is_in = bool(known and known.access_token)
         chances = OUTSIDE if standing is None else INSIDE if is_in else {} if owner.is_shy else NEW
-        drawn = self.chance.random() * 100
         for name, part in chances.items():
             drawn -= part
             if drawn < 0:

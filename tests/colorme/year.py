@@ -132,7 +132,7 @@ class World:
             self.turn(day, minutes)
             with self.shop.app_context():
                 daily.run()
-            self._resolve()
+            self.resolve()
 
     def _act(self, owner: Owner) -> None:
         drawn = self.chance.random() * 100
@@ -155,16 +155,20 @@ class World:
     def _install(self, owner: Owner) -> None:
         owner.is_shy = self.chance.random() < 0.1
         self._weather(owner, "install", OF_HOOKS, 0.2)
-        self._send(f"/shops/{owner.account}/install", plan=self.chance.choice(FORMS))
+        self.send(f"/shops/{owner.account}/install", plan=self.chance.choice(FORMS))
 
-    def _come_in(self, owner: Owner) -> None:
-        self._weather(owner, "shop", ("before", "lost", "rubbish"), 0.05)
+    def come_in(self, owner: Owner) -> None:
+        """By the store's consent, or what the weather makes of it."""
         begun = owner.browser.get("/colorme/start")
         asked = dict(parse_qsl(urlsplit(begun.location).query))
         self.street.get(f"/shops/{owner.account}")
-        answer = self._send("/oauth/authorize", **asked, answer="allow")
+        answer = self.send("/oauth/authorize", **asked, answer="allow")
         assert answer.startswith(f"{HERE}/colorme/oauth?code="), answer
         owner.browser.get(answer)
+
+    def _come_in(self, owner: Owner) -> None:
+        self._weather(owner, "shop", ("before", "lost", "rubbish"), 0.05)
+        self.come_in(owner)
 
     def _option(self, owner: Owner) -> None:
         self._weather(owner, "charge", OF_CALLS, 0.4)
@@ -179,7 +183,7 @@ class World:
 
     def _leave(self, owner: Owner) -> None:
         self._unheard_of(owner)
-        self._send(f"/shops/{owner.account}/uninstall")
+        self.send(f"/shops/{owner.account}/uninstall")
 
     def _remove(self, owner: Owner) -> None:
         self._weather(owner, "removal", OF_CALLS, 0.5)
@@ -188,16 +192,16 @@ class World:
             owner.browser.post("/colorme/removal", form_to(page, "/colorme/removal"))
 
     def _top_up(self, owner: Owner) -> None:
-        self._send(f"/shops/{owner.account}/points", points=self.chance.choice(["1000", "10000", "100000"]))
+        self.send(f"/shops/{owner.account}/points", points=self.chance.choice(["1000", "10000", "100000"]))
 
     def _debit(self, owner: Owner) -> None:
-        self._send(f"/shops/{owner.account}/debit", debit=self.chance.choice(list(Debit)).value)
+        self.send(f"/shops/{owner.account}/debit", debit=self.chance.choice(list(Debit)).value)
 
     def _pay(self, owner: Owner) -> None:
         with self.store.app_context():
             found = [one.code for one in bills.of_shop(owner.account) if one.state.value in ("open", "owed")]
         for code in found:
-            self._send(f"/shops/{owner.account}/bills/{code}")
+            self.send(f"/shops/{owner.account}/bills/{code}")
 
     def _press(self, owner: Owner, item: str) -> None:
         """Press the button of an item, if it has one; now and then twice."""
@@ -236,13 +240,13 @@ class World:
         yield
         self.charging.broken = None
 
-    def _send(self, path: str, **fields: str) -> str:
+    def send(self, path: str, **fields: str) -> str:
         """A form at the store; where it leads."""
         answer = self.street.post(path, {"form_token": self.word, **fields})
         assert answer.status_code in (302, 303), (path, answer.status_code)
         return str(answer.headers["Location"])
 
-    def _resolve(self) -> None:
+    def resolve(self) -> None:
         """What the store has and the app does not know of was charged; of the rest nothing was."""
         told = self.statement()
         with self.shop.app_context():
@@ -261,14 +265,14 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, shops: int, seed: int) -> Iterator[World]:
+def world(folder: Path, shops: int, seed: int, database_url: str = "") -> Iterator[World]:
     """A store with so many shops of chance, and the app that all of them may install."""
     (folder / "plans.yaml").write_text(PLANS)
     (folder / "catalog.yaml").write_text(GOODS)
     chance, to_shop, to_store = random.Random(seed), requests.Session(), requests.Session()  # noqa: S311
     store = create_appstore(_of_store(folder), to_shop)
     owners = _people(store, shops, chance)
-    shop = create_app(_of_app(folder, store), to_store)
+    shop = create_app(_of_app(folder, store, database_url), to_store)
     fill(shop)
     charging = Wire(store)
     to_shop.mount("http://", Wire(shop))
@@ -300,7 +304,7 @@ def _of_store(folder: Path) -> AppStoreSettings:
     )
 
 
-def _of_app(folder: Path, store: Flask) -> Settings:
+def _of_app(folder: Path, store: Flask, database_url: str) -> Settings:
     with store.app_context(), reading() as session:
         tests = session.scalars(select(Shop.account).where(Shop.is_test)).all()
     return Settings.model_validate(
@@ -308,7 +312,7 @@ def _of_app(folder: Path, store: Flask) -> Settings:
             **SETTINGS,
             **{f"colorme_{name}": value for name, value in SECRETS.items()},
             "public_url": HERE,
-            "database_url": f"sqlite:///{folder}/shop.db",
+            "database_url": database_url or f"sqlite:///{folder}/shop.db",
             "catalog": str(folder / "catalog.yaml"),
             "colorme_plans": str(folder / "plans.yaml"),
             "colorme_api_url": STORE,

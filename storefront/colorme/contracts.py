@@ -201,6 +201,12 @@ def find(account: str, contract_id: str) -> Contract | None:
     return db.session.scalar(select(Contract).where(_is_of(account), Contract.id == contract_id))
 
 
+def newest(account: str, plan_id: str) -> Contract | None:
+    """The last one that an account has made on this plan."""
+    made = select(Contract).where(_is_of(account), Contract.plan_id == plan_id)
+    return db.session.scalar(made.order_by(Contract.arrived_at.desc()).limit(1))
+
+
 def standing(customer_id: int) -> Contract | None:
     """The contract that a shop owner has now."""
     mine = select(Contract).where(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
@@ -235,6 +241,12 @@ def asked_to_go() -> Sequence[Contract]:
 def stay(session: Session, contract_id: str) -> None:
     """The store says that it stands."""
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
+
+
+def forced_out() -> Sequence[Contract]:
+    """Those that ended because a bill was not paid."""
+    unpaid = select(Contract).where(Contract.reason == Reason.BY_UNPAID, Contract.confirmed_at.is_not(None))
+    return db.session.scalars(unpaid.order_by(Contract.ended_at, Contract.id)).all()
 
 
 def unconfirmed() -> Sequence[Contract]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     String,
     and_,
+    false,
     func,
     or_,
     select,
@@ -27,7 +28,7 @@ from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
-from storefront.colorme.periods import Period, closing_on
+from storefront.colorme.periods import ONE_DAY, Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.colorme.usage import Usage, closes_before
@@ -98,7 +99,8 @@ def resolve(code: str, state: State) -> bool:
     if report is None:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
-    return _settle(report, or_(is_unknown(Report), Report.state == State.DECLINED), outcome, clock.now())
+    still = or_(is_unknown(Report), Report.state == State.DECLINED)
+    return _settle(report, still, outcome, calendar.now(), resolved_at=clock.now())
 
 
 def waiting(today: date) -> Sequence[Report]:
@@ -122,6 +124,15 @@ def lost() -> Sequence[Report]:
 def late() -> Sequence[Report]:
     """What was sent after its period, so that the store bills it with the next."""
     return db.session.scalars(select(Report).where(Report.is_late).order_by(Report.contract_id)).all()
+
+
+def billed(contract: Contract, period: Period) -> int:
+    """Usage that the store bills with this period: reported for it in time, or late for the one before."""
+    before = reckoning.period_at(contract.terms, period.first - ONE_DAY)
+    in_time = and_(Report.period_first == period.first, ~Report.is_late)
+    late = and_(Report.period_first == before.first, Report.is_late) if before else false()
+    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED, or_(in_time, late))
+    return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
 
 
 def of_contract(contract_id: str) -> Sequence[Report]:
@@ -179,14 +190,14 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
     if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
-        return outcome if _settle(report, Report.state == State.WAITING, outcome, is_lost=True) else None
+        return outcome if _settle(report, Report.state == State.WAITING, outcome, now, is_lost=True) else None
     if (usage_token if contract.ended_at else token) is None:
         return Outcome(State.WAITING, NO_TOKEN)
     if not _claim(report, is_late=_is_late(contract, report, today)):
         return None
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
-    _settle(report, Report.state == State.INTENDED, outcome)
+    _settle(report, Report.state == State.INTENDED, outcome, now)
     return outcome
 
 
@@ -233,12 +244,12 @@ def _settle(
     report: Report,
     which: ColumnElement[bool],
     outcome: Outcome,
-    resolved_at: datetime | None = None,
+    now: datetime,
     *,
+    resolved_at: datetime | None = None,
     is_lost: bool = False,
 ) -> bool:
     """The conditional update comes first: of any number that settle one report, one enters it."""
-    now = calendar.now()
     values = {
         "state": outcome.state,
         "settled_at": now,

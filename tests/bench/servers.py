@@ -14,6 +14,7 @@ from tests.bench import reference
 from tests.bench.letters import HOST, Letters
 from tests.bench.past import Past
 from tests.bench.traffic import WORKERS, ask
+from tests.databases import new_database
 from tests.demo import free_ports
 from tests.street import (
     APP_ID,

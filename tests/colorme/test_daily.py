@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from datetime import date, datetime
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
 
-from storefront.colorme import daily, reporting, usage
+from storefront import rim
+from storefront.cli import main
+from storefront.colorme import daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
@@ -459,6 +462,26 @@ def test_postpaid_fees(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_owed(kondo: Owner) -> None:
+    """What an owner was forced out for stays in the book and is listed as owed, with what came after it."""
+    kondo.install("TIDE01", "2021-04-20T12:00:00+09:00")
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    told = {"at": "2021-07-01T00:00:00+09:00", "reason": "by_unpaid", **TOKEN}
+    kondo.hooks.uninstall("CONTR1", "TIDE01", **told)
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    with kondo.app.app_context():
+        owed = [(str(debt.period), debt.yen) for debt in outstanding.owed()]
+    assert owed == [
+        ("2021-04-20/2021-05-09", 1333 + MOSS),
+        ("2021-05-10/2021-06-09", 2000),
+        ("2021-06-10/2021-07-09", 2000),
+    ]
+    assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
+
+
+@on_sqlite
 def test_one_time_fee(kondo: Owner) -> None:
     """O1: the price, on the day of the install, once."""
     kondo.install("ANCHOR1", "2021-04-15T12:00:00+09:00")
@@ -534,3 +557,20 @@ def statements(app: Flask) -> Iterator[list[str]]:
 def fees(kondo: Owner) -> list[tuple[str, str, int]]:
     """Kind, first day and yen of each plan fee in the book."""
     return [(kind, key.rsplit(":", 1)[1], yen) for kind, key, yen in kondo.kept.book()]
+
+
+@on_sqlite
+def test_the_command(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`storefront daily` ends with 0 when its work is done, and with 1 where no calendar answers."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer("", 500)
+    kondo.store.now = "2021-05-09T23:30:00+09:00"
+    done = CliRunner().invoke(main, ["daily"])
+    assert (done.exit_code, done.output) == (0, "Done.\n")
+    assert kondo.reports() == {APRIL: ("unknown", MOSS)}
+    kondo.store.say("/calendar.json", "", 503)
+    failed = CliRunner().invoke(main, ["daily"])
+    assert failed.exit_code == 1
+    assert "nothing was done" in failed.output

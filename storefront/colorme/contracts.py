@@ -84,7 +84,9 @@ class Contract(Model):
     closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
     # The day on which the book has to be looked at next; none where something has changed since.
     reckon_on: Mapped[date | None] = mapped_column(index=True)
-    asked_to_go_at: Mapped[datetime | None]  # a removal without an answer; the next page asks the store
+    asked_to_go_at: Mapped[
+        datetime | None
+    ]  # a removal without an answer; the next page or day asks the store
     customer: Mapped[Customer] = relationship()
 
     @property
@@ -228,6 +230,12 @@ def come_in(session: Session, contract_id: str, access_token: str, shop_name: st
 def ask_to_go(session: Session, contract_id: str, at: datetime) -> None:
     """Its removal was asked for; until there is an answer nobody knows whether it stands at the store."""
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=at))
+
+
+def asked_to_go() -> Sequence[Contract]:
+    """Those that stand here, and of which nobody knows whether they do at the store."""
+    waiting = select(Contract).where(Contract.asked_to_go_at.is_not(None), Contract.ended_at.is_(None))
+    return db.session.scalars(waiting.order_by(Contract.id)).all()
 
 
 def stay(session: Session, contract_id: str) -> None:

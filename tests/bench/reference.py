@@ -3,7 +3,10 @@
 It knows nothing of the shop, so that it does not change with it.
 """
 
+import hmac
+import json
 import os
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,7 +69,7 @@ def create_reference() -> Flask:
 
     @app.get("/insert")
     def insert() -> tuple[str, dict[str, str]]:
-        keep(engine)
+        keep(engine, request.args["point_code"])
         return "OK", PLAIN
 
     @app.get("/signed-insert")
@@ -74,16 +77,25 @@ def create_reference() -> Flask:
         valid, _ = endpoint.validate_request(request.url, request.method, None, dict(request.headers))
         if not valid:
             abort(401)
-        keep(engine)
+        keep(engine, request.args["point_code"])
+        return "OK", PLAIN
+
+    @app.post("/hook")
+    def hook() -> tuple[str, dict[str, str]]:
+        body, given = request.get_data(), request.headers.get("X-Appstore-Signature", "")
+        right = b64encode(hmac.digest(os.environ["BENCH_SECRET"].encode(), body, "sha256"))
+        if not hmac.compare_digest(right, given.encode()):
+            abort(401)
+        keep(engine, json.loads(body)["recurring_application_charge_id"])
         return "OK", PLAIN
 
     return app
 
 
-def keep(engine: Engine) -> None:
+def keep(engine: Engine, code: str) -> None:
     """One row, durable on return."""
     with engine.begin() as connection:
-        connection.execute(MARK.insert(), {"code": request.args["point_code"], "made_at": datetime.now(UTC)})
+        connection.execute(MARK.insert(), {"code": code, "made_at": datetime.now(UTC)})
 
 
 def durable(url: str) -> Engine:

@@ -78,9 +78,9 @@ def street(database: str, sizes: list[int], folder: Path, against: Path | None =
     `against` is a checkout of an earlier version, which then stands in the street, too.
     """
     with ExitStack() as stack:
-        url = stack.enter_context(_database(database, folder))
+        url = stack.enter_context(open_database(database, folder))
         reference_port, api_port, before_port, *ports = free_ports(3 + len(sizes))
-        _start_reference(stack, folder, reference_port, url("reference"))
+        start_reference(stack, folder, reference_port, url("reference"))
         stack.enter_context(serve(folder, "api", api_port, "tests.bench.pointapi:create_point_api()", {}))
         shops = [
             _start_shop(stack, folder, earlier, port, api_port, url(f"shop_{earlier}"))
@@ -94,7 +94,7 @@ def street(database: str, sizes: list[int], folder: Path, against: Path | None =
 
 
 @contextmanager
-def _database(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
+def open_database(kind: str, folder: Path) -> Iterator[Callable[[str], str]]:
     """Makes an empty database of some name and says its address."""
     if kind == "sqlite":
         yield lambda name: f"sqlite:///{folder}/{name}.db"
@@ -124,7 +124,11 @@ def _start_shop(
     }
     command = [str(Path(sys.executable).parent / "storefront"), "upgrade"]
     subprocess.run(
-        command, env=_environment(environment), check=True, timeout=MIGRATE_SECONDS, stdout=subprocess.DEVNULL
+        command,
+        env=environment_of(environment),
+        check=True,
+        timeout=MIGRATE_SECONDS,
+        stdout=subprocess.DEVNULL,
     )
     stack.enter_context(serve(folder, f"shop-{port}", port, "storefront:create_app()", environment, root))
     past = Past(url)
@@ -139,7 +143,7 @@ def _start_shop(
     return shop
 
 
-def _start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> None:
+def start_reference(stack: ExitStack, folder: Path, port: int, url: str) -> None:
     engine = reference.durable(url)  # two workers that turned on SQLite's log at once would meet
     reference.metadata.create_all(engine)
     engine.dispose()
@@ -160,7 +164,7 @@ def serve(
     with words.open("w") as log:
         process = subprocess.Popen(
             [*command, *size, "--log-level", "warning", application],
-            env=_environment(environment),
+            env=environment_of(environment),
             cwd=root,
             stdout=log,
             stderr=log,
@@ -189,7 +193,7 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, words: Path) -> None:
     raise SystemExit(f"a server did not start:\n{words.read_text()[-2000:]}")
 
 
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
+def environment_of(own: Mapping[str, str]) -> dict[str, str]:
     """Ours, without any setting of a shop or any proxy."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STOREFRONT_")}
     return {**kept, "NO_PROXY": HOST, "no_proxy": HOST, **own}

@@ -98,6 +98,7 @@ class Exchange(Base):
     is_ill_signed: Mapped[bool] = mapped_column(default=False)
     signed: Mapped[str] = mapped_column(default="")
     mistakes: Mapped[str] = mapped_column(default="")
+    tried_all: Mapped[bool] = mapped_column(default=True)
     hash_given: Mapped[str] = mapped_column(default="")
     hash_computed: Mapped[str] = mapped_column(default="")
     hash_words: Mapped[str] = mapped_column(default="")

@@ -222,7 +222,7 @@ def test_what_a_form_hides(page: str) -> None:
     "piece", ["token", "<input ", "<button ", "<input type=hidden value=a ", "session_", "x"]
 )
 def test_redaction_is_one_pass(piece: str) -> None:
-    """A body of the largest size is read in one pass, whatever stands in it: nobody stops the sandbox by it."""
+    """A body of the largest size is read in one pass, whatever stands in it."""
     body = (piece * (MIB // len(piece))).encode() + b" "
     assert wirelog.text("text/xml", body).endswith(wirelog.CUT)
 

@@ -150,3 +150,11 @@ def test_the_desk_has_the_verdict(street: Street) -> None:
     assert html.fromstring(street.phone.get("/desk").text).cssselect("[data-books=amber]")
     assert street.phone.press("/desk", "/desk/books").status_code == 303
     assert html.fromstring(street.phone.get("/desk").text).cssselect("[data-books=green]")
+
+
+def test_the_newest_is_the_last_that_was_made(street: Street) -> None:
+    """Of two payments the newest is the one that was made last, wherever the stage's clock was turned to."""
+    street.enter("mobile")
+    first = street.start("mobile")
+    street.phone.press("/desk", "/desk/clock", seconds="-3600")
+    assert street.start("mobile").code != first.code

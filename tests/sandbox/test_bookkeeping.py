@@ -10,6 +10,7 @@ from storefront import clock
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer, Signed, query_pairs
 from storefront.sandbox import books
+from storefront.sandbox.desk import reading
 from storefront.shop import inventory
 from storefront.shop.customers import Customer
 from tests.sandbox import test_attack
@@ -158,3 +159,14 @@ def test_the_newest_is_the_last_that_was_made(street: Street) -> None:
     first = street.start("mobile")
     street.phone.press("/desk", "/desk/clock", seconds="-3600")
     assert street.start("mobile").code != first.code
+
+
+@pytest.mark.parametrize("words", ["<b>{}</b> You have 1.", "{} You have 1.", "<b>{}</b>"])
+def test_a_name_within_a_name(words: str) -> None:
+    """An item outside is found under its own name, though another's has that name in it."""
+    rows = "".join(
+        f'<li data-item="{item}" data-quantity="1">{words.format(name)}</li>'
+        for item, name in [("high", "High Potion"), ("potion", "Potion"), ("old", "Old Potion")]
+    )
+    page = html.fromstring(f"<main>{rows}</main>")
+    assert reading._named({"Potion", "High Potion"}, [page]) == {"Potion": "potion", "High Potion": "high"}

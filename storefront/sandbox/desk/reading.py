@@ -35,6 +35,7 @@ HISTORY, BAG = "history", "bag"
 MOST_PLACES = 8
 MOST_PAGES = 40
 STATEMENT_SECONDS = 5
+CODES_AT_ONCE = 50
 
 
 class Unreadable(Exception):
@@ -177,17 +178,23 @@ def _outside(
     strange = set(codes) - ours
     if not strange or not visit.platform.settings.provider_url:
         return {}
-    told = {row["code"]: row for row in _statement(visit.platform) if row["code"] in strange}
+    told = {row["code"]: row for row in _statement(visit.platform, sorted(strange))}
     ids = _ids({row["item"] for row in told.values()}, visit, url, bag)
     return {code: {**row, "item_id": ids[row["item"]]} for code, row in told.items()}
 
 
-def _statement(platform: Sandbox) -> Sequence[dict[str, Any]]:
+def _statement(platform: Sandbox, codes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What the provider says of these, a few at a time: an address has an end."""
+    for first in range(0, len(codes), CODES_AT_ONCE):
+        yield from _told(platform, codes[first : first + CODES_AT_ONCE])
+
+
+def _told(platform: Sandbox, codes: Sequence[str]) -> Sequence[dict[str, Any]]:
     settings = platform.settings
     headers = {"Authorization": f"Bearer {settings.provider_token.get_secret_value()}", "Connection": "close"}
     url = f"{settings.provider_url}/statement.json"
     try:
-        answer = platform.http.get(url, headers=headers, timeout=STATEMENT_SECONDS, allow_redirects=False)
+        answer = platform.http.get(url, timeout=STATEMENT_SECONDS, **asked)
         rows = answer.json() if answer.status_code == 200 else None
     except (requests.RequestException, OSError, ValueError):
         rows = None
@@ -203,14 +210,26 @@ def _ids(names: Collection[str], visit: _Visit, url: str, bag: Sequence[html.Htm
     """
     found = _named(names, bag)
     for language in LANGUAGES:
+    asked: dict[str, Any] = {"params": {"code": codes}, "headers": headers, "allow_redirects": False}
         if len(found) < len(names):
             found |= _named(names, list(_all(visit, _spoken(url, language))))
     return {name: found.get(name, name) for name in names}
 
 
 def _named(names: Iterable[str], bag: Iterable[html.HtmlElement]) -> dict[str, str]:
-    rows = [(item, row.text_content()) for page in bag for item, row in _items(page)]
-    return {name: item for name in names for item, text in rows if name in text}
+    """An item's name may be part of another's: the row that says it most exactly is the one."""
+    rows = [(item, row) for page in bag for item, row in _items(page)]
+    found: dict[str, str] = {}
+    for name in names:
+        says = [(_exactly(name, row), item) for item, row in rows if name in row.text_content()]
+        found |= {name: min(says)[1]} if says else {}
+    return found
+
+
+def _exactly(name: str, row: html.HtmlElement) -> tuple[bool, int]:
+    """How far a row's words are from this name: nothing else in one of its elements, or how many more."""
+    texts = [" ".join(one.text_content().split()) for one in row.iter(etree.Element)]
+    return name not in texts, min((len(text) for text in texts if name in text), default=0)
 
 
 def _spoken(url: str, language: str) -> str:

@@ -170,3 +170,24 @@ def test_a_name_within_a_name(words: str) -> None:
     )
     page = html.fromstring(f"<main>{rows}</main>")
     assert reading._named({"Potion", "High Potion"}, [page]) == {"Potion": "potion", "High Potion": "high"}
+
+
+def test_bought_while_it_is_read(street: Street) -> None:
+    """What changes between the history and the bag is not known yet, and no difference."""
+    street.enter("mobile")
+    payment = street.start("mobile")
+    other, bag = Phone(street.sandbox.test_client()), street.shop.view_functions["shop.bag"]
+    other.belongs_to("hanako")
+    pressed: list[str] = []
+
+    def meanwhile() -> Any:
+        """The bag is opened to see what it is, and once more to be counted: in between she buys."""
+        pressed.append(other.buy(f"{PLATFORM}/point/{payment.token}") if len(pressed) == 1 else "")
+        return bag()
+
+    street.shop.view_functions["shop.bag"] = meanwhile
+    told = read(street)
+    street.shop.view_functions["shop.bag"] = bag
+    assert "bought" in pressed
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("amber", books.CHANGED)
+    assert read(street)["verdict"] == "green"

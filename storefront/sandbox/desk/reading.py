@@ -145,6 +145,8 @@ def stage_of(code: str) -> str | None:
 
 
 def _read(visit: _Visit) -> Reading:
+    # Before the first page: what changes meanwhile may be in one of them, and not in another.
+    at = clock.now()
     pages = _places(visit)
     # Whatever is settled by looking is settled before the bag is counted.
     history = {
@@ -156,7 +158,7 @@ def _read(visit: _Visit) -> Reading:
     return Reading(
         stage_id=visit.on.id,
         owner_id=visit.user.owner_id,
-        at=clock.now(),
+        at=at,
         history=history,
         outside=_outside(visit, history, pages[BAG], bag),
         bag={item: _count(row) for page in bag for item, row in _items(page)},

@@ -94,7 +94,7 @@ class Payment:
     yen: int = 0  # at the provider; then it is no payment in points
     is_told: bool = True  # whether the shop has said what it does about it
     answered_at: datetime | None = None  # when the shop last said OK to the purchase, asked by us and in time
-    is_unheard: bool = False  # the shop has asked how it stands, and was last given no answer
+    unheard_at: datetime | None = None  # when the shop last asked how it stands, if it was given no answer
 
 
 @dataclass(frozen=True)
@@ -284,10 +284,14 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
 
 
 def _is_forgotten(payment: Payment, page: Page, pause: Pause) -> bool:
-    """Whether nobody was charged, and the shop could have heard so: a pause after it may void, or later."""
-    if payment.status in CHARGED or payment.is_unheard or payment.answered_at is None:
+    """Whether nobody was charged, and the shop could have heard so: a pause after it may void, or later.
+
+    Who asked in vain has that time anew; who does not ask again has lost it.
+    """
+    if payment.status in CHARGED or payment.answered_at is None:
         return False
-    return page.at - payment.answered_at > pause.void + pause.confirm
+    since = max(payment.answered_at, payment.unheard_at or payment.answered_at)
+    return page.at - since > pause.void + pause.confirm
 
 
 def _strangers(person: Person, payments: Sequence[Payment], page: Page | None) -> Iterator[Pair]:

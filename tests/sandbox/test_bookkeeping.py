@@ -191,3 +191,30 @@ def test_bought_while_it_is_read(street: Street) -> None:
     assert "bought" in pressed
     assert (told["verdict"], told["first_difference"]["reason"]) == ("amber", books.CHANGED)
     assert read(street)["verdict"] == "green"
+
+
+def use(street: Street) -> None:
+    """Open the bag, and press its first button to use something."""
+    bag = html.fromstring(street.phone.page(f"{SHOP}/inventory").text)
+    form = next(form for form in bag.forms if "use" in str(form.action))
+    street.phone.post(f"/ma/{APP}/{form.action}", data=dict(form.form_values()))
+
+
+def test_a_use_that_uses_nothing(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was used and is all there is red: it was given once more than it was charged."""
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.use", lambda *_: True)
+    use(street)
+    told = read(street)
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("red", books.KEPT)
+
+
+def test_a_press_is_no_grant(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A press that used nothing does not stand for an item that was charged and never given."""
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.grant", lambda *_, **__: None)
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.use", lambda *_: False)
+    use(street)
+    told = read(street)
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("amber", books.MAYBE_USED)

@@ -155,6 +155,15 @@ def test_what_was_seen_to_be_used() -> None:
     assert of(page=replace(READ, bag={}, used={"lantern": 1})).verdict is Verdict.GREEN
 
 
+def test_what_is_used_and_kept() -> None:
+    """Who has used one, and holds all that were charged, was given one too many."""
+    kept = frozenset({"lantern"})
+    found = of(page=replace(READ, kept=kept))
+    assert (found.verdict, found.items[0].reason) == (Verdict.RED, books.KEPT)
+    again = replace(READ, bag={}, used={"lantern": 1}, kept=kept)  # the second press of one form
+    assert of(page=again).verdict is Verdict.GREEN
+
+
 def test_what_may_have_been_used() -> None:
     """What is for use may have been used where nobody saw it: amber. Anything else is missing: red."""
     empty = replace(READ, bag={})

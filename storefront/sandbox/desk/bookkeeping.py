@@ -159,13 +159,13 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
     user = people.find(last.owner_id, on.id)
     is_shared = user is not None and user.persona.is_everywhere
     uses = {**first.uses, **last.uses}
-    pressed = wirelog.posted(on.id, last.owner_id)
     return Page(
         owner_id=last.owner_id,
         at=last.at,
         bag=last.bag,
         history=last.entries,
-        used={item: pressed.get(path, 0) for item, path in uses.items()},
+        used=last.used,
+        kept=frozenset(last.kept),
         consumable=frozenset(uses) | _consumable(on),
         since=first.at if is_shared else None,
         before=first.bag if is_shared else {},

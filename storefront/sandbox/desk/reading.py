@@ -3,6 +3,7 @@
 A visit is no mere look: the shop asks about what it is in doubt of, as it does at every visit.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,15 +28,18 @@ from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import Kind
+from storefront.sandbox.wirelog import Exchange, Kind
 
 READ = N_("Read for the books, as a visit of this buyer.")
 HISTORY, BAG = "history", "bag"
+A_BAG = re.compile("""data-page=["']?bag\\b""")
 # A shop has its places in one row of links; and nobody's bag is longer.
 MOST_PLACES = 8
 MOST_PAGES = 40
 STATEMENT_SECONDS = 5
 CODES_AT_ONCE = 50
+
+Trail = Sequence[tuple[Exchange, html.HtmlElement | None]]  # requests in the container; of bags the page
 
 
 class Unreadable(Exception):
@@ -56,6 +60,9 @@ class Reading(Base):
     history: Mapped[dict[str, tuple[str, bool]]] = mapped_column(JSON)
     # By item, where its form for using it leads.
     uses: Mapped[dict[str, str]] = mapped_column(JSON)
+    # By item, how many fewer the bag held after presses of that form; and those of which it held no fewer.
+    used: Mapped[dict[str, int]] = mapped_column(JSON)
+    kept: Mapped[list[str]] = mapped_column(JSON)
     # By code, what the provider says of a payment in this history that is none of the platform's.
     outside: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
 
@@ -155,20 +162,27 @@ def _read(visit: _Visit) -> Reading:
         for row in page.xpath("//main//*[@data-payment]")
     }
     bag = list(_all(visit, pages[BAG]))
+    held = {item: _count(row) for page in bag for item, row in _items(page)}
+    # What is used up has no form any more; the pages that the buyer saw before had one.
+    trail = [(row, _as_page(row)) for row in wirelog.visited(visit.on.id, visit.user.owner_id, "data-page")]
+    seen = [page for _, page in trail if page is not None]
+    uses = {
+        item: urlsplit(leads).path
+        for page in [*seen, *bag]
+        for item, row in _items(page)
+        for leads in _forms(visit, row, pages[BAG])
+    }
+    used = {item: _used(item, path, trail, held.get(item, 0)) for item, path in uses.items()}
     return Reading(
         stage_id=visit.on.id,
         owner_id=visit.user.owner_id,
         at=at,
         history=history,
         outside=_outside(visit, history, pages[BAG], bag),
-        bag={item: _count(row) for page in bag for item, row in _items(page)},
-        # What is used up has no form any more; the pages that the buyer saw before had one.
-        uses={
-            item: urlsplit(leads).path
-            for page in [*_seen(visit), *bag]
-            for item, row in _items(page)
-            for leads in _forms(visit, row, pages[BAG])
-        },
+        bag=held,
+        uses=uses,
+        used={item: fewer for item, (fewer, _) in used.items()},
+        kept=[item for item, (_, kept) in used.items() if kept and [*uses.values()].count(uses[item]) == 1],
     )
 
 
@@ -195,6 +209,7 @@ def _told(platform: Sandbox, codes: Sequence[str]) -> Sequence[dict[str, Any]]:
     settings = platform.settings
     headers = {"Authorization": f"Bearer {settings.provider_token.get_secret_value()}", "Connection": "close"}
     url = f"{settings.provider_url}/statement.json"
+    asked: dict[str, Any] = {"params": {"code": codes}, "headers": headers, "allow_redirects": False}
     try:
         answer = platform.http.get(url, timeout=STATEMENT_SECONDS, **asked)
         rows = answer.json() if answer.status_code == 200 else None
@@ -212,7 +227,6 @@ def _ids(names: Collection[str], visit: _Visit, url: str, bag: Sequence[html.Htm
     """
     found = _named(names, bag)
     for language in LANGUAGES:
-    asked: dict[str, Any] = {"params": {"code": codes}, "headers": headers, "allow_redirects": False}
         if len(found) < len(names):
             found |= _named(names, list(_all(visit, _spoken(url, language))))
     return {name: found.get(name, name) for name in names}
@@ -238,10 +252,35 @@ def _spoken(url: str, language: str) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}lang={language}"
 
 
-def _seen(visit: _Visit) -> Iterator[html.HtmlElement]:
-    for text in wirelog.shown(visit.on.id, visit.user.owner_id, "data-quantity"):
-        # Names and addresses are ASCII, whatever charset the page says it has.
-        yield html.document_fromstring(text.encode("ascii", "xmlcharrefreplace"))
+def _as_page(row: Exchange) -> html.HtmlElement | None:
+    """A bag that the buyer saw, as it was logged."""
+    if not A_BAG.search(row.answer):
+        return None
+    # Names and addresses are ASCII, whatever charset the page says it has.
+    return html.document_fromstring(row.answer.encode("ascii", "xmlcharrefreplace"))
+
+
+def _used(item: str, path: str, trail: Trail, last: int) -> tuple[int, bool]:
+    """How many fewer there were of an item after presses of its form; and whether once there were not.
+
+    A press may use nothing, as the second of the same form: what it did, the bags before and after say.
+    """
+    fewer, kept, presses, before = 0, False, 0, 0
+    for row, page in trail:
+        presses += row.method == "POST" and urlsplit(row.url).path == path and (row.status or 500) < 400
+        held = None if page is None else _held(item, page)
+        if held is not None:
+            fewer += min(presses, max(0, before - held))
+            kept = kept or (presses > 0 and held >= before > 0)
+            presses, before = 0, held
+    fewer += min(presses, max(0, before - last))
+    return fewer, kept or (presses > 0 and last >= before > 0)
+
+
+def _held(item: str, page: html.HtmlElement) -> int | None:
+    """How many a page of the bag says there are; None if that may stand on another."""
+    found = next((_count(row) for name, row in _items(page) if name == item), None)
+    return 0 if found is None and not page.xpath("//main//nav") else found
 
 
 def _places(visit: _Visit) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from lxml import html
 
-from storefront.sandbox import walks, weather
+from storefront.sandbox import happenings, walks, weather
 from storefront.sandbox.desk import wording
 from storefront.sandbox.happened import Name
 from storefront.sandbox.stage import by_id
@@ -200,3 +200,19 @@ def test_the_other_language_is_of_the_same_page(phone: Phone) -> None:
     """Who changes the language stays where they are, with all that the address asks for."""
     page = html.fromstring(phone.get("/situation?who=yuki&points=price-20&lang=ja").text)
     assert page.cssselect("a[hreflang=en]")[0].get("href") == "?who=yuki&points=price-20&lang=en"
+
+
+def test_a_long_walk(phone: Phone, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pages are opened on a walk, its beginning is kept, and what happens then still counts."""
+    monkeypatch.setattr(happenings, "KEEP", 3)
+    monkeypatch.setattr(happenings, "MOST", 2)
+    walk = begin(phone, LOST)
+    with app.test_request_context():
+        for status in range(200, 220):
+            happenings.note(made_on(walk), Name.PAGE_SHOWN, status=status)
+    assert phone.press(walk, f"{walk}/seen", step="0", seen="no").status_code == 303
+    assert checklist(phone, walk)[0] == ("1", "missed")
+    with app.test_request_context():
+        kept = happenings.all_of(made_on(walk))
+    assert kept[0].name is Name.WALK_BEGUN
+    assert [one.facts["status"] for one in kept if one.name is Name.PAGE_SHOWN] == [217, 218, 219]

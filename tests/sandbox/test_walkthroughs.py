@@ -13,6 +13,7 @@ from storefront.sandbox import judge, walkthroughs
 from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import State, Tick, Verdict
 from storefront.sandbox.walkthroughs import Broken, Walkthrough
+from storefront.sandbox.mixi.resend import FAULTS
 
 # When things go wrong: the rows of the house's own table.
 ROWS = {
@@ -241,6 +242,18 @@ def test_own_ones_stand_behind(tmp_path: Path) -> None:
         ("name: my-own", "name: lost-ok", 2, "there is another lost-ok"),
         ("title: {ja: 試し, en: A try}", "title: {ja: 試し}", 3, "title.en: is missing"),
     ],
+        ("points: price+50", f'points: "{"9" * 30}"', 9, "points"),
+        ("points: price+50", f"points: {'9' * 5000}*price", 9, "points"),
+        ("item: any", "item: any\n  weather: [{kind: callback.queued, seconds: 99999}]", 9, "from 1 to 30"),
+        ("item: any", "item: any\n  weather: [{kind: api.down, seconds: 5}]", 9, "has no seconds"),
+        ("item: any", "item: any\n  weather: [{kind: api.down, next: 9999999}]", 9, "at most 1,000,000"),
+        ("play: [buy, confirm]", 'play: ["weather no.such:99*1"]', 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", 'play: ["weather api.slow:99*1"]', 12, "from 1 to 30"),
+        ("play: [buy, confirm]", 'play: ["weather api.slow:1*9999999"]', 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [as nobody]", 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [open app as nobody]", 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [send nonsense]", 12, "nothing the robot can do"),
+        ("- {held: 1}", f'- {{held: "{"1" * 5000}"}}', 19, "is not one of its words"),
 )
 def test_a_broken_file(tmp_path: Path, right: str, wrong: str, line: int, rule: str) -> None:
     """What a file may not say is refused with the file, the line and the rule."""
@@ -260,6 +273,19 @@ def test_no_list_and_no_folder(tmp_path: Path) -> None:
 
 
 def test_steps_tick_themselves(one: Walkthrough) -> None:
+def test_what_is_no_chapter(tmp_path: Path) -> None:
+    """A folder without a chapter is refused, and one whose name ends in .yml is read."""
+    with pytest.raises(Broken, match="has no file of walkthroughs"):
+        walkthroughs.read(tmp_path)
+    (tmp_path / "9-mine.yml").write_text(ONE)
+    assert walkthroughs.read(tmp_path)[-1].name == "my-own"
+
+
+def test_everything_that_can_be_sent() -> None:
+    """Whatever can be wrong with a decision a walkthrough may send."""
+    assert set(FAULTS) <= set(walkthroughs.SENT)
+
+
     """A step is done with the last thing that must be seen; the books come last."""
     story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
     assert judged(one, story) == [State.DONE, State.OPEN, State.OPEN]

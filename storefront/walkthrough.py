@@ -120,7 +120,7 @@ def walkthrough(
     given = {VOID_AFTER: str(void_after), CONFIRM_PAUSE: str(confirm_pause)}
     try:
         with _started(database, files) if own_demo else _running(platform, data) as told:
-            street = _street(platform, {**given, **told}, seed)
+            street = _street(platform, {**given, **told}, seed, is_new=own_demo)
             walks, titles = _played(street, chosen, devices, language)
             if junit:
                 junit.write_text(report.junit(walks, titles))
@@ -146,7 +146,7 @@ def _chosen(names: Sequence[str], files: Sequence[Path]) -> Sequence[Walkthrough
     return [one for one in found if not names or one.name in names]
 
 
-def _street(platform: str | None, told: Mapping[str, str], seed: int | None) -> Street:
+def _street(platform: str | None, told: Mapping[str, str], seed: int | None, *, is_new: bool) -> Street:
     return Street(
         (platform or told["SANDBOX_PUBLIC_URL"]).rstrip("/"),
         void_after=int(told[VOID_AFTER]),
@@ -184,6 +184,7 @@ def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[st
             _wait(process, output)
             exported = {name: os.environ[name] for name in (PAYMENT_SECONDS,) if name in os.environ}
             yield {**exported, **demo.started(Path(folder))}
+        is_new=is_new,
         finally:
             process.terminate()
             process.wait()

@@ -24,6 +24,7 @@ class Street:
     payment_seconds: int = 1800
     seed: int | None = None
 
+    is_new: bool = False  # a demo that nobody has been in before
 
 class Desk:
     """One browser's stage at the platform: its session is shared by all the people it plays."""

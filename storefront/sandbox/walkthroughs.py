@@ -88,8 +88,8 @@ RULES: Mapping[str, str] = {
     "times": r"\d{1,4}(\.\.\d{1,4})?",
 }
 CHECKS = (
-    *("screen", "page", "status", "state", "held", "balance", "calls", "answer", "refusal", "notice"),
-    *("happened", "never", "weather_met", "books"),
+    *("screen", "page", "status", "state", "held", "balance", "price", "calls", "answer", "refusal"),
+    *("notice", "happened", "never", "weather_met", "books"),
 )
 
 
@@ -149,7 +149,7 @@ class Weather(Strict):
 
 
 class Check(Strict):
-    """One thing that must be seen. Exactly one of the first fourteen, and what narrows it."""
+    """One thing that must be seen. Exactly one of the first fifteen, and what narrows it."""
 
     screen: Word | None = None
     page: Word | None = None

@@ -18,7 +18,7 @@ from tests.sandbox.conftest import SHOP, Phone, Sap
 
 FIRST = "/desk/walkthroughs/first-purchase"
 LOST = "/desk/walkthroughs/lost-ok"
-ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf</p></main>'
+ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf, 10pt</p></main>'
 BAG = {"status": 200, "path": "/b", "page": "bag", "marks": [{"item": "loaf", "quantity": "1"}]}
 
 
@@ -136,7 +136,9 @@ def test_what_a_person_says(phone: Phone) -> None:
 def test_what_the_robot_says(phone: Phone) -> None:
     """The robot tells the facts of each page, and that a step is over."""
     walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="pc")
-    facts = json.dumps({"status": 200, "path": "/i", "page": "item", "marks": [{"item": "loaf"}]})
+    facts = json.dumps(
+        {"status": 200, "path": "/i", "page": "item", "marks": [{"item": "loaf", "price": "shown"}]}
+    )
     said = {"persona": "hanako", "device": "pc", "step": "0"}
     assert phone.press(walk, f"{walk}/seen", facts=facts, **said).status_code == 204
     assert checklist(phone, walk)[0] == ("1", "done")

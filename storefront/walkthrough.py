@@ -252,7 +252,7 @@ def _all(round_: Round, pairs: Sequence[tuple[Json, str]], most: int) -> list[Wa
 
 def _say(walk: Walk, number: int, most: int) -> None:
     verdict = "missed" if walk.verdict == "open" else walk.verdict
-    why = walk.reason or walk.missed
+    why = report.plain(walk.reason or walk.missed)
     click.echo(f"{number:>3}/{most} {verdict:<15} {walk.name} {walk.seconds:.1f} s  {why}".rstrip(), err=True)
 
 

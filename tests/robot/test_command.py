@@ -139,6 +139,33 @@ def test_the_table() -> None:
     assert lines[-1] == "1 passed, 1 missed, 1 not applicable"
 
 
+NO_XML = "\x1b[31m\x00\ufffe\ud800 sword"
+
+
+def test_words_that_no_xml_may_hold() -> None:
+    """Control characters of a file or of a shop's page stand in no report, and keep none from being made."""
+    odd = walk("cancel", "missed", NO_XML)
+    odd.walkthrough = {**odd.walkthrough, "rule": {"ja": NO_XML, "en": NO_XML}, "source": NO_XML}
+    sheet = Page("", 200, {}, b"a { content: '\x00\x1b' }")
+    (case,) = next(iter(JUnitXml.fromstring(report.junit([odd], TITLES))))
+    assert case.result[0].message.endswith(" sword")
+    inliner = report._Inliner()
+    inliner._kept[f"{NOBODY}/x.css"] = sheet
+    assert "content" in inliner.copy(odd.steps[0].shots[0].page)
+    for text in (report.page([odd], TITLES, "en", ""), report.table([odd], "en")):
+        assert "sword" in text
+        assert not set(NO_XML.removesuffix("[31m sword")) & {"\x1b", "\x00", "\ufffe", "\ud800"} & set(text)
+
+
+def test_the_story_is_printed() -> None:
+    """What happened is in no box that paper keeps closed."""
+    told = walk("cancel", "passed")
+    told.happenings = [{"at": "2027-01-31T18:00:00", "name": "app_opened", "facts": {}}]
+    page = html.fromstring(report.page([told], TITLES, "en", ""))
+    assert not page.cssselect("details")
+    assert "app_opened" in page.text_content()
+
+
 @pytest.mark.long
 def test_a_demo_of_its_own(tmp_path: Path) -> None:
     """It starts a demo, plays on each device, writes both files, ends the demo, and ends with 0."""

@@ -1,7 +1,6 @@
 """The log of everything that went over the wire, in both directions, without its secrets."""
 
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -258,22 +257,12 @@ def agreed(stage_id: str) -> Sequence[Exchange]:
         return session.scalars(select(Exchange).where(*said, *bought).order_by(Exchange.id)).all()
 
 
-def posted(stage_id: str, owner_id: str) -> Mapping[str, int]:
-    """How often this buyer has sent a form in the container, and the app has taken it, by its path."""
-    sent = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.method == "POST")
-    taken = (Exchange.kind == Kind.PAGE, Exchange.status < 400)
-    with reading() as session:
-        return Counter(
-            urlsplit(url).path for url in session.scalars(select(Exchange.url).where(*sent, *taken))
-        )
-
-
-def shown(stage_id: str, owner_id: str, mark: str) -> Sequence[str]:
-    """The pages of the app with this mark in them that this buyer saw in the container, oldest first."""
+def visited(stage_id: str, owner_id: str, mark: str) -> Sequence[Exchange]:
+    """What this buyer sent the app in the container, and the pages with this mark in them, oldest first."""
     pages = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.kind == Kind.PAGE)
-    marked = select(Exchange.answer).where(*pages, Exchange.answer.contains(mark)).order_by(Exchange.id)
+    wanted = or_(Exchange.method == "POST", Exchange.answer.contains(mark))
     with reading() as session:
-        return session.scalars(marked).all()
+        return session.scalars(select(Exchange).where(*pages, wanted).order_by(Exchange.id)).all()
 
 
 def _seen_by(stage_id: str) -> ColumnElement[bool]:

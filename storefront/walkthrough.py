@@ -6,24 +6,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from storefront import demo
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
 from storefront.robot import play, report
-from storefront.robot.buyer import Browser, Unreachable
-from storefront.robot.desk import Street, read_json
+from storefront.robot.buyer import Browser, Stopped, Unreachable
+from storefront.robot.desk import CannotDo, Street, read_json
 from storefront.robot.play import Walk
 from storefront.robot.shop import Json, Shop
 from storefront.sandbox import walkthroughs
@@ -42,7 +43,18 @@ VOID_AFTER, CONFIRM_PAUSE = "STOREFRONT_MIXI_VOID_AFTER", "STOREFRONT_MIXI_CONFI
 PAYMENT_SECONDS = "STOREFRONT_MIXI_PAYMENT_SECONDS"
 FOLDERS = "SANDBOX_WALKTHROUGHS"
 
-a_file = click.Path(path_type=Path, dir_okay=False, writable=True)
+
+class AFile(click.Path):
+    """A file that can be written, in a folder that is there: known before an hour was played."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.absolute().parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        return path
+
+
+a_file = AFile(path_type=Path, dir_okay=False, writable=True)
 a_folder = click.Path(path_type=Path, file_okay=False, exists=True)
 seconds = click.IntRange(1, 86_400)
 
@@ -117,21 +129,40 @@ def walkthrough(
         raise click.UsageError("--demo starts its own: neither --platform nor --data goes with it")
     if database and not own_demo:
         raise click.UsageError("--database goes with --demo")
+    pairs = [(one, device) for one in chosen for device in one.on if not devices or device in devices]
+    if not pairs:
+        raise click.UsageError(f"there is nothing to play: none of these is for {', '.join(devices)}")
     given = {VOID_AFTER: str(void_after), CONFIRM_PAUSE: str(confirm_pause)}
     try:
         with _started(database, files) if own_demo else _running(platform, data) as told:
-            street = _street(platform, {**given, **told}, seed)
-            walks, titles = _played(street, chosen, devices, language)
-            if junit:
-                junit.write_text(report.junit(walks, titles))
-            if html:
-                moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-                html.write_text(report.page(walks, titles, language, moment))
+            street = _street(platform, {**given, **told}, seed, is_new=own_demo)
+            walks, titles = _played(street, pairs, language)
+            click.echo(report.table(walks, language))
+            moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+            written = [
+                _is_written(file, text)
+                for file, text in (
+                    (junit, partial(report.junit, walks, titles)),
+                    (html, partial(report.page, walks, titles, language, moment)),
+                )
+                if file
+            ]
     except Unreachable as nobody:
         click.echo(f"Error: cannot be reached: {nobody}", err=True)
         sys.exit(NOT_REACHED)
-    click.echo(report.table(walks, language))
-    sys.exit(MISSED if any(walk.verdict in ("missed", "open") for walk in walks) else 0)
+    if any(walk.verdict in ("missed", "open") for walk in walks):
+        sys.exit(MISSED)
+    sys.exit(0 if all(written) else CALLED_WRONGLY)
+
+
+def _is_written(file: Path, text: Callable[[], str]) -> bool:
+    """Write a report; that one fails keeps no other from being written."""
+    try:
+        file.write_text(text())
+    except (OSError, ValueError) as error:
+        click.echo(f"Error: {file} was not written: {error}", err=True)
+        return False
+    return True
 
 
 def _chosen(names: Sequence[str], files: Sequence[Path]) -> Sequence[Walkthrough]:
@@ -146,13 +177,14 @@ def _chosen(names: Sequence[str], files: Sequence[Path]) -> Sequence[Walkthrough
     return [one for one in found if not names or one.name in names]
 
 
-def _street(platform: str | None, told: Mapping[str, str], seed: int | None) -> Street:
+def _street(platform: str | None, told: Mapping[str, str], seed: int | None, *, is_new: bool) -> Street:
     return Street(
         (platform or told["SANDBOX_PUBLIC_URL"]).rstrip("/"),
         void_after=int(told[VOID_AFTER]),
         confirm_pause=int(told[CONFIRM_PAUSE]),
         payment_seconds=int(told.get(PAYMENT_SECONDS, "1800")),
         seed=seed,
+        is_new=is_new,
     )
 
 
@@ -211,20 +243,21 @@ def _free() -> Iterator[int]:
 
 
 def _played(
-    street: Street, chosen: Sequence[Walkthrough], devices: Sequence[str], language: str
+    street: Street, wanted: Sequence[tuple[Walkthrough, str]], language: str
 ) -> tuple[Sequence[Walk], Mapping[str, str]]:
     """Play them, several at once; those that stop the shop's own machine come last, one by one."""
     book = _book(street, language)
     known = {one["name"]: one for one in book["walkthroughs"]}
-    strange = [one.name for one in chosen if one.name not in known]
+    strange = sorted({one.name for one, _ in wanted if one.name not in known})
     if strange:
         raise click.UsageError(
             f"the sandbox at {street.platform} does not know {', '.join(strange)}: start it with {FOLDERS}"
         )
-    pairs = [
-        (known[one.name], device) for one in chosen for device in one.on if not devices or device in devices
-    ]
-    shop = play.look_around(street)
+    pairs = [(known[one.name], device) for one, device in wanted]
+    try:
+        shop = play.look_around(street)
+    except (CannotDo, Stopped) as why:
+        raise Unreachable(f"the shop behind {street.platform} shows too little: {why}") from None
     last = [pair for pair in pairs if "breaker" in pair[0]["needs"]]
     walks = _all(Round(street, shop), [pair for pair in pairs if pair not in last], len(pairs))
     for number, pair in enumerate(last, len(walks) + 1):
@@ -251,7 +284,7 @@ def _all(round_: Round, pairs: Sequence[tuple[Json, str]], most: int) -> list[Wa
 
 def _say(walk: Walk, number: int, most: int) -> None:
     verdict = "missed" if walk.verdict == "open" else walk.verdict
-    why = walk.reason or walk.missed
+    why = report.plain(walk.reason or walk.missed)
     click.echo(f"{number:>3}/{most} {verdict:<15} {walk.name} {walk.seconds:.1f} s  {why}".rstrip(), err=True)
 
 

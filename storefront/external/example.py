@@ -17,7 +17,11 @@ def open_door() -> None:
 
 
 def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
-    """What was recorded until today; the provider is the sandbox's, the prices in yen are the shelf's."""
+    """What was recorded until today; the provider is the sandbox's, the prices in yen are the shelf's.
+
+    The papers do not name the last item of several: what is not approved is to be seen, too.
+    """
+    named = dict([*prices.items()][: len(prices) - 1 or 1])
     sent, received = today - timedelta(days=40), today - timedelta(days=35)
     provider = Provider(
         name="港まちペイ（シミュレーション）",
@@ -36,5 +40,5 @@ def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
             deadline=received + timedelta(days=14),
             submitted_on=received + timedelta(days=7),
         ),
-        prices=prices,
+        prices=named,
     )

@@ -16,6 +16,7 @@ from storefront.robot.shop import FEW, LACKING, MOST_ON_A_PHONE, Item, Json, Not
 MOST_SECONDS = 90  # that the robot waits
 ADULT = 30  # years, where somebody is asked
 GLANCE = 0.3
+FORBIDDEN, NOT_FOUND = 403, 404
 VIEWER, SIGNATURE = "opensocial_viewer_id", "oauth_signature"  # in a start address
 
 
@@ -220,14 +221,18 @@ class Actor:
         return None
 
     def _open_unapproved(self) -> None:
-        """The warning of an item whose way out is closed: typed, since no page shows it."""
+        """The warning of an item whose price outside is not approved: typed, since no page shows the way."""
         address, known = self.shop.warning
-        for item in self.shop.items:
-            if not item.way and known and known in address:
-                page = self._typed(address.replace(known, item.id))
-                if page.status == 403:
-                    return self._show(page)
-        raise NotApplicable("every price outside is approved")
+        if not known or known not in address:
+            raise CannotDo("no address of a warning is known")
+        pages = [self._typed(address.replace(known, item.id)) for item in self.shop.items]
+        priced = [page for page in pages if page.status != NOT_FOUND]
+        closed = [page for page in priced if page.status == FORBIDDEN]
+        if not closed and self.desk.street.is_new and len(priced) > 1:
+            closed = priced[-1:]  # a new demo's papers name every price but this one
+        if not closed:
+            raise NotApplicable("every price outside is approved")
+        self._show(closed[0])
 
     def _type(self, address: str) -> None:
         self._show(self._typed(address))
@@ -543,6 +548,8 @@ class Actor:
                 self._wait_parked(street.payment_seconds)
             case "withdrawn":
                 raise NotApplicable("somebody has to take the item out of the catalogue meanwhile: by hand")
+            case "stopped":
+                raise NotApplicable("somebody has to stop the selling meanwhile: by hand")
 
     def _wait_parked(self, seconds: int) -> None:
         if seconds > MOST_SECONDS:

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 SECONDS = 40  # a payment screen may wait for the app as long as a callback may take, and longer
 MOST_REDIRECTS = 10
 PREFIX = "data-"
+NUMBER = re.compile(r"\d[\d,.]*")  # 4,800
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -69,10 +70,15 @@ class Page:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Which page it is, and the data attributes of each element that has some."""
+        """Which page it is, and the data attributes of each element that has some.
+
+        Of an item, whether its amount is there for people to read, too: its `price`.
+        """
         root = self.root
         found = [] if root is None else [mark for one in root.iter(etree.Element) if (mark := _marks(one))]
         kind = next((mark.pop("page") for mark in found if "page" in mark), None)
+        if root is not None and kind == "item":
+            _price(root, found)
         return {
             "status": self.status,
             "path": app_path(self.url),
@@ -256,6 +262,15 @@ def _marks(element: etree._Element) -> dict[str, str]:
     told = ((str(name), str(value)) for name, value in element.attrib.items())
     own = {name.removeprefix(PREFIX): value for name, value in told if name.startswith(PREFIX)}
     return {name: value for name, value in own.items() if name != "platform"}
+
+
+def _price(root: HtmlElement, marks: list[dict[str, str]]) -> None:
+    """Another counter's price, on the way out to it, does not count."""
+    words = root.xpath("//main//text()[not(ancestor::*[@data-way])]")
+    numbers = {re.sub(r"\D", "", found) for found in NUMBER.findall(" ".join(words))}
+    for mark in marks:
+        if "item" in mark and "amount" in mark:
+            mark["price"] = "shown" if mark["amount"] in numbers else "missing"
 
 
 def _form(page: Page, form: FormElement) -> Form:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 
@@ -23,6 +24,7 @@ class Street:
     confirm_pause: int = 60
     payment_seconds: int = 1800
     seed: int | None = None
+    is_new: bool = False  # a demo that nobody has been in before
 
 
 class Desk:
@@ -49,7 +51,7 @@ class Desk:
         return read_json(answer)
 
     def read_list(self, path: str) -> Sequence[Json]:
-        found: Sequence[Json] = json.loads(self.line.get(self.platform + path).body)
+        found: Sequence[Json] = _parsed(self.line.get(self.platform + path))
         return found
 
     def press(self, path: str, browser: Browser | None = None, /, **fields: str) -> Page:
@@ -79,5 +81,12 @@ class Desk:
 
 
 def read_json(page: Page) -> Json:
-    found: Json = json.loads(page.body)
+    found: Json = _parsed(page)
     return found
+
+
+def _parsed(page: Page) -> Any:
+    try:
+        return json.loads(page.body)
+    except ValueError:
+        raise Unreachable(f"{page.url} is no sandbox's: status {page.status}, and no JSON") from None

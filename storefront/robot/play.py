@@ -3,11 +3,12 @@
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from storefront.robot.actor import ADULT, Actor, Shot
-from storefront.robot.buyer import Stopped, Unreachable
+from storefront.robot.buyer import Browser, Stopped, Unreachable
 from storefront.robot.desk import CannotDo, Desk, Street
 from storefront.robot.shop import Item, Json, NotApplicable, Shop
 
@@ -60,8 +61,10 @@ def look_around(street: Street) -> Shop:
     desk.press("/reset")
     actor = Actor(desk, shop, "hanako", "pc")
     actor.open_app()
+    _check_open(actor)
     for kind in ("bag", "history", "legal", "shelf"):
-        actor.open(kind)
+        with suppress(CannotDo):  # what misses it will say so
+            actor.open(kind)
     items = list(_items(actor))
     if any(item.reason == "age_unknown" for item in items):
         shop.asks_ages = True
@@ -75,13 +78,23 @@ def look_around(street: Street) -> Shop:
     return shop
 
 
+def _check_open(actor: Actor) -> None:
+    """Whether there is a shop to look around in: nobody's fault can be seen in one that is closed."""
+    page = actor.me.page
+    if page is None or page.kind != "shelf":
+        where = f"{page.origin} shows no shelf, status {page.status}" if page else "the app was not opened"
+        raise Unreachable(f"{where}; opened from {actor.desk.platform}")
+
+
 def _items(actor: Actor) -> Iterator[Item]:
     ids = [mark["item"] for page in actor.shelves() for mark in page.marks if "item" in mark]
     for one in ids:
         actor.item = Item(one, 0, False, None, None, None, False)
         actor.open_item()
         page = actor.at_item()
-        mark = next(mark for mark in page.marks if mark.get("item") == one)
+        mark = next((mark for mark in page.marks if mark.get("item") == one), None)
+        if mark is None or "amount" not in mark:
+            continue
         if page.all("[data-way]") and not actor.shop.warning[0]:
             actor.open("warning")
         yield Item(
@@ -116,7 +129,10 @@ def play(street: Street, shop: Shop, walkthrough: Json, device: str) -> Walk:
         _play(street, shop, walk, item)
     except NotApplicable as why:
         walk.verdict, walk.reason = "not-applicable", str(why)
-    except (CannotDo, Stopped, Unreachable, LookupError, ValueError, AssertionError) as why:
+    except Unreachable as why:
+        Browser().get(f"{street.platform}/desk/walkthroughs.json")  # without a sandbox nothing can be said
+        walk.verdict, walk.reason = "missed", f"it could not be played: {why}"
+    except (CannotDo, Stopped, LookupError, ValueError, AssertionError) as why:
         walk.verdict, walk.reason = "missed", f"it could not be played: {type(why).__name__} {why}"
     walk.seconds = time.monotonic() - began
     return walk

@@ -1,6 +1,7 @@
 """What the robot reports: a table for a terminal, JUnit for machines, one HTML file for people."""
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -60,6 +61,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 Chapters = Sequence[tuple[str, str, Sequence[Walk]]]
 
 
@@ -71,11 +74,16 @@ def chapters(walks: Iterable[Walk], titles: Mapping[str, str]) -> Chapters:
     return [(name, titles.get(name, name), played) for name, played in found.items()]
 
 
+def plain(text: str) -> str:
+    """The same without what no XML may hold, and no terminal should be told: a shop's words are its own."""
+    return NO_TEXT.sub("\ufffd", text)
+
+
 def table(walks: Sequence[Walk], language: str) -> str:
     """A line for each that was missed or does not apply, and how many there were of each kind."""
     words = WORDS[language]
     lines = [
-        f"{words[walk.verdict]:<15} {walk.name:<40} {walk.reason or walk.missed}"
+        f"{words[walk.verdict]:<15} {walk.name:<40} {plain(walk.reason or walk.missed)}"
         for walk in walks
         if walk.verdict != "passed"
     ]
@@ -87,7 +95,7 @@ def junit(walks: Sequence[Walk], titles: Mapping[str, str]) -> str:
     """A suite for each chapter, a case for each walkthrough on each device."""
     xml = JUnitXml("walkthroughs")
     for name, _, played in chapters(walks, titles):
-        suite = TestSuite(name)
+        suite = TestSuite(plain(name))
         for walk in played:
             suite.add_testcase(_case(name, walk))
         xml.add_testsuite(suite)
@@ -100,7 +108,7 @@ def page(walks: Sequence[Walk], titles: Mapping[str, str], language: str, played
     inliner = _Inliner()
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
     other = "en" if language == "ja" else "ja"
-    return environment.get_template("report.html").render(
+    text = environment.get_template("report.html").render(
         chapters=chapters(walks, titles),
         counted=Counter("missed" if walk.verdict == "open" else walk.verdict for walk in walks),
         language=language,
@@ -110,18 +118,19 @@ def page(walks: Sequence[Walk], titles: Mapping[str, str], language: str, played
         copy=inliner.copy,
         story=_story,
     )
+    return plain(text)
 
 
 def _case(chapter: str, walk: Walk) -> TestCase:
-    case = TestCase(walk.name, classname=chapter, time=round(walk.seconds, 3))
+    case = TestCase(walk.name, classname=plain(chapter), time=round(walk.seconds, 3))
     properties = Properties()
-    properties.add_property(Property("rule", walk.walkthrough["rule"]["en"]))
-    properties.add_property(Property("source", walk.walkthrough["source"]))
+    properties.add_property(Property("rule", plain(walk.walkthrough["rule"]["en"])))
+    properties.add_property(Property("source", plain(walk.walkthrough["source"])))
     case.append(properties)
     if walk.verdict == "not-applicable":
-        case.result = [Skipped(walk.reason)]
+        case.result = [Skipped(plain(walk.reason))]
     elif walk.missed or walk.verdict != "passed":
-        case.result = [Failure(walk.missed or walk.reason)]
+        case.result = [Failure(plain(walk.missed or walk.reason))]
     return case
 
 
@@ -154,7 +163,7 @@ class _Inliner:
         for one in root.cssselect("link[rel=stylesheet][href]"):
             sheet = self._get(urljoin(page.url, str(one.get("href"))))
             style = html.Element("style")
-            style.text = sheet.body.decode("utf-8", "replace") if sheet else ""
+            style.text = plain(sheet.body.decode("utf-8", "replace")) if sheet else ""
             one.getparent().replace(one, style)  # type: ignore[union-attr]  # it stands in a head
         for one in root.cssselect("img[src]"):
             image = self._get(urljoin(page.url, str(one.get("src"))))

@@ -48,6 +48,7 @@ TOO_MANY = N_("The bag holds more than were charged.")
 MAYBE_USED = N_(
     "The bag holds fewer than were charged. It can be used, and may have been where nobody saw it."
 )
+KEPT = N_("It was used, and the bag holds all that were charged.")
 UNSETTLED = N_("The bag holds what is not settled yet.")
 BALANCE = N_("The balance is not what was given and topped up, less what was taken.")
 
@@ -94,7 +95,7 @@ class Payment:
     yen: int = 0  # at the provider; then it is no payment in points
     is_told: bool = True  # whether the shop has said what it does about it
     answered_at: datetime | None = None  # when the shop last said OK to the purchase, asked by us and in time
-    is_unheard: bool = False  # the shop has asked how it stands, and was last given no answer
+    unheard_at: datetime | None = None  # when the shop last asked how it stands, if it was given no answer
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ class Entry:
 class Page:
     """A buyer's bag and history as they were read.
 
-    `used` counts the presses of *use* that were seen. Of who lives on several stages only what came after
-    the first reading is asked for: `since` is its moment, `before` what the bag held then.
+    `used` counts what was seen to be used, `kept` names what was no fewer after it was used. Of who lives on
+    several stages only what came after the first reading is asked for: `since` is its moment, `before` what
+    the bag held then.
     """
 
     owner_id: str
@@ -118,6 +120,7 @@ class Page:
     bag: Mapping[str, int]
     history: Mapping[str, Entry]
     used: Mapping[str, int] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
     consumable: frozenset[str] = frozenset()
     since: datetime | None = None
     before: Mapping[str, int] = field(default_factory=dict)
@@ -284,10 +287,14 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
 
 
 def _is_forgotten(payment: Payment, page: Page, pause: Pause) -> bool:
-    """Whether nobody was charged, and the shop could have heard so: a pause after it may void, or later."""
-    if payment.status in CHARGED or payment.is_unheard or payment.answered_at is None:
+    """Whether nobody was charged, and the shop could have heard so: a pause after it may void, or later.
+
+    Who asked in vain has that time anew; who does not ask again has lost it.
+    """
+    if payment.status in CHARGED or payment.answered_at is None:
         return False
-    return page.at - payment.answered_at > pause.void + pause.confirm
+    since = max(payment.answered_at, payment.unheard_at or payment.answered_at)
+    return page.at - since > pause.void + pause.confirm
 
 
 def _strangers(person: Person, payments: Sequence[Payment], page: Page | None) -> Iterator[Pair]:
@@ -329,7 +336,7 @@ def _stock(page: Page, item_id: str, pairs: Sequence[Pair]) -> Stock:
         used=0,
         code=pairs[-1].code if pairs else "",
     )
-    # A press may have used nothing, as the second one of the same form; what is missing it may have used.
+    # Of who lives on several stages others may have used it; no more was used than is missing.
     missing = max(0, stock.charged + stock.unsettled - stock.held)
     stock = replace(stock, used=min(page.used.get(item_id, 0), missing))
     worst, reason = _weighed(stock, is_stale=any(pair.reason == CHANGED for pair in pairs), page=page)
@@ -345,6 +352,8 @@ def _weighed(stock: Stock, *, is_stale: bool, page: Page) -> tuple[Verdict, str]
     short = stock.charged + stock.unsettled - stock.granted
     if is_stale:
         return Verdict.AMBER, CHANGED
+    if stock.item_id in page.kept and not (short or stock.used):
+        return Verdict.RED, KEPT
     if short > 0 and stock.item_id in page.consumable:
         return Verdict.AMBER, MAYBE_USED
     if short:

@@ -1,7 +1,8 @@
 """What happened on a stage, noted once and in order by those who do it; the desk and the judge read it.
 
 note()    one line more
-since()   the lines after one that is known already, oldest first
+all_of()  what is kept of a stage, oldest first
+since()   the next of its lines after one that is known already, so many at once
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +18,7 @@ from storefront.sandbox.happened import Name
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
-KEEP = 2000  # of a stage
+KEEP = 2000  # of a stage: so many pages, and so many of all else
 MOST = 1000  # at once
 
 
@@ -60,16 +61,26 @@ def note(
         facts=facts,
         wire_id=wire_id,
     )
-    kept = select(Happening.id).where(Happening.stage_id == stage_id).order_by(Happening.id.desc())
+    # Pages are most of what happens: however many there are, they push nothing else out.
+    is_page = Happening.name == Name.PAGE_SHOWN
+    alike = (Happening.stage_id == stage_id, is_page if name is Name.PAGE_SHOWN else ~is_page)
+    kept = select(Happening.id).where(*alike).order_by(Happening.id.desc())
     with transaction() as session:
         session.add(row)
         session.flush()
-        old = delete(Happening).where(Happening.id.in_(kept.offset(KEEP)), Happening.stage_id == stage_id)
-        session.execute(old)
+        old = (*alike, Happening.id.in_(kept.offset(KEEP)), Happening.name != Name.WALK_BEGUN)
+        session.execute(delete(Happening).where(*old))
+
+
+def all_of(stage_id: str) -> Sequence[Happening]:
+    """All that is kept of a stage, oldest first."""
+    with reading() as session:
+        mine = select(Happening).where(Happening.stage_id == stage_id)
+        return session.scalars(mine.order_by(Happening.id)).all()
 
 
 def since(stage_id: str, after: int = 0) -> Sequence[Happening]:
-    """What happened on this stage after the happening of this id, oldest first."""
+    """What happened on this stage after the happening of this id, oldest first; the first of many."""
     later = (Happening.stage_id == stage_id, Happening.id > after)
     with reading() as session:
         return session.scalars(select(Happening).where(*later).order_by(Happening.id).limit(MOST)).all()

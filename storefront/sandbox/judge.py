@@ -284,6 +284,13 @@ def _balance(check: Check, scene: _Scene) -> _Came:
     return _Came(f"{moved:+d}", moved == expected, _rows(moving))
 
 
+def _beside(check: Check, scene: _Scene) -> _Came:
+    """Whether the page that sells the item says its price in its own words."""
+    items = [one for one in scene.pages(scene.window, check.who) if one.facts.get("page") == "item"]
+    said = next((mark["price"] for mark in marks(items[-1]) if "price" in mark), None) if items else None
+    return _last(said, items[-1] if items else None, check)
+
+
 def _calls(check: Check, scene: _Scene) -> _Came:
     """How often the app has called the point API, or has asked about a payment there."""
     made = {Name.PAYMENT_CREATED: "create", Name.PAYMENT_CONFIRMED: "confirm"}
@@ -369,6 +376,7 @@ _LOOKS: Mapping[str, Callable[[Check, _Scene], _Came]] = {
     "state": _state,
     "held": _held,
     "balance": _balance,
+    "price": _beside,
     "calls": _calls,
     "answer": _answer,
     "refusal": _refusal,

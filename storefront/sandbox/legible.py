@@ -42,7 +42,7 @@ def pretty(body: str, kind: str) -> str:
             return _xml(body)
         if kind.endswith(("/json", "+json")):
             return json.dumps(json.loads(body), ensure_ascii=False, indent=2)
-    except ValueError:  # of which a document that is not well-formed is a kind
+    except (ValueError, RecursionError):  # not well-formed, or deeper than anybody reads
         return body
     if kind == "application/x-www-form-urlencoded":
         return "\n".join(f"{name} = {value}" for name, value in parse_qsl(body, keep_blank_values=True))

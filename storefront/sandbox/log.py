@@ -190,7 +190,7 @@ def _explanation(exchange: Exchange) -> Explanation | None:
     if exchange.incoming:
         mistakes = tuple(filter(None, exchange.mistakes.split(",")))
         signed = exchange.signed or ("" if exchange.is_ill_signed else exchange.base_string)
-        return Explanation(exchange.base_string, signed, mistakes)
+        return Explanation(exchange.base_string, signed, mistakes, exchange.tried_all)
     sent = _base_string(exchange)
     return Explanation(sent or exchange.base_string, exchange.base_string)
 
@@ -215,9 +215,14 @@ def _command(exchange: Exchange, head: Sequence[Header]) -> str:
 
 
 def _can_be_signed(exchange: Exchange) -> bool:
-    """Whether nothing of it was left out, and it is signed in its header."""
+    """Whether nothing of it was left out, and it is signed in its header; of the app's what it has signed
+    itself, for our published address.
+    """
     whole = f"{exchange.url}{exchange.sent}"
     is_whole = HIDDEN not in whole and not exchange.sent.endswith(wirelog.CUT)
+    if exchange.incoming:
+        ours = urlsplit(sandbox().settings.public_url).netloc
+        return is_whole and exchange.stage_id is not None and urlsplit(exchange.url).netloc == ours
     return is_whole and exchange.kind not in (Kind.START, Kind.NOTICE)
 
 

@@ -27,6 +27,10 @@ PORTS = {"http": 80, "https": 443}
 # What is read, and marked, as one sign: an escape, however often it was escaped again.
 SIGN = re.compile(r"%(?:25)*[0-9A-Fa-f]{2}|.", re.DOTALL)
 ENDS = ("&", "%26")  # of a parameter in a base string
+# Characters of base strings that are made for one explanation: two thousand of a usual request. Who sends
+# a hundred parameters hears that not all was tried, and keeps nobody waiting.
+BUDGET = 1_500_000
+MOST_FORM = 8 * 1024  # bytes of a body that may have been signed as a form
 METHOD, ADDRESS = N_("(method)"), N_("(address)")
 
 
@@ -44,12 +48,13 @@ class Explanation:
     """The base string that a request should have, and the one that its sender must have signed.
 
     `mistakes` says by which of MISTAKES this came about: by none if the signature is right. If no known
-    mistake leads to the signature, `signed` is empty.
+    mistake leads to the signature, `signed` is empty; `is_complete` says whether all of them were tried.
     """
 
     expected: str
     signed: str = ""
     mistakes: tuple[str, ...] = ()
+    is_complete: bool = True
 
     @property
     def is_right(self) -> bool:
@@ -74,9 +79,9 @@ class Recipe:
         parameters = "&".join(f"{name}={value}" for name, value in written)
         return "&".join([self.method, self.join(self.address), self.join(parameters)])
 
-    @property
-    def signature(self) -> str:
-        mac = hmac.digest(self.key.encode(), self.base_string.encode(), "sha1")
+    def signature(self, base: str) -> str:
+        """That of this base string under its key."""
+        mac = hmac.digest(self.key.encode(), base.encode(), "sha1")
         return base64.b64encode(mac).decode("ascii")
 
 
@@ -84,8 +89,9 @@ class Recipe:
 class Case:
     """What a mistake may be made with."""
 
-    received: Received
     query: Pairs
+    form: Pairs  # the body, where it may have been taken for a form
+    hashes: Sequence[str]  # of the body, and of what may have been hashed in its place
     secrets: Sequence[str]  # the one that counts, then those of before
 
 
@@ -128,14 +134,20 @@ def explain(received: Received, expected: str, secrets: Sequence[str]) -> Explan
     """
     header = signing.header_pairs(received.authorization)
     given = dict(header).get(SIGNATURE, "")
-    case = Case(received, signing.query_pairs(received.query), secrets)
+    hashes = [body_hash(body) for _, body in _bodies(received.body)]
+    case = Case(signing.query_pairs(received.query), _form(received.body), hashes, secrets)
     right = _right(expected, case, header)
-    if right.signature == given:
-        return Explanation(expected, right.base_string)
+    base, left = right.base_string, BUDGET
+    if right.signature(base) == given:
+        return Explanation(expected, base)
     for names in (*((name,) for name in MISTAKES), *combinations(MISTAKES, 2)):
         for wrong in _made(names, right, case):
-            if wrong.signature == given:
-                return Explanation(expected, wrong.base_string, names)
+            base = wrong.base_string
+            if wrong.signature(base) == given:
+                return Explanation(expected, base, names)
+            left -= len(base)
+            if left < 0:
+                return Explanation(expected, is_complete=False)
     return Explanation(expected)
 
 
@@ -214,6 +226,13 @@ def _hash_step(given: str | None, body: bytes) -> Step:
     return Step(rule, given == body_hash(body), given)
 
 
+def _form(body: bytes) -> Pairs:
+    try:
+        return signing.query_pairs(body) if len(body) <= MOST_FORM else []
+    except signing.BadSignature:  # too many to have been signed
+        return []
+
+
 def _right(expected: str, case: Case, header: Pairs) -> Recipe:
     method, address, _ = expected.split("&", 2)
     beside = [pair for pair in header if pair not in case.query and pair[0] not in NOT_SIGNED]
@@ -255,12 +274,8 @@ def _port_added(recipe: Recipe, _case: Case) -> Iterator[Recipe]:
 
 
 def _form_signed(recipe: Recipe, case: Case) -> Iterator[Recipe]:
-    try:
-        form = signing.query_pairs(case.received.body)
-    except signing.BadSignature:  # too many to have been signed
-        return
-    if form:
-        yield replace(recipe, pairs=[*recipe.pairs, *form])
+    if case.form:
+        yield replace(recipe, pairs=[*recipe.pairs, *case.form])
 
 
 def _query_left_out(recipe: Recipe, case: Case) -> Iterator[Recipe]:
@@ -302,8 +317,8 @@ def _plus(recipe: Recipe, _case: Case) -> Iterator[Recipe]:
 def _other_bytes(recipe: Recipe, case: Case) -> Iterator[Recipe]:
     others = [pair for pair in recipe.pairs if pair[0] != HASH]
     yield replace(recipe, pairs=others)
-    for _, body in _bodies(case.received.body):
-        yield replace(recipe, pairs=[*others, (HASH, body_hash(body))])
+    for each in case.hashes:
+        yield replace(recipe, pairs=[*others, (HASH, each)])
 
 
 def _another_method(recipe: Recipe, _case: Case) -> Iterator[Recipe]:

@@ -16,36 +16,47 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
-from storefront.sandbox.kinds import KINDS
+from storefront.sandbox.kinds import KINDS, MOST, MOST_SECONDS, fits
 from storefront.shop import yaml_file
 from storefront.shop.yaml_file import Unreadable, Written, line_of, plain
 
 OURS = Path(__file__).with_name("walkthroughs")
 
+MOST_TIMES = 1_000_000
+# What is sent beside: by the platform, by who forges it, or by a phone.
+SENT = (
+    *("replayed", "bought", "cancelled", "container", "another_word", "events", "forged_event"),
+    *("unsigned_page", "notice_forged", "notice_sum", "notice_currency"),
+    *("altered", "unsigned", "wrong_key", "stale", "unknown_code", "another_owner", "another_app"),
+    *("bare", "wrong", "another"),
+)
+KIND = f"({'|'.join(map(re.escape, KINDS))})"
+SOMEBODY = f"({'|'.join(BY_KEY)})"
 # What `play` may say: a verb, and what may follow it.
 VERBS: Mapping[str, str] = {
-    "open app": r"( mobile| smartphone| pc)?( framed| by post| again| elsewhere| altered| unsigned| as \w+)?",
+    "open app": r"( mobile| smartphone| pc)?"
+    rf"( framed| by post| again| elsewhere| altered| unsigned| as {SOMEBODY})?",
     "open": r" (shelf|item|bag|history|finish|legal|warning( unapproved| typed)?)",
     "buy": r"( twice| meanwhile| all| rest| dearest| until refused)?",
     "press again": "",
-    "press of": r" [a-z]+",
+    "press of": f" {SOMEBODY}",
     "confirm": r"( all| \d)?",
     "cancel": "",
     "top up": "",
     "leave": "",
     "return": "",
     "use": r"( again)?",
-    "send": r" [a-z_]+",
+    "send": f" ({'|'.join(SENT)})",
     "switch": r" (in_development|approved|replace_error_pages|hold_events) (on|off)",
-    "turn clock": r" (now|[+-]\d+)",
+    "turn clock": r" (now|[+-]\d{1,9})",
     "remove app": "",
     "pay back": r"( all)?",
     "rotate key": "",
-    "as": r" [a-z]+",
+    "as": f" {SOMEBODY}",
     "outside": r" (open|pay|cancel|decline|again|refund|expire)",
-    "wait": r" (void|pause|parked|withdrawn)",
-    "weather": r" (clear|[a-z0-9_.]+(:-?\d+)?(\*\d+)?( create| confirm)?)",
-    "say age": r" \d+",
+    "wait": r" (void|pause|parked|withdrawn|stopped)",
+    "weather": rf" (clear|{KIND}(:-?\d{{1,7}})?(\*[1-9]\d{{0,5}})?( create| confirm)?)",
+    "say age": r" \d{1,3}",
 }
 PLAY = re.compile("|".join(f"(?:{verb}{after})" for verb, after in VERBS.items()))
 SCREENS = (
@@ -58,26 +69,27 @@ PAGES = (
     *("not-started", "too-many", "being-prepared", "spent", "closed", "stale"),
 )
 STATES = ("create", "complete", "cancel", "pay_back", "void", "refund", "refunded", "chargeback")
-SUM = r"(?:(\d+)\*)?price([+-]\d+)?"
+SUM = r"(?:(\d{1,3})\*)?price([+-]\d{1,6})?"
 # The rules of those words that have one.
 RULES: Mapping[str, str] = {
     "screen": "|".join(SCREENS),
     "page": "|".join(PAGES),
     "status": r"\d{3}",
     "state": "|".join(STATES),
-    "held": r"\+?\d+",
-    "balance": rf"unchanged|[+-]{SUM}|[+-]\d+",
-    "calls": r"\d+(\.\.\d+)?",
+    "held": r"\+?\d{1,6}",
+    "balance": rf"unchanged|[+-]{SUM}|[+-]\d{{1,6}}",
+    "price": "shown",
+    "calls": r"\d{1,4}(\.\.\d{1,4})?",
     "refusal": "[a-z_]+",
     "notice": "not-started|none",
     "happened": "|".join(Name),
     "never": "|".join(Name),
     "weather_met": "|".join(map(re.escape, KINDS)),
-    "times": r"\d+(\.\.\d+)?",
+    "times": r"\d{1,4}(\.\.\d{1,4})?",
 }
 CHECKS = (
-    *("screen", "page", "status", "state", "held", "balance", "calls", "answer", "refusal", "notice"),
-    *("happened", "never", "weather_met", "books"),
+    *("screen", "page", "status", "state", "held", "balance", "price", "calls", "answer", "refusal"),
+    *("notice", "happened", "never", "weather_met", "books"),
 )
 
 
@@ -119,7 +131,7 @@ class Weather(Strict):
     """Weather of a walk's beginning; met by its own person's requests, or by everybody's."""
 
     kind: str
-    next: Annotated[int | None, Field(ge=1)] = None
+    next: Annotated[int | None, Field(ge=1, le=MOST_TIMES)] = None
     seconds: int | None = None
     api: Literal["create", "confirm", "both"] = "both"
 
@@ -130,9 +142,14 @@ class Weather(Strict):
             raise ValueError(f"there is no weather {kind!r}")
         return kind
 
+    @model_validator(mode="after")
+    def _lasts(self) -> "Weather":
+        _check_seconds(self.kind, self.seconds)
+        return self
+
 
 class Check(Strict):
-    """One thing that must be seen. Exactly one of the first fourteen, and what narrows it."""
+    """One thing that must be seen. Exactly one of the first fifteen, and what narrows it."""
 
     screen: Word | None = None
     page: Word | None = None
@@ -140,6 +157,7 @@ class Check(Strict):
     state: Word | None = None
     held: Word | None = None
     balance: Word | None = None
+    price: Word | None = None
     calls: Word | None = None
     answer: Word | list[Word] | None = None
     refusal: Word | None = None
@@ -204,6 +222,9 @@ class Step(Strict):
         for words in play:
             if not PLAY.fullmatch(words):
                 raise ValueError(f"{words!r} is nothing the robot can do; it can {', '.join(VERBS)}")
+            struck = re.match(rf"weather {KIND}(?::(-?\d+))?", words)
+            if struck:
+                _check_seconds(struck[1], int(struck[2]) if struck[2] else None)
         return play
 
 
@@ -219,7 +240,7 @@ class Walkthrough(Strict):
     who: str
     on: Annotated[list[Device], Field(min_length=1)]
     item: Literal["any", "once", "few", "dear", "consumable", "outside"]
-    points: Annotated[Word, Field(pattern=rf"^({SUM}|\d+)$")]
+    points: Annotated[Word, Field(pattern=rf"^({SUM}|\d{{1,6}})$")]
     weather: list[Weather] = Field(default_factory=list)
     needs: list[Literal["outside", "ages", "stopped", "breaker"]] = Field(default_factory=list)
     steps: Annotated[list[Step], Field(min_length=1)]
@@ -262,6 +283,13 @@ def amount(words: str, price: int) -> int:
     return int(words) if found is None else int(found[1] or 1) * price + int(found[2] or 0)
 
 
+def _check_seconds(kind: str, seconds: int | None) -> None:
+    if not fits(kind, seconds):
+        most = MOST.get(kind, MOST_SECONDS)
+        has = f"from 1 to {most:,} {KINDS[kind].unit}" if KINDS[kind].seconds is not None else "no seconds"
+        raise ValueError(f"weather {kind} has {has}, not {seconds}")
+
+
 def _as_devices(value: object) -> object:
     known = list(Device)
     if isinstance(value, list):
@@ -280,7 +308,7 @@ def _folder(folder: Path, known: Mapping[str, Walkthrough]) -> Mapping[str, Walk
     """What a folder's files say, by name; or Broken with all that is wrong in them."""
     problems: list[str] = []
     found: dict[str, Walkthrough] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in _files(folder):
         for line, one, reasons in _entries(path):
             problems += [f"{path}:{at}: {plain(reason)}" for at, reason in reasons]
             if one and (one.name in known or one.name in found):
@@ -289,6 +317,14 @@ def _folder(folder: Path, known: Mapping[str, Walkthrough]) -> Mapping[str, Walk
                 found[one.name] = one
     if problems:
         raise Broken("\n".join(problems))
+    return found
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    """The chapters of a folder; one without any is a mistake of whoever names it."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    if not found:
+        raise Broken(f"{folder}: has no file of walkthroughs, such as 1-buying.yaml")
     return found
 
 

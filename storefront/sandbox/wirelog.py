@@ -1,7 +1,6 @@
 """The log of everything that went over the wire, in both directions, without its secrets."""
 
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,8 @@ KEEP = 1000
 PAGE = 25
 # Characters of a body; more than any page that a phone takes. What is longer ends in a sign that says so.
 MOST_TEXT = 64 * 1024
+# Bytes of a body that are looked at for it: as many characters take, and room for a form field at the end.
+MOST_BYTES = 4 * MOST_TEXT + 16 * 1024
 CUT = "\n[✂]"  # on a line of its own, or what hides a word would hide it, too
 HIDDEN = "[…]"
 
@@ -28,17 +29,28 @@ TEXTS = ("url", "base_string", "signed", "head", "sent", "answer_head", "answer"
 # As phones have it, with the signs that JIS left to the makers; all else is read as UTF-8.
 SHIFT_JIS = ("shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "cp932")
 
+# Each is one pass over a text, however long: what stands before a value is bounded, or goes no further than
+# its line or its tag.
 _SECRETS = (
     # A signature in a header, a query or a base string.
     re.compile(r"(oauth_signature(?:=|%3D|%253D)\"?)[^\s\"&,<>]+", re.IGNORECASE),
     # A token in a query or a form: token=…, csrf_token=…, session=…
-    re.compile(r"((?:token|csrf|secret|password|session)[a-z_]*(?:=|%3D|%253D))[^\s\"'&%<>]+", re.IGNORECASE),
+    re.compile(
+        r"((?:token|csrf|secret|password|session)[a-z_]{0,32}+(?:=|%3D|%253D))[^\s\"'&%<>]+", re.IGNORECASE
+    ),
     # A cookie, given or sent.
     re.compile(r"((?:^|\n)(?:set-)?cookie: [^=\s]*=)[^;\n]+", re.IGNORECASE),
-    # What a page hides in its forms.
-    re.compile(r"(<input\b(?=[^>]*\btype=[\"']?hidden)[^>]*?\bvalue=[\"']?)[^\"'>\s]+", re.IGNORECASE),
-    re.compile(r"(<button\b(?=[^>]*\bname=)[^>]*?\bvalue=[\"'])[^\"'>]{16,}", re.IGNORECASE),
 )
+# What a page hides in its forms.
+_CONTROL = re.compile(r"<(input|button)\b[^>]*+", re.IGNORECASE)
+_HIDES = {
+    "input": re.compile(r"\btype=[\"']?hidden", re.IGNORECASE),
+    "button": re.compile(r"\bname=", re.IGNORECASE),
+}
+_HIDDEN_VALUE = {
+    "input": re.compile(r"(\bvalue=[\"']?)[^\"'>\s]+", re.IGNORECASE),
+    "button": re.compile(r"(\bvalue=[\"'])[^\"'>]{16,}", re.IGNORECASE),
+}
 
 
 class Kind(StrEnum):
@@ -85,6 +97,7 @@ class Exchange(Base):
     is_ill_signed: Mapped[bool] = mapped_column(default=False)
     signed: Mapped[str] = mapped_column(default="")
     mistakes: Mapped[str] = mapped_column(default="")
+    tried_all: Mapped[bool] = mapped_column(default=True)
     hash_given: Mapped[str] = mapped_column(default="")
     hash_computed: Mapped[str] = mapped_column(default="")
     hash_words: Mapped[str] = mapped_column(default="")
@@ -184,15 +197,23 @@ def text(content_type: str, body: bytes) -> str:
     charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", content_type, re.IGNORECASE)
     codec = "cp932" if charset and charset[1].lower() in SHIFT_JIS else "utf-8"
     # Redact before cutting: half a field would no longer be recognised, nor would half a word later.
-    whole = redact(body.decode(codec, "replace").replace("\0", ""))
-    return whole if len(whole) <= MOST_TEXT else re.sub(r"[\w.~%-]+$", "", whole[:MOST_TEXT]) + CUT
+    whole = redact(body[:MOST_BYTES].decode(codec, "replace").replace("\0", ""))
+    if len(whole) <= MOST_TEXT and len(body) <= MOST_BYTES:
+        return whole
+    return re.sub(r"(?<![\w.~%-])[\w.~%-]+$", "", whole[:MOST_TEXT]) + CUT
 
 
 def redact(text: str) -> str:
     """The same text without signatures, tokens and hidden fields."""
     for secret in _SECRETS:
         text = secret.sub(rf"\g<1>{HIDDEN}", text)
-    return text
+    return _CONTROL.sub(_without_value, text)
+
+
+def _without_value(control: re.Match[str]) -> str:
+    kind = control[1].lower()
+    hides = _HIDES[kind].search(control[0])
+    return _HIDDEN_VALUE[kind].sub(rf"\g<1>{HIDDEN}", control[0]) if hides else control[0]
 
 
 def adopt(stage_id: str, point_codes: Collection[str]) -> None:
@@ -236,22 +257,12 @@ def agreed(stage_id: str) -> Sequence[Exchange]:
         return session.scalars(select(Exchange).where(*said, *bought).order_by(Exchange.id)).all()
 
 
-def posted(stage_id: str, owner_id: str) -> Mapping[str, int]:
-    """How often this buyer has sent a form in the container, and the app has taken it, by its path."""
-    sent = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.method == "POST")
-    taken = (Exchange.kind == Kind.PAGE, Exchange.status < 400)
-    with reading() as session:
-        return Counter(
-            urlsplit(url).path for url in session.scalars(select(Exchange.url).where(*sent, *taken))
-        )
-
-
-def shown(stage_id: str, owner_id: str, mark: str) -> Sequence[str]:
-    """The pages of the app with this mark in them that this buyer saw in the container, oldest first."""
+def visited(stage_id: str, owner_id: str, mark: str) -> Sequence[Exchange]:
+    """What this buyer sent the app in the container, and the pages with this mark in them, oldest first."""
     pages = (Exchange.stage_id == stage_id, Exchange.owner_id == owner_id, Exchange.kind == Kind.PAGE)
-    marked = select(Exchange.answer).where(*pages, Exchange.answer.contains(mark)).order_by(Exchange.id)
+    wanted = or_(Exchange.method == "POST", Exchange.answer.contains(mark))
     with reading() as session:
-        return session.scalars(marked).all()
+        return session.scalars(select(Exchange).where(*pages, wanted).order_by(Exchange.id)).all()
 
 
 def _seen_by(stage_id: str) -> ColumnElement[bool]:

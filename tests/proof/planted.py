@@ -188,7 +188,9 @@ def field(folder: Path) -> Iterator[Field]:
         for platform in demo.platforms():
             one = stack.enter_context(serving(platform.name, listening[platform.name], tether[0]))
             ready(listening[platform.name], demo.ALIVE, one)
-        street = Street(told["SANDBOX_PUBLIC_URL"], int(told[VOID_AFTER]), int(told[CONFIRM_PAUSE]))
+        street = Street(
+            told["SANDBOX_PUBLIC_URL"], int(told[VOID_AFTER]), int(told[CONFIRM_PAUSE]), is_new=True
+        )
         yield Field(copy, data / "storefront.db", clean, street, listening, tether[0])
 
 

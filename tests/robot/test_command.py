@@ -1,6 +1,8 @@
 """storefront walkthrough: what it is called with, what it ends with, and what it writes."""
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,14 @@ from lxml import html
 
 from storefront import demo
 from storefront.cli import main
-from storefront.robot import report
+from storefront.robot import play, report
 from storefront.robot.actor import Shot
-from storefront.robot.buyer import Page
+from storefront.robot.buyer import Page, Unreachable
+from storefront.robot.desk import Street
 from storefront.robot.play import Played, Walk
+from storefront.robot.shop import Item, Shop
+from storefront.walkthrough import _is_written
+from tests.robot.test_buyer import Site, served
 from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
 
 NOBODY = "http://127.0.0.1:9"
@@ -48,6 +54,9 @@ def test_own_ones_are_listed(tmp_path: Path) -> None:
         (["--demo", "--platform", NOBODY], "--demo starts its own"),
         (["--database", "sqlite:///x.db"], "--database goes with --demo"),
         (["--void-after", "0"], "--void-after"),
+        (["--junit", "/nowhere/walks.xml"], "there is no folder /nowhere"),
+        (["--html", "/nowhere/walks.html"], "there is no folder /nowhere"),
+        (["framed-on-pc", "--on", "mobile"], "nothing to play"),
     ],
 )
 def test_a_wrong_call(words: list[str], said: str) -> None:
@@ -137,6 +146,80 @@ def test_the_table() -> None:
     assert lines[0].startswith("missed")
     assert "step 2: state cancel expected, complete came" in lines[0]
     assert lines[-1] == "1 passed, 1 missed, 1 not applicable"
+
+
+NO_XML = "\x1b[31m\x00\ufffe\ud800 sword"
+
+
+def test_words_that_no_xml_may_hold() -> None:
+    """Control characters of a file or of a shop's page stand in no report, and keep none from being made."""
+    odd = walk("cancel", "missed", NO_XML)
+    odd.walkthrough = {**odd.walkthrough, "rule": {"ja": NO_XML, "en": NO_XML}, "source": NO_XML}
+    sheet = Page("", 200, {}, b"a { content: '\x00\x1b' }")
+    (case,) = next(iter(JUnitXml.fromstring(report.junit([odd], TITLES))))
+    assert case.result[0].message.endswith(" sword")
+    inliner = report._Inliner()
+    inliner._kept[f"{NOBODY}/x.css"] = sheet
+    assert "content" in inliner.copy(odd.steps[0].shots[0].page)
+    for text in (report.page([odd], TITLES, "en", ""), report.table([odd], "en")):
+        assert "sword" in text
+        assert not set(NO_XML.removesuffix("[31m sword")) & {"\x1b", "\x00", "\ufffe", "\ud800"} & set(text)
+
+
+def test_the_story_is_printed() -> None:
+    """What happened is in no box that paper keeps closed."""
+    told = walk("cancel", "passed")
+    told.happenings = [{"at": "2027-01-31T18:00:00", "name": "app_opened", "facts": {}}]
+    page = html.fromstring(report.page([told], TITLES, "en", ""))
+    assert not page.cssselect("details")
+    assert "app_opened" in page.text_content()
+
+
+HOME = '<form method="post"><input type="hidden" name="form_token" value="t"></form>'
+
+
+@pytest.fixture
+def sandbox() -> Iterator[tuple[Site, str]]:
+    """Something like a sandbox, with a shop behind it that shows nothing yet."""
+    site = Site()
+    site.says("/", HOME)
+    site.says("/phone/pc", "<main>no</main>", 503)
+    book = {"walkthroughs": [walk("cancel", "open").walkthrough], "chapters": [], "breaker": False}
+    site.says("/desk/walkthroughs.json", json.dumps(book))
+    with served(site) as url:
+        yield site, url.rstrip("/")
+
+
+def test_a_shop_that_is_closed(sandbox: tuple[Site, str]) -> None:
+    """Where the shop answers, and shows nothing, that is said in a line, and it ends with 3."""
+    result = called("cancel", "--platform", sandbox[1])
+    assert result.exit_code == 3, result.output
+    assert result.output == (
+        f"Error: cannot be reached: {sandbox[1]} shows no shelf, status 503; opened from {sandbox[1]}\n"
+    )
+
+
+def test_what_is_no_sandbox(sandbox: tuple[Site, str]) -> None:
+    """So does what answers, and is no sandbox."""
+    sandbox[0].says("/desk/walkthroughs.json", "<p>hello")
+    result = called("cancel", "--platform", sandbox[1])
+    assert (result.exit_code, "is no sandbox" in result.output) == (3, True)
+
+
+def test_a_sandbox_that_goes(sandbox: tuple[Site, str]) -> None:
+    """A walk that no sandbox can judge is not missed: nobody can be reached."""
+    one = walk("cancel", "open").walkthrough
+    shop = Shop(items=[Item("loaf", 10, False, None, None, None, False)])
+    with pytest.raises(Unreachable):
+        play.play(Street(NOBODY), shop, one, "mobile")
+    assert play.play(Street(sandbox[1]), shop, one, "mobile").verdict == "missed"
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, and keeps nothing else from being written."""
+    assert not _is_written(tmp_path, lambda: "text")
+    assert "was not written" in capsys.readouterr().err
+    assert _is_written(tmp_path / "walks.xml", lambda: "text")
 
 
 @pytest.mark.long

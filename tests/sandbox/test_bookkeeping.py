@@ -10,6 +10,7 @@ from storefront import clock
 from storefront.db import transaction
 from storefront.mixi.signing import Consumer, Signed, query_pairs
 from storefront.sandbox import books
+from storefront.sandbox.desk import reading
 from storefront.shop import inventory
 from storefront.shop.customers import Customer
 from tests.sandbox import test_attack
@@ -152,3 +153,70 @@ def test_the_desk_has_the_verdict(street: Street) -> None:
     assert html.fromstring(street.phone.get("/desk").text).cssselect("[data-books=amber]")
     assert street.phone.press("/desk", "/desk/books").status_code == 303
     assert html.fromstring(street.phone.get("/desk").text).cssselect("[data-books=green]")
+
+
+def use(street: Street) -> None:
+    """Open the bag, and press its first button to use something."""
+    bag = html.fromstring(street.phone.page(f"{SHOP}/inventory").text)
+    form = next(form for form in bag.forms if "use" in str(form.action))
+    street.phone.post(f"/ma/{APP}/{form.action}", data=dict(form.form_values()))
+
+
+def test_a_use_that_uses_nothing(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was used and is all there is red: it was given once more than it was charged."""
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.use", lambda *_: True)
+    use(street)
+    told = read(street)
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("red", books.KEPT)
+
+
+def test_a_press_is_no_grant(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A press that used nothing does not stand for an item that was charged and never given."""
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.grant", lambda *_, **__: None)
+    buy(street)
+    monkeypatch.setattr("storefront.shop.inventory.use", lambda *_: False)
+    use(street)
+    told = read(street)
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("amber", books.MAYBE_USED)
+
+
+def test_bought_while_it_is_read(street: Street) -> None:
+    """What changes between the history and the bag is not known yet, and no difference."""
+    street.enter("mobile")
+    payment = street.start("mobile")
+    other, bag = Phone(street.sandbox.test_client()), street.shop.view_functions["shop.bag"]
+    other.belongs_to("hanako")
+    pressed: list[str] = []
+
+    def meanwhile() -> Any:
+        """The bag is opened to see what it is, and once more to be counted: in between she buys."""
+        pressed.append(other.buy(f"{PLATFORM}/point/{payment.token}") if len(pressed) == 1 else "")
+        return bag()
+
+    street.shop.view_functions["shop.bag"] = meanwhile
+    told = read(street)
+    street.shop.view_functions["shop.bag"] = bag
+    assert "bought" in pressed
+    assert (told["verdict"], told["first_difference"]["reason"]) == ("amber", books.CHANGED)
+    assert read(street)["verdict"] == "green"
+
+
+def test_the_newest_is_the_last_that_was_made(street: Street) -> None:
+    """Of two payments the newest is the one that was made last, wherever the stage's clock was turned to."""
+    street.enter("mobile")
+    first = street.start("mobile")
+    street.phone.press("/desk", "/desk/clock", seconds="-3600")
+    assert street.start("mobile").code != first.code
+
+
+@pytest.mark.parametrize("words", ["<b>{}</b> You have 1.", "{} You have 1.", "<b>{}</b>"])
+def test_a_name_within_a_name(words: str) -> None:
+    """An item outside is found under its own name, though another's has that name in it."""
+    rows = "".join(
+        f'<li data-item="{item}" data-quantity="1">{words.format(name)}</li>'
+        for item, name in [("high", "High Potion"), ("potion", "Potion"), ("old", "Old Potion")]
+    )
+    page = html.fromstring(f"<main>{rows}</main>")
+    assert reading._named({"Potion", "High Potion"}, [page]) == {"Potion": "potion", "High Potion": "high"}

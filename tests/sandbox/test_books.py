@@ -80,13 +80,20 @@ def test_an_unheard_ok() -> None:
 
 @pytest.mark.parametrize(
     ("status", "unheard", "found"),
-    [("create", False, Verdict.RED), ("create", True, Verdict.AMBER), ("complete", False, Verdict.AMBER)],
+    [
+        ("create", None, Verdict.RED),
+        ("create", NOW + timedelta(minutes=4), Verdict.AMBER),
+        ("create", NOW + timedelta(minutes=1), Verdict.RED),
+        ("complete", None, Verdict.AMBER),
+    ],
 )
-def test_a_doubt_that_lasts(status: str, unheard: bool, found: Verdict) -> None:
-    """Once the shop could have heard that nobody was charged, its doubt is over; not if it asked in vain."""
+def test_a_doubt_that_lasts(status: str, unheard: datetime | None, found: Verdict) -> None:
+    """Once the shop could have heard that nobody was charged, its doubt is over; so it is if it asked once
+    in vain, and has had the time to ask again.
+    """
     page = replace(READ, history={"code1": Entry("complete", doubt=True)})
     balance = 1400 if status == "complete" else 1500
-    payment = replace(BOUGHT, status=status, is_unheard=unheard)
+    payment = replace(BOUGHT, status=status, unheard_at=unheard)
     assert of(replace(HANAKO, balance=balance), payment, page).verdict is found
 
 
@@ -146,6 +153,15 @@ def test_a_test_takes_nothing_and_is_held() -> None:
 def test_what_was_seen_to_be_used() -> None:
     """An item that was used is not in the bag, and was granted all the same."""
     assert of(page=replace(READ, bag={}, used={"lantern": 1})).verdict is Verdict.GREEN
+
+
+def test_what_is_used_and_kept() -> None:
+    """Who has used one, and holds all that were charged, was given one too many."""
+    kept = frozenset({"lantern"})
+    found = of(page=replace(READ, kept=kept))
+    assert (found.verdict, found.items[0].reason) == (Verdict.RED, books.KEPT)
+    again = replace(READ, bag={}, used={"lantern": 1}, kept=kept)  # the second press of one form
+    assert of(page=again).verdict is Verdict.GREEN
 
 
 def test_what_may_have_been_used() -> None:

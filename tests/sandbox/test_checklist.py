@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from lxml import html
 
-from storefront.sandbox import walks, weather
+from storefront.sandbox import happenings, walks, weather
 from storefront.sandbox.desk import wording
 from storefront.sandbox.happened import Name
 from storefront.sandbox.stage import by_id
@@ -18,7 +18,7 @@ from tests.sandbox.conftest import SHOP, Phone, Sap
 
 FIRST = "/desk/walkthroughs/first-purchase"
 LOST = "/desk/walkthroughs/lost-ok"
-ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf</p></main>'
+ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf, 10pt</p></main>'
 BAG = {"status": 200, "path": "/b", "page": "bag", "marks": [{"item": "loaf", "quantity": "1"}]}
 
 
@@ -136,7 +136,9 @@ def test_what_a_person_says(phone: Phone) -> None:
 def test_what_the_robot_says(phone: Phone) -> None:
     """The robot tells the facts of each page, and that a step is over."""
     walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="pc")
-    facts = json.dumps({"status": 200, "path": "/i", "page": "item", "marks": [{"item": "loaf"}]})
+    facts = json.dumps(
+        {"status": 200, "path": "/i", "page": "item", "marks": [{"item": "loaf", "price": "shown"}]}
+    )
     said = {"persona": "hanako", "device": "pc", "step": "0"}
     assert phone.press(walk, f"{walk}/seen", facts=facts, **said).status_code == 204
     assert checklist(phone, walk)[0] == ("1", "done")
@@ -200,3 +202,19 @@ def test_the_other_language_is_of_the_same_page(phone: Phone) -> None:
     """Who changes the language stays where they are, with all that the address asks for."""
     page = html.fromstring(phone.get("/situation?who=yuki&points=price-20&lang=ja").text)
     assert page.cssselect("a[hreflang=en]")[0].get("href") == "?who=yuki&points=price-20&lang=en"
+
+
+def test_a_long_walk(phone: Phone, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pages are opened on a walk, its beginning is kept, and what happens then still counts."""
+    monkeypatch.setattr(happenings, "KEEP", 3)
+    monkeypatch.setattr(happenings, "MOST", 2)
+    walk = begin(phone, LOST)
+    with app.test_request_context():
+        for status in range(200, 220):
+            happenings.note(made_on(walk), Name.PAGE_SHOWN, status=status)
+    assert phone.press(walk, f"{walk}/seen", step="0", seen="no").status_code == 303
+    assert checklist(phone, walk)[0] == ("1", "missed")
+    with app.test_request_context():
+        kept = happenings.all_of(made_on(walk))
+    assert kept[0].name is Name.WALK_BEGUN
+    assert [one.facts["status"] for one in kept if one.name is Name.PAGE_SHOWN] == [217, 218, 219]

@@ -31,6 +31,7 @@ def test_json_and_forms_are_set_out() -> None:
         ("<a><b></a>", "text/xml"),
         ("", "application/xml"),
         ("{", "application/json"),
+        ("[" * 100_000, "application/json"),
         ("OK", "text/plain"),
         ("<p>1<p>2", "text/html"),
     ],

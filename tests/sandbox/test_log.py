@@ -224,6 +224,22 @@ def test_a_command_signed_on_a_press(bought: tuple[Phone, Purchase], logged: Log
     assert "300" in page.cssselect("p.note")[0].text_content()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{"base_url": "http://api.elsewhere.test"}, {"secret": "wrong"}],
+    ids=["for another host", "forged"],
+)
+def test_a_command_signed_for_us_alone(
+    bought: tuple[Phone, Purchase], shop: Shop, logged: Logged, asked: dict[str, str]
+) -> None:
+    """Nothing is signed for a host that is not ours, nor what nobody had signed."""
+    phone, purchase = bought
+    shop.confirm(purchase.code, **asked)
+    one = newest(logged, Kind.API)
+    assert not phone.get(f"/log/{one.id}").text.count(f"/log/{one.id}/curl")
+    assert phone.press("/", f"/log/{one.id}/curl").status_code == 400
+
+
 def test_send_it_again(bought: tuple[Phone, Purchase], sap: Sap, logged: Logged) -> None:
     """The same to the nonce, or with a fresh one: a row of its own each, and the app hears it."""
     phone, _ = bought
@@ -316,9 +332,10 @@ def test_pasted_by_hand(phone: Phone, secret: str, mistake: str) -> None:
         {"header": "OAuth rubbish"},
         {"header": "x" * 100_000},
         {"method": "BREW"},
+        {"body": "a=" + "b" * 900_000},
         {"address": f"{API}?x=%ZZ&y=港"},
     ],
-    ids=str,
+    ids=lambda fields: str(fields)[:40],
 )
 def test_pasted_badly(phone: Phone, fields: dict[str, str]) -> None:
     """What is no request is 400 with a sentence, never an error of ours."""

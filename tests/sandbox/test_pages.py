@@ -12,7 +12,8 @@ from storefront.languages import LANGUAGES
 from storefront.sandbox import wirelog
 from storefront.sandbox.assumptions import ASSUMPTIONS, PLACES
 from storefront.sandbox.cast import CAST
-from storefront.sandbox.settings import assumptions
+from storefront.sandbox.mixi import frame
+from storefront.sandbox.settings import MIB, assumptions
 from tests.sandbox.conftest import KEY, PLATFORM, SECRET, SHOP, Begin, Phone, Sap, Shop
 
 
@@ -200,6 +201,37 @@ def test_the_log_keeps_secrets(
 def test_redaction(text: str) -> None:
     """Signatures and tokens are recognised in plain and escaped form."""
     assert "aGVsbG8" not in wirelog.redact(text)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<input type='hidden' name=a value='aGVsbG8'>",
+        "<INPUT value=aGVsbG8 type=hidden>",
+        "<input type=hidden value=aGVsbG8",
+        '<button class="x" name="a" value="aGVsbG8-aGVsbG8-aGVsbG8">',
+    ],
+)
+def test_what_a_form_hides(page: str) -> None:
+    """What a page hides in a form is found in any order, and where the page is cut."""
+    assert "aGVsbG8" not in wirelog.redact(f"<p>1 {page}")
+    assert "seen" in wirelog.redact("<input type=text value=seen><button name=a value='seen'>")
+
+
+@pytest.mark.parametrize(
+    "piece", ["token", "<input ", "<button ", "<input type=hidden value=a ", "session_", "x"]
+)
+def test_redaction_is_one_pass(piece: str) -> None:
+    """A body of the largest size is read in one pass, whatever stands in it."""
+    body = (piece * (MIB // len(piece))).encode() + b" "
+    assert wirelog.text("text/xml", body).endswith(wirelog.CUT)
+
+
+@pytest.mark.parametrize("piece", [b"<img ", b"<body "])
+def test_dressing_is_one_pass(piece: bytes) -> None:
+    """A page of tags that never end is read in one pass, too, and stays as it came."""
+    page = piece * (MIB // 4 // len(piece))
+    assert frame.dress(page, "", "", str) == page
 
 
 def test_redaction_leaves_the_method_alone() -> None:

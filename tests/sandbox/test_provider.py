@@ -1016,11 +1016,13 @@ def test_copies_at_once(desk: Stage) -> None:
 
 
 def test_the_statement(desk: Stage) -> None:
-    """The desk learns how each payment stands."""
+    """The desk learns how each payment stands that it names, and of no other."""
     page = desk.browser.arrive()
     desk.browser.press(page, f"{page}/pay")
-    (told,) = desk.app.test_client().get("/statement.json", headers=AS_DESK).json or []
+    client = desk.app.test_client()
+    (told,) = client.get("/statement.json?code=p-0&code=p-1", headers=AS_DESK).json or []
     assert (told["code"], told["yen"], told["status"], told["heard"]) == ("p-1", 1200, "paid", True)
+    assert client.get("/statement.json?code=p-0", headers=AS_DESK).json == []
 
 
 def test_weather_of_the_provider_is_set_at_the_desk(

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, quote_plus
 import pytest
 
 from storefront.mixi import signing
+from storefront.sandbox.settings import MIB
 from storefront.sandbox.signatures import MISTAKES, Difference, Received, differences, explain, hashed, lines
 
 SECRET, OLD = "a secret & more", "the secret of before"
@@ -147,6 +148,15 @@ def test_a_wrong_secret() -> None:
     received = Shop(key=f"{escaped('quite another')}&").sends()
     explanation = explain(received, expected(received), [SECRET, OLD])
     assert (explanation.signed, explanation.mistakes) == ("", ())
+
+
+def test_a_request_too_long_to_try_all() -> None:
+    """Of a hundred parameters not every pair of mistakes is tried, and that is said."""
+    received = Shop(key="another&").sends()
+    assert explain(received, expected(received), [SECRET, OLD]).is_complete
+    query = "&".join(f"a{number}=b" for number in range(90)).encode()
+    long = Received(query, received.authorization, b"x" * MIB)
+    assert not explain(long, expected(long), [SECRET, OLD]).is_complete
 
 
 def test_what_must_have_been_signed() -> None:

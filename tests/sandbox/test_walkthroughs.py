@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from storefront.config import PACKAGE
+from storefront.robot.buyer import Page
 from storefront.sandbox import judge, walkthroughs
 from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import State, Tick, Verdict
+from storefront.sandbox.mixi import facts
+from storefront.sandbox.mixi.resend import FAULTS
 from storefront.sandbox.walkthroughs import Broken, Walkthrough
 
 # When things go wrong: the rows of the house's own table.
@@ -71,7 +74,7 @@ RULES = {
     "programme: points are shared across devices": ["shared-balance"],
     "programme: carriers without points": ["carrier-without-points"],
     "programme: at most 5,000 on a phone, 10,000 on a PC": ["phone-price-range"],
-    "programme: to stop charging, delete the link": ["selling-stopped"],
+    "programme: to stop charging, delete the link": ["selling-stopped", "stopped-while-open"],
     "programme: maintenance": ["topup-maintenance", "full-maintenance"],
     "law: price and legal notice beside the button": ["law-beside-the-button"],
     "external: mobile uses nothing else": ["outside-not-on-phone"],
@@ -98,12 +101,12 @@ NAMES = re.findall(
     outside-forged-notice outside-another-sum outside-finish-by-hand
     outside-notice-twice outside-notice-lost outside-sold-out outside-refunded
     outside-second-try outside-change-not-approved use-once law-beside-the-button under-age
-    selling-stopped shop-frozen database-away
+    selling-stopped stopped-while-open back-in-stock shop-frozen database-away
     """,
 )
 OURS = walkthroughs.read()
 BY_NAME = {one.name: one for one in OURS}
-HANAKO, CODE = "mo3hanako0000", "pay1"
+HANAKO, CODE, SHOP = "mo3hanako0000", "pay1", "http://shop.test"
 ONE = """
 - name: my-own
   title: {ja: 試し, en: A try}
@@ -240,6 +243,18 @@ def test_own_ones_stand_behind(tmp_path: Path) -> None:
         ("- {held: 1}", "- {held: 1, who: zoe}", 19, "nobody called zoe"),
         ("name: my-own", "name: lost-ok", 2, "there is another lost-ok"),
         ("title: {ja: 試し, en: A try}", "title: {ja: 試し}", 3, "title.en: is missing"),
+        ("points: price+50", f'points: "{"9" * 30}"', 9, "points"),
+        ("points: price+50", f"points: {'9' * 5000}*price", 9, "points"),
+        ("item: any", "item: any\n  weather: [{kind: callback.queued, seconds: 99999}]", 9, "from 1 to 30"),
+        ("item: any", "item: any\n  weather: [{kind: api.down, seconds: 5}]", 9, "has no seconds"),
+        ("item: any", "item: any\n  weather: [{kind: api.down, next: 9999999}]", 9, "at most 1,000,000"),
+        ("play: [buy, confirm]", 'play: ["weather no.such:99*1"]', 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", 'play: ["weather api.slow:99*1"]', 12, "from 1 to 30"),
+        ("play: [buy, confirm]", 'play: ["weather api.slow:1*9999999"]', 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [as nobody]", 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [open app as nobody]", 12, "nothing the robot can do"),
+        ("play: [buy, confirm]", "play: [send nonsense]", 12, "nothing the robot can do"),
+        ("- {held: 1}", f'- {{held: "{"1" * 5000}"}}', 19, "is not one of its words"),
     ],
 )
 def test_a_broken_file(tmp_path: Path, right: str, wrong: str, line: int, rule: str) -> None:
@@ -257,6 +272,19 @@ def test_no_list_and_no_folder(tmp_path: Path) -> None:
         own(tmp_path, "name: first")
     with pytest.raises(Broken, match="is no folder"):
         walkthroughs.read(tmp_path / "nowhere")
+
+
+def test_what_is_no_chapter(tmp_path: Path) -> None:
+    """A folder without a chapter is refused, and one whose name ends in .yml is read."""
+    with pytest.raises(Broken, match="has no file of walkthroughs"):
+        walkthroughs.read(tmp_path)
+    (tmp_path / "9-mine.yml").write_text(ONE)
+    assert walkthroughs.read(tmp_path)[-1].name == "my-own"
+
+
+def test_everything_that_can_be_sent() -> None:
+    """Whatever can be wrong with a decision a walkthrough may send."""
+    assert set(FAULTS) <= set(walkthroughs.SENT)
 
 
 def test_steps_tick_themselves(one: Walkthrough) -> None:
@@ -335,6 +363,9 @@ CALLS = [
     Happened(Name.API_REFUSED, {"call": "confirm"}),
 ]
 ASKED = shown("item", {"item": "loaf", "reason": "age_unknown"})
+PRICED, UNPRICED = (
+    shown("item", {"item": "loaf", "amount": "10", "price": how}) for how in ("shown", "missing")
+)
 HALTED = shown("not-started", {"notice": "not-started"}, status=503)
 TEST = Happened(Name.PAYMENT_CREATED, {"points": 10, "is_test": True})
 OF_TARO = Happened(Name.PAYMENT_COMPLETED, {"points": 10}, owner_id="mo3taro")
@@ -366,6 +397,10 @@ REFUSED = Happened(Name.PAGE_REFUSED, {"status": 503})
         ("{balance: +price+10}", [TOPPED, TAKEN], True),
         ("{balance: unchanged, who: taro}", [TAKEN], True),
         ("{balance: -price, who: taro}", [OF_TARO], True),
+        ("{price: shown}", [PRICED], True),
+        ("{price: shown}", [UNPRICED], False),
+        ("{price: shown}", [PRICED, UNPRICED], False),
+        ("{price: shown}", [ITEM], False),
         ("{calls: 0}", CALLS, False),
         ("{calls: 0, api: create}", CALLS, True),
         ("{calls: 0..2, api: confirm}", CALLS, True),
@@ -392,7 +427,7 @@ REFUSED = Happened(Name.PAGE_REFUSED, {"status": 503})
     ],
 )  # fmt: skip
 def test_each_check(tmp_path: Path, check: str, story: Sequence[Happened], right: bool) -> None:
-    """Each of the fourteen sees what it asks for, and misses it where it is not so."""
+    """Each of the fifteen sees what it asks for, and misses it where it is not so."""
     state = see(tmp_path, check, *story).state
     assert state is (State.DONE if right else State.MISSED)
 
@@ -411,3 +446,19 @@ def test_the_list_is_not_remembered(one: Walkthrough) -> None:
     for length in range(len(story)):
         judge.judge(one, story[:length])
     assert judged(one, story) == [State.DONE] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "price"),
+    [
+        ("Buy 4,800pt", "shown"),
+        ("Buy", "missing"),
+        ("Buy 14,800pt", "missing"),
+        ('Buy <p data-way="x" data-amount="4800">4,800 yen</p>', "missing"),
+    ],
+)
+def test_a_price_that_can_be_read(words: str, price: str) -> None:
+    """Container and robot say alike whether an item's page has its price for people, too."""
+    page = f'<main data-page="item"><p data-item="coat" data-amount="4800">{words}</p></main>'.encode()
+    for found in (facts.read(page), Page(SHOP, 200, {"Content-Type": "text/html"}, page).facts):
+        assert found["marks"][0] == {"item": "coat", "amount": "4800", "price": price}

@@ -13,6 +13,7 @@ from storefront.mixi import signing
 from storefront.sandbox import clock, happenings, strokes, weather, wirelog
 from storefront.sandbox.happened import Name
 from storefront.sandbox.kinds import KINDS
+from storefront.sandbox.mixi import api
 from storefront.sandbox.mixi.caller import Fault
 from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.weather import Unknown
@@ -389,6 +390,34 @@ def test_api_drip(begin: Begin, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> 
     let(phone, "api.drip", seconds=5)
     read_created(shop.create())
     assert len(slept) == 5
+
+
+@pytest.mark.parametrize("kind", ["api.slow", "api.down", "api.401", "platform.maintenance"])
+def test_what_is_forged_meets_no_weather(
+    begin: Begin, shop: Shop, happened: Happened, logged: Logged, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A request that nobody has signed meets no weather, uses none up, and stands in no log as somebody's."""
+    phone, _ = begin()
+    slept: list[float] = []
+    monkeypatch.setattr("storefront.sandbox.mixi.api.sleep", slept.append)
+    let(phone, kind)
+    before = happened()
+    assert shop.create(secret="wrong").status_code == 401
+    row = logged()[0]
+    assert (row.stage_id, row.owner_id, row.weather, row.sent) == (None, None, "", "")
+    assert (slept, happened()) == ([], before)
+    read_created(shop.create()) if kind == "api.slow" else None
+    assert slept == ([3] if kind == "api.slow" else [])
+
+
+def test_few_are_kept_waiting(begin: Begin, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many slow or dripping answers at once only so many wait, and the others come at once and whole."""
+    phone, _ = begin()
+    monkeypatch.setattr("storefront.sandbox.mixi.api.BEDS", threading.BoundedSemaphore(1))
+    api.BEDS.acquire()
+    for kind in ("api.slow", "api.drip"):
+        let(phone, kind, seconds=30)
+        read_created(shop.create())
 
 
 @pytest.mark.parametrize("kind", ["api.down", "api.lost"])

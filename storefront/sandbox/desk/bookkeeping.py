@@ -1,6 +1,6 @@
 """The books of a stage: gathered, compared, and shown; bags and histories are read on a press alone."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,7 +92,7 @@ def _payments(on: Stage) -> Sequence[Payment]:
     changed = happenings.last(on.id, CHANGES)
     answered, unheard = _answered(on), _unheard(on)
     return [
-        _payment(one, changed.get(one.code), answered.get(one.code), is_unheard=one.code in unheard)
+        _payment(one, changed.get(one.code), answered.get(one.code), unheard.get(one.code))
         for one in payments.all_of(on.id)
     ]
 
@@ -107,15 +107,15 @@ def _answered(on: Stage) -> Mapping[str, datetime]:
     }
 
 
-def _unheard(on: Stage) -> Collection[str]:
-    """The payments that the shop asked about last without being told how they stand."""
+def _unheard(on: Stage) -> Mapping[str, datetime]:
+    """When the shop last asked about a payment, of those of which it was not told then how they stand."""
     told = happenings.last(on.id, [Name.PAYMENT_CONFIRMED])
     asked = happenings.last(on.id, [Name.PAYMENT_CONFIRMED, Name.API_REFUSED])
-    return {code for code, at in asked.items() if at != told.get(code)}
+    return {code: at for code, at in asked.items() if at != told.get(code)}
 
 
 def _payment(
-    one: payments.Payment, changed: datetime | None, answered: datetime | None, *, is_unheard: bool
+    one: payments.Payment, changed: datetime | None, answered: datetime | None, unheard: datetime | None
 ) -> Payment:
     return Payment(
         code=one.code,
@@ -127,7 +127,7 @@ def _payment(
         changed_at=changed or one.updated_at,
         is_test=one.is_test,
         answered_at=answered,
-        is_unheard=is_unheard,
+        unheard_at=unheard,
     )
 
 
@@ -159,13 +159,13 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
     user = people.find(last.owner_id, on.id)
     is_shared = user is not None and user.persona.is_everywhere
     uses = {**first.uses, **last.uses}
-    pressed = wirelog.posted(on.id, last.owner_id)
     return Page(
         owner_id=last.owner_id,
         at=last.at,
         bag=last.bag,
         history=last.entries,
-        used={item: pressed.get(path, 0) for item, path in uses.items()},
+        used=last.used,
+        kept=frozenset(last.kept),
         consumable=frozenset(uses) | _consumable(on),
         since=first.at if is_shared else None,
         before=first.bag if is_shared else {},

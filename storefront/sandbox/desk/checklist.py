@@ -227,7 +227,7 @@ def _found(number: int) -> tuple[Walk, Stage, Walkthrough]:
 
 
 def _judged(on: Stage, one: Walkthrough) -> tuple[Sequence[Happening], Sequence[Tick]]:
-    told = happenings.since(on.id)
+    told = happenings.all_of(on.id)
     return told, judge.judge(one, told)
 
 

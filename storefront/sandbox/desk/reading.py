@@ -3,6 +3,7 @@
 A visit is no mere look: the shop asks about what it is in doubt of, as it does at every visit.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,14 +28,18 @@ from storefront.sandbox.people import User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
-from storefront.sandbox.wirelog import Kind
+from storefront.sandbox.wirelog import Exchange, Kind
 
 READ = N_("Read for the books, as a visit of this buyer.")
 HISTORY, BAG = "history", "bag"
+A_BAG = re.compile("""data-page=["']?bag\\b""")
 # A shop has its places in one row of links; and nobody's bag is longer.
 MOST_PLACES = 8
 MOST_PAGES = 40
 STATEMENT_SECONDS = 5
+CODES_AT_ONCE = 50
+
+Trail = Sequence[tuple[Exchange, html.HtmlElement | None]]  # requests in the container; of bags the page
 
 
 class Unreadable(Exception):
@@ -55,6 +60,9 @@ class Reading(Base):
     history: Mapped[dict[str, tuple[str, bool]]] = mapped_column(JSON)
     # By item, where its form for using it leads.
     uses: Mapped[dict[str, str]] = mapped_column(JSON)
+    # By item, how many fewer the bag held after presses of that form; and those of which it held no fewer.
+    used: Mapped[dict[str, int]] = mapped_column(JSON)
+    kept: Mapped[list[str]] = mapped_column(JSON)
     # By code, what the provider says of a payment in this history that is none of the platform's.
     outside: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
 
@@ -144,6 +152,8 @@ def stage_of(code: str) -> str | None:
 
 
 def _read(visit: _Visit) -> Reading:
+    # Before the first page: what changes meanwhile may be in one of them, and not in another.
+    at = clock.now()
     pages = _places(visit)
     # Whatever is settled by looking is settled before the bag is counted.
     history = {
@@ -152,20 +162,27 @@ def _read(visit: _Visit) -> Reading:
         for row in page.xpath("//main//*[@data-payment]")
     }
     bag = list(_all(visit, pages[BAG]))
+    held = {item: _count(row) for page in bag for item, row in _items(page)}
+    # What is used up has no form any more; the pages that the buyer saw before had one.
+    trail = [(row, _as_page(row)) for row in wirelog.visited(visit.on.id, visit.user.owner_id, "data-page")]
+    seen = [page for _, page in trail if page is not None]
+    uses = {
+        item: urlsplit(leads).path
+        for page in [*seen, *bag]
+        for item, row in _items(page)
+        for leads in _forms(visit, row, pages[BAG])
+    }
+    used = {item: _used(item, path, trail, held.get(item, 0)) for item, path in uses.items()}
     return Reading(
         stage_id=visit.on.id,
         owner_id=visit.user.owner_id,
-        at=clock.now(),
+        at=at,
         history=history,
         outside=_outside(visit, history, pages[BAG], bag),
-        bag={item: _count(row) for page in bag for item, row in _items(page)},
-        # What is used up has no form any more; the pages that the buyer saw before had one.
-        uses={
-            item: urlsplit(leads).path
-            for page in [*_seen(visit), *bag]
-            for item, row in _items(page)
-            for leads in _forms(visit, row, pages[BAG])
-        },
+        bag=held,
+        uses=uses,
+        used={item: fewer for item, (fewer, _) in used.items()},
+        kept=[item for item, (_, kept) in used.items() if kept and [*uses.values()].count(uses[item]) == 1],
     )
 
 
@@ -177,17 +194,24 @@ def _outside(
     strange = set(codes) - ours
     if not strange or not visit.platform.settings.provider_url:
         return {}
-    told = {row["code"]: row for row in _statement(visit.platform) if row["code"] in strange}
+    told = {row["code"]: row for row in _statement(visit.platform, sorted(strange))}
     ids = _ids({row["item"] for row in told.values()}, visit, url, bag)
     return {code: {**row, "item_id": ids[row["item"]]} for code, row in told.items()}
 
 
-def _statement(platform: Sandbox) -> Sequence[dict[str, Any]]:
+def _statement(platform: Sandbox, codes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What the provider says of these, a few at a time: an address has an end."""
+    for first in range(0, len(codes), CODES_AT_ONCE):
+        yield from _told(platform, codes[first : first + CODES_AT_ONCE])
+
+
+def _told(platform: Sandbox, codes: Sequence[str]) -> Sequence[dict[str, Any]]:
     settings = platform.settings
     headers = {"Authorization": f"Bearer {settings.provider_token.get_secret_value()}", "Connection": "close"}
     url = f"{settings.provider_url}/statement.json"
+    asked: dict[str, Any] = {"params": {"code": codes}, "headers": headers, "allow_redirects": False}
     try:
-        answer = platform.http.get(url, headers=headers, timeout=STATEMENT_SECONDS, allow_redirects=False)
+        answer = platform.http.get(url, timeout=STATEMENT_SECONDS, **asked)
         rows = answer.json() if answer.status_code == 200 else None
     except (requests.RequestException, OSError, ValueError):
         rows = None
@@ -209,18 +233,54 @@ def _ids(names: Collection[str], visit: _Visit, url: str, bag: Sequence[html.Htm
 
 
 def _named(names: Iterable[str], bag: Iterable[html.HtmlElement]) -> dict[str, str]:
-    rows = [(item, row.text_content()) for page in bag for item, row in _items(page)]
-    return {name: item for name in names for item, text in rows if name in text}
+    """An item's name may be part of another's: the row that says it most exactly is the one."""
+    rows = [(item, row) for page in bag for item, row in _items(page)]
+    found: dict[str, str] = {}
+    for name in names:
+        says = [(_exactly(name, row), item) for item, row in rows if name in row.text_content()]
+        found |= {name: min(says)[1]} if says else {}
+    return found
+
+
+def _exactly(name: str, row: html.HtmlElement) -> tuple[bool, int]:
+    """How far a row's words are from this name: nothing else in one of its elements, or how many more."""
+    texts = [" ".join(one.text_content().split()) for one in row.iter(etree.Element)]
+    return name not in texts, min((len(text) for text in texts if name in text), default=0)
 
 
 def _spoken(url: str, language: str) -> str:
     return f"{url}{'&' if urlsplit(url).query else '?'}lang={language}"
 
 
-def _seen(visit: _Visit) -> Iterator[html.HtmlElement]:
-    for text in wirelog.shown(visit.on.id, visit.user.owner_id, "data-quantity"):
-        # Names and addresses are ASCII, whatever charset the page says it has.
-        yield html.document_fromstring(text.encode("ascii", "xmlcharrefreplace"))
+def _as_page(row: Exchange) -> html.HtmlElement | None:
+    """A bag that the buyer saw, as it was logged."""
+    if not A_BAG.search(row.answer):
+        return None
+    # Names and addresses are ASCII, whatever charset the page says it has.
+    return html.document_fromstring(row.answer.encode("ascii", "xmlcharrefreplace"))
+
+
+def _used(item: str, path: str, trail: Trail, last: int) -> tuple[int, bool]:
+    """How many fewer there were of an item after presses of its form; and whether once there were not.
+
+    A press may use nothing, as the second of the same form: what it did, the bags before and after say.
+    """
+    fewer, kept, presses, before = 0, False, 0, 0
+    for row, page in trail:
+        presses += row.method == "POST" and urlsplit(row.url).path == path and (row.status or 500) < 400
+        held = None if page is None else _held(item, page)
+        if held is not None:
+            fewer += min(presses, max(0, before - held))
+            kept = kept or (presses > 0 and held >= before > 0)
+            presses, before = 0, held
+    fewer += min(presses, max(0, before - last))
+    return fewer, kept or (presses > 0 and last >= before > 0)
+
+
+def _held(item: str, page: html.HtmlElement) -> int | None:
+    """How many a page of the bag says there are; None if that may stand on another."""
+    found = next((_count(row) for name, row in _items(page) if name == item), None)
+    return 0 if found is None and not page.xpath("//main//nav") else found
 
 
 def _places(visit: _Visit) -> dict[str, str]:

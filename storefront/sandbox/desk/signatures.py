@@ -15,6 +15,7 @@ from storefront.sandbox.mixi.api import PATH
 from storefront.sandbox.signatures import METHODS, MISTAKES, Received
 
 MOST = 16 * 1024  # characters of an address or a header
+MOST_BODY = 64 * 1024  # more than the point API takes
 
 blueprint = Blueprint("signatures", __name__)
 
@@ -85,7 +86,8 @@ def _page(pasted: Pasted, **more: object) -> str:
 def _read(platform: Sandbox, pasted: Pasted) -> tuple[str, Received]:
     """The address as it has to stand in the base string, and the rest of the request; else Unreadable."""
     parts = urlsplit(pasted.address)
-    if pasted.method not in METHODS or max(len(pasted.address), len(pasted.header)) > MOST:
+    is_long = max(len(pasted.address), len(pasted.header)) > MOST or len(pasted.body) > MOST_BODY
+    if is_long or pasted.method not in METHODS:
         raise Unreadable(N_("That is too long, or its method is none that we know."))
     if parts.scheme not in ("http", "https") or not parts.hostname or not pasted.address.isascii():
         raise Unreadable(N_("The address must be whole and as it was sent: scheme, host, path, query."))

@@ -105,5 +105,5 @@ def _bring(on: Stage, spell: Spell) -> None:
 def _cell(persona: Persona, device: Device, item: str, spell: Spell | None) -> Cell:
     asked = Situation(persona, device, item, PURSES.get(persona.key), (spell,) if spell else ())
     made = stage.mine(asked.query)
-    seen = outcomes.seen(happenings.since(made.id)) if made else None
+    seen = outcomes.seen(happenings.all_of(made.id)) if made else None
     return Cell(asked, outcomes.expected(persona, spell), seen)

@@ -51,6 +51,7 @@ ASKED: Mapping[str, str] = {
     "state": N_("in the history: %(what)s"),
     "held": N_("in the bag: %(what)s"),
     "balance": N_("points: %(what)s"),
+    "price": N_("the price beside the button: %(what)s"),
     "calls": N_("calls of the point API: %(what)s"),
     "answer": N_("the app's answer: %(what)s"),
     "refusal": N_("the reason of the refusal: %(what)s"),
@@ -106,6 +107,8 @@ MEANT: Mapping[str, str] = {
     "refund": N_("given back"),
     # Points, answers, books
     "unchanged": N_("unchanged"),
+    "shown": N_("shown"),
+    "missing": N_("missing"),
     "silence": N_("no answer"),
     "none": N_("none"),
     "green": N_("green"),

@@ -2,9 +2,11 @@
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
+from threading import BoundedSemaphore
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -63,6 +65,8 @@ ANSWERED = {
 CUT = N_("The line was cut by the weather: the app heard nothing.")
 RUBBISH = "<html><body><h1>It works!</h1></body></html>"
 FOREIGN_HOST = "https://payment.example"
+# So many requests may be kept waiting by weather at once: the other threads are everybody's.
+BEDS = BoundedSemaphore(12)
 
 blueprint = Blueprint("api", __name__)
 
@@ -105,15 +109,14 @@ class Asked(Base):
 
 @dataclass
 class _Seen:
-    """A request as the log may show it: whose it says it is, what weather met it, what came of it.
-
-    The rest is of a request whose signature was right.
+    """A request as the log may show it: what came of it; and if its signature was right whose it is, and
+    what weather met it. Any other is nobody's, whoever it names.
     """
 
     call: Call
-    owner_id: str | None
-    point_code: str | None
-    stage: Stage | None
+    owner_id: str | None = None
+    point_code: str | None = None
+    stage: Stage | None = None
     weather: list[str] = field(default_factory=list)
     base_string: str = ""
     is_ill_signed: bool = False
@@ -134,7 +137,7 @@ class _Seen:
         return met
 
 
-Act = Callable[[Sandbox, _Seen], Response]
+Act = Callable[[Sandbox, _Seen, signing.Signed], Response]
 
 
 @blueprint.post(PATH, provide_automatic_options=False)
@@ -151,9 +154,11 @@ def confirm() -> Response:
 
 def _answer(act: Act, call: Call) -> Response:
     platform, now, started = sandbox(), clock.now(), monotonic()
-    seen = _seen(call)
+    seen = _Seen(call)
     try:
-        response = _hindered(seen) or _returned(seen, act(platform, seen))
+        signed = _verified(platform, seen)
+        _recognise(seen, signed)
+        response = _hindered(seen) or _returned(seen, act(platform, seen, signed))
         verdict = ANSWERED[seen.by_https]
     except Refusal as refusal:
         response = _refusal(refusal)
@@ -175,7 +180,8 @@ def _answer(act: Act, call: Call) -> Response:
             **_signature(platform, seen),
             **_hashes(),
             head=legible.lines(dict(request.headers)),
-            sent=text("text/xml", request.get_data()[: atom.MAX_BYTES]),
+            # What is nobody's stands in every log, and a body may have a callback's word in it.
+            sent=text("text/xml", request.get_data()[: atom.MAX_BYTES]) if seen.stage else "",
             status=None if cut else response.status_code,
             answer_head="" if cut else legible.lines(dict(response.headers)),
             answer=seen.answer or ("" if cut else _text(response)),
@@ -195,7 +201,12 @@ def _signature(platform: Sandbox, seen: _Seen) -> Mapping[str, Any]:
         return {}
     received = Received(request.query_string, request.headers["Authorization"], request.get_data())
     found = signatures.explain(received, seen.base_string, platform.secrets)
-    return {"is_ill_signed": True, "signed": found.signed, "mistakes": ",".join(found.mistakes)}
+    return {
+        "is_ill_signed": True,
+        "signed": found.signed,
+        "mistakes": ",".join(found.mistakes),
+        "tried_all": found.is_complete,
+    }
 
 
 def _hashes() -> Mapping[str, str]:
@@ -212,11 +223,15 @@ def _hashes() -> Mapping[str, str]:
     return {"hash_given": given, "hash_computed": right, "hash_words": words or ""}
 
 
-def _seen(call: Call) -> _Seen:
-    """Whose log, and whose weather; what the request says of itself is believed for nothing else."""
-    owner_id = request.args.get("xoauth_requestor_id")
-    on = stage.of_owner(owner_id) if owner_id else None
-    return _Seen(call, owner_id if on else None, request.args.get("point_code") if on else None, on)
+def _recognise(seen: _Seen, signed: signing.Signed) -> None:
+    """Whose log, and whose weather: the stage of the payment that it names, or on which its buyer lives."""
+    told = dict(signed.params)
+    owner_id, code = told.get("xoauth_requestor_id", ""), told.get("point_code")
+    payment = payments.by_code(code) if code else None
+    known = payment and payment.owner_id == owner_id
+    seen.stage = stage.by_id(payment.stage_id) if payment and known else stage.of_owner(owner_id)
+    if seen.stage:
+        seen.owner_id, seen.point_code = owner_id, code
 
 
 def _note(seen: _Seen, row: int) -> None:
@@ -228,9 +243,10 @@ def _note(seen: _Seen, row: int) -> None:
 
 
 def _hindered(seen: _Seen) -> Response | None:
-    """What weather makes of a request before it is looked at: another answer, a refusal, or nothing."""
-    if slow := seen.meets("api.slow"):
-        sleep(slow.seconds or 0)
+    """What weather makes of a request before it is acted on: another answer, a refusal, or nothing."""
+    with _bed() as free:
+        if free and (slow := seen.meets("api.slow")):
+            sleep(slow.seconds or 0)
     if seen.meets("platform.maintenance"):
         raise Refusal(503, "the platform is under maintenance", retry_after=MINUTE.seconds)
     if seen.meets("api.401"):
@@ -274,17 +290,29 @@ def _cutting() -> Iterator[bytes]:
 
 def _dripping(body: bytes, seconds: int) -> Iterator[bytes]:
     """A byte a second, and in the end the rest."""
-    for byte in body[:seconds]:
-        yield bytes([byte])
-        sleep(1)
-    yield body[seconds:]
+    with _bed() as free:
+        drops = body[:seconds] if free else b""
+        for byte in drops:
+            yield bytes([byte])
+            sleep(1)
+    yield body[len(drops) :]
 
 
-def _create(platform: Sandbox, seen: _Seen) -> Response:
+@contextmanager
+def _bed() -> Iterator[bool]:
+    """A place to wait in, if one is free: who finds none is not kept waiting."""
+    free = BEDS.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            BEDS.release()
+
+
+def _create(platform: Sandbox, seen: _Seen, signed: signing.Signed) -> Response:
     now = seen.now()
-    signed = _verified(platform, seen)
     _check_body_hash(signed, request.get_data())
-    buyer, on = _requestor(platform, signed, now)
+    buyer, on = _requestor(platform, seen, signed)
     _check_approved(on)
     kind = request.mimetype, request.mimetype_params.get("type", "").lower()
     if kind != ("application/atom+xml", "entry"):
@@ -305,9 +333,8 @@ def _create(platform: Sandbox, seen: _Seen) -> Response:
     return _entry(atom.write_created(payment.code, clock.stamp(now), f"{host}/point/{payment.token}"))
 
 
-def _confirm(platform: Sandbox, seen: _Seen) -> Response:
-    signed = _verified(platform, seen)
-    asker, on = _requestor(platform, signed, seen.now())
+def _confirm(platform: Sandbox, seen: _Seen, signed: signing.Signed) -> Response:
+    asker, on = _requestor(platform, seen, signed)
     _check_approved(on)
     payment = payments.by_code(_parameter(signed, "point_code"))
     if payment is None:
@@ -385,9 +412,10 @@ def _check_body_hash(signed: signing.Signed, body: bytes) -> None:
         raise Refusal(401, "oauth_body_hash is not the hash of this body", "parameter_rejected")
 
 
-def _requestor(platform: Sandbox, signed: signing.Signed, now: datetime) -> tuple[User, Stage]:
-    user = people.find(_parameter(signed, "xoauth_requestor_id"))
-    on = stage.by_id(user.stage_id) if user else None
+def _requestor(platform: Sandbox, seen: _Seen, signed: signing.Signed) -> tuple[User, Stage]:
+    on, now = seen.stage, seen.now()
+    owner_id = _parameter(signed, "xoauth_requestor_id")
+    user = people.find(owner_id, on.id) if on else None
     if user is None or on is None:
         raise Refusal(403, "no access to this user")
     _check_rate(user, platform.settings.rate_limit, now)

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from html import escape, unescape
 
-_BODY = re.compile(rb"<body\b[^>]*>", re.IGNORECASE)
+# No tag is sought past the next one: a page of a thousand that never end is read once.
+_BODY = re.compile(rb"<body\b[^<>]*>", re.IGNORECASE)
 _BODY_END = re.compile(rb"</body\s*>", re.IGNORECASE)
-_IMAGE = re.compile(rb"(<img\b[^>]*?\ssrc\s*=\s*)([\"'])(.*?)\2", re.IGNORECASE | re.DOTALL)
+_IMAGE = re.compile(rb"(<img\b[^<>]*?\ssrc\s*=\s*)([\"'])(.*?)\2", re.IGNORECASE | re.DOTALL)
 
 
 def dress(page: bytes, title: str, footer: str, image: Callable[[str], str]) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from sqlalchemy import ColumnElement, ForeignKey, func, or_, select, true, update
+from sqlalchemy import ColumnElement, ForeignKey, func, literal_column, or_, select, true, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import doors
@@ -102,6 +102,10 @@ class Payment(Base):
         )
 
 
+# In the order in which they were made; by a stage's clock, which one can turn, that is not always so.
+MADE: ColumnElement[int] = literal_column("payment.rowid")
+
+
 def create(user: User, request: PointRequest, is_test: bool, now: datetime, waits: Waits) -> Payment:
     """Keep a new payment. Nothing is taken yet."""
     payment = Payment(
@@ -141,14 +145,14 @@ def by_token(token: str) -> Payment | None:
 def recent(stage_id: str, number: int) -> Sequence[Payment]:
     """The newest payments of a stage."""
     mine = select(Payment).where(Payment.stage_id == stage_id)
-    newest = mine.order_by(Payment.created_at.desc(), Payment.code).limit(number)
+    newest = mine.order_by(MADE.desc()).limit(number)
     with reading() as session:
         return session.scalars(newest).all()
 
 
 def all_of(stage_id: str) -> Sequence[Payment]:
     """Every payment of a stage, oldest first."""
-    mine = select(Payment).where(Payment.stage_id == stage_id).order_by(Payment.created_at, Payment.code)
+    mine = select(Payment).where(Payment.stage_id == stage_id).order_by(MADE)
     with reading() as session:
         return session.scalars(mine).all()
 

@@ -8,7 +8,7 @@ paid    -> chargeback       the buyer's bank took the money back
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -129,6 +129,12 @@ def recent(number: int) -> Sequence[Payment]:
     """The newest payments."""
     with reading() as session:
         return session.scalars(select(Payment).order_by(Payment.id.desc()).limit(number)).all()
+
+
+def of_codes(codes: Collection[str]) -> Sequence[Payment]:
+    """Those that the shop calls so, however old."""
+    with reading() as session:
+        return session.scalars(select(Payment).where(Payment.code.in_(codes))).all()
 
 
 def collected() -> int:

@@ -114,7 +114,7 @@ def healthz() -> ResponseReturnValue:
 
 @blueprint.get("/statement.json")
 def statement() -> ResponseReturnValue:
-    """How all payments stand, for the books of the platform's desk."""
+    """How the payments of these codes stand, for the books of the platform's desk."""
     weather.check_desk()
     return [
         {
@@ -125,7 +125,7 @@ def statement() -> ResponseReturnValue:
             "status": one.status.value,
             "heard": one.heard,
         }
-        for one in payments.recent(MOST)
+        for one in payments.of_codes(request.args.getlist("code")[:MOST])
     ]
 
 

@@ -103,7 +103,7 @@ ORDER: dict[str, list[str]] = {
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
         "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
-        "reporting", "daily", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "starts",
+        "reporting", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "daily", "starts",
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",
     ],
@@ -126,6 +126,12 @@ ORDER: dict[str, list[str]] = {
         "provider.addresses", "provider.settings", "provider.store", "provider.context", "provider.arrivals",
         "provider.payments", "provider.weather", "provider.notices", "provider.pages",
         "provider.views", "provider", "provider.demo",
+        "colorme.reckoning", "colorme.cast", "colorme.plan_file", "colorme.settings", "colorme.context",
+        "colorme.store", "colorme.calendar", "colorme.diary", "colorme.charges", "colorme.shops",
+        "colorme.contracts", "colorme.bills", "colorme.weather", "colorme.wire", "colorme.hooks",
+        "colorme.tokens", "colorme.installing", "colorme.midnight", "colorme.turning", "colorme.api",
+        "colorme.oauth", "colorme.views", "colorme.console", "colorme.almanac", "colorme.logbook",
+        "colorme.pages", "colorme", "colorme.demo",
     ],
 }  # fmt: skip
 # Files of the sandbox that are rules and nothing else: they may import each other, and these.

@@ -35,21 +35,22 @@ class Wire(BaseAdapter):
         if self.broken:
             raise self.broken
         url = urlsplit(str(request.url))
-        body = request.body or b""
+        sent = request.body or b""
         builder = EnvironBuilder(
             path=url.path,
             query_string=url.query,
             method=request.method or "GET",
             base_url=f"{url.scheme}://{url.netloc}/",
             headers=[(_text(name), _text(value)) for name, value in request.headers.items()],
-            input_stream=io.BytesIO(body if isinstance(body, bytes) else str(body).encode()),
+            input_stream=io.BytesIO(sent if isinstance(sent, bytes) else str(sent).encode()),
         )
         try:
             answer = Client(self.application).open(builder)
+            body = answer.data  # which may be cut in the middle
         except ConnectionResetError as cut:
             raise requests.ConnectionError(cut) from None
         raw = HTTPResponse(
-            body=io.BytesIO(answer.data),
+            body=io.BytesIO(body),
             headers=dict(answer.headers.items()),
             status=answer.status_code,
             preload_content=False,

@@ -24,4 +24,5 @@ RIM = Rim(
     reached=[checks.day],
     outstanding=reports.outstanding,
     load=plans.load_configured,
+    platform="storefront.sandbox.colorme.demo",
 )

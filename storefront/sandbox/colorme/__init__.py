@@ -1,0 +1,75 @@
+"""The Color Me app store, imitated: shop owners choose a plan of the app here, try it, and are billed.
+
+A process, a port and a file of its own, with a calendar that one turns. It really signs its hooks and
+verifies tokens, and it reckons by itself, from the store's documents and not from the app's books:
+
+reckoning    periods, lines, tax and days; pure
+installing   install(), uninstall()           the hook, and what comes of its answer
+bills        prepay(), fix(), pay(), buy()    points are taken here and nowhere else
+midnight     strike()                         what a day begins with, in one order
+turning      turn(), begin_again()            the calendar
+api, oauth                                    what the app asks of us
+"""
+
+import requests
+from flask import Flask
+
+from storefront.sandbox import folder, form_tokens, language
+from storefront.sandbox.colorme import (
+    almanac,
+    api,
+    bills,
+    calendar,
+    charges,
+    console,
+    logbook,
+    oauth,
+    pages,
+    plan_file,
+    store,
+    turning,
+    views,
+)
+from storefront.sandbox.colorme.context import AppStore
+from storefront.sandbox.colorme.settings import AppStoreSettings
+from storefront.sandbox.mixi.calls import new_session
+from storefront.sandbox.settings import MIB, cookie_name
+
+
+def create_appstore(settings: AppStoreSettings | None = None, http: requests.Session | None = None) -> Flask:
+    """The app store as one Flask app. Without arguments it is configured by the environment."""
+    # The environment gives what the call leaves out, and the error names what is missing.
+    settings = settings or AppStoreSettings()
+    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
+        SESSION_COOKIE_NAME=cookie_name("appstore", settings.public_url),
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        MAX_CONTENT_LENGTH=MIB,
+        # The whole sandbox has one catalogue.
+        BABEL_TRANSLATION_DIRECTORIES=folder("sandbox/translations"),
+    )
+    # To mend an address the framework redirects to whatever host the request names.
+    app.url_map.merge_slashes = app.url_map.strict_slashes = False
+    for room in (store, language, form_tokens, pages):
+        room.init_app(app)
+    app.extensions["appstore"] = AppStore(settings, http or new_session(settings.shop_ca))
+    for part in (api, oauth, views, console, almanac, logbook):
+        app.register_blueprint(part.blueprint)
+    with app.app_context():
+        _open(settings)
+    return app
+
+
+def _open(settings: AppStoreSettings) -> None:
+    """A calendar, shops, and an app whose plans are published, all as they were if they are there."""
+    turning.open_house(settings.begins)
+    with store.transaction() as session:
+        new = session.get(charges.Listing, charges.ONE) is None
+        charges.register(session, plan_file.read(settings.plans, settings.catalog))
+        session.flush()
+        if new:
+            charges.publish(session, [one.id for one in session.query(charges.PlanCharge)])
+        bills.forget_installing(session, session.get_one(calendar.Calendar, calendar.ONE).at)

@@ -191,9 +191,12 @@ def end_unnamed(
     told = and_(mine, Contract.ended_at == ending.at, Contract.reason == ending.reason)
     if session.scalar(select(exists().where(told))):
         return None
-    by_then = select(Contract.id).where(mine, OPEN, Contract.arrived_at <= _end_of_second(ending.at))
-    first = session.scalar(by_then.order_by(Contract.arrived_at).limit(1))
-    return end(session, account, first, ending, now) if first else None
+    # An owner has one at a time, so an older one has ended before; of one second only the first can have.
+    opened = select(Contract.id).where(mine, OPEN)
+    before = opened.where(Contract.arrived_at < ending.at).order_by(Contract.arrived_at.desc())
+    then = opened.where(Contract.arrived_at.between(ending.at, _end_of_second(ending.at)))
+    found = session.scalar(before.limit(1)) or session.scalar(then.order_by(Contract.arrived_at).limit(1))
+    return end(session, account, found, ending, now) if found else None
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -266,8 +269,13 @@ def _end_of_second(at: datetime) -> datetime:
 
 
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
-    """End these, and every visit of those who have none left; their tokens are forgotten."""
+    """End these, and every visit of those who have none left; their tokens are forgotten.
+
+    What the store tells the end of, it has had: that confirms it as well as its owner would.
+    """
+    told = ending.reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID)
     values = {
+        "confirmed_at": func.coalesce(Contract.confirmed_at, ending.at) if told else Contract.confirmed_at,
         "ended_at": ending.at,
         "reason": ending.reason,
         "access_token": None,

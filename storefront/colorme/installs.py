@@ -93,8 +93,10 @@ def look_up() -> None:
 def see(contract: Contract) -> None:
     """Ask the store whether a removal without an answer was done; if so, it was when it was asked for."""
     token = decrypted(contract.access_token)
+    if token is None:
+        return  # nobody can be asked until its owner comes in again
     try:
-        client.shop(token or "")
+        client.shop(token)
     except Declined as refusal:
         if refusal.status == REVOKED:
             _gone(contract, None)

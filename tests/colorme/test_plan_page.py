@@ -137,7 +137,7 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
 
 
 def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
-    """A removal done without an answer is seen by the next day's work, as of when it was asked for."""
+    """A removal that was done without an answer is seen by the day's work, as of when it was asked for."""
     store.say(INSTALLATION, "rubbish", 502)
     owner.press("/colorme/", "/colorme/removal")
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)

@@ -255,7 +255,7 @@ def _check_usage(point: object, text: object, longest: int) -> None:
 
 def _seen(kind: Kind) -> Seen:
     known = tokens.find(_bearer())
-    return Seen(kind, known and known.account)
+    return Seen(kind, known.account if known else None)
 
 
 def _bearer() -> str:

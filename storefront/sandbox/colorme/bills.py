@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.colorme import diary, reckoning, shops
 from storefront.sandbox.colorme.calendar import JAPAN
+from storefront.sandbox.colorme.cast import Debit
 from storefront.sandbox.colorme.charges import OptionCharge
 from storefront.sandbox.colorme.contracts import Contract, State, code
 from storefront.sandbox.colorme.diary import Mood
@@ -118,7 +119,7 @@ def can_prepay(session: Session, contract: Contract, day: date) -> bool:
     shop = session.get_one(Shop, contract.account)
     _, lines = _in_advance(contract, day)
     total = _with_tax(lines, day)
-    return contract.is_test or shop.debit is shops.Debit.CARD or shop.points >= total
+    return contract.is_test or shop.debit is Debit.CARD or shop.points >= total
 
 
 def prepay(session: Session, contract: Contract, now: datetime) -> Bill | None:

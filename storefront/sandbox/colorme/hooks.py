@@ -304,7 +304,7 @@ def _record(
         url,
         head=headers,
         sent=sent,
-        status=answer and answer.status,
+        status=answer.status if answer else None,
         answer_head=dict(answer.headers) if answer else {},
         answer=answer.body if answer else b"",
         milliseconds=took,

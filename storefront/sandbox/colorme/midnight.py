@@ -9,7 +9,7 @@ a last day    what is due is debited, the last usage of ended contracts, payouts
 All of the due day is in time: what is not paid when it ends is owed. Each step may be done twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -181,7 +181,7 @@ def _note(
     now: datetime,
     contract: Contract,
     text: str,
-    values: dict[str, object],
+    values: Mapping[str, object],
     mood: Mood = Mood.PLAIN,
 ) -> None:
     diary.note(session, now, text, values, account=contract.account, contract=contract.id, mood=mood)

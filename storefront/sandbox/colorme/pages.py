@@ -49,7 +49,7 @@ def init_app(app: Flask) -> None:
     app.add_url_rule("/robots.txt", "robots", _robots)
 
 
-def _context() -> Mapping[str, Any]:
+def _context() -> dict[str, Any]:
     store = appstore()
     return {
         "settings": store.settings,

@@ -14,7 +14,7 @@ from sqlalchemy import delete
 from storefront.sandbox.colorme import calendar, diary, hooks, installing, midnight, shops, weather
 from storefront.sandbox.colorme.calendar import JAPAN, ONE, Calendar
 from storefront.sandbox.colorme.context import AppStore
-from storefront.sandbox.colorme.contracts import Reason
+from storefront.sandbox.colorme.contracts import Contract, Reason
 from storefront.sandbox.colorme.diary import Happening, Letter, Mood
 from storefront.sandbox.colorme.reckoning import DAY, month_of
 from storefront.sandbox.colorme.store import reading, transaction
@@ -155,7 +155,7 @@ def _trial_end(now: datetime) -> datetime | None:
     ends = []
     for contract_id in installing.standing():
         with reading() as session:
-            contract = session.get_one(installing.Contract, contract_id)
+            contract = session.get_one(Contract, contract_id)
         if contract.trial and contract.trial.last > now.date():
             ends.append(contract.trial.last)
     return calendar.at(min(ends)) if ends else None

@@ -40,9 +40,8 @@ def first(form: Form, start: str, reading: str = TO_NEXT_MONTH, **amounts: int) 
 def test_prepaid(monthly: int, initial: int, start: str, last: str, yen: int, total: int) -> None:
     """To the end of next month with part of this one; of this month alone if it is the 1st; tax once."""
     form = Form.MONTHLY_INITIAL if initial else Form.MONTHLY
-    amounts = {"monthly": monthly, "initial": initial}
-    assert first(form, start, **amounts) == (Period(D(start), D(last)), yen, total)
-    terms = Terms(form, D(start), **amounts)
+    assert first(form, start, monthly=monthly, initial=initial) == (Period(D(start), D(last)), yen, total)
+    terms = Terms(form, D(start), monthly=monthly, initial=initial)
     renewal = reckoning.period_at(terms, D(last) + timedelta(1))
     assert renewal
     assert renewal.first.day == 1
@@ -111,7 +110,7 @@ def test_tax_has_the_rate_of_its_day() -> None:
 @pytest.mark.parametrize("reading", [TO_NEXT_MONTH, RUNNING])
 def test_no_day_twice_and_none_left_out(form: Form, reading: str) -> None:
     """From any first day on, periods follow each other without a gap, and each comes to what its days do."""
-    for offset in range(800):
+    for offset in range(0, 800, 3):
         terms = Terms(form, D("2023-01-01") + timedelta(offset), monthly=2971, reading=reading)
         found = list(reckoning.periods_until(terms, terms.charged_from + timedelta(100)))
         assert found[0].first == terms.charged_from

@@ -559,7 +559,7 @@ def test_the_catalogue(examine: Examine, settings: Settings, tmp_path: Path) -> 
     """A price outside the platform's range fails with its line, a missing drawing with its name."""
     file = tmp_path / "catalog.yaml"
     goods = settings.catalog.read_text()
-    file.write_text(goods.replace("{mixi: 10}", "{mixi: 9}"))
+    file.write_text(goods.replace("{mixi: 10,", "{mixi: 9,"))
     finding = examine(catalog=file)["catalogue"]
     assert finding.verdict is Verdict.FAIL
     assert "9 is not within 10 to 10000 points" in finding.found

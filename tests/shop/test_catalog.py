@@ -269,7 +269,7 @@ def test_a_price_that_rose_meanwhile(app: Flask, container: Container, books: Bo
     """A form made for the old price is out of date; nobody pays what they did not read."""
     page = container.get("/items/loaf")
     file = tmp_path / "catalog.yaml"
-    file.write_text(GOODS.read_text().replace("prices: {mixi: 10}", "prices: {mixi: 20}"))
+    file.write_text(GOODS.read_text().replace("prices: {mixi: 10,", "prices: {mixi: 20,"))
     with app.app_context(), transaction() as session:
         catalog.load(session, file)
     token = page.text.split('name="token" value="')[1].split('"')[0]

@@ -5,10 +5,12 @@ since()   the lines after one that is known already, oldest first
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock
@@ -61,7 +63,8 @@ def note(
         wire_id=wire_id,
     )
     kept = select(Happening.id).where(Happening.stage_id == stage_id).order_by(Happening.id.desc())
-    with transaction() as session:
+    # What is still under way when its stage is forgotten has nowhere to be noted.
+    with suppress(IntegrityError), transaction() as session:
         session.add(row)
         session.flush()
         old = delete(Happening).where(Happening.id.in_(kept.offset(KEEP)), Happening.stage_id == stage_id)

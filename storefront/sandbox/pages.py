@@ -10,11 +10,13 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from storefront.sandbox import people, stage, weather
+from storefront.sandbox import people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.stage import Switch
+from storefront.sandbox.walks import Walk
 from storefront.sandbox.weather import Weather
 
 FORMS = "form-action 'self'"
@@ -55,7 +57,9 @@ def init_app(app: Flask) -> None:
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
-    app.context_processor(lambda: {"in_language": _in_language, "switched": SWITCHED})
+    app.context_processor(
+        lambda: {"in_language": _in_language, "switched": SWITCHED, "kinds_of_weather": KINDS}
+    )
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
@@ -72,16 +76,18 @@ class Bends:
     clock: datetime | None = None
     weather: Sequence[Weather] = ()
     switches: Sequence[str] = ()
+    walk: Walk | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.clock_seconds or self.weather or self.switches)
+        return bool(self.clock_seconds or self.weather or self.switches or self.walk)
 
 
 def _bends() -> Bends:
     on = stage.current()
     normal = {Switch.APPROVED: True}
     turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
-    return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
+    walk = walks.on(on) if on.walkthrough else None
+    return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned, walk)
 
 
 def _in_language(code: str) -> str:

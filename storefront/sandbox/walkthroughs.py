@@ -2,6 +2,7 @@
 
 read()      the chapters of the sandbox and of folders of one's own; Broken names file, line and rule
 amount()    a sum of a file, such as price+50
+shortage()  what such a sum needs the item to cost at least
 """
 
 import re
@@ -260,6 +261,12 @@ def amount(words: str, price: int) -> int:
     """A sum such as price+50, 2*price or 300."""
     found = re.fullmatch(SUM, words)
     return int(words) if found is None else int(found[1] or 1) * price + int(found[2] or 0)
+
+
+def shortage(words: str) -> int:
+    """The price that an item has at least of which somebody can be so many points short."""
+    found = re.fullmatch(SUM, words)
+    return max(0, -int(found[2] or 0)) if found else 0
 
 
 def _as_devices(value: object) -> object:

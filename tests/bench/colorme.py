@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ from tests.colorme import year
 from tests.demo import free_ports
 from tests.street import CONSUMER_SECRET, GOODS, SETTINGS
 
-HOOKS = 400  # of one round
+HOOKS = 100  # of one round
 CONTRACTS = (10, 10_000)
 SHOPS, DAYS = 10, 60  # of the year
 PLAN = "LANTERN1"
@@ -53,6 +54,7 @@ class Servers:
 @click.option("--rounds", default=5, show_default=True)
 def main(database: tuple[str, ...], rounds: int) -> None:
     """Install hooks under one gunicorn, the work of a day on which nothing is due, and the days of a year."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that every server is ended, too
     for kind in database or ("sqlite", "postgresql"):
         with TemporaryDirectory(prefix="bench-") as folder, servers(kind, Path(folder)) as running:
             click.echo(f"== {kind}\n")

@@ -76,7 +76,7 @@ class Hooks:
     def act(self, hook: Hook) -> str:
         clean = [one.translate(dict.fromkeys(map(ord, "\r\n\0"))) for one in hook.signatures]
         headers = [("X-Appstore-Signature", one) for one in clean]
-        more = {"content_type": hook.media_type} if hook.media_type else {}
+        more: dict[str, Any] = {"content_type": hook.media_type} if hook.media_type else {}
         answer = self.client.open(hook.path, method=hook.method, data=hook.body, headers=headers, **more)
         if answer.status_code not in STATUSES:
             raise Violation(f"status {answer.status_code}")

@@ -160,7 +160,7 @@ class World:
     def come_in(self, owner: Owner) -> None:
         """By the store's consent, or what the weather makes of it."""
         begun = owner.browser.get("/colorme/start")
-        asked = dict(parse_qsl(urlsplit(begun.location).query))
+        asked = dict(parse_qsl(urlsplit(str(begun.location)).query))
         self.street.get(f"/shops/{owner.account}")
         answer = self.send("/oauth/authorize", **asked, answer="allow")
         assert answer.startswith(f"{HERE}/colorme/oauth?code="), answer

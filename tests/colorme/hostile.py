@@ -76,8 +76,13 @@ class Hooks:
     def act(self, hook: Hook) -> str:
         clean = [one.translate(dict.fromkeys(map(ord, "\r\n\0"))) for one in hook.signatures]
         headers = [("X-Appstore-Signature", one) for one in clean]
-        more: dict[str, Any] = {"content_type": hook.media_type} if hook.media_type else {}
-        answer = self.client.open(hook.path, method=hook.method, data=hook.body, headers=headers, **more)
+        answer = self.client.open(
+            hook.path,
+            method=hook.method,
+            data=hook.body,
+            headers=headers,
+            content_type=hook.media_type or None,
+        )
         if answer.status_code not in STATUSES:
             raise Violation(f"status {answer.status_code}")
         if answer.mimetype != JSON:
@@ -113,7 +118,7 @@ def _install(random: Random) -> dict[str, Any]:
 
 def _uninstall(random: Random) -> dict[str, Any]:
     plan = random.choice(PLANS)
-    usage = (
+    usage: dict[str, Any] = (
         {"usage_charge": {"api_token": "a token", "closing_on": 1627743599}} if random.random() < 0.4 else {}
     )
     contract = None if plan == "ANCHOR1" else _contract(random)

@@ -298,7 +298,7 @@ def _of_store(folder: Path) -> AppStoreSettings:
             "catalog": folder / "catalog.yaml",
             "database_url": f"sqlite:///{folder}/appstore.db",
             "begins": BEGINS - timedelta(days=1),
-            "patience_seconds": 600,
+            "page_seconds": 600,
             "per_minute": 0,
         }
     )

@@ -106,9 +106,11 @@ def _words(name: str, words: tuple[str, ...]) -> sa.Enum:
     return sa.Enum(*words, name=name, native_enum=False, create_constraint=True, length=16)
 
 
-def _of_contract(**more: bool) -> sa.Column[str]:
+def _of_contract(*, index: bool = False, primary_key: bool = False) -> sa.Column[str]:
     contract = sa.ForeignKey("colorme_contract.id")
-    return sa.Column("contract_id", sa.String(32), contract, nullable=False, **more)
+    return sa.Column(
+        "contract_id", sa.String(32), contract, nullable=False, index=index, primary_key=primary_key
+    )
 
 
 def _intent() -> list[sa.Column[object]]:

@@ -49,7 +49,7 @@ class AppStoreSettings(BaseSettings):
         default="", description="What is run at 23:30 and 00:30 of each day that the calendar passes."
     )
     begins: date = Field(default=date(2021, 7, 10), description="The calendar's first day; it is noon.")
-    patience_seconds: float = Field(
+    page_seconds: float = Field(
         default=2, ge=0, description="How long a page waits for the calendar before it shows how far it is."
     )
 

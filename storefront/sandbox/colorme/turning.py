@@ -62,7 +62,7 @@ def turn(store: AppStore, target: datetime) -> bool:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     thread = Thread(target=_turn, args=(app, store, target), daemon=True)
     thread.start()
-    thread.join(store.settings.patience_seconds)
+    thread.join(store.settings.page_seconds)
     return True
 
 

@@ -28,7 +28,7 @@ from tests.wire import Wire
 
 STORE = "http://store.test:8003"
 APP = "http://app.test"
-CLIENT, CLIENT_SECRET, WEBHOOK_SECRET = "an app", "a secret of the app", "my_webhook_secret"
+CLIENT, CLIENT_SECRET, HOOK_SECRET = "an app", "a secret of the app", "my_webhook_secret"
 SCOPE = "write_application_charge"
 BACK = f"{APP}/colorme/oauth"
 INSTALL, UNINSTALL = "/colorme/install", "/colorme/uninstall"
@@ -68,7 +68,7 @@ class App:
 
     def _said(self, request: Request) -> Response:
         body = request.get_data()
-        mac = hmac.new(WEBHOOK_SECRET.encode(), body, hashlib.sha256).digest()
+        mac = hmac.new(HOOK_SECRET.encode(), body, hashlib.sha256).digest()
         if request.headers.get("X-Appstore-Signature") != base64.b64encode(mac).decode():
             self.refused += 1
             return Response("bad signature", 401)
@@ -237,12 +237,12 @@ def settings_in(folder: Path, **changed: Any) -> AppStoreSettings:
             "secret_key": SecretStr("for the tests only, never elsewhere"),
             "client_id": CLIENT,
             "client_secret": CLIENT_SECRET,
-            "webhook_secret": WEBHOOK_SECRET,
+            "webhook_secret": HOOK_SECRET,
             "shop_url": APP,
             "plans": folder / "plans.yaml",
             "catalog": folder / "catalog.yaml",
             "database_url": f"sqlite:///{folder}/appstore.db",
-            "patience_seconds": LONG,
+            "page_seconds": LONG,
             **changed,
         }
     )

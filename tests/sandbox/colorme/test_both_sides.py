@@ -22,7 +22,7 @@ from storefront.sandbox.colorme.settings import AppStoreSettings
 from storefront.sandbox.colorme.shops import TEST_ACCOUNTS
 from storefront.shop import ledger
 from tests.databases import fill
-from tests.sandbox.colorme.conftest import CLIENT, CLIENT_SECRET, LONG, STORE, WEBHOOK_SECRET, App, Street
+from tests.sandbox.colorme.conftest import CLIENT, CLIENT_SECRET, HOOK_SECRET, LONG, STORE, App, Street
 from tests.street import GOODS, SETTINGS, Browser
 from tests.wire import Wire
 
@@ -84,7 +84,7 @@ def both(tmp_path: Path) -> Iterator[Both]:
                 "database_url": f"sqlite:///{tmp_path}/shop.db",
                 "colorme_client_id": CLIENT,
                 "colorme_client_secret": CLIENT_SECRET,
-                "colorme_webhook_secret": WEBHOOK_SECRET,
+                "colorme_webhook_secret": HOOK_SECRET,
                 "colorme_api_url": STORE,
                 "colorme_store_url": f"{STORE}/",
                 "colorme_calendar_url": f"{STORE}/calendar.json",
@@ -102,11 +102,11 @@ def both(tmp_path: Path) -> Iterator[Both]:
             secret_key=SecretStr("for the tests only, never elsewhere"),
             client_id=CLIENT,
             client_secret=SecretStr(CLIENT_SECRET),
-            webhook_secret=SecretStr(WEBHOOK_SECRET),
+            webhook_secret=SecretStr(HOOK_SECRET),
             shop_url=HERE,
             catalog=GOODS,
             database_url=SecretStr(f"sqlite:///{tmp_path}/appstore.db"),
-            patience_seconds=LONG,
+            page_seconds=LONG,
         ),
         to_shop,
     )

@@ -58,7 +58,7 @@ def demo(
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(30)
+            process.wait(60)  # each of its servers may take ten seconds
     assert not re.search(r"Traceback", output.read_text()), output.read_text()
 
 

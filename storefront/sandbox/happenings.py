@@ -6,10 +6,12 @@ since()   the next of its lines after one that is known already, so many at once
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock
@@ -65,7 +67,8 @@ def note(
     is_page = Happening.name == Name.PAGE_SHOWN
     alike = (Happening.stage_id == stage_id, is_page if name is Name.PAGE_SHOWN else ~is_page)
     kept = select(Happening.id).where(*alike).order_by(Happening.id.desc())
-    with transaction() as session:
+    # What is still under way when its stage is forgotten has nowhere to be noted.
+    with suppress(IntegrityError), transaction() as session:
         session.add(row)
         session.flush()
         old = (*alike, Happening.id.in_(kept.offset(KEEP)), Happening.name != Name.WALK_BEGUN)

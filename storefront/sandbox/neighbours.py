@@ -3,10 +3,14 @@
 Each stands at an address of its own and asks for a word that only we share with it.
 """
 
+from contextlib import suppress
+
 import requests
 
+from storefront.sandbox import weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.kinds import Where
+from storefront.sandbox.stage import Stage
 from storefront.sandbox.weather import Weather
 
 SECONDS = 5
@@ -30,6 +34,16 @@ def take_away(sandbox: Sandbox, row: Weather) -> None:
     """The provider has this weather no longer."""
     if row.what.where is Where.PROVIDER:
         _ask(sandbox, "DELETE", f"{_provider(sandbox)}/weather/{row.id}", None)
+
+
+def leave(sandbox: Sandbox, on: Stage) -> None:
+    """Nobody plays on this stage any more: what it has set at the provider must not strike the others."""
+    for row in weather.standing(on):
+        if row.what.where is Where.PROVIDER:
+            weather.clear(on, row.id)
+            # Whoever is deaf now forgets it when it would strike.
+            with suppress(Deaf):
+                take_away(sandbox, row)
 
 
 def hold(sandbox: Sandbox, kind: str, seconds: int) -> None:

@@ -9,6 +9,7 @@ from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.routing import IntegerConverter, Map
 
 from storefront.sandbox import people, stage, weather
 from storefront.sandbox.context import sandbox
@@ -22,8 +23,10 @@ POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-u
 
 JAPAN = timezone(timedelta(hours=9))
 # Home leads to the host that cookies are for, and whoever started us asks whether we live.
-WELCOMING = ("phone.home", "phone.healthz")
+WELCOMING = "phone.healthz"
+HOME = "phone.home"
 API = "/atom/"
+MOST_NUMBER = 2**63 - 1  # that a row can have
 MINUS = "\N{MINUS SIGN}"
 
 TITLES = {
@@ -44,8 +47,16 @@ SWITCHED = {
 }
 
 
+class Number(IntegerConverter):
+    """The number of a row in an address; one that no row can have leads nowhere."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=MOST_NUMBER)
+
+
 def init_app(app: Flask) -> None:
     """Dress the pages and the errors of the app."""
+    app.url_map.converters["int"] = Number
     app.add_template_filter(lambda points: f"{points:,}", "grouped")
     app.add_template_filter(lambda points: f"{points:+,}".replace("-", MINUS), "signed")
     app.add_template_filter(lambda at: at.astimezone(JAPAN), "in_japan")
@@ -71,17 +82,24 @@ class Bends:
     clock_seconds: int = 0
     clock: datetime | None = None
     weather: Sequence[Weather] = ()
+    shared: Sequence[Weather] = ()  # set on other stages, and met on this one, too
     switches: Sequence[str] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.clock_seconds or self.weather or self.switches)
+        return bool(self.clock_seconds or self.weather or self.shared or self.switches)
 
 
 def _bends() -> Bends:
     on = stage.current()
     normal = {Switch.APPROVED: True}
     turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
-    return Bends(on.clock_seconds, on.now() if on.clock_seconds else None, weather.standing(on), turned)
+    return Bends(
+        on.clock_seconds,
+        on.now() if on.clock_seconds else None,
+        weather.standing(on),
+        weather.shared(on),
+        turned,
+    )
 
 
 def _in_language(code: str) -> str:
@@ -93,7 +111,10 @@ def _refuse_other_hosts() -> None:
     """A page of another site that leads its name to us gets nothing of ours."""
     ours = urlsplit(sandbox().settings.public_url).netloc
     # Whoever calls the point API signs its published address, whatever a proxy calls us.
-    if request.endpoint not in WELCOMING and not request.path.startswith(API) and request.host != ours:
+    if request.endpoint == WELCOMING or request.path.startswith(API) or request.host == ours:
+        return
+    # Home sends whoever comes by another name to the one that cookies are for, once.
+    if request.endpoint != HOME or "moved" in request.args:
         abort(421)
 
 

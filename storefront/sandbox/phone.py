@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import clock, form_tokens, people, stage, weather
+from storefront.sandbox import clock, form_tokens, neighbours, people, stage, weather
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
@@ -95,6 +95,7 @@ def remove() -> ResponseReturnValue:
 def reset() -> ResponseReturnValue:
     """A fresh stage for this browser: people whom the shop has never met."""
     form_tokens.check()
+    neighbours.leave(sandbox(), stage.current())
     stage.begin(stage.make())
     return redirect(url_for("desk.show" if request.form.get("back") == "desk" else ".home"), 303)
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.devices import Device
-from storefront.sandbox.kinds import KINDS, MOST, MOST_SECONDS
+from storefront.sandbox.kinds import KINDS, fits
 
 T = TypeVar("T")
 ROLES = ("any", "once", "few", "dear", "consumable", "outside")
@@ -23,6 +23,7 @@ POINTS = re.compile(r"(price)?(?:([+-]?)([0-9]{1,6}))?")
 WEATHER = re.compile(r"([a-z_]+\.[a-z0-9_]+)(?::(-?[0-9]{1,7}))?(?:\*([1-9][0-9]{0,2}))?")
 CLOCK = re.compile(r"([+-]?)([0-9]{1,7})([smhd]?)")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+MOST_SPELLS = 20
 MOST_AHEAD = 10 * 366 * 86_400
 
 
@@ -97,7 +98,7 @@ def read(said: Mapping[str, str]) -> Situation:
         device=_one({device.value: device for device in Device}, "on", said.get("on") or "mobile"),
         item=_item(said.get("item") or "any"),
         points=_points(said["points"]) if said.get("points") else None,
-        weather=tuple(map(spell, filter(None, said.get("weather", "").split(",")))),
+        weather=_spells(said.get("weather", "")),
         clock_seconds=_clock(said["clock"]) if said.get("clock") else 0,
     )
 
@@ -109,9 +110,16 @@ def spell(words: str) -> Spell:
     if found is None or kind is None:
         raise Unknown(f"weather={words}")
     seconds = int(found[2]) if found[2] else None
-    if seconds is not None and (kind.seconds is None or abs(seconds) > MOST.get(kind.name, MOST_SECONDS)):
+    if seconds is not None and not fits(kind.name, seconds):
         raise Unknown(f"weather={words}")
     return Spell(kind.name, seconds, int(found[3]) if found[3] else None)
+
+
+def _spells(value: str) -> Sequence[Spell]:
+    words = [one for one in value.split(",") if one]
+    if len(words) > MOST_SPELLS:
+        raise Unknown(f"weather: {len(words)}")
+    return tuple(map(spell, words))
 
 
 def _one(known: Mapping[str, T], name: str, value: str) -> T:

@@ -31,8 +31,11 @@ MAINTENANCE = N_("The platform is closed for maintenance. The app was not asked.
 MADE_BY = "browser"  # in the browser's session: what it is called where it made a stage
 ID_BYTES = 16
 SEEDS = 1_000_000
-# A played set of walkthroughs makes some two hundred; older ones are forgotten with all that is on them.
+# A played set of walkthroughs makes some two hundred, each in a browser of its own. Those that have not been
+# used for longest are forgotten with all that is on them.
 KEEP = 1000
+MOST_OF_ONE = 250
+MINUTE = timedelta(minutes=1)
 LATELY = 12  # stages of one browser
 
 
@@ -52,6 +55,8 @@ class Stage(Base):
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     made_at: Mapped[datetime] = mapped_column(Moment)
+    # When its browser last looked, to the minute.
+    used_at: Mapped[datetime] = mapped_column(Moment, index=True)
     # How far its clock is ahead of the real one; signatures never heed it.
     clock_seconds: Mapped[int] = mapped_column(default=0)
     # Which browser made it; and what it was set up for: a situation's query, or a walkthrough's name.
@@ -105,8 +110,10 @@ def make(
         session.add(fresh)
         session.flush()
         people.invite(session, fresh.id, points or {})
-        oldest = select(Stage.id).where(Stage.id != FIRST_STAGE).order_by(Stage.made_at.desc()).offset(KEEP)
-        session.execute(delete(Stage).where(Stage.id.in_(oldest)))
+        lately = select(Stage.id).where(Stage.id != FIRST_STAGE).order_by(Stage.used_at.desc())
+        by_one = lately.where(Stage.made_by == fresh.made_by).offset(MOST_OF_ONE)
+        for outworn in (by_one, lately.offset(KEEP)):
+            session.execute(delete(Stage).where(Stage.id.in_(outworn)))
     return fresh
 
 
@@ -125,9 +132,10 @@ def begin(stage: Stage) -> None:
 
 
 def current() -> Stage:
-    """The stage this browser plays on, or the first one, to look at. Changes nothing."""
+    """The stage this browser plays on, or the first one, to look at. Changes nothing on it."""
     with reading() as session:
-        return session.get(Stage, people.stage_played()) or session.get_one(Stage, FIRST_STAGE)
+        on = session.get(Stage, people.stage_played()) or session.get_one(Stage, FIRST_STAGE)
+    return _used(on)
 
 
 def own() -> Stage:
@@ -137,7 +145,7 @@ def own() -> Stage:
     if mine is None:
         mine = make()
         begin(mine)
-    return mine
+    return _used(mine)
 
 
 def lately() -> Sequence[Stage]:
@@ -187,10 +195,21 @@ def keys_used(device: Device) -> Set[str]:
         return set(session.scalars(select(getattr(Stage, _column(device))).distinct()))
 
 
+def _used(on: Stage) -> Stage:
+    """It is in use; so that is written down, not more than once a minute."""
+    now = clock.now()
+    if on.id != FIRST_STAGE and now - on.used_at >= MINUTE:
+        with transaction() as session:
+            session.execute(update(Stage).where(Stage.id == on.id).values(used_at=now))
+    return on
+
+
 def _new(settings: SandboxSettings, stage_id: str) -> Stage:
+    now = clock.now()
     return Stage(
         id=stage_id,
-        made_at=clock.now(),
+        made_at=now,
+        used_at=now,
         clock_seconds=0,
         seed=0,
         **{switch.value: getattr(settings, switch.value) for switch in Switch},

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock, happenings, strokes
 from storefront.sandbox.happened import Name
-from storefront.sandbox.kinds import KINDS, Call, Kind, fits
+from storefront.sandbox.kinds import KINDS, Call, Kind, Where, fits
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
@@ -138,7 +138,7 @@ def take(
 
 def standing(stage: Stage) -> Sequence[Weather]:
     """What is set on this stage and not over, oldest first."""
-    still = (Weather.stage_id == stage.id, or_(Weather.left.is_(None), Weather.left > 0))
+    still = (Weather.stage_id == stage.id, _still())
     with reading() as session:
         return session.scalars(select(Weather).where(*still).order_by(Weather.id)).all()
 
@@ -152,13 +152,22 @@ def stands(
         return session.scalars(select(Weather).where(*fits).limit(1)).first()
 
 
-def met(number: int, left: int | None, times: int, *, struck: bool) -> None:
-    """Weather that strikes elsewhere has been met there."""
+def shared(stage: Stage) -> Sequence[Weather]:
+    """What is set on other stages and strikes on this one, too: the provider knows no stages."""
+    kinds = [kind.name for kind in KINDS.values() if kind.where is Where.PROVIDER]
+    others = (Weather.stage_id != stage.id, Weather.kind.in_(kinds))
+    with reading() as session:
+        return session.scalars(select(Weather).where(*others, _still()).order_by(Weather.id)).all()
+
+
+def met(number: int, left: int | None, times: int, *, struck: bool) -> bool:
+    """Weather that strikes elsewhere has been met there; False if it is nobody's here any more."""
     with transaction() as session:
         change = update(Weather).where(Weather.id == number).values(left=left, met=times)
         row = session.scalars(change.returning(Weather)).one_or_none()
     if row and struck:
         happenings.note(row.stage_id, Name.WEATHER_MET, kind=row.kind, seconds=row.seconds)
+    return row is not None
 
 
 def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = None) -> Sequence[Weather]:
@@ -192,11 +201,15 @@ def _fitting(
     fits = [
         Weather.stage_id == stage_id,
         Weather.kind == kind,
-        or_(Weather.left.is_(None), Weather.left > 0),
+        _still(),
         or_(Weather.owner_id.is_(None), Weather.owner_id == owner_id),
         or_(Weather.point_code.is_(None), Weather.point_code == point_code),
     ]
     return [*fits, Weather.api.in_((call, Call.BOTH))] if call else fits
+
+
+def _still() -> ColumnElement[bool]:
+    return or_(Weather.left.is_(None), Weather.left > 0)
 
 
 def _counts(left: int | None) -> bool:

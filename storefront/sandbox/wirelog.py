@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox.store import Base, reading, transaction
@@ -15,6 +17,8 @@ from storefront.sandbox.storefile import Moment
 
 # Of one stage: enough for a long afternoon; a page shows a handful of rows.
 KEEP = 1000
+# Of all stages together, some hundreds of megabytes: the oldest rows go first, whosever they are.
+KEEP_IN_ALL = 50_000
 PAGE = 25
 # Characters of a body; more than any page that a phone takes. What is longer ends in a sign that says so.
 MOST_TEXT = 64 * 1024
@@ -178,16 +182,21 @@ _OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
 
 
 def record(exchange: Exchange) -> int:
-    """Write one exchange down, redacted, and forget its stage's oldest; the number of its row."""
+    """Write one exchange down, redacted, and forget its stage's oldest; the number of its row.
+
+    If its stage has been forgotten meanwhile nothing is written, and the number is none's.
+    """
     for name in TEXTS:
         setattr(exchange, name, redact(getattr(exchange, name) or ""))
-    with transaction() as session:
+    with suppress(IntegrityError), transaction() as session:
         session.add(exchange)
         session.flush()
+        number = exchange.id
         mine = Exchange.stage_id.is_not_distinct_from(exchange.stage_id)
         kept = select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(KEEP)
-        session.execute(delete(Exchange).where(Exchange.id.in_(kept)))
-    return exchange.id
+        session.execute(delete(Exchange).where(Exchange.id.in_(kept) | (Exchange.id <= number - KEEP_IN_ALL)))
+        return number
+    return 0
 
 
 def text(content_type: str, body: bytes) -> str:

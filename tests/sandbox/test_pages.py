@@ -239,6 +239,44 @@ def test_redaction_leaves_the_method_alone() -> None:
     assert wirelog.redact("oauth_signature_method=HMAC-SHA1") == "oauth_signature_method=HMAC-SHA1"
 
 
+NO_ROW = "9" * 20
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", f"/log/{NO_ROW}", 404),
+        ("get", f"/desk/walks/{NO_ROW}", 404),
+        ("get", f"/desk/walks/{NO_ROW}.json", 404),
+        ("get", f"/desk/happenings.json?after={NO_ROW}", 200),
+        ("post", f"/desk/weather/{NO_ROW}/clear", 404),
+        ("post", f"/log/{NO_ROW}/resend", 404),
+    ],
+)
+def test_a_number_that_no_row_has(phone: Phone, method: str, path: str, status: int) -> None:
+    """A number too large for any row leads nowhere, and is no error of ours."""
+    answer = phone.get(path) if method == "get" else phone.press("/", path)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("/desk/weather", {"kind": "api.down", "seed": NO_ROW}),
+        ("/desk/walkthroughs/first-purchase/begin", {"price": "9" * 5000}),
+    ],
+)
+def test_a_number_that_nobody_counts_to(phone: Phone, action: str, fields: dict[str, str]) -> None:
+    """A number too large to be meant is 400."""
+    assert phone.press("/", action, **fields).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/?moved", "/desk"])
+def test_another_name_of_ours(app: Flask, path: str) -> None:
+    """By another host's name there is nothing to see, at home either."""
+    assert app.test_client().get(path, base_url="http://evil.test").status_code == 421
+
+
 def test_the_log_is_paged(
     phone: Phone, logged: Callable[[], list[wirelog.Exchange]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

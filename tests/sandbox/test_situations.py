@@ -142,6 +142,14 @@ def test_what_nobody_knows(phone: Phone, query: str, named: str) -> None:
     assert named in answer.text
 
 
+@pytest.mark.parametrize(
+    "words", ["callback.queued:0", "api.slow:-5", "api.down:5", ",".join(["callback.lost"] * 21)]
+)
+def test_weather_that_cannot_be(phone: Phone, words: str) -> None:
+    """What cannot be set is not promised: the page is 400, as the press would be."""
+    assert phone.get(f"/situation?weather={words}").status_code == 400
+
+
 def test_a_situation_is_one_address() -> None:
     """However it was written, a situation has one address, which says the same."""
     for said in (

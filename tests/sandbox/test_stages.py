@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from storefront.sandbox import people, stage, store, wirelog
+from storefront.sandbox import happenings, people, stage, store, wirelog
 from storefront.sandbox.cast import CAST
+from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE, User
 from storefront.sandbox.stage import Stage
 from tests.sandbox.conftest import PLATFORM, SHOP, TEST_XML, Begin, Phone, Purchase, Sap, Shop, read_created
@@ -182,6 +183,24 @@ def test_old_stages_are_forgotten(
     assert stranger.get("/").status_code == 200
     stranger.belongs_to("hanako")
     assert played(stranger) != old
+
+
+def test_one_browser_forgets_its_own(app: Flask, stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever begins anew again and again loses his own stages, nobody else's."""
+    stranger.belongs_to("hanako")
+    monkeypatch.setattr(stage, "KEEP", 4)
+    monkeypatch.setattr(stage, "MOST_OF_ONE", 2)
+    with app.test_request_context():
+        for _ in range(6):
+            stage.make()
+    with app.app_context():
+        assert stage.by_id(played(stranger))
+
+
+def test_what_is_under_way_on_a_forgotten_stage(inside: Flask) -> None:
+    """A stage forgotten while its callback is under way leaves nobody stumbling over it."""
+    happenings.note("forgotten", Name.PAYMENT_FAILED)
+    assert happenings.newest("forgotten", 1) == []
 
 
 def test_mine_is_the_newest(app: Flask) -> None:

@@ -21,6 +21,7 @@ Every address takes a form with `form_token`, acts on the stage of this browser 
     /log/<id>/resend             nonce=same or fresh, fault (may be empty)
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,7 @@ from storefront.sandbox.phone import LAST_START, open_app
 from storefront.sandbox.stage import Stage, Switch
 from storefront.sandbox.weather import Weather
 
+NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 DECISIONS = {"bought": Question.BUY, "cancelled": Question.CANCEL}
 MOST_AHEAD = 10 * 366 * 86_400  # seconds: a date that every part can write
 
@@ -290,10 +292,9 @@ def _number(name: str) -> int | None:
     text = request.form.get(name, "").strip()
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError:
+    if not NUMBER.fullmatch(text):
         abort(400)
+    return int(text)
 
 
 def _next_month(moment: datetime) -> datetime:

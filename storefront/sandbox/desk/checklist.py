@@ -123,6 +123,7 @@ def begin(name: str) -> ResponseReturnValue:
     on = stage.make(
         walkthrough=name, device=Device(device), seed=_number("seed"), points=_points(one, _number("price"))
     )
+    neighbours.leave(sandbox(), stage.current())
     stage.begin(on)
     cast = {user.persona_key: user.owner_id for user in people.everyone(on.id)}
     note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast)
@@ -213,7 +214,7 @@ def _number(name: str) -> int | None:
     text = request.form.get(name, "").strip()
     if not text:
         return None
-    if not text.isdecimal() or int(text) > MOST:
+    if not text.isdecimal() or len(text) > len(str(MOST)) or int(text) > MOST:
         abort(400)
     return int(text)
 

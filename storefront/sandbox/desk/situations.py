@@ -59,6 +59,7 @@ def set_up() -> ResponseReturnValue:
     except NothingSold:
         flash(NO_GOODS)
         return redirect(f"{url_for('.show')}?{wanted.query}", 303)
+    neighbours.leave(sandbox(), stage.current())
     stage.begin(fresh)
     if wanted.points is not None:
         people.give(user, wanted.points.at(good.points))

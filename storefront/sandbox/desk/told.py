@@ -26,9 +26,10 @@ def _only_neighbours() -> None:
 
 @blueprint.post("/desk/weather/<int:number>/met")
 def met(number: int) -> ResponseReturnValue:
-    """The provider has met weather of this number."""
+    """The provider has met weather of this number; if its stage has forgotten it, so does the provider."""
     told = request.get_json()
-    weather.met(number, told.get("left"), int(told.get("met", 0)), struck=bool(told.get("struck")))
+    if not weather.met(number, told.get("left"), int(told.get("met", 0)), struck=bool(told.get("struck"))):
+        abort(404)
     return "", 204
 
 

@@ -14,6 +14,7 @@ from storefront.sandbox.kinds import KINDS, Call, Kind, Where
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.caller import waits
 from storefront.sandbox.mixi.resend import FAULTS
+from storefront.sandbox.pages import MOST_NUMBER
 
 RECENT = 12
 SOON, LATER = 2, 10  # seconds until the live part is loaded again
@@ -98,7 +99,7 @@ def show_weather() -> ResponseReturnValue:
 @blueprint.get("/desk/happenings.json")
 def told() -> ResponseReturnValue:
     """What happened on this stage after a happening that is known."""
-    after = request.args.get("after", 0, type=int)
+    after = min(request.args.get("after", 0, type=int), MOST_NUMBER)
     rows = happenings.since(stage.current().id, after)
     return [
         {

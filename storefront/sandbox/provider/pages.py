@@ -1,6 +1,7 @@
 """What every page of the provider shares: yen, form tokens, headers, and well-made error pages."""
 
 import hmac
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -12,8 +13,11 @@ from storefront.sandbox import form_tokens
 from storefront.sandbox.language import N_
 from storefront.sandbox.pages import POLICY
 from storefront.sandbox.provider.arrivals import Unreadable
+from storefront.sandbox.provider.context import provider
 from storefront.sandbox.provider.payments import Contradiction
 
+# Whoever started us asks whether we live; and the desk, wherever it sees us, has a word to show.
+WELCOMING = ("provider.healthz", "provider.statement", "weather.")
 TITLES = {
     400: N_("The shop sent you here with an address we cannot use."),
     401: N_("We cannot tell whether the shop sent you here."),
@@ -22,6 +26,7 @@ TITLES = {
     405: N_("This address does not take that kind of request."),
     409: N_("The shop has used this payment for something else."),
     413: N_("That was too much to send."),
+    421: N_("This is not the provider's address."),
     503: N_("We are closed at the moment."),
 }
 ADVICE = {
@@ -38,12 +43,20 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(lambda yen: gettext("¥%(yen)s", yen=f"{yen:,}"), "yen")
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")
+    app.before_request(_refuse_other_hosts)
     app.before_request(_check_form)
     for known in (Unreadable, BadSeal, Contradiction):
         app.register_error_handler(known, _refused)
     app.register_error_handler(HTTPException, _error)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
+
+
+def _refuse_other_hosts() -> None:
+    """A page of another site that leads its name to us gets nothing of ours."""
+    ours = urlsplit(provider().settings.public_url).netloc
+    if request.host != ours and not (request.endpoint or "").startswith(WELCOMING):
+        abort(421)
 
 
 def _check_form() -> None:

@@ -27,6 +27,7 @@ KINDS = (
     "notice.another_sum",
 )
 TELLING_SECONDS = 2
+NOT_THERE = 404
 
 blueprint = Blueprint("weather", __name__)
 
@@ -69,8 +70,7 @@ def come(number: int) -> ResponseReturnValue:
 @blueprint.delete("/weather/<int:number>")
 def go(number: int) -> ResponseReturnValue:
     """As if it had never been set."""
-    with transaction() as session:
-        session.execute(delete(Weather).where(Weather.id == number))
+    _forget(number)
     return "", 204
 
 
@@ -99,27 +99,36 @@ def take(company: Provider, kind: str) -> Weather | None:
     if row is None:
         return None
     struck = strokes.falls(row.seed, kind, row.met, row.chance)
-    _tell(company, row, struck=struck)
+    if not _is_known(company, row, struck=struck):
+        _forget(row.id)
+        return take(company, kind)
     return row if struck else None
+
+
+def _forget(number: int) -> None:
+    with transaction() as session:
+        session.execute(delete(Weather).where(Weather.id == number))
 
 
 def _still() -> Any:
     return or_(Weather.left.is_(None), Weather.left > 0)
 
 
-def _tell(company: Provider, row: Weather, *, struck: bool) -> None:
-    tell_desk(company, f"weather/{row.id}/met", {"left": row.left, "met": row.met, "struck": struck})
+def _is_known(company: Provider, row: Weather, *, struck: bool) -> bool:
+    """Whether the desk, which is told of the meeting, still has this weather: with its stage it is gone."""
+    told = {"left": row.left, "met": row.met, "struck": struck}
+    return tell_desk(company, f"weather/{row.id}/met", told) != NOT_THERE
 
 
-def tell_desk(company: Provider, what: str, told: Mapping[str, Any]) -> None:
-    """The desk is told; if it cannot hear, what it shows is behind and nothing else."""
+def tell_desk(company: Provider, what: str, told: Mapping[str, Any]) -> int | None:
+    """The desk is told, and its status; if it cannot hear, what it shows is behind and nothing else."""
     settings = company.settings
     if not settings.platform_url:
-        return
+        return None
     token = {"Authorization": f"Bearer {settings.desk_token.get_secret_value()}"}
     try:
-        company.http.post(
+        return company.http.post(
             f"{settings.platform_url}/desk/{what}", json=told, headers=token, timeout=TELLING_SECONDS
-        )
+        ).status_code
     except (requests.RequestException, OSError):
-        return
+        return None

@@ -112,7 +112,7 @@ ORDER: dict[str, list[str]] = {
         "mixi.payments", "mixi.calls", "mixi.start", "mixi.lifecycle", "mixi.caller", "mixi.resend",
         "mixi.goods", "mixi.container", "mixi.api", "mixi.interface", "mixi", "server", "mixi.demo",
         "phone", "developer", "desk", "desk.wording", "desk.views", "desk.actions", "desk.outcomes",
-        "desk.situations", "desk.checklist", "desk.reading", "desk.told", "desk.bookkeeping",
+        "desk.situations", "desk.presses", "desk.checklist", "desk.reading", "desk.told", "desk.bookkeeping",
         "desk.signatures", "log", "__init__",
         "provider.addresses", "provider.settings", "provider.store", "provider.context", "provider.arrivals",
         "provider.payments", "provider.weather", "provider.notices", "provider.pages",

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
+from storefront.sandbox.devices import Device
+
 
 class Name(StrEnum):
     """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
 
     # The stage
     STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
+    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, price, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left
@@ -38,7 +40,7 @@ class Name(StrEnum):
     # Life cycle
     EVENT_TOLD = "event_told"  # type, status, forged
     # What was seen where the platform does not look, at the provider's too, said by a person or the robot.
-    SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
+    SEEN = "seen"  # step; said (back takes it back), or the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
 
 
@@ -51,6 +53,8 @@ class Happened(Protocol):
     def owner_id(self) -> str | None: ...
     @property
     def point_code(self) -> str | None: ...
+    @property
+    def device(self) -> Device | None: ...
     @property
     def facts(self) -> Mapping[str, Any]: ...
     @property

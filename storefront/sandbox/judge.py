@@ -2,20 +2,25 @@
 
 judge()     how each step stands
 verdict()   the same in one word
+standing()  what happened, without the words that were taken back
 
 Pure: the same file and the same happenings say the same to the desk and to the robot.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
+from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Happened, Name, marks
 from storefront.sandbox.walkthroughs import Check, Step, Walkthrough, amount
 
+H = TypeVar("H", bound=Happened)
 # What alone would tick a step before anything was done.
 PASSIVE = {"balance", "calls", "never"}
+# What pages of the app say; where they stand on its own domain, the platform does not see them.
+OF_PAGES = {"page", "status", "state", "held", "refusal", "notice"}
 # Where a happening says which screen was shown.
 SCREENED = {Name.SCREEN_SHOWN: "screen", Name.SEEN: "screen"}
 VERDICTS = ("green", "amber", "red")  # of the books, from best to worst
@@ -51,6 +56,7 @@ class Tick:
     expected: str = ""
     got: str = ""
     rows: tuple[int, ...] = ()
+    can_be_said: bool = False  # what is missing is for a person to say: nobody else sees it
 
 
 def judge(walkthrough: Walkthrough, happenings: Sequence[Happened]) -> tuple[Tick, ...]:
@@ -60,11 +66,13 @@ def judge(walkthrough: Walkthrough, happenings: Sequence[Happened]) -> tuple[Tic
     was not seen by a step's end is missed; so is what cannot be put right any more.
     """
     ticks, begins = [], 0
+    happenings = standing(happenings)
     for number, step in enumerate(walkthrough.steps):
         ended = _end(happenings, begins, number)
         if ended is not None:
-            scene = _Scene(walkthrough, happenings[:ended], happenings[begins:ended])
-            ticks.append(_told(step, number, scene, str(happenings[ended].facts["said"])))
+            said = str(happenings[ended].facts["said"])
+            scene = _Scene(walkthrough, step, happenings[:ended], happenings[begins:ended], said != "end")
+            ticks.append(_told(number, scene, said))
             begins = ended + 1
             continue
         tick, begins = _by_itself(walkthrough, step, number, happenings, begins)
@@ -85,6 +93,19 @@ def verdict(ticks: Iterable[Tick], happenings: Sequence[Happened]) -> Verdict:
     return Verdict.OPEN if State.OPEN in states else Verdict.PASSED
 
 
+def standing(happenings: Sequence[H]) -> Sequence[H]:
+    """Without what somebody has said and taken back, and what they said of later steps meanwhile."""
+    back = [
+        (place, one.facts["step"]) for place, one in enumerate(happenings) if one.facts.get("said") == "back"
+    ]
+
+    def is_gone(place: int, one: H) -> bool:
+        is_said = one.name is Name.SEEN and "said" in one.facts
+        return is_said and any(place <= end and one.facts["step"] >= step for end, step in back)
+
+    return [one for place, one in enumerate(happenings) if not is_gone(place, one)] if back else happenings
+
+
 def why_not(happenings: Sequence[Happened]) -> str:
     """Why the walkthrough does not apply to this shop; nothing if it does."""
     said = (one.facts for one in happenings if one.name is Name.SEEN)
@@ -96,8 +117,31 @@ class _Scene:
     """What has happened until a moment, and of that what belongs to one step."""
 
     walkthrough: Walkthrough
+    step: Step
     past: Sequence[Happened]
     window: Sequence[Happened]
+    is_by_hand: bool = True
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the app is open at its own address, where the platform does not see its pages."""
+        opened = [Device(one.device) for one in self.past if one.name is Name.APP_OPENED and one.device]
+        if Device(
+            self.made.get("hand", Device.MOBILE)
+        ).on_own_domain:  # a desk's action may show a phone meanwhile
+            return any(device.on_own_domain for device in opened)
+        return bool(opened) and opened[-1].on_own_domain
+
+    @property
+    def since_opened(self) -> "_Scene":
+        """The same without what was seen before the app was opened last."""
+        opened = [place for place, one in enumerate(self.window) if one.name is Name.APP_OPENED]
+        return replace(self, window=self.window[opened[-1] :]) if opened else self
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the step leads to the provider, whose screens the platform does not see either."""
+        return any(words.startswith("outside ") for words in self.step.play)
 
     @property
     def made(self) -> Mapping[str, Any]:
@@ -145,8 +189,15 @@ class _Came:
 
 
 def _is_page(one: Happened) -> bool:
+    """Whether a page of the app was shown; those of mobile phones the container sees, and nobody tells."""
     is_told = one.name is Name.SEEN and "page" in one.facts and not one.facts.get("screen")
-    return one.name is Name.PAGE_SHOWN or is_told
+    return one.name is Name.PAGE_SHOWN or (is_told and one.device is not Device.MOBILE)
+
+
+def _is_unseen(check: Check, scene: _Scene) -> bool:
+    """Whether it stands where the platform does not look, and nobody has told of it."""
+    is_there = check.name in OF_PAGES or (check.name == "screen" and scene.is_outside)
+    return scene.is_away and is_there and _LOOKS[check.name](check, scene.since_opened).value is None
 
 
 def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
@@ -159,15 +210,14 @@ def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
     return None
 
 
-def _told(step: Step, number: int, scene: _Scene, said: str) -> Tick:
+def _told(number: int, scene: _Scene, said: str) -> Tick:
     """A step of which somebody said that it is over: seen, not seen, or simply done."""
-    for check, came in _all(step, scene):
-        unseen = came.value is None and said == "yes"  # the person has seen it, if nobody else has
-        if not came.is_met and not unseen:
+    for check, came in _missing(scene):
+        if said != "yes" or not _is_unseen(check, scene):
             nothing = NOT_SEEN if said == "no" else NOTHING
             return Tick(number, State.MISSED, str(check), came.value or nothing, came.rows)
     if said == "no":
-        return Tick(number, State.MISSED, str(step.see[0]), NOT_SEEN)
+        return Tick(number, State.MISSED, str(scene.step.see[0]), NOT_SEEN)
     return Tick(number, State.DONE)
 
 
@@ -175,24 +225,29 @@ def _by_itself(
     walkthrough: Walkthrough, step: Step, number: int, happenings: Sequence[Happened], begins: int
 ) -> tuple[Tick, int]:
     """A step that nobody has ended: done with the happening that brings the last of what must be seen."""
-    missing: list[tuple[Check, _Came]] = []
+    scene = _Scene(walkthrough, step, happenings[:begins], ())
+    missing = _missing(scene)
     waits = {check.name for check in step.see} <= PASSIVE  # for a person to say so
     for end in range(begins + 1, len(happenings) + 1):
-        scene = _Scene(walkthrough, happenings[:end], happenings[begins:end])
-        missing = [(check, came) for check, came in _all(step, scene) if not came.is_met]
+        scene = _Scene(walkthrough, step, happenings[:end], happenings[begins:end])
+        missing = _missing(scene)
         if not missing and not waits:
             return Tick(number, State.DONE), end
         lost = next(((check, came) for check, came in missing if came.is_final), None)
         if lost:
             return Tick(number, State.MISSED, str(lost[0]), lost[1].value or NOTHING, lost[1].rows), end
     check, came = missing[0] if missing else (step.see[0], _Came(None, is_met=False))
-    return Tick(number, State.OPEN, str(check), came.value or NOTHING, came.rows), begins
+    is_opened = any(one.name is Name.APP_OPENED for one in happenings)
+    can_be_said = is_opened and all(_is_unseen(one, scene) for one, _ in missing)
+    return Tick(number, State.OPEN, str(check), came.value or NOTHING, came.rows, can_be_said), begins
 
 
-def _all(step: Step, scene: _Scene) -> list[tuple[Check, _Came]]:
+def _missing(scene: _Scene) -> list[tuple[Check, _Came]]:
+    """What must be seen on this device, and has not come yet."""
     device = scene.made.get("hand")
-    here = [check for check in step.see if check.on is None or device in check.on]
-    return [(check, _LOOKS[check.name](check, scene)) for check in here]
+    here = [check for check in scene.step.see if check.on is None or device in check.on]
+    looked = [(check, _LOOKS[check.name](check, scene)) for check in here]
+    return [(check, came) for check, came in looked if not came.is_met]
 
 
 def _books(walkthrough: Walkthrough, after: Sequence[Happened]) -> Tick:
@@ -229,7 +284,9 @@ def _last(value: object, one: Happened | None, check: Check) -> _Came:
 
 def _screen(check: Check, scene: _Scene) -> _Came:
     replaced = (Name.PAGE_REPLACED, Name.PAGE_REFUSED)
-    shown = [one for one in scene.window if one.name in replaced or one.facts.get(SCREENED.get(one.name, ""))]
+    known = (*replaced, Name.SCREEN_SHOWN, *((Name.SEEN,) if scene.is_outside else ()))
+    there = [one for one in scene.window if one.name in known]
+    shown = [one for one in there if one.name in replaced or one.facts.get(SCREENED[one.name])]
     if not shown:
         return _Came(None, is_met=False)
     last = shown[-1]
@@ -249,6 +306,8 @@ def _state(check: Check, scene: _Scene) -> _Came:
                 doubt = mark.get("doubt", "no")
                 came = mark["state"] if check.doubt is None else f"{mark['state']} doubt {doubt}"
                 is_met = mark["state"] == check.state and check.doubt in (None, doubt)
+                # By hand one may come when the time of the doubt is over; what was void has been in doubt.
+                is_met |= scene.is_by_hand and check.doubt == "yes" and mark["state"] == "void"
                 return _Came(came, is_met, _rows([page]))
     return _Came(None, is_met=False)
 

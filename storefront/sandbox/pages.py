@@ -11,11 +11,13 @@ from flask_babel import format_timedelta, gettext
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import IntegerConverter, Map
 
-from storefront.sandbox import people, stage, weather
+from storefront.sandbox import people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
+from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.stage import Switch
+from storefront.sandbox.walks import Walk
 from storefront.sandbox.weather import Weather
 
 FORMS = "form-action 'self'"
@@ -66,7 +68,9 @@ def init_app(app: Flask) -> None:
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})
-    app.context_processor(lambda: {"in_language": _in_language, "switched": SWITCHED})
+    app.context_processor(
+        lambda: {"in_language": _in_language, "switched": SWITCHED, "kinds_of_weather": KINDS}
+    )
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
@@ -84,9 +88,10 @@ class Bends:
     weather: Sequence[Weather] = ()
     shared: Sequence[Weather] = ()  # set on other stages, and met on this one, too
     switches: Sequence[str] = ()
+    walk: Walk | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.clock_seconds or self.weather or self.shared or self.switches)
+        return bool(self.clock_seconds or self.weather or self.shared or self.switches or self.walk)
 
 
 def _bends() -> Bends:
@@ -99,6 +104,7 @@ def _bends() -> Bends:
         weather.standing(on),
         weather.shared(on),
         turned,
+        walks.on(on) if on.walkthrough else None,
     )
 
 

@@ -71,6 +71,11 @@ class Situation:
     clock_seconds: int = 0
 
     @property
+    def shortage(self) -> int:
+        """What the item costs at least, so that so many points can be missing."""
+        return max(0, -self.points.number) if self.points and self.points.about_price else 0
+
+    @property
     def query(self) -> str:
         """The address that says the same, in one way of several."""
         said = {

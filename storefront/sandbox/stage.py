@@ -125,6 +125,11 @@ def mine(situation: str) -> Stage | None:
         return session.scalars(newest).one_or_none()
 
 
+def is_mine(stage: Stage) -> bool:
+    """Whether this browser has made that stage, or plays on it."""
+    return stage.made_by == browser.get(MADE_BY, "") or stage.id == browser.get(PLAYED)
+
+
 def begin(stage: Stage) -> None:
     """From now on this browser plays on this stage, and nobody is in its hand."""
     browser[PLAYED] = stage.id

@@ -2,6 +2,7 @@
 
 read()      the chapters of the sandbox and of folders of one's own; Broken names file, line and rule
 amount()    a sum of a file, such as price+50
+shortage()  what such a sum needs the item to cost at least
 """
 
 import re
@@ -288,6 +289,12 @@ def _check_seconds(kind: str, seconds: int | None) -> None:
         most = MOST.get(kind, MOST_SECONDS)
         has = f"from 1 to {most:,} {KINDS[kind].unit}" if KINDS[kind].seconds is not None else "no seconds"
         raise ValueError(f"weather {kind} has {has}, not {seconds}")
+
+
+def shortage(words: str) -> int:
+    """The price that an item has at least of which somebody can be so many points short."""
+    found = re.fullmatch(SUM, words)
+    return max(0, -int(found[2] or 0)) if found else 0
 
 
 def _as_devices(value: object) -> object:

@@ -22,6 +22,7 @@ class Hands:
     def __init__(self, page: Page, running: Demo, name: str, device: str) -> None:
         self.page, self.device, self.platform = page, device, running.platform
         page.goto(f"{running.platform}/desk/walkthroughs/{name}")
+        page.click("details summary")
         page.fill("#price", PRICE)
         self._press(f'button[value="{device}"]')
         self.walk = page.url

@@ -140,6 +140,8 @@ def test_by_keyboard_alone(context: BrowserContext, running: Demo) -> None:
     """Tab, Enter and letters begin a walkthrough, buy, come back, read the books: it is passed."""
     page = context.new_page()
     page.goto(f"{running.platform}/desk/walkthroughs/first-purchase")
+    _reach(page, "details summary")
+    page.keyboard.press("Enter")
     _reach(page, "#price")
     page.keyboard.type("10")
     walk = _enter(page, "button[value=mobile]")

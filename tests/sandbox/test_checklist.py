@@ -9,15 +9,17 @@ import pytest
 from flask import Flask
 from lxml import html
 
-from storefront.sandbox import happenings, walks, weather
-from storefront.sandbox.desk import wording
+from storefront.sandbox import happenings, walks, walkthroughs, weather
+from storefront.sandbox.desk import presses, wording
 from storefront.sandbox.happened import Name
+from storefront.sandbox.people import PLAYED
 from storefront.sandbox.stage import by_id
 from storefront.sandbox.walkthroughs import CHECKS, PAGES, SCREENS, STATES, Broken
-from tests.sandbox.conftest import SHOP, Phone, Sap
+from tests.sandbox.conftest import PLATFORM, SHOP, Phone, Sap, Shop
 
 FIRST = "/desk/walkthroughs/first-purchase"
 LOST = "/desk/walkthroughs/lost-ok"
+LAW = "/desk/walkthroughs/law-beside-the-button"
 ITEM = '<main data-page="item"><p data-item="loaf" data-amount="10" data-unit="point">loaf, 10pt</p></main>'
 BAG = {"status": 200, "path": "/b", "page": "bag", "marks": [{"item": "loaf", "quantity": "1"}]}
 
@@ -122,7 +124,8 @@ def test_the_container_reads_what_it_carries(phone: Phone, sap: Sap) -> None:
 
 def test_what_a_person_says(phone: Phone) -> None:
     """Of a page on the shop's own domain a person says whether it was as expected."""
-    walk = begin(phone, "/desk/walkthroughs/law-beside-the-button", device="pc")
+    walk = begin(phone, LAW, device="pc")
+    open_app(phone, "pc")
     answer = phone.press(walk, f"{walk}/seen", step="0", seen="yes")
     assert answer.location == walk
     assert checklist(phone, walk)[0] == ("1", "done")
@@ -131,6 +134,145 @@ def test_what_a_person_says(phone: Phone) -> None:
     assert verdict(phone, walk) == "missed"
     steps = read(phone, f"{walk}.json")["steps"]
     assert (steps[1]["state"], steps[1]["expected"], steps[1]["got"]) == ("missed", "page legal", "not seen")
+
+
+def open_app(phone: Phone, device: str) -> None:
+    assert phone.press("/", f"/phone/{device}", persona="hanako", window="own").status_code == 303
+
+
+def can_say(phone: Phone, walk: str) -> set[str]:
+    """What the page of a walk offers to say."""
+    page = html.fromstring(phone.get(walk).text)
+    return {str(button.get("value")) for button in page.cssselect("button[name=seen]")}
+
+
+@pytest.mark.parametrize(
+    ("page", "device"),
+    [
+        ("exact-points", "mobile"),
+        ("unsigned-callback", "mobile"),
+        ("cancel", "smartphone"),
+        ("finish-never-opened", "pc"),
+    ],
+)
+def test_what_did_not_happen_was_not_seen(phone: Phone, page: str, device: str) -> None:
+    """No word makes up for what the platform sees itself: the step stays open, and the page says why."""
+    walk = begin(phone, f"/desk/walkthroughs/{page}", device=device)
+    open_app(phone, device)
+    before = checklist(phone, walk)
+    assert can_say(phone, walk) == {"no"}
+    for step in range(len(before) - 1):
+        phone.press(walk, f"{walk}/seen", step=str(step), seen="yes")
+    assert 'class="note"' in phone.get(walk).text
+    assert checklist(phone, walk) == before
+    assert verdict(phone, walk) == "open"
+
+
+def test_a_word_can_be_taken_back(phone: Phone) -> None:
+    """Who has said *not seen* by mistake takes it back, and says the other."""
+    walk = begin(phone, LAW, device="pc")
+    open_app(phone, "pc")
+    phone.press(walk, f"{walk}/seen", step="0", seen="no")
+    assert verdict(phone, walk) == "missed"
+    assert can_say(phone, walk) >= {"back"}
+    phone.press(walk, f"{walk}/seen", step="0", seen="back")
+    assert (verdict(phone, walk), can_say(phone, walk)) == ("open", {"yes", "no"})
+    phone.press(walk, f"{walk}/seen", step="0", seen="yes")
+    assert checklist(phone, walk)[0] == ("1", "done")
+
+
+def test_a_walk_in_another_tab(phone: Phone) -> None:
+    """A browser that has begun a second walk still reads the first, and goes back to it by a press."""
+    first = begin(phone, LAW, device="pc")
+    second = begin(phone)
+    assert (phone.get(first).status_code, can_say(phone, first)) == (200, set())
+    assert phone.press(second, f"{first}/seen", step="0", seen="no").status_code == 404
+    assert phone.press(first, f"{first}/return").location == first
+    open_app(phone, "pc")
+    assert can_say(phone, first) == {"yes", "no"}
+    assert phone.get(second).status_code == 200
+
+
+def test_one_begins_again(phone: Phone) -> None:
+    """A walk is begun again from its own page, on the same device with the same price."""
+    walk = begin(phone, LOST, device="pc", price="100")
+    page = html.fromstring(phone.get(walk).text)
+    (form,) = [form for form in page.forms if form.action == f"{LOST}/begin"]
+    again = str(phone.post(form.action, data=dict(form.form_values())).location)
+    assert again != walk
+    assert read(phone, f"{again}.json")["device"] == "pc"
+    home = html.fromstring(phone.get("/").text)
+    assert home.cssselect('[data-persona="hanako"]')[0].get("data-balance") == "150"
+
+
+def test_the_way_back_to_a_walk(phone: Phone, sap: Sap) -> None:
+    """While a walkthrough is played, every page of the platform leads back to it, the phone's, too."""
+    walk = begin(phone, LAW, device="mobile")
+    assert html.fromstring(phone.get("/log").text).cssselect(f'.strip a[href="{walk}"]')
+    open_app(phone, "mobile")
+    sap.says("/items/loaf", ITEM.join(("<html><body>", "</body></html>")))
+    assert html.fromstring(phone.page(f"{SHOP}/items/loaf").text).cssselect(f'aside a[href="{walk}"]')
+
+
+ON_SHELF = '<p data-item="{0}" data-amount="{1}"><a href="?url=http%3A%2F%2Fshop.test%2Fi%2F{0}"></a></p>'
+SHELF = f'<main data-page="shelf">{ON_SHELF.format("pin", 10)}{ON_SHELF.format("rope", 40)}</main>'
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "item", "points"),
+    [("lost-ok", "hanako", "Pin", 60), ("short-and-topped-up", "yuki", "Rope", 20)],
+)
+def test_an_item_from_the_shelf(phone: Phone, sap: Sap, name: str, who: str, item: str, points: int) -> None:
+    """Who names no price gets an item of the shelf that fits, named with its price on the walk's page."""
+    sap.says("/", SHELF)
+    for one in ("pin", "rope"):
+        sap.says(f"/i/{one}", f'<main data-page="item" data-item="{one}"><h1>{one.title()}</h1></main>')
+    walk = begin(phone, f"/desk/walkthroughs/{name}")
+    assert item in phone.get(walk).text
+    home = html.fromstring(phone.get("/").text)
+    assert home.cssselect(f'[data-persona="{who}"]')[0].get("data-balance") == str(points)
+
+
+AT_THE_DESK = ("switch", "weather", "remove", "rotate", "as")
+
+
+def test_every_step_has_its_presses(app: Flask, phone: Phone) -> None:
+    """Whatever a step plays at the desk has a button, and each leads to something there is."""
+    begin(phone)
+    with app.test_request_context():
+        on, routes = by_id(stage_of(phone)), app.url_map.bind("platform.test")
+        assert on
+        for one in walkthroughs.read():
+            for number, step in enumerate(one.steps):
+                found = presses.of(one, number, on, one.on[0])
+                assert found or not any(words.split(" ")[0] in AT_THE_DESK for words in step.play), one.name
+                for press in found:
+                    if press.leads.startswith("/"):
+                        assert routes.match(press.leads, method="GET" if press.fields is None else "POST")
+
+
+def stage_of(phone: Phone) -> str:
+    with phone.client.session_transaction(base_url=PLATFORM) as browser:
+        return str(browser[PLAYED])
+
+
+@pytest.mark.parametrize("device", ["mobile", "pc"])
+def test_the_result_page_by_hand(shop: Shop, phone: Phone, device: str) -> None:
+    """The step that opens the result page by hand has a button that does it, on the device of the walk."""
+    walk = begin(phone, "/desk/walkthroughs/finish-by-hand", device=device, price="100")
+    open_app(phone, device)
+    buyer = next(one for one in told(phone) if one["name"] == "walk_begun")["facts"]["people"]["hanako"]
+    assert shop.create(buyer).status_code in (200, 201)
+    with phone.client.application.test_request_context():
+        on = by_id(stage_of(phone))
+        assert on
+        found = presses.of(
+            next(one for one in walkthroughs.read() if one.name == "finish-by-hand"), 1, on, on.device
+        )
+    (press,) = found
+    leads = str(phone.press(walk, press.leads, **press.fields).location)
+    assert "status" in leads
+    assert leads.startswith("/ma/" if device == "mobile" else f"{SHOP}/finish?")
 
 
 def test_what_the_robot_says(phone: Phone) -> None:
@@ -191,7 +333,10 @@ def test_all_that_can_be_asked_has_words(app: Flask) -> None:
     assert set(wording.ASKED) == set(CHECKS)
     assert set(wording.HAPPENED) == set(Name)
     assert {*SCREENS, *PAGES, *STATES} <= set(wording.MEANT)
-    for language, said in (("en", "in the history: bought, in doubt"), ("ja", "履歴：購入済み, 未確認")):
+    for language, said in (
+        ("en", "state of the purchase: bought, in doubt"),
+        ("ja", "購入の状態：購入済み、未確認"),
+    ):
         with app.test_request_context(headers={"Accept-Language": language}):
             assert wording.expected("state complete doubt yes") == said
             assert wording.came("answer OK OK 409", "OK 409") == "OK 409"

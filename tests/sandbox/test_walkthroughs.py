@@ -11,6 +11,7 @@ import pytest
 from storefront.config import PACKAGE
 from storefront.robot.buyer import Page
 from storefront.sandbox import judge, walkthroughs
+from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import State, Tick, Verdict
 from storefront.sandbox.mixi import facts
@@ -139,10 +140,20 @@ class Happened:
     owner_id: str | None = HANAKO
     point_code: str | None = CODE
     wire_id: int | None = None
+    device: Device | None = None
 
 
-def made(**people: str) -> Happened:
-    return Happened(Name.WALK_BEGUN, {"hand": "mobile", "people": {"hanako": HANAKO, **people}})
+def made(hand: str = "mobile", **people: str) -> Happened:
+    return Happened(Name.WALK_BEGUN, {"hand": hand, "people": {"hanako": HANAKO, **people}})
+
+
+def opened(device: Device) -> Happened:
+    return Happened(Name.APP_OPENED, device=device)
+
+
+def on_pc(*more: Happened) -> list[Happened]:
+    """A story whose app was opened on a PC, where nobody sees its pages."""
+    return [made("pc"), opened(Device.PC), *more]
 
 
 def shown(page: str, *marks: Mapping[str, str], status: int = 200, wire_id: int | None = None) -> Happened:
@@ -321,12 +332,76 @@ def test_a_step_that_is_over(one: Walkthrough) -> None:
 
 
 def test_what_a_person_says(one: Walkthrough) -> None:
-    """A person's word counts for what the platform cannot know, and for nothing that it does."""
-    story = [made(), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
+    """A person's word counts for pages that the platform does not see, and for nothing that it does."""
+    story = on_pc(CREATED, answered(200), TAKEN, BOUGHT)
     assert judged(one, [*story, end(1, "yes")])[1] is State.DONE
     assert judged(one, [*story, end(1, "no")])[1] is State.MISSED
-    lying = [made(), ITEM, CREATED, answered(409), BOUGHT, end(0, "yes")]
-    assert judged(one, lying)[0] is State.MISSED
+    for lying in (
+        on_pc(CREATED, answered(409), BOUGHT, end(0, "yes")),
+        on_pc(CREATED, TAKEN, BOUGHT, end(0, "yes")),  # no answer
+        on_pc(end(0, "yes")),
+        [made(), end(0, "yes")],
+    ):
+        assert judged(one, lying)[0] is State.MISSED
+
+
+def test_what_nobody_but_the_container_says(one: Walkthrough) -> None:
+    """On a mobile phone no page is taken on anybody's word, and nowhere before the app was opened."""
+    done = [CREATED, answered(200), TAKEN, BOUGHT]
+    told = Happened(Name.SEEN, BAG.facts, device=Device.MOBILE)
+    for story in (
+        [made(), opened(Device.MOBILE), ITEM, *done, end(1, "yes")],
+        [made(), opened(Device.MOBILE), ITEM, *done, told, end(1)],
+        [made("pc"), *done, end(1, "yes")],
+    ):
+        assert judged(one, story)[1] is State.MISSED
+
+
+def test_who_may_say_so(one: Walkthrough) -> None:
+    """An open step says whether what it lacks is for a person to say."""
+    done = [CREATED, answered(200), TAKEN, BOUGHT]
+    first, second, _ = judge.judge(one, on_pc(*done))
+    assert (first.state, second.state, second.can_be_said) == (State.DONE, State.OPEN, True)
+    for story in (on_pc(), [made("pc")], [made(), opened(Device.MOBILE)]):
+        assert not judge.judge(one, story)[0].can_be_said
+    phone = [made(), opened(Device.MOBILE), ITEM, *done]
+    assert not judge.judge(one, phone)[1].can_be_said
+
+
+def test_a_page_of_another_device_does_not_speak_against_a_person(one: Walkthrough) -> None:
+    """Who goes on on the PC says what stands there, whatever the phone has shown before."""
+    done = [made(), opened(Device.MOBILE), ITEM, CREATED, answered(200), TAKEN, BOUGHT]
+    story = [*done, shown("bag"), opened(Device.PC), end(1, "yes")]
+    assert judged(one, story)[1] is State.DONE
+
+
+def test_a_screen_of_the_platform_is_not_told(tmp_path: Path) -> None:
+    """That a payment screen was seen counts from the platform alone; a provider's screen is told."""
+    told = Happened(Name.SEEN, {"step": 0, "screen": "cancelled", "status": 200}, device=Device.PC)
+    assert see(tmp_path, "{screen: cancelled}", told).state is State.MISSED
+    play = ONE.replace("play: [buy, confirm]", "play: [outside cancel]")
+    assert play != ONE
+    text = play[: play.index("    - {screen: bought}")] + "    - {screen: cancelled}\n"
+    assert judged(own(tmp_path, text), [made("pc"), opened(Device.PC), told])[0] is State.DONE
+
+
+def test_a_word_is_taken_back(one: Walkthrough) -> None:
+    """Who has pressed wrongly takes it back, with what was said after it."""
+    story = on_pc(CREATED, answered(200), TAKEN, BOUGHT, end(1, "no"))
+    assert judged(one, story)[1] is State.MISSED
+    assert judged(one, [*story, end(1, "back")])[1] is State.OPEN
+    assert judged(one, [*story, end(1, "back"), end(1, "yes")])[1] is State.DONE
+    assert judged(one, [*story, end(0, "back")])[:2] == [State.DONE, State.OPEN]
+
+
+def test_who_comes_late_for_a_doubt(tmp_path: Path) -> None:
+    """By hand what is void already has been in doubt; the robot comes in time, and must see the doubt."""
+    void = shown("history", {"payment": CODE, "state": "void", "doubt": "no"})
+    check = "{state: complete, doubt: yes}"
+    assert see(tmp_path, check, CREATED, void).state is State.MISSED
+    head, _, _ = ONE.partition("  - do: {ja: 見ます")
+    text = head[: head.index("    - {screen: bought}")] + f"    - {check}\n"
+    assert judged(own(tmp_path, text), [made(), ITEM, CREATED, void])[0] is State.DONE
 
 
 def test_books_that_do_not_agree(one: Walkthrough) -> None:

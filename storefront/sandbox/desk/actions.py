@@ -16,7 +16,8 @@ Every address takes a form with `form_token`, acts on the stage of this browser 
         start-of-another         persona, device: opens their start address in this browser, whoever it plays
         open-unsigned            persona, path
         callback-by-phone        payment, how=bare, wrong or another: on the phone of its buyer
-        finish-of                payment, persona: opens that payment's finish page as somebody else
+        finish-of                payment, persona: opens that payment's finish page on their phone; on the
+                                 device=smartphone or pc, as whoever has the app open in this browser
         send                     payment, decision=bought or cancelled, fault (may be empty)
     /log/<id>/resend             nonce=same or fresh, fault (may be empty)
 """
@@ -225,9 +226,13 @@ def _callback_by_phone(on: Stage) -> ResponseReturnValue:
 
 def _finish_of(on: Stage) -> ResponseReturnValue:
     payment, somebody = _payment(on), _person(on)
-    open_app(on, somebody, Device.MOBILE)
     told = urlencode({"point_code": payment.code, "status": int(Question.BUY)})
-    return redirect(_app().page(f"{payment.finish_url}?{told}"), 303)
+    page = f"{payment.finish_url}?{told}"
+    if request.form.get("device", Device.MOBILE.value) != Device.MOBILE.value:
+        _own_domain()
+        return redirect(page, 303)
+    open_app(on, somebody, Device.MOBILE)
+    return redirect(_app().page(page), 303)
 
 
 def _send(on: Stage) -> ResponseReturnValue:

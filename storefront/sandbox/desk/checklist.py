@@ -9,7 +9,18 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated, Any
 
-from flask import Blueprint, Flask, abort, current_app, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    abort,
+    current_app,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,13 +38,16 @@ from storefront.sandbox import (
 )
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.desk import wording
+from storefront.sandbox.desk import presses, wording
+from storefront.sandbox.desk.presses import Press
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.happenings import Happening, note
-from storefront.sandbox.judge import Tick
+from storefront.sandbox.judge import State, Tick
 from storefront.sandbox.kinds import KINDS, Call
 from storefront.sandbox.language import N_
+from storefront.sandbox.mixi import goods
+from storefront.sandbox.mixi.goods import NothingSold
 from storefront.sandbox.neighbours import Deaf
 from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.stage import Stage
@@ -41,7 +55,9 @@ from storefront.sandbox.walks import Walk
 from storefront.sandbox.walkthroughs import Walkthrough
 
 BOOK = "walkthroughs"  # of the app's extensions: all there are, by name
-SAID = ("yes", "no", "end", "not-applicable")
+SAID = ("yes", "no", "end", "not-applicable", "back")
+NOT_YET = N_("Nothing was noted: what is still missing, the platform sees itself. Play the step first.")
+UNKNOWN_PRICE = N_("The app could not be asked for an item, so everybody starts with what is usual.")
 MOST = 1_000_000  # points that anything costs
 CHAPTERS = {
     "buying": N_("Buying"),
@@ -78,6 +94,7 @@ def init_app(app: Flask, settings: SandboxSettings) -> None:
 @blueprint.context_processor
 def _in_words() -> dict[str, Any]:
     return {
+        "press_words": _press_words,
         "expected": wording.expected,
         "came": wording.came,
         "points_of": wording.points,
@@ -120,13 +137,16 @@ def begin(name: str) -> ResponseReturnValue:
     device = request.form.get("device", one.on[0].value)
     if device not in one.on:
         abort(400)
-    on = stage.make(
-        walkthrough=name, device=Device(device), seed=_number("seed"), points=_points(one, _number("price"))
-    )
+    on = stage.make(walkthrough=name, device=Device(device), seed=_number("seed"))
+    item = _item(on, one)
+    if "price" in item:
+        points = max(0, walkthroughs.amount(one.points, int(item["price"])))
+        for key in one.people:
+            people.give(people.playing(on.id, BY_KEY[key]), points)
     neighbours.leave(sandbox(), stage.current())
     stage.begin(on)
     cast = {user.persona_key: user.owner_id for user in people.everyone(on.id)}
-    note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast)
+    note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast, **item)
     for given in one.weather:
         row = weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
         try:
@@ -139,20 +159,40 @@ def begin(name: str) -> ResponseReturnValue:
 
 @blueprint.get("/desk/walks/<int:number>")
 def show_walk(number: int) -> ResponseReturnValue:
-    """How far it is: each step, and what is missing."""
+    """How far it is: each step, and what is missing; to read alone where this browser plays elsewhere."""
     walk, on, one = _found(number)
     told, ticks = _judged(on, one)
+    is_here = on.id == stage.current().id
+    begun = next((row.facts for row in told if row.name is Name.WALK_BEGUN), {})
+    now = next((tick.step for tick in ticks if tick.state is State.OPEN), None)
+    is_step = is_here and now is not None and now < len(one.steps)
     return render_template(
         "sandbox/desk/walk.html",
         walk=walk,
         one=one,
         on_stage=on,
+        is_here=is_here,
+        begun=begun,
         persona=BY_KEY[one.who],
         steps=list(zip(one.steps, ticks, strict=False)),
+        now=now,
+        presses=presses.of(one, now, on, on.device or one.on[0]) if is_step else (),
+        said={row.facts["step"] for row in judge.standing(told) if row.facts.get("said") in ("yes", "no")},
+        void_after=sandbox().settings.void_after,
+        in_doubt=any(given.kind == "callback.lost" for given in one.weather),
         books=ticks[-1],
         verdict=judge.verdict(ticks, told),
         reason=judge.why_not(told),
     )
+
+
+@blueprint.post("/desk/walks/<int:number>/return")
+def go_back(number: int) -> ResponseReturnValue:
+    """This browser goes back to the stage of a walk that it has begun."""
+    form_tokens.check()
+    _, on, _ = _found(number)
+    stage.begin(on)
+    return redirect(url_for(".show_walk", number=number), 303)
 
 
 @blueprint.get("/desk/walks/<int:number>.json")
@@ -174,6 +214,8 @@ def seen(number: int) -> ResponseReturnValue:
     """Somebody says what they have seen: of a step, or on a page."""
     form_tokens.check()
     _, on, one = _found(number)
+    if on.id != stage.current().id:
+        abort(404)
     step, said = _number("step"), request.form.get("seen")
     if step is None or not 0 <= step < len(one.steps) or (said is None) == ("facts" not in request.form):
         abort(400)
@@ -182,11 +224,19 @@ def seen(number: int) -> ResponseReturnValue:
         return "", 204
     if said not in SAID:
         abort(400)
+    if said == "yes" and not _can_be_said(on, one, step):
+        flash(NOT_YET)
+        return redirect(url_for(".show_walk", number=number), 303)
     why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
     note(on.id, Name.SEEN, step=step, said=said, **why)
     told, ticks = _judged(on, one)
     walks.keep(number, step, judge.verdict(ticks, told))
     return redirect(url_for(".show_walk", number=number), 303)
+
+
+def _press_words(press: Press) -> str:
+    """What stands on a button; of what it names, texts of ours are said in this language, too."""
+    return str(gettext(press.says, **{name: gettext(value) for name, value in press.values.items()}))
 
 
 def _book() -> Mapping[str, Walkthrough]:
@@ -203,11 +253,24 @@ def _has_breaker() -> bool:
     return bool(sandbox().settings.machine_url)
 
 
-def _points(one: Walkthrough, price: int | None) -> Mapping[str, int]:
-    """What each of its people starts with, once the price of the item is known."""
-    if price is None:
+def _item(on: Stage, one: Walkthrough) -> Mapping[str, Any]:
+    """What the item costs: as the form says it, else as the app's own pages do."""
+    price = _number("price")
+    if price is not None:
+        return {"price": price}
+    user = people.playing(on.id, BY_KEY[one.who])
+    try:
+        good = goods.choose(sandbox(), on, user, one.item, least=walkthroughs.shortage(one.points))
+    except NothingSold:
+        flash(UNKNOWN_PRICE)
         return {}
-    return dict.fromkeys(one.people, max(0, walkthroughs.amount(one.points, price)))
+    return {"price": good.points, "item": good.id, "item_name": good.name}
+
+
+def _can_be_said(on: Stage, one: Walkthrough, step: int) -> bool:
+    """Whether nothing is missing of this step but what a person alone can see."""
+    _, ticks = _judged(on, one)
+    return ticks[step].can_be_said
 
 
 def _number(name: str) -> int | None:
@@ -220,9 +283,10 @@ def _number(name: str) -> int | None:
 
 
 def _found(number: int) -> tuple[Walk, Stage, Walkthrough]:
-    """A walk of this browser's own stage."""
-    on, walk = stage.current(), walks.by_id(number)
-    if walk is None or walk.stage_id != on.id:
+    """A walk of this browser, which may play on another stage meanwhile."""
+    walk = walks.by_id(number) or abort(404)
+    on = stage.by_id(walk.stage_id)
+    if on is None or not stage.is_mine(on):
         abort(404)
     return walk, on, _book().get(walk.name) or abort(404)
 

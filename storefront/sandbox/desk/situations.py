@@ -13,7 +13,7 @@ from storefront.sandbox.desk.outcomes import PURSES, WEATHERS, Outcome
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi import goods
+from storefront.sandbox.mixi import goods, start
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.goods import NothingSold
 from storefront.sandbox.neighbours import Deaf
@@ -55,7 +55,7 @@ def set_up() -> ResponseReturnValue:
     fresh = stage.make(situation=wanted.query, device=wanted.device)
     user = people.playing(fresh.id, wanted.persona)
     try:
-        good = goods.choose(sandbox(), fresh, user, wanted.item)
+        good = goods.choose(sandbox(), fresh, user, wanted.item, least=wanted.shortage)
     except NothingSold:
         flash(NO_GOODS)
         return redirect(f"{url_for('.show')}?{wanted.query}", 303)
@@ -70,7 +70,9 @@ def set_up() -> ResponseReturnValue:
     if wanted.device.on_own_domain:
         return redirect(start_address(fresh, wanted.device, user), 303)
     settings = sandbox().settings
-    return redirect(App(settings.app_id, settings.shop_url, settings.public_url).page(good.url), 303)
+    return redirect(
+        App(settings.app_id, settings.shop_url, settings.public_url).page(start.in_language(good.url)), 303
+    )
 
 
 @blueprint.get("/desk/outcomes")

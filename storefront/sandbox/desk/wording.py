@@ -48,7 +48,7 @@ ASKED: Mapping[str, str] = {
     "screen": N_("the screen: %(what)s"),
     "page": N_("the page: %(what)s"),
     "status": N_("the status of the page: %(what)s"),
-    "state": N_("in the history: %(what)s"),
+    "state": N_("state of the purchase: %(what)s"),
     "held": N_("in the bag: %(what)s"),
     "balance": N_("points: %(what)s"),
     "price": N_("the price beside the button: %(what)s"),
@@ -120,6 +120,7 @@ NARROWED: Mapping[str, str] = {
     "payment": N_("payment no. %(what)s"),
     "times": N_("%(what)s times"),
 }
+LISTED = N_(", ")
 IN_DOUBT = {"yes": N_("in doubt"), "no": N_("not in doubt")}
 
 
@@ -160,7 +161,7 @@ def _said(asked: str, words: str) -> str:
     pairs = list(zip(more[::2], more[1::2], strict=False))
     if len(more) % 2 or any(name not in (*NARROWED, "doubt") for name, _ in pairs):
         return words  # a list of answers
-    return ", ".join([_meant(asked, first), *(_narrowed(name, value) for name, value in pairs)])
+    return _in_words(LISTED).join([_meant(asked, first), *(_narrowed(name, value) for name, value in pairs)])
 
 
 def _meant(asked: str, word: str) -> str:

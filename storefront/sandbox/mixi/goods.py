@@ -9,7 +9,7 @@ from lxml import etree, html
 from storefront.sandbox import clock
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.language import N_
-from storefront.sandbox.mixi import facts
+from storefront.sandbox.mixi import facts, start
 from storefront.sandbox.mixi.addresses import App, Foreign
 from storefront.sandbox.mixi.calls import Call, NoAnswer
 from storefront.sandbox.people import User
@@ -23,21 +23,27 @@ LOOKED = N_("Looked at, to know what the app sells.")
 
 @dataclass(frozen=True)
 class Good:
-    """An item of the app: what it is called in addresses, its price in points, its page, what that says."""
+    """An item of the app: its id in addresses, its price in points, its page, what that says, its name."""
 
     id: str
     points: int
     url: str
     marks: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 class NothingSold(Exception):
     """The app has no such item, or could not be looked at."""
 
 
-def choose(sandbox: Sandbox, on: Stage, user: User, wanted: str) -> Good:
-    """The item of this id, or in this role; else NothingSold."""
-    shelf = list(_shelf(sandbox, on, user))
+def choose(sandbox: Sandbox, on: Stage, user: User, wanted: str, *, least: int = 0) -> Good:
+    """The item of this id, or in this role, that costs at least so much; else NothingSold."""
+    shelf = [good for good in _shelf(sandbox, on, user) if good.points >= least]
+    good = _chosen(sandbox, on, user, wanted, shelf)
+    return good if good.name else _looked_at(sandbox, on, user, good)
+
+
+def _chosen(sandbox: Sandbox, on: Stage, user: User, wanted: str, shelf: Sequence[Good]) -> Good:
     named = [good for good in shelf if good.id == wanted]
     if named:
         return named[0]
@@ -61,19 +67,22 @@ def choose(sandbox: Sandbox, on: Stage, user: User, wanted: str) -> Good:
 
 
 def _shelf(sandbox: Sandbox, on: Stage, user: User) -> Iterator[Good]:
-    start = _app(sandbox).start()
-    page = html.document_fromstring(_page(sandbox, on, user, start))
+    first = _app(sandbox).start()
+    page = html.document_fromstring(_page(sandbox, on, user, first))
     for element in page.iter(etree.Element):
         amount, item = element.get("data-amount", ""), element.get("data-item")
         if item and amount.isdigit():
-            yield Good(item, int(amount), _link(sandbox, element, start))
+            yield Good(item, int(amount), _link(sandbox, element, first))
 
 
 def _looked_at(sandbox: Sandbox, on: Stage, user: User, good: Good) -> Good:
     told: dict[str, str] = {}
-    for mark in facts.read(_page(sandbox, on, user, good.url))["marks"]:
+    page = _page(sandbox, on, user, start.in_language(good.url))
+    for mark in facts.read(page)["marks"]:
         told |= mark
-    return Good(good.id, good.points, good.url, told)
+    title = html.document_fromstring(page).find(".//h1")
+    name = "" if title is None else " ".join(title.text_content().split())
+    return Good(good.id, good.points, good.url, told, name or good.id)
 
 
 def _link(sandbox: Sandbox, element: etree._Element, page: str) -> str:

@@ -1,7 +1,7 @@
 """Opening the app on its own domain: its start address, signed in our own name, as a link or a form."""
 
 import secrets
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from storefront.languages import DEFAULT_LANGUAGE
 from storefront.mixi.signing import Publisher
@@ -53,6 +53,12 @@ def form(sandbox: Sandbox, on: Stage, device: Device, user: User) -> tuple[str, 
 def spoken() -> dict[str, str]:
     """What the first address of the app has to say about the language: nothing of the usual one."""
     return {} if language() == DEFAULT_LANGUAGE else {"lang": language()}
+
+
+def in_language(page: str) -> str:
+    """A page of the app, in the language of this browser; one whose address says a language keeps it."""
+    is_said = "lang" in parse_qs(urlsplit(page).query)
+    return page if is_said or not spoken() else _with_query(page, urlencode(spoken()))
 
 
 def key(sandbox: Sandbox, on: Stage, device: Device) -> KeyPair:

@@ -20,7 +20,7 @@ H = TypeVar("H", bound=Happened)
 # What alone would tick a step before anything was done.
 PASSIVE = {"balance", "calls", "never"}
 # What pages of the app say; where they stand on its own domain, the platform does not see them.
-OF_PAGES = {"page", "status", "state", "held", "refusal", "notice"}
+OF_PAGES = {"page", "status", "state", "held", "refusal", "notice", "price"}
 # Where a happening says which screen was shown.
 SCREENED = {Name.SCREEN_SHOWN: "screen", Name.SEEN: "screen"}
 VERDICTS = ("green", "amber", "red")  # of the books, from best to worst

@@ -839,7 +839,7 @@ def test_the_list_keeps_what_was_paid(stage: Stage, settings: ProviderSettings) 
     for code in ("p-1", "p-2"):
         page = stage.browser.arrive(payment=code)
         stage.browser.press(page, f"{page}/pay")
-    later_on = create_provider(settings).test_client().get("/?lang=en").text
+    later_on = create_provider(settings).test_client().get("/?lang=en", base_url=PROVIDER).text
     assert '<strong class="sum">¥2,400</strong>' in later_on
     assert 'data-payment="p-2" data-state="paid" data-heard="yes"' in later_on
 

@@ -198,7 +198,7 @@ def test_one_begins_again(phone: Phone) -> None:
     walk = begin(phone, LOST, device="pc", price="100")
     page = html.fromstring(phone.get(walk).text)
     (form,) = [form for form in page.forms if form.action == f"{LOST}/begin"]
-    again = str(phone.post(form.action, data=dict(form.form_values())).location)
+    again = str(phone.post(str(form.action), data=dict(form.form_values())).location)
     assert again != walk
     assert read(phone, f"{again}.json")["device"] == "pc"
     home = html.fromstring(phone.get("/").text)
@@ -266,11 +266,10 @@ def test_the_result_page_by_hand(shop: Shop, phone: Phone, device: str) -> None:
     with phone.client.application.test_request_context():
         on = by_id(stage_of(phone))
         assert on
-        found = presses.of(
-            next(one for one in walkthroughs.read() if one.name == "finish-by-hand"), 1, on, on.device
-        )
-    (press,) = found
-    leads = str(phone.press(walk, press.leads, **press.fields).location)
+        assert on.device
+        by_hand = next(one for one in walkthroughs.read() if one.name == "finish-by-hand")
+        (press,) = presses.of(by_hand, 1, on, on.device)
+    leads = str(phone.press(walk, press.leads, **(press.fields or {})).location)
     assert "status" in leads
     assert leads.startswith("/ma/" if device == "mobile" else f"{SHOP}/finish?")
 

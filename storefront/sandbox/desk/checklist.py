@@ -165,7 +165,7 @@ def show_walk(number: int) -> ResponseReturnValue:
     is_here = on.id == stage.current().id
     begun = next((row.facts for row in told if row.name is Name.WALK_BEGUN), {})
     now = next((tick.step for tick in ticks if tick.state is State.OPEN), None)
-    is_step = is_here and now is not None and now < len(one.steps)
+    step = now if is_here and now is not None and now < len(one.steps) else None
     return render_template(
         "sandbox/desk/walk.html",
         walk=walk,
@@ -176,7 +176,7 @@ def show_walk(number: int) -> ResponseReturnValue:
         persona=BY_KEY[one.who],
         steps=list(zip(one.steps, ticks, strict=False)),
         now=now,
-        presses=presses.of(one, now, on, on.device or one.on[0]) if is_step else (),
+        presses=presses.of(one, step, on, on.device or one.on[0]) if step is not None else (),
         said={row.facts["step"] for row in judge.standing(told) if row.facts.get("said") in ("yes", "no")},
         void_after=sandbox().settings.void_after,
         in_doubt=any(given.kind == "callback.lost" for given in one.weather),

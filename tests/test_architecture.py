@@ -111,7 +111,8 @@ ORDER: dict[str, list[str]] = {
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "form_tokens", "storefile", "store", "devices", "key_pairs", "assumptions",
-        "cast", "kinds", "happened", "walkthroughs", "judge", "doors", "signing", "signatures", "legible",
+        "cast", "kinds", "happened", "chapters", "judging", "walkthroughs", "judge", "doors", "signing",
+        "signatures", "legible",
         "books",
         "settings", "context", "people", "stage", "happenings", "strokes", "weather", "situation",
         "neighbours", "walks", "wirelog", "pages",
@@ -140,6 +141,8 @@ PURE = {
     "cast",
     "kinds",
     "happened",
+    "chapters",
+    "judging",
     "walkthroughs",
     "judge",
     "signatures",

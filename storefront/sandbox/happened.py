@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Protocol
 
+# What a walk of any platform knows: where it began, and what somebody said of it.
+BEGUN, SEEN = "walk_begun", "seen"
+
 
 class Name(StrEnum):
     """What can happen. Beside each, its facts; whose, which payment and on what device are columns."""
 
     # The stage
     STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, people: the ids of the cast
+    WALK_BEGUN = BEGUN  # walkthrough, hand: the device, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left
@@ -42,7 +45,7 @@ class Name(StrEnum):
     OUTSIDE_DECIDED = "outside_decided"  # state, yen
     NOTICE_ANSWERED = "notice_answered"  # kind, status, heard, good
     # What was seen on a page that the platform does not carry, said by a person or the robot.
-    SEEN = "seen"  # step, said, and the facts of PAGE_SHOWN
+    SEEN = SEEN  # step, said, and the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
 
 
@@ -50,7 +53,7 @@ class Happened(Protocol):
     """What is read of a happening."""
 
     @property
-    def name(self) -> Name: ...
+    def name(self) -> str: ...
     @property
     def owner_id(self) -> str | None: ...
     @property

@@ -1,114 +1,57 @@
 """How far a walk has come: judged from what happened on its stage, and from nothing else.
 
-judge()     how each step stands
+judge()     how each step stands, and last the books
 verdict()   the same in one word
 
 Pure: the same file and the same happenings say the same to the desk and to the robot.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
+from storefront.sandbox import judging
 from storefront.sandbox.happened import Happened, Name, marks
-from storefront.sandbox.walkthroughs import Check, Step, Walkthrough, amount
+from storefront.sandbox.judging import (
+    NOT_SEEN,
+    NOTHING,
+    Came,
+    Eyes,
+    Scene,
+    State,
+    Tick,
+    Verdict,
+    fits,
+    last,
+    rows,
+    verdict,
+    why_not,
+)
+from storefront.sandbox.walkthroughs import Check, Walkthrough, amount
 
-# What alone would tick a step before anything was done.
-PASSIVE = {"balance", "calls", "never"}
+__all__ = ["NOTHING", "NOT_SEEN", "State", "Tick", "Verdict", "judge", "verdict", "why_not"]
+
 # The happenings of an answer of the app's about money.
 ANSWERED = (Name.CALLBACK_ANSWERED, Name.NOTICE_ANSWERED)
 # Where a happening says which screen of the platform's or the provider's was shown.
-SCREENED = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
+SCREENED: Mapping[str, str] = {Name.SCREEN_SHOWN: "screen", Name.OUTSIDE_SHOWN: "state", Name.SEEN: "screen"}
 VERDICTS = ("green", "amber", "red")  # of the books, from best to worst
-NOTHING, NOT_SEEN = "nothing", "not seen"
-
-
-class State(StrEnum):
-    """How a step stands."""
-
-    OPEN = "open"
-    DONE = "done"
-    MISSED = "missed"
-
-
-class Verdict(StrEnum):
-    """How a walk stands."""
-
-    OPEN = "open"
-    PASSED = "passed"
-    MISSED = "missed"
-    NOT_APPLICABLE = "not-applicable"
-
-
-@dataclass(frozen=True)
-class Tick:
-    """How one step stands: what was expected first of what is missing, what came, and which rows tell of it.
-
-    The last one is for the books, one behind the last step.
-    """
-
-    step: int
-    state: State
-    expected: str = ""
-    got: str = ""
-    rows: tuple[int, ...] = ()
 
 
 def judge(walkthrough: Walkthrough, happenings: Sequence[Happened]) -> tuple[Tick, ...]:
-    """How each step stands, and last the books.
-
-    A step ends where somebody said that it is over, else as soon as all that must be seen has come. What
-    was not seen by a step's end is missed; so is what cannot be put right any more.
-    """
-    ticks, begins = [], 0
-    for number, step in enumerate(walkthrough.steps):
-        ended = _end(happenings, begins, number)
-        if ended is not None:
-            scene = _Scene(walkthrough, happenings[:ended], happenings[begins:ended])
-            ticks.append(_told(step, number, scene, str(happenings[ended].facts["said"])))
-            begins = ended + 1
-            continue
-        tick, begins = _by_itself(walkthrough, step, number, happenings, begins)
-        ticks.append(tick)
-        if tick.state is not State.DONE:
-            later = range(number + 1, len(walkthrough.steps))
-            return (*ticks, *(Tick(one, State.OPEN) for one in later), _books(walkthrough, ()))
-    return (*ticks, _books(walkthrough, happenings[begins:]))
-
-
-def verdict(ticks: Iterable[Tick], happenings: Sequence[Happened]) -> Verdict:
-    """How the whole walk stands."""
-    if why_not(happenings):
-        return Verdict.NOT_APPLICABLE
-    states = {tick.state for tick in ticks}
-    if State.MISSED in states:
-        return Verdict.MISSED
-    return Verdict.OPEN if State.OPEN in states else Verdict.PASSED
-
-
-def why_not(happenings: Sequence[Happened]) -> str:
-    """Why the walkthrough does not apply to this shop; nothing if it does."""
-    said = (one.facts for one in happenings if one.name is Name.SEEN)
-    return next((str(facts["reason"]) for facts in said if facts.get("said") == "not-applicable"), "")
+    """How each step stands, and last the books."""
+    return judging.judge(_EYES, walkthrough, walkthrough.steps, happenings)
 
 
 @dataclass(frozen=True)
-class _Scene:
-    """What has happened until a moment, and of that what belongs to one step."""
+class _Scene(Scene):
+    """What the platform's people have seen and done."""
 
-    walkthrough: Walkthrough
-    past: Sequence[Happened]
-    window: Sequence[Happened]
-
-    @property
-    def made(self) -> Mapping[str, Any]:
-        return next((one.facts for one in self.past if one.name is Name.WALK_BEGUN), {})
+    script: Walkthrough
 
     def owner(self, key: str | None) -> str | None:
         """The id of somebody of the cast, as far as this walk has said it."""
         people: Mapping[str, str] = self.made.get("people", {})
-        return people.get(key or self.walkthrough.who)
+        return people.get(key or self.script.who)
 
     def pages(self, happenings: Sequence[Happened], who: str | None = None) -> list[Happened]:
         """The pages of the app that were shown, of somebody or of all."""
@@ -136,114 +79,46 @@ class _Scene:
         return None if found is None else int(found)
 
 
-@dataclass(frozen=True)
-class _Came:
-    """What came in place of what a check asks for; `value` is None if nothing did."""
-
-    value: str | None
-    is_met: bool
-    rows: tuple[int, ...] = ()
-    is_final: bool = False  # what comes later cannot put it right
-
-
 def _is_page(one: Happened) -> bool:
     is_told = one.name is Name.SEEN and "page" in one.facts and not one.facts.get("screen")
     return one.name is Name.PAGE_SHOWN or is_told
 
 
-def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
-    """Where somebody said that this step is over."""
-    for place in range(begins, len(happenings)):
-        facts = happenings[place].facts
-        is_end = happenings[place].name is Name.SEEN and facts.get("said") in ("yes", "no", "end")
-        if is_end and facts.get("step") == step:
-            return place
-    return None
+def _applies(check: Check, scene: Scene) -> bool:
+    return check.on is None or scene.made.get("hand") in check.on
 
 
-def _told(step: Step, number: int, scene: _Scene, said: str) -> Tick:
-    """A step of which somebody said that it is over: seen, not seen, or simply done."""
-    for check, came in _all(step, scene):
-        unseen = came.value is None and said == "yes"  # the person has seen it, if nobody else has
-        if not came.is_met and not unseen:
-            nothing = NOT_SEEN if said == "no" else NOTHING
-            return Tick(number, State.MISSED, str(check), came.value or nothing, came.rows)
-    if said == "no":
-        return Tick(number, State.MISSED, str(step.see[0]), NOT_SEEN)
-    return Tick(number, State.DONE)
-
-
-def _by_itself(
-    walkthrough: Walkthrough, step: Step, number: int, happenings: Sequence[Happened], begins: int
-) -> tuple[Tick, int]:
-    """A step that nobody has ended: done with the happening that brings the last of what must be seen."""
-    missing: list[tuple[Check, _Came]] = []
-    waits = {check.name for check in step.see} <= PASSIVE  # for a person to say so
-    for end in range(begins + 1, len(happenings) + 1):
-        scene = _Scene(walkthrough, happenings[:end], happenings[begins:end])
-        missing = [(check, came) for check, came in _all(step, scene) if not came.is_met]
-        if not missing and not waits:
-            return Tick(number, State.DONE), end
-        lost = next(((check, came) for check, came in missing if came.is_final), None)
-        if lost:
-            return Tick(number, State.MISSED, str(lost[0]), lost[1].value or NOTHING, lost[1].rows), end
-    check, came = missing[0] if missing else (step.see[0], _Came(None, is_met=False))
-    return Tick(number, State.OPEN, str(check), came.value or NOTHING, came.rows), begins
-
-
-def _all(step: Step, scene: _Scene) -> list[tuple[Check, _Came]]:
-    device = scene.made.get("hand")
-    here = [check for check in step.see if check.on is None or device in check.on]
-    return [(check, _LOOKS[check.name](check, scene)) for check in here]
-
-
-def _books(walkthrough: Walkthrough, after: Sequence[Happened]) -> Tick:
-    """The books, as they were read after the last step."""
+def _books(walkthrough: Walkthrough, after: Sequence[Happened]) -> tuple[Tick, ...]:
+    """The books, as they were read after the last step: a tick behind the last one's."""
     read_last = [one for one in after if one.name is Name.BOOKS_READ]
     expected, number = f"books {walkthrough.books}", len(walkthrough.steps)
     if not read_last:
-        return Tick(number, State.OPEN, expected, NOTHING)
+        return (Tick(number, State.OPEN, expected, NOTHING),)
     got = str(read_last[-1].facts["verdict"])
     state = State.DONE if VERDICTS.index(got) <= VERDICTS.index(walkthrough.books) else State.MISSED
-    return Tick(number, state, expected, got, _rows(read_last[-1:]))
-
-
-def _rows(happenings: Iterable[Happened]) -> tuple[int, ...]:
-    return tuple(one.wire_id for one in happenings if one.wire_id is not None)
-
-
-def _fits(number: int, wanted: str) -> bool:
-    """Whether a number is the one, or within least..most."""
-    least, _, most = wanted.partition("..")
-    return int(least) <= number <= int(most or least)
+    return (Tick(number, state, expected, got, rows(read_last[-1:])),)
 
 
 def _matches(one: Happened, check: Check) -> bool:
     return all(str(one.facts.get(name)).lower() == value.lower() for name, value in check.facts.items())
 
 
-def _last(value: object, one: Happened | None, check: Check) -> _Came:
-    """What the last that came of its kind says."""
-    if one is None or value is None:
-        return _Came(None, is_met=False)
-    return _Came(str(value), str(value) == check.wanted, _rows([one]))
-
-
-def _screen(check: Check, scene: _Scene) -> _Came:
+def _screen(check: Check, scene: _Scene) -> Came:
     replaced = (Name.PAGE_REPLACED, Name.PAGE_REFUSED)
     shown = [one for one in scene.window if one.name in replaced or one.facts.get(SCREENED.get(one.name, ""))]
     if not shown:
-        return _Came(None, is_met=False)
-    last = shown[-1]
-    return _last("error" if last.name in replaced else last.facts[SCREENED[last.name]], last, check)
+        return Came(None, is_met=False)
+    newest = shown[-1]
+    said = "error" if newest.name in replaced else newest.facts[SCREENED[newest.name]]
+    return last(said, newest, check)
 
 
-def _page(check: Check, scene: _Scene) -> _Came:
+def _page(check: Check, scene: _Scene) -> Came:
     pages = scene.pages(scene.window, check.who)
-    return _last(pages[-1].facts.get(check.name), pages[-1], check) if pages else _Came(None, is_met=False)
+    return last(pages[-1].facts.get(check.name), pages[-1], check) if pages else Came(None, is_met=False)
 
 
-def _state(check: Check, scene: _Scene) -> _Came:
+def _state(check: Check, scene: _Scene) -> Came:
     code = scene.code(check.payment)
     for page in reversed(scene.pages(scene.window, check.who)):
         for mark in marks(page):
@@ -251,27 +126,27 @@ def _state(check: Check, scene: _Scene) -> _Came:
                 doubt = mark.get("doubt", "no")
                 came = mark["state"] if check.doubt is None else f"{mark['state']} doubt {doubt}"
                 is_met = mark["state"] == check.state and check.doubt in (None, doubt)
-                return _Came(came, is_met, _rows([page]))
-    return _Came(None, is_met=False)
+                return Came(came, is_met, rows([page]))
+    return Came(None, is_met=False)
 
 
-def _held(check: Check, scene: _Scene) -> _Came:
+def _held(check: Check, scene: _Scene) -> Came:
     bags = [one for one in scene.pages(scene.window, check.who) if one.facts.get("page") == "bag"]
     item, wanted = scene.item.get("item"), str(check.held)
     if not bags or item is None:  # of an item that nobody has seen nobody can say how many there are
-        return _Came(None, is_met=False)
+        return Came(None, is_met=False)
     held = _quantity(bags[-1], item)
     if wanted.startswith("+"):
         of_all = [one for one in scene.pages(scene.past, check.who) if one.facts.get("page") == "bag"]
         held -= _quantity(of_all[0], item)
-    return _Came(str(held), held == int(wanted), _rows(bags[-1:]))
+    return Came(str(held), held == int(wanted), rows(bags[-1:]))
 
 
 def _quantity(bag: Happened, item: str | None) -> int:
     return next((int(mark.get("quantity", 0)) for mark in marks(bag) if mark.get("item") == item), 0)
 
 
-def _balance(check: Check, scene: _Scene) -> _Came:
+def _balance(check: Check, scene: _Scene) -> Came:
     """By how much somebody's points have changed since the walk began."""
     signs = {Name.PAYMENT_COMPLETED: -1, Name.PAYMENT_PAID_BACK: 1, Name.TOPPED_UP: 1}
     owner = scene.owner(check.who)
@@ -279,14 +154,14 @@ def _balance(check: Check, scene: _Scene) -> _Came:
     moved = sum(signs[one.name] * int(one.facts.get("points") or 0) for one in moving)
     wanted, price = check.wanted, scene.price
     if wanted == "unchanged":
-        return _Came(f"{moved:+d}", moved == 0, _rows(moving))
+        return Came(f"{moved:+d}", moved == 0, rows(moving))
     if "price" in wanted and price is None:
-        return _Came(None, is_met=False)
+        return Came(None, is_met=False)
     expected = int(f"{wanted[0]}1") * amount(wanted[1:], price or 0)
-    return _Came(f"{moved:+d}", moved == expected, _rows(moving))
+    return Came(f"{moved:+d}", moved == expected, rows(moving))
 
 
-def _calls(check: Check, scene: _Scene) -> _Came:
+def _calls(check: Check, scene: _Scene) -> Came:
     """How often the app has called the point API, or has asked about a payment there."""
     made = {Name.PAYMENT_CREATED: "create", Name.PAYMENT_CONFIRMED: "confirm"}
     calls = [
@@ -295,22 +170,22 @@ def _calls(check: Check, scene: _Scene) -> _Came:
         if (one.name in made or one.name is Name.API_REFUSED)
         and check.api in (None, made.get(one.name) or one.facts.get("call"))
     ]
-    return _Came(str(len(calls)), _fits(len(calls), check.wanted), _rows(calls))
+    return Came(str(len(calls)), fits(len(calls), check.wanted), rows(calls))
 
 
-def _answer(check: Check, scene: _Scene) -> _Came:
+def _answer(check: Check, scene: _Scene) -> Came:
     """What the app has answered to callbacks and notices: the last, or, of a list, all."""
     asked = [one for one in scene.window if one.name in ANSWERED and _matches(one, check)]
     answers = [_answered(one) for one in asked]
     if not answers:
-        return _Came(None, is_met=False)
+        return Came(None, is_met=False)
     if isinstance(check.answer, list):
-        return _Came(" ".join(answers), sorted(answers) == sorted(check.answer), _rows(asked))
+        return Came(" ".join(answers), sorted(answers) == sorted(check.answer), rows(asked))
     if check.times is not None:
-        is_met = set(answers) == {check.answer} and _fits(len(answers), check.times)
-        return _Came(" ".join(answers), is_met, _rows(asked))
+        is_met = set(answers) == {check.answer} and fits(len(answers), check.times)
+        return Came(" ".join(answers), is_met, rows(asked))
     is_met = answers[-1] == check.answer
-    return _Came(answers[-1], is_met, _rows(asked[-1:]), is_final=not is_met)
+    return Came(answers[-1], is_met, rows(asked[-1:]), is_final=not is_met)
 
 
 def _answered(one: Happened) -> str:
@@ -318,24 +193,24 @@ def _answered(one: Happened) -> str:
     return "OK" if facts.get("ok") or facts.get("good") else str(facts.get("status") or "silence")
 
 
-def _refusal(check: Check, scene: _Scene) -> _Came:
+def _refusal(check: Check, scene: _Scene) -> Came:
     for page in reversed(scene.pages(scene.window, check.who)):
         for mark in marks(page):
             said = mark.get("refusal") or mark.get("reason")
             if said:
-                return _last(said, page, check)
-    return _Came(None, is_met=False)
+                return last(said, page, check)
+    return Came(None, is_met=False)
 
 
-def _notice(check: Check, scene: _Scene) -> _Came:
+def _notice(check: Check, scene: _Scene) -> Came:
     pages = scene.pages(scene.window, check.who)
     if not pages:
-        return _Came(None, is_met=False)
+        return Came(None, is_met=False)
     said = next((mark["notice"] for mark in marks(pages[-1]) if "notice" in mark), "none")
-    return _last(said, pages[-1], check)
+    return last(said, pages[-1], check)
 
 
-def _happened(check: Check, scene: _Scene) -> _Came:
+def _happened(check: Check, scene: _Scene) -> Came:
     owner = scene.owner(check.who) if check.who else None
     found = [
         one
@@ -343,40 +218,46 @@ def _happened(check: Check, scene: _Scene) -> _Came:
         if one.name == check.happened and _matches(one, check) and owner in (None, one.owner_id)
     ]
     if not found:
-        return _Came(None, is_met=False)
-    is_met = check.times is None or _fits(len(found), check.times)
-    return _Came(f"{check.happened} times {len(found)}", is_met, _rows(found))
+        return Came(None, is_met=False)
+    is_met = check.times is None or fits(len(found), check.times)
+    return Came(f"{check.happened} times {len(found)}", is_met, rows(found))
 
 
-def _never(check: Check, scene: _Scene) -> _Came:
+def _never(check: Check, scene: _Scene) -> Came:
     found = [one for one in scene.window if one.name == check.never and _matches(one, check)]
-    return _Came(check.never if found else "", not found, _rows(found), is_final=bool(found))
+    return Came(check.never if found else "", not found, rows(found), is_final=bool(found))
 
 
-def _weather_met(check: Check, scene: _Scene) -> _Came:
+def _weather_met(check: Check, scene: _Scene) -> Came:
     met = [one for one in scene.window if one.name is Name.WEATHER_MET]
     found = [one for one in met if one.facts.get("kind") == check.weather_met]
-    return _Came(" ".join(str(one.facts.get("kind")) for one in met) or None, bool(found), _rows(found))
+    return Came(" ".join(str(one.facts.get("kind")) for one in met) or None, bool(found), rows(found))
 
 
-def _read_books(check: Check, scene: _Scene) -> _Came:
+def _read_books(check: Check, scene: _Scene) -> Came:
     found = [one for one in scene.window if one.name is Name.BOOKS_READ]
-    return _last(found[-1].facts.get("verdict"), found[-1], check) if found else _Came(None, is_met=False)
+    return last(found[-1].facts.get("verdict"), found[-1], check) if found else Came(None, is_met=False)
 
 
-_LOOKS: Mapping[str, Callable[[Check, _Scene], _Came]] = {
-    "screen": _screen,
-    "page": _page,
-    "status": _page,
-    "state": _state,
-    "held": _held,
-    "balance": _balance,
-    "calls": _calls,
-    "answer": _answer,
-    "refusal": _refusal,
-    "notice": _notice,
-    "happened": _happened,
-    "never": _never,
-    "weather_met": _weather_met,
-    "books": _read_books,
-}
+_EYES = Eyes(
+    looks={
+        "screen": _screen,
+        "page": _page,
+        "status": _page,
+        "state": _state,
+        "held": _held,
+        "balance": _balance,
+        "calls": _calls,
+        "answer": _answer,
+        "refusal": _refusal,
+        "notice": _notice,
+        "happened": _happened,
+        "never": _never,
+        "weather_met": _weather_met,
+        "books": _read_books,
+    },
+    scene=_Scene,
+    passive={"balance", "calls", "never"},
+    applies=_applies,
+    ending=_books,
+)

@@ -1,0 +1,184 @@
+"""How far a walk has come: judged from what happened, and from nothing else.
+
+judge()     how each step stands
+verdict()   the same in one word
+
+Pure: the same file and the same happenings say the same to the desk and to the robot. What a check asks for,
+and where that is looked for, each platform says by its Eyes.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from storefront.sandbox.chapters import Check, Script, Step
+from storefront.sandbox.happened import BEGUN, SEEN, Happened
+
+NOTHING, NOT_SEEN = "nothing", "not seen"
+SAID_OVER = ("yes", "no", "end")
+
+
+class State(StrEnum):
+    """How a step stands."""
+
+    OPEN = "open"
+    DONE = "done"
+    MISSED = "missed"
+
+
+class Verdict(StrEnum):
+    """How a walk stands."""
+
+    OPEN = "open"
+    PASSED = "passed"
+    MISSED = "missed"
+    NOT_APPLICABLE = "not-applicable"
+
+
+@dataclass(frozen=True)
+class Tick:
+    """How a step stands: what was expected first of what is missing, what came, which rows tell of it."""
+
+    step: int
+    state: State
+    expected: str = ""
+    got: str = ""
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came in place of what a check asks for; `value` is None if nothing did."""
+
+    value: str | None
+    is_met: bool
+    rows: tuple[int, ...] = ()
+    is_final: bool = False  # what comes later cannot put it right
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What has happened until a moment, and of that what belongs to one step."""
+
+    script: Any
+    past: Sequence[Happened]
+    window: Sequence[Happened]
+
+    @property
+    def made(self) -> Mapping[str, Any]:
+        """What the walk began with."""
+        return next((one.facts for one in self.past if one.name == BEGUN), {})
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """How a platform sees: a function for each word of its checks, and what it reads after the last step."""
+
+    looks: Mapping[str, Callable[[Any, Any], Came]]
+    scene: type[Scene] = Scene
+    # What alone would tick a step before anything was done.
+    passive: Collection[str] = ()
+    applies: Callable[[Any, Any], bool] = lambda check, scene: True
+    ending: Callable[[Any, Sequence[Happened]], Sequence[Tick]] = lambda script, after: ()
+
+
+def judge(
+    eyes: Eyes, script: Script, steps: Sequence[Step[Any]], told: Sequence[Happened]
+) -> tuple[Tick, ...]:
+    """How each step stands, and last what is read after them.
+
+    A step ends where somebody said that it is over, else as soon as all that must be seen has come. What
+    was not seen by a step's end is missed; so is what cannot be put right any more.
+    """
+    ticks, begins = [], 0
+    for number, step in enumerate(steps):
+        ended = _end(told, begins, number)
+        if ended is not None:
+            scene = eyes.scene(script, told[:ended], told[begins:ended])
+            ticks.append(_told(eyes, step, number, scene, str(told[ended].facts["said"])))
+            begins = ended + 1
+            continue
+        tick, begins = _by_itself(eyes, script, step, number, told, begins)
+        ticks.append(tick)
+        if tick.state is not State.DONE:
+            later = range(number + 1, len(steps))
+            return (*ticks, *(Tick(one, State.OPEN) for one in later), *eyes.ending(script, ()))
+    return (*ticks, *eyes.ending(script, told[begins:]))
+
+
+def verdict(ticks: Iterable[Tick], happenings: Sequence[Happened]) -> Verdict:
+    """How the whole walk stands."""
+    if why_not(happenings):
+        return Verdict.NOT_APPLICABLE
+    states = {tick.state for tick in ticks}
+    if State.MISSED in states:
+        return Verdict.MISSED
+    return Verdict.OPEN if State.OPEN in states else Verdict.PASSED
+
+
+def why_not(happenings: Sequence[Happened]) -> str:
+    """Why the walkthrough does not apply to this shop; nothing if it does."""
+    said = (one.facts for one in happenings if one.name == SEEN)
+    return next((str(facts["reason"]) for facts in said if facts.get("said") == "not-applicable"), "")
+
+
+def rows(happenings: Iterable[Happened]) -> tuple[int, ...]:
+    return tuple(one.wire_id for one in happenings if one.wire_id is not None)
+
+
+def fits(number: int, wanted: str) -> bool:
+    """Whether a number is the one, or within least..most."""
+    least, _, most = wanted.partition("..")
+    return int(least) <= number <= int(most or least)
+
+
+def last(value: object, one: Happened | None, check: Check) -> Came:
+    """What the last that came of its kind says."""
+    if one is None or value is None:
+        return Came(None, is_met=False)
+    return Came(str(value), str(value) == check.wanted, rows([one]))
+
+
+def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
+    """Where somebody said that this step is over."""
+    for place in range(begins, len(happenings)):
+        facts = happenings[place].facts
+        if happenings[place].name == SEEN and facts.get("said") in SAID_OVER and facts.get("step") == step:
+            return place
+    return None
+
+
+def _told(eyes: Eyes, step: Step[Any], number: int, scene: Scene, said: str) -> Tick:
+    """A step of which somebody said that it is over: seen, not seen, or simply done."""
+    for check, came in _all(eyes, step, scene):
+        unseen = came.value is None and said == "yes"  # the person has seen it, if nobody else has
+        if not came.is_met and not unseen:
+            nothing = NOT_SEEN if said == "no" else NOTHING
+            return Tick(number, State.MISSED, str(check), came.value or nothing, came.rows)
+    if said == "no":
+        return Tick(number, State.MISSED, str(step.see[0]), NOT_SEEN)
+    return Tick(number, State.DONE)
+
+
+def _by_itself(
+    eyes: Eyes, script: Script, step: Step[Any], number: int, happenings: Sequence[Happened], begins: int
+) -> tuple[Tick, int]:
+    """A step that nobody has ended: done with the happening that brings the last of what must be seen."""
+    missing: list[tuple[Check, Came]] = []
+    waits = {check.name for check in step.see} <= set(eyes.passive)  # for a person to say so
+    for end in range(begins + 1, len(happenings) + 1):
+        scene = eyes.scene(script, happenings[:end], happenings[begins:end])
+        missing = [(check, came) for check, came in _all(eyes, step, scene) if not came.is_met]
+        if not missing and not waits:
+            return Tick(number, State.DONE), end
+        lost = next(((check, came) for check, came in missing if came.is_final), None)
+        if lost:
+            return Tick(number, State.MISSED, str(lost[0]), lost[1].value or NOTHING, lost[1].rows), end
+    check, came = missing[0] if missing else (step.see[0], Came(None, is_met=False))
+    return Tick(number, State.OPEN, str(check), came.value or NOTHING, came.rows), begins
+
+
+def _all(eyes: Eyes, step: Step[Any], scene: Scene) -> list[tuple[Check, Came]]:
+    here = [check for check in step.see if eyes.applies(check, scene)]
+    return [(check, eyes.looks[check.name](check, scene)) for check in here]

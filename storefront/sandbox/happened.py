@@ -49,22 +49,27 @@ class Name(StrEnum):
     BOOKS_READ = "books_read"  # verdict
 
 
-class Happened(Protocol):
-    """What is read of a happening."""
+class Told(Protocol):
+    """What is read of a happening, whatever the platform."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def owner_id(self) -> str | None: ...
-    @property
-    def point_code(self) -> str | None: ...
     @property
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def wire_id(self) -> int | None: ...
 
 
-def marks(page: Happened) -> list[dict[str, str]]:
+class Happened(Told, Protocol):
+    """What is read of a happening here."""
+
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def point_code(self) -> str | None: ...
+
+
+def marks(page: Told) -> list[dict[str, str]]:
     """The facts of a page, a dict for each element that has some."""
     found: list[dict[str, str]] = page.facts.get("marks") or []
     return found

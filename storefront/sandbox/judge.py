@@ -148,7 +148,7 @@ def _quantity(bag: Happened, item: str | None) -> int:
 
 def _balance(check: Check, scene: _Scene) -> Came:
     """By how much somebody's points have changed since the walk began."""
-    signs = {Name.PAYMENT_COMPLETED: -1, Name.PAYMENT_PAID_BACK: 1, Name.TOPPED_UP: 1}
+    signs: Mapping[str, int] = {Name.PAYMENT_COMPLETED: -1, Name.PAYMENT_PAID_BACK: 1, Name.TOPPED_UP: 1}
     owner = scene.owner(check.who)
     moving = [one for one in scene.past if one.name in signs and one.owner_id == owner]
     moved = sum(signs[one.name] * int(one.facts.get("points") or 0) for one in moving)
@@ -163,7 +163,7 @@ def _balance(check: Check, scene: _Scene) -> Came:
 
 def _calls(check: Check, scene: _Scene) -> Came:
     """How often the app has called the point API, or has asked about a payment there."""
-    made = {Name.PAYMENT_CREATED: "create", Name.PAYMENT_CONFIRMED: "confirm"}
+    made: Mapping[str, str] = {Name.PAYMENT_CREATED: "create", Name.PAYMENT_CONFIRMED: "confirm"}
     calls = [
         one
         for one in scene.window

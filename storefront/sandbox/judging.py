@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from storefront.sandbox.chapters import Check, Script, Step
-from storefront.sandbox.happened import BEGUN, SEEN, Happened
+from storefront.sandbox.happened import BEGUN, SEEN, Told
 
 NOTHING, NOT_SEEN = "nothing", "not seen"
 SAID_OVER = ("yes", "no", "end")
@@ -62,8 +62,8 @@ class Scene:
     """What has happened until a moment, and of that what belongs to one step."""
 
     script: Any
-    past: Sequence[Happened]
-    window: Sequence[Happened]
+    past: Sequence[Any]
+    window: Sequence[Any]
 
     @property
     def made(self) -> Mapping[str, Any]:
@@ -80,12 +80,10 @@ class Eyes:
     # What alone would tick a step before anything was done.
     passive: Collection[str] = ()
     applies: Callable[[Any, Any], bool] = lambda check, scene: True
-    ending: Callable[[Any, Sequence[Happened]], Sequence[Tick]] = lambda script, after: ()
+    ending: Callable[[Any, Sequence[Any]], Sequence[Tick]] = lambda script, after: ()
 
 
-def judge(
-    eyes: Eyes, script: Script, steps: Sequence[Step[Any]], told: Sequence[Happened]
-) -> tuple[Tick, ...]:
+def judge(eyes: Eyes, script: Script, steps: Sequence[Step[Any]], told: Sequence[Told]) -> tuple[Tick, ...]:
     """How each step stands, and last what is read after them.
 
     A step ends where somebody said that it is over, else as soon as all that must be seen has come. What
@@ -107,7 +105,7 @@ def judge(
     return (*ticks, *eyes.ending(script, told[begins:]))
 
 
-def verdict(ticks: Iterable[Tick], happenings: Sequence[Happened]) -> Verdict:
+def verdict(ticks: Iterable[Tick], happenings: Sequence[Told]) -> Verdict:
     """How the whole walk stands."""
     if why_not(happenings):
         return Verdict.NOT_APPLICABLE
@@ -117,13 +115,13 @@ def verdict(ticks: Iterable[Tick], happenings: Sequence[Happened]) -> Verdict:
     return Verdict.OPEN if State.OPEN in states else Verdict.PASSED
 
 
-def why_not(happenings: Sequence[Happened]) -> str:
+def why_not(happenings: Sequence[Told]) -> str:
     """Why the walkthrough does not apply to this shop; nothing if it does."""
     said = (one.facts for one in happenings if one.name == SEEN)
     return next((str(facts["reason"]) for facts in said if facts.get("said") == "not-applicable"), "")
 
 
-def rows(happenings: Iterable[Happened]) -> tuple[int, ...]:
+def rows(happenings: Iterable[Told]) -> tuple[int, ...]:
     return tuple(one.wire_id for one in happenings if one.wire_id is not None)
 
 
@@ -133,14 +131,14 @@ def fits(number: int, wanted: str) -> bool:
     return int(least) <= number <= int(most or least)
 
 
-def last(value: object, one: Happened | None, check: Check) -> Came:
+def last(value: object, one: Told | None, check: Check) -> Came:
     """What the last that came of its kind says."""
     if one is None or value is None:
         return Came(None, is_met=False)
     return Came(str(value), str(value) == check.wanted, rows([one]))
 
 
-def _end(happenings: Sequence[Happened], begins: int, step: int) -> int | None:
+def _end(happenings: Sequence[Told], begins: int, step: int) -> int | None:
     """Where somebody said that this step is over."""
     for place in range(begins, len(happenings)):
         facts = happenings[place].facts
@@ -162,7 +160,7 @@ def _told(eyes: Eyes, step: Step[Any], number: int, scene: Scene, said: str) -> 
 
 
 def _by_itself(
-    eyes: Eyes, script: Script, step: Step[Any], number: int, happenings: Sequence[Happened], begins: int
+    eyes: Eyes, script: Script, step: Step[Any], number: int, happenings: Sequence[Told], begins: int
 ) -> tuple[Tick, int]:
     """A step that nobody has ended: done with the happening that brings the last of what must be seen."""
     missing: list[tuple[Check, Came]] = []

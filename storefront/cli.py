@@ -87,7 +87,7 @@ def main() -> None:
 @data
 @click.option("--database", metavar="URL", help="For the shop, in place of a file there: empty, or its own.")
 def demo_command(data: Path, database: str | None, **ports: int) -> None:
-    """Start the shop, the sandbox and its payment provider, ready to buy in."""
+    """Start the shop, the sandbox and what stands beside it, ready to buy in."""
     with _prepared(ports, data, database) as (environment, sockets):
         app = shop()
         click.echo("Filling the shop's database …")
@@ -99,7 +99,7 @@ def demo_command(data: Path, database: str | None, **ports: int) -> None:
             f"""
   Buy something:   {environment["SANDBOX_PUBLIC_URL"]}/
                    choose a simulated user and a device, pick an item
-
+{_invitations(ports)}
   The bare shop:   {environment["STOREFRONT_PUBLIC_URL"]}/
   The operator:    {demo.command("storefront", "operator", "--demo", *_where(data))}
   Stop:            Ctrl-C
@@ -119,13 +119,14 @@ def demo_command(data: Path, database: str | None, **ports: int) -> None:
     help="The certificates (PEM) that a shop behind https is checked against.",
 )
 def sandbox(data: Path, shop_url: str, shop_ca: Path | None, **ports: int) -> None:
-    """Start the sandbox and its payment provider alone, for a shop that you start yourself."""
+    """Start the sandbox and what stands beside it alone, for a shop that you start yourself."""
     with _prepared(ports, data, without=demo.SHOP, shop_url=shop_url, shop_ca=shop_ca) as (_, sockets):
         bind = ["--bind", f"{HOST}:{ports[demo.SHOP]}", "--threads", "8", "storefront:create_app()"]
         demo.serve(
             sockets,
             f"""
   The platform:    http://{HOST}:{ports["sandbox"]}/
+{_invitations(ports)}
   A shop for it:   set -a; . {shlex.quote(str(data.resolve() / demo.ENVIRONMENT))}; set +a
                    {demo.command("storefront", "upgrade")}
                    {demo.command("gunicorn", *demo.AS_IN_PRODUCTION, *bind)}
@@ -154,6 +155,15 @@ def _prepared(
         demo.adopt(environment)
         demo.keep(environment, data)
         yield environment, sockets
+
+
+def _invitations(ports: dict[str, int]) -> str:
+    """What else can be tried out, and where."""
+    return "".join(
+        f"\n  {one.invites[0]:<16} http://{HOST}:{ports[one.name]}/\n{'':19}{one.invites[1]}\n"
+        for one in demo.platforms()
+        if one.invites
+    )
 
 
 def _where(data: Path) -> list[str]:
@@ -305,7 +315,8 @@ def _load(app: Flask, file: Path | None) -> None:
         count = catalog.load(session, file or config.settings().catalog)
         unhurried(session)
         inventory.tally(session)
-    click.echo(f"{count} items on the shelf.")
+        loaded = [room.load(session) for room in rims()]
+    click.echo("\n".join([f"{count} items on the shelf.", *filter(None, loaded)]))
 
 
 for command in (art, texts, walkthrough, *(one for room in rims() for one in room.commands)):

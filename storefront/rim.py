@@ -8,6 +8,7 @@ from typing import TextIO
 
 import click
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from storefront import ROOMS, create_app
 from storefront.config import SettingsError
@@ -32,7 +33,8 @@ class Rim:
     The doctor makes the checks of what is `configured` before those of what is `recorded` in the database,
     and those that are `reached` over the wire last. `registration` says how the platform's own procedures
     stand. `platform` names the module of the sandbox with the `SERVER` that plays the platform in a demo,
-    whose shop is `furnished` once it has goods.
+    whose shop is `furnished` once it has goods. `load` puts on offer what depends on the shelf, in the
+    transaction that has filled it, and says so in a line; it raises CatalogError.
     """
 
     commands: Sequence[click.Command] = ()
@@ -44,6 +46,7 @@ class Rim:
     registration: Callable[[TextIO], None] = lambda out: None
     platform: str = ""
     furnish: Callable[[], None] = lambda: None
+    load: Callable[[Session], str] = lambda session: ""
 
 
 def rims() -> Sequence[Rim]:

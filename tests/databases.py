@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from storefront.db import migrate, transaction
+from storefront.rim import rims
 from storefront.shop import catalog, inventory
 
 ENGINES = ("sqlite", "postgresql")
@@ -47,3 +48,5 @@ def fill(app: Flask) -> None:
         with transaction() as session:
             catalog.load(session, app.config["SETTINGS"].catalog)
             inventory.tally(session)
+            for room in rims():
+                room.load(session)

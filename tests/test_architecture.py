@@ -102,9 +102,10 @@ ORDER: dict[str, list[str]] = {
     ],
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
-        "calendar", "intents", "contracts", "parcels", "client", "oauth", "charges", "usage", "purchases",
-        "shelf", "hooks", "installs", "starts", "entrance", "hook_views", "views", "reckoning_page",
-        "__init__",
+        "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
+        "reporting", "daily", "outstanding", "plan_page", "purchases", "shelf", "hooks", "installs", "starts",
+        "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
+        "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],
@@ -241,7 +242,7 @@ def test_pure_rules(name: str) -> None:
 
 def test_the_kernel_names_no_counter() -> None:
     """Neither code nor pages of the shop's own room say the name of a counter, a platform or a unit."""
-    names = {name for one in COUNTERS for name in (one.channel, one.platform, one.unit.code)}
+    names = {name for one in COUNTERS for name in (one.channel, str(one.platform), one.unit.code)}
     said = re.compile(rf"(?<![a-z])({'|'.join(sorted(names))})s?\b", re.IGNORECASE)
     pages = PACKAGE.parent / "templates"
     for path in [*(PACKAGE / "shop").glob("*.py"), *pages.glob("*.html"), *(pages / "shop").glob("*.html")]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,19 +20,54 @@ from tests.demo import free_ports, wait_for
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("storefront", "templates", "static", "tests", "wsgi.py", "pyproject.toml", "README.md")
-# What belongs to the counter, and the line that names it.
-DELETED = (
-    "storefront/external",
-    "storefront/sandbox/provider",
-    "storefront/sandbox/walkthroughs/5-outside.yaml",
-    "templates/external",
-    "templates/sandbox/provider",
-    "static/provider.css",
-    "tests/external",
-    "tests/browser/test_external.py",
-    "tests/sandbox/test_provider.py",
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What belongs to a counter: its line, its files, a command of its own, and its server in the demo."""
+
+    room: str
+    files: tuple[str, ...]
+    command: str
+    server: str
+
+    @property
+    def line(self) -> str:
+        return f'    "storefront.{self.room}",\n'
+
+
+COUNTERS = (
+    Gone(
+        "external",
+        (
+            "storefront/external",
+            "storefront/sandbox/provider",
+            "storefront/sandbox/walkthroughs/5-outside.yaml",
+            "templates/external",
+            "templates/sandbox/provider",
+            "static/provider.css",
+            "tests/external",
+            "tests/browser/test_external.py",
+            "tests/sandbox/test_provider.py",
+        ),
+        "malfunctions",
+        "provider",
+    ),
+    Gone(
+        "colorme",
+        (
+            "storefront/colorme",
+            "storefront/sandbox/colorme",
+            "templates/colorme",
+            "templates/sandbox/colorme",
+            "static/colorme.css",
+            "tests/colorme",
+            "tests/sandbox/colorme",
+        ),
+        "plans",
+        "appstore",
+    ),
 )
-LINE = '    "storefront.external",\n'
 # Of the rest of the tests so many that a minute suffices.
 REST = (
     "tests/test_settings.py",
@@ -41,15 +77,21 @@ REST = (
 )
 COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefront'; main()"
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif("storefront.external" not in ROOMS, reason="this counter is gone already"),
-]
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module", params=COUNTERS, ids=lambda gone: gone.room)
+def gone(request: pytest.FixtureRequest) -> Gone:
+    """Each counter in turn."""
+    counter: Gone = request.param
+    if f"storefront.{counter.room}" not in ROOMS:
+        pytest.skip("this counter is gone already")
+    return counter
 
 
 @pytest.fixture(scope="module")
-def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which nobody pays outside."""
+def without(gone: Gone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which this counter is not."""
     copy = tmp_path_factory.mktemp("project")
     unread = shutil.ignore_patterns("__pycache__", "instance")
     for name in COPIED:
@@ -57,12 +99,12 @@ def without(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, copy / name, ignore=unread)
         else:
             shutil.copy(ROOT / name, copy / name)
-    for name in DELETED:
-        gone = copy / name
-        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    for name in gone.files:
+        file = copy / name
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
     meeting = copy / "storefront" / "__init__.py"
-    assert meeting.read_text().count(LINE) == 1
-    meeting.write_text(meeting.read_text().replace(LINE, ""))
+    assert meeting.read_text().count(gone.line) == 1
+    meeting.write_text(meeting.read_text().replace(gone.line, ""))
     return copy
 
 
@@ -84,24 +126,24 @@ def storefront(project: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_the_commands(without: Path) -> None:
+def test_the_commands(without: Path, gone: Gone) -> None:
     """The command lists what is there, and nothing of what is gone."""
     listed = storefront(without, "--help")
     assert "outstanding" in listed
-    assert "malfunctions" not in listed
-    assert "provider" not in storefront(without, "demo", "--help").partition("Options:")[2]
+    assert gone.command not in re.findall(r"^  (\S+)", listed, re.MULTILINE)
+    assert f"--{gone.server}-port" not in storefront(without, "demo", "--help").partition("Options:")[2]
 
 
-def test_the_catalogue(without: Path) -> None:
+def test_the_catalogue(without: Path, gone: Gone) -> None:
     """Prices of a channel in which nobody sells are no mistake, and are said to lie idle."""
     said = storefront(without, "catalog", "--check")
     assert re.search(r"^\d+ items, no problem\.$", said, re.MULTILINE)
-    assert "No counter sells in external" in said
+    assert f"No counter sells in {gone.room}" in said
 
 
-def test_a_purchase_in_the_demo(without: Path, tmp_path: Path) -> None:
+def test_a_purchase_in_the_demo(without: Path, gone: Gone, tmp_path: Path) -> None:
     """The demo starts with the servers that are left, the shop is ready, and an item is bought."""
-    names = [name for name in the_demo.ports() if name != "provider"]
+    names = [name for name in the_demo.ports() if name != gone.server]
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     options = [f"--{name}-port={port}" for name, port in ports.items()]
     output = tmp_path / "output.txt"

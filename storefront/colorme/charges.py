@@ -50,6 +50,7 @@ class Charge(Intent, Model):
     is_test: Mapped[bool]
     made_at: Mapped[datetime]  # by the calendar
     item: Mapped[Item] = relationship()
+    contract: Mapped[Contract] = relationship()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, parcels, plans
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -61,6 +61,7 @@ def uninstall(hook: Uninstall) -> None:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
             _undo_unpaid(session, ended)
+            fees.undo(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
 
@@ -101,7 +102,9 @@ def _gone(contract: Contract, removed: Removed | None) -> None:
     at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
     ending = _ending(Reason.BY_APP, at, removed and removed.usage_charge)
     with transaction() as session:
-        contracts.end(session, contract.account, contract.id, ending, clock.now())
+        ended = contracts.end(session, contract.account, contract.id, ending, clock.now())
+        if ended:
+            fees.undo(session, ended)
     log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
 
 

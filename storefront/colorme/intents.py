@@ -4,12 +4,14 @@ The store knows no key that would make a second call harmless. So nothing that m
 again, and what has no answer stays unknown until a person resolves it.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import String
+from sqlalchemy import ColumnElement, String, and_, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront import clock
+from storefront.colorme.settings import settings
 from storefront.db import words
 
 ANSWER_LENGTH = 200
@@ -45,3 +47,10 @@ class Intent:
     charge_id: Mapped[str | None] = mapped_column(String(64))  # the store's own
     retry_at: Mapped[datetime | None]  # real time; by the store's Retry-After
     resolved_at: Mapped[datetime | None]  # when a person said what became of it; real time
+
+
+def is_unknown(kind: type[Intent]) -> ColumnElement[bool]:
+    """Without an answer; one that is still intended after all its time has lost its worker."""
+    abandoned = clock.now() - timedelta(seconds=settings().colorme_total_seconds)
+    lost = and_(kind.state == State.INTENDED, kind.sent_at < abandoned)
+    return or_(kind.state == State.UNKNOWN, lost)

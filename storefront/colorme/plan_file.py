@@ -24,7 +24,7 @@ from ruamel.yaml.nodes import MappingNode
 from storefront.colorme import amounts
 from storefront.colorme.periods import LONGEST_TRIAL, SHORTEST_TRIAL
 from storefront.shop import yaml_file
-from storefront.shop.catalog_file import Name
+from storefront.shop.catalog_file import CatalogError, Name
 from storefront.shop.yaml_file import Place, Problem, Unreadable, Written, line_of, plain
 
 PLANS = Path(__file__).parent / "plans.yaml"
@@ -75,7 +75,7 @@ _AMOUNTS = {
 }
 
 
-class PlanFileError(Exception):
+class PlanFileError(CatalogError):
     """The plan file breaks a rule; each line names the place and the rule."""
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.colorme import plan_file
 from storefront.colorme.plan_file import AMOUNTS, Form, Option, Plan, PlanFile, PlanFileError
-from storefront.colorme.settings import NAME
+from storefront.colorme.settings import NAME, settings
 from storefront.db import Model, db, insert_once, upsert, words
 from storefront.shop.catalog import Item, Price
 
@@ -57,12 +57,20 @@ def take(session: Session, plan_id: str, account: str, on: date) -> Plan | None:
 
 def load(session: Session, path: Path) -> PlanFile:
     """Offer what the file says. Raises PlanFileError, and offers what it did before."""
-    found = plan_file.read(path, _prices(session))
+    found = plan_file.read(path, prices(session))
     row = upsert(session, Offered).values(id=THE_ONE, said=_said(found))
     session.execute(row.on_conflict_do_update(index_elements=["id"], set_={"said": row.excluded.said}))
     if kept := "\n".join(_broken(session, found, path)):
         raise PlanFileError(kept)
     return found
+
+
+def load_configured(session: Session) -> str:
+    """Offer what the configured file says, where there is the counter; says so in a line."""
+    if not settings().colorme_is_open:
+        return ""
+    found = load(session, settings().colorme_plans)
+    return f"{len(found.plans)} plans on offer."
 
 
 def _broken(session: Session, found: PlanFile, path: Path) -> Iterator[str]:
@@ -77,7 +85,8 @@ def _broken(session: Session, found: PlanFile, path: Path) -> Iterator[str]:
             yield f"{place}: {plan.id} keeps {kept}: {first}; other amounts need a new id"
 
 
-def _prices(session: Session) -> Mapping[str, int | None]:
+def prices(session: Session) -> Mapping[str, int | None]:
+    """Every item of the catalogue, with its yen at this counter or None."""
     priced = and_(Price.item_id == Item.id, Price.channel == NAME)
     rows = session.execute(select(Item.id, Price.amount).outerjoin(Price, priced).where(~Item.withdrawn))
     return {row.id: row.amount for row in rows}

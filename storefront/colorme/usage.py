@@ -1,12 +1,22 @@
-"""Usage: pieces taken on account, and what of them is reported for each contract period."""
+"""Usage: metered pieces taken on account, granted at once, each counted to a contract period."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, String, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.colorme.intents import Intent
-from storefront.db import Model
+from storefront import clock
+from storefront.colorme import reckoning
+from storefront.colorme.contracts import Contract
+from storefront.colorme.periods import Period
+from storefront.colorme.settings import NAME, settings
+from storefront.db import Model, db, insert_once, transaction
+from storefront.shop import customers, inventory, limits
+from storefront.shop.catalog import Offer
+
+
+class NotOnAccount(Exception):
+    """Nothing may be taken on account now: another plan, a trial, or the contract has ended."""
 
 
 class Usage(Model):
@@ -26,15 +36,46 @@ class Usage(Model):
     reported: Mapped[bool] = mapped_column(default=False)
 
 
-class Report(Intent, Model):
-    """One part of a period's usage, as it is reported; parts count from 1."""
+def may_take(contract: Contract, today: date) -> bool:
+    """Whether the plan has a usage part, and its trial is over."""
+    return contract.ended_at is None and contract.form.has_usage and not contract.in_trial(today)
 
-    __tablename__ = "colorme_report"
 
-    contract_id: Mapped[str] = mapped_column(ForeignKey("colorme_contract.id"), primary_key=True)
-    period_first: Mapped[date] = mapped_column(primary_key=True)
-    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    yen: Mapped[int]  # before tax
-    description: Mapped[str] = mapped_column(String(50))
-    is_late: Mapped[bool]  # sent after its period: at the store it belongs to the next
-    is_lost: Mapped[bool]  # the store takes no report of it any more
+def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
+    """Take one piece on account, and have it at once; false if this form has brought it before.
+
+    `now` is the calendar's. Raises NotForSale, and NotOnAccount.
+    """
+    values = {"contract_id": contract.id, "item_id": offer.item.id, "quantity": 1, "yen": offer.price.amount}
+    with transaction() as session:
+        period = _period(session, contract, offer, now)
+        days = {"period_first": period.first, "period_last": period.last}
+        if not insert_once(session, Usage, code=code, taken_at=now, reported=False, **values, **days):
+            return False
+        key, test = f"{NAME}:{code}", contract.is_test
+        inventory.grant(session, contract.customer_id, offer.item.id, key, now, is_test=test)
+    return True
+
+
+def open_yen(contract_id: str) -> int:
+    """What was taken and is not counted yet, what an earlier period carried on included."""
+    mine = select(func.sum(Usage.yen)).where(Usage.contract_id == contract_id, ~Usage.reported)
+    return db.session.scalar(mine) or 0
+
+
+def closes_before(now: datetime) -> date:
+    """Periods that end before this day are closed: their count ends some minutes before they do."""
+    return clock.day(now + timedelta(minutes=settings().colorme_closing_minutes))
+
+
+def _period(session: Session, contract: Contract, offer: Offer, now: datetime) -> Period:
+    """What a piece counts to that is taken now; the contract stays as it is meanwhile."""
+    buyer, test = contract.customer_id, contract.is_test
+    limits.enforce(session, offer.item.id, buyer, offer.amount, clock.now(), channel=NAME, is_test=test)
+    customers.hold(session, buyer)
+    standing = select(Contract).where(Contract.id == contract.id).with_for_update()
+    held = session.scalars(standing, execution_options={"populate_existing": True}).one()
+    period = reckoning.period_at(held.terms, closes_before(now))
+    if period is None or not may_take(held, clock.day(now)):
+        raise NotOnAccount
+    return period

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from storefront import clock
-from storefront.colorme import calendar, charges, contracts, installs, plans, purchases, starts
+from storefront.colorme import calendar, charges, contracts, installs, plan_page, plans, purchases, starts
 from storefront.colorme.channel import channel
 from storefront.colorme.charges import Charge
 from storefront.colorme.client import Declined, NotConnected, Unknown
@@ -49,12 +49,13 @@ def plan() -> ResponseReturnValue:
     """What an owner has agreed to, what it costs next, and how to leave."""
     here = visit.current()
     visit.refresh()
-    contract = _contract(here)
+    contract, today = _contract(here), calendar.today()
     return render_template(
         "colorme/plan.html",
         contract=contract,
         plan=plans.current().plans.get(contract.plan_id),
-        today=calendar.today(),
+        stands=plan_page.standing(contract, today),
+        today=today,
         removal_token=form_tokens.seal(here.customer.id, REMOVAL),
     )
 

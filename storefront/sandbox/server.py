@@ -33,7 +33,8 @@ class Server:
     """`serves` is the application, for gunicorn; `secrets` has the bytes of each that is made once and kept.
 
     `settings` reads what the environment tells it; `environment` has the settings of both sides, so that
-    the server and the shop know each other.
+    the server and the shop know each other. `invites` says what is tried out there, and how, if that is
+    not the way in that the demo names anyhow.
     """
 
     name: str
@@ -43,3 +44,4 @@ class Server:
     settings: type[BaseSettings]
     environment: Callable[[Street], Mapping[str, str]]
     secrets: Mapping[str, int] = field(default_factory=dict)
+    invites: tuple[str, str] | None = None

@@ -101,7 +101,7 @@ class Counter:
     """
 
     channel: str
-    platform: str  # the name that visitors know it by
+    platform: LazyString | str  # the name that visitors know it by
     unit: Unit
     prices: PriceRule
     states: Mapping[str, LazyString]  # of its purchases, in words

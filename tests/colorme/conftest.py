@@ -22,10 +22,11 @@ from storefront.colorme.charges import Charge
 from storefront.colorme.contracts import Contract
 from storefront.colorme.plan_file import PLANS
 from storefront.db import db, transaction
+from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import inventory, ledger
 from storefront.shop.customers import Customer
 from tests.databases import fill, new_database
-from tests.street import SETTINGS, Browser
+from tests.street import SETTINGS, Browser, for_all
 from tests.wire import Wire
 
 STORE = "http://store.test:8003"
@@ -202,11 +203,11 @@ def prepare(url: str) -> None:
 
 
 @pytest.fixture
-def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
     """As everywhere, with this counter."""
     changed = request.node.get_closest_marker("changed")
-    told = {**SETTINGS, **KEYS, "database_url": database_url, **(changed.kwargs if changed else {})}
-    return Settings.model_validate(told)
+    own = {"database_url": database_url, "mixi_certificates": for_all(pair)}
+    return Settings.model_validate({**SETTINGS, **KEYS, **own, **(changed.kwargs if changed else {})})
 
 
 @pytest.fixture

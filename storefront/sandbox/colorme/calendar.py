@@ -56,6 +56,17 @@ def stamp(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
+def tick() -> datetime:
+    """A second passes, so that no two installs or uninstalls share one; never over midnight."""
+    with transaction() as session:
+        standing = session.get_one(Calendar, ONE)
+        here = standing.at.astimezone(JAPAN)
+        after = here + timedelta(seconds=1)
+        if after.date() == here.date():
+            standing.at = here = after
+    return here
+
+
 def move(**values: datetime | None) -> None:
     """Set the calendar."""
     with transaction() as session:

@@ -49,4 +49,5 @@ SERVER = Server(
     settings=AppStoreSettings,
     environment=environment,
     secrets={"APPSTORE_SECRET_KEY": 20, "APPSTORE_CLIENT_SECRET": 20, "APPSTORE_WEBHOOK_SECRET": 20},
+    invites=("Sell by plan:", "be a shop owner, install the app on a plan, turn the calendar"),
 )

@@ -39,7 +39,7 @@ def has_trial(plan: PlanCharge, shop: Shop, trial_days: int) -> bool:
 
 def install(store: AppStore, account: str, plan_id: str) -> Installed:
     """Charge what is due, tell the app, and stand by its answer; or Refused, and all of it is thrown away."""
-    now = calendar.now()
+    now = calendar.tick()
     contract, shop = _begun(store, account, plan_id, now)
     body = hooks.installed(contract, shop)
     heard = hooks.ask(store, contract, body)
@@ -55,7 +55,7 @@ def install(store: AppStore, account: str, plan_id: str) -> Installed:
 
 def uninstall(store: AppStore, contract_id: str, reason: Reason, *, tell: bool = True) -> Contract | None:
     """End a contract that stands, for good; the app is told unless it has asked for this itself."""
-    now = calendar.now()
+    now = calendar.tick()
     with transaction() as session:
         contract = session.get(Contract, contract_id)
         if contract is None or contract.state is not State.STANDING:

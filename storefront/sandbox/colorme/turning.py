@@ -32,8 +32,8 @@ class Steps(Protocol):
 
 
 STEPS: dict[str, tuple[str, Steps]] = {
-    "hour": (N_("1 hour"), lambda now: now + timedelta(hours=1)),
-    "day": (N_("1 day"), lambda now: now + timedelta(days=1)),
+    "hour": (N_("1 hour"), lambda now: _whole(now) + timedelta(hours=1)),
+    "day": (N_("1 day"), lambda now: _whole(now) + timedelta(days=1)),
     "first": (N_("To the 1st"), lambda now: _noon_of(now, 1)),
     "ninth": (N_("To the 9th"), lambda now: _noon_of(now, 9)),
     "tenth": (N_("To the 10th"), lambda now: _noon_of(now, 10)),
@@ -131,6 +131,10 @@ def _run_daily(store: AppStore, moment: datetime) -> None:
         text = N_("The app's daily work ended with %(ended)s: %(said)s")
         with transaction() as session:
             diary.note(session, moment, text, {"ended": ended, "said": said}, mood=Mood.BAD)
+
+
+def _whole(now: datetime) -> datetime:
+    return now.replace(second=0)
 
 
 def _noon_of(now: datetime, number: int) -> datetime:

@@ -75,7 +75,7 @@ def test_an_option(street: Street) -> None:
     told = street.buy(token)
     assert told.status_code == 201
     charge = told.get_json()["application_charge"]
-    assert (charge["point"], charge["make_date"]) == (500, 1625886000)
+    assert (charge["point"], charge["make_date"]) == (500, 1625886001)
     assert street.shop.points == 0
     assert error(street.buy(token)) == (422, 422900, "")
     assert street.bills() == [("option", "collected", 500, 550)]

@@ -1,0 +1,69 @@
+"""What the operator does at this counter from a terminal: load the plans, and the work of each day."""
+
+import os
+from pathlib import Path
+
+import click
+
+from storefront import rim
+from storefront.colorme import daily as work
+from storefront.colorme import plan_file, plans
+from storefront.colorme.calendar import NoCalendar
+from storefront.colorme.plan_file import PLANS, PlanFile, PlanFileError
+from storefront.colorme.settings import NAME, settings
+from storefront.config import PACKAGE, PREFIX
+from storefront.db import transaction
+from storefront.shop import catalog_file
+from storefront.shop.catalog_file import CatalogError
+
+NO_COUNTER = f"There is no Color Me counter: {PREFIX}COLORME_CLIENT_ID is not set."
+
+
+@click.command("plans")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--check", is_flag=True, help="Only say what is wrong; needs no settings and no database.")
+def plans_command(file: Path | None, check: bool) -> None:
+    """Check a plan file (the configured one unless FILE is given) and offer what it says."""
+    try:
+        if check:
+            _say(_checked(file))
+            return
+        with rim.shop().app_context():
+            if not settings().colorme_is_open:
+                raise click.ClickException(NO_COUNTER)
+            with transaction() as session:
+                loaded = plans.load(session, file or settings().colorme_plans)
+            _say(loaded)
+    except (CatalogError, PlanFileError) as error:
+        raise click.ClickException(f"no plan was loaded:\n{error}") from None
+
+
+@click.command()
+def daily() -> None:
+    """Do what is due at Color Me today: fees, parcels, reports of usage. For cron; safe to run twice."""
+    with rim.shop().app_context():
+        if not settings().colorme_is_open:
+            click.echo(NO_COUNTER)
+            return
+        try:
+            work.run()
+        except NoCalendar as error:
+            raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
+        click.echo("Done.")
+
+
+def _checked(file: Path | None) -> PlanFile:
+    """By the prices of the catalogue file, since there may be no database yet."""
+    catalogue = Path(os.environ.get(f"{PREFIX}CATALOG") or PACKAGE / "shop" / "catalog.yaml")
+    entries = catalog_file.read(catalogue, {})
+    prices = {entry.id: entry.prices.get(NAME) for entry in entries}
+    found = plan_file.read(file or Path(os.environ.get(f"{PREFIX}COLORME_PLANS") or PLANS), prices)
+    sold = {option.item for option in found.options.values()} | found.metered
+    for item_id in sorted(item for item, yen in prices.items() if yen is not None and item not in sold):
+        click.echo(f"{item_id} has a price here, and is neither an option nor metered: nobody can have it.")
+    return found
+
+
+def _say(found: PlanFile) -> None:
+    count = f"{len(found.plans)} plans, {len(found.options)} options, {len(found.metered)} metered items"
+    click.echo(f"{count}, no problem.")

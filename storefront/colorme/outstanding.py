@@ -1,0 +1,99 @@
+"""What waits for a person: what nobody knows to be charged, and what was lost on the way.
+
+`resolve` settles what somebody has looked up at the store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from storefront.colorme import charges, contracts, reporting
+from storefront.colorme.charges import Charge
+from storefront.colorme.contracts import Contract
+from storefront.colorme.intents import State
+from storefront.colorme.reporting import Report
+
+
+@dataclass(frozen=True)
+class Case:
+    """A charge that a person should know of, with the evidence: when, what, which answer."""
+
+    code: str
+    contract: Contract
+    what: str  # the option's item, or the report's description
+    yen: int  # before tax
+    state: State
+    sent_at: datetime
+    http_status: int | None
+    answer: str
+    charge_id: str | None
+
+
+def to_resolve() -> Sequence[Case]:
+    """What was sent, and has no answer that says whether it was charged."""
+    return [*map(_of_option, charges.unknown()), *map(_of_usage, reporting.unsettled())]
+
+
+def lost() -> Sequence[Case]:
+    """Usage that the store takes no report of any more."""
+    return [_of_usage(report) for report in reporting.lost()]
+
+
+def late() -> Sequence[Case]:
+    """Usage that was reported after its period: the store bills it with the next."""
+    return [_of_usage(report) for report in reporting.late()]
+
+
+def otherwise() -> Sequence[Case]:
+    """Options that the store charged at another amount than was registered."""
+    return [_of_option(charge) for charge in charges.otherwise()]
+
+
+def unconfirmed() -> Sequence[Contract]:
+    """Installs whose owner has never come in: the store may have thrown them away."""
+    return contracts.unconfirmed()
+
+
+def resolve(code: str, state: State) -> bool:
+    """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open."""
+    return reporting.resolve(code, state) if ":" in code else charges.resolve(code, state)
+
+
+def count_unknown() -> int:
+    return len(to_resolve())
+
+
+def count_lost() -> int:
+    return len(lost())
+
+
+def count_unconfirmed() -> int:
+    return len(unconfirmed())
+
+
+def _of_option(charge: Charge) -> Case:
+    return Case(
+        charge.code,
+        charge.contract,
+        charge.item_id,
+        charge.yen if charge.charged_yen is None else charge.charged_yen,
+        charge.state,
+        charge.sent_at,
+        charge.http_status,
+        charge.answer,
+        charge.charge_id,
+    )
+
+
+def _of_usage(report: Report) -> Case:
+    return Case(
+        report.code,
+        report.contract,
+        report.description,
+        report.yen,
+        report.state,
+        report.sent_at,
+        report.http_status,
+        report.answer,
+        report.charge_id,
+    )

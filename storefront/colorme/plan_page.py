@@ -1,0 +1,81 @@
+"""What an owner reads of their plan: where it stands today, what is collected next, and what was.
+
+The store never tells what it collected. So all of it is our reckoning, and the page says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import func, select
+
+from storefront.colorme import reckoning, sources
+from storefront.colorme.contracts import Contract
+from storefront.colorme.periods import Period
+from storefront.colorme.reckoning import Bill, Terms
+from storefront.colorme.sources import Asked, Reading
+from storefront.colorme.usage import Usage
+from storefront.db import db
+
+MOST = 12  # bills of the past
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A contract on a day. `trial_left` counts days, that day among them; `coming` are bills not paid yet."""
+
+    trial_left: int | None
+    period: Period | None
+    usage: int
+    coming: Sequence[Bill]
+    past: Sequence[Bill]
+    readings: Sequence[Reading]
+
+
+def standing(contract: Contract, today: date) -> Standing:
+    terms, usage = contract.terms, _usage(contract)
+    period = reckoning.period_at(terms, today)
+    bills = list(_bills(terms, today, usage))
+    coming = [bill for bill in bills if not _is_over(bill, terms, today)]
+    past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
+    used = usage.get(period.first, 0) if period else 0
+    readings = sources.readings(_asked(contract, terms, used))
+    return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings)
+
+
+def _trial_left(contract: Contract, today: date) -> int | None:
+    trial = contract.trial
+    if trial is None or today > trial.last:
+        return None
+    return (trial.last - max(today, trial.first)).days + 1
+
+
+def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bill]:
+    """All so far, and the one that comes next."""
+    if not terms.form.has_usage:
+        for bill in reckoning.bills(terms):
+            yield bill
+            if bill.due_on > today:
+                return
+        return
+    for period in reckoning.periods(terms):
+        if period.first > max(today, terms.charged_from):
+            return
+        yield reckoning.bill(terms, period, usage.get(period.first, 0))
+
+
+def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
+    """What is prepaid is collected in the first moments of its day, what is postpaid until its last."""
+    return bill.due_on < today or (bill.due_on == today and not terms.form.has_usage)
+
+
+def _usage(contract: Contract) -> Mapping[date, int]:
+    """Yen before tax of what was taken on account, by the first day of its period."""
+    taken = select(Usage.period_first, func.sum(Usage.yen)).where(Usage.contract_id == contract.id)
+    return {first: int(yen) for first, yen in db.session.execute(taken.group_by(Usage.period_first))}
+
+
+def _asked(contract: Contract, terms: Terms, usage: int) -> Asked:
+    amounts = {name: getattr(contract, name) or 0 for name in ("price", "monthly", "initial")}
+    days = contract.trial.days if contract.trial else 0
+    return Asked(contract.form, contract.installed_on, days, usage=usage, in_block=terms.in_block, **amounts)

@@ -1,0 +1,248 @@
+"""Closed periods are reported to the store: counted once, written down, and sent part by part.
+
+`count` closes what is to be closed, `send` sends what waits. Both may run twice at once: whoever moves a row
+first has it. Nothing that may have arrived is sent again.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    String,
+    and_,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from storefront import clock
+from storefront.colorme import calendar, client, reckoning
+from storefront.colorme.amounts import LEAST, usage_reports
+from storefront.colorme.charges import Outcome
+from storefront.colorme.client import Declined, NotConnected, Unknown
+from storefront.colorme.contracts import Contract
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
+from storefront.colorme.periods import Period
+from storefront.colorme.settings import NAME
+from storefront.colorme.tokens import decrypted
+from storefront.colorme.usage import Usage, closes_before
+from storefront.db import Model, db, transaction
+from storefront.shop import ledger
+from storefront.shop.ledger import Kind
+
+UNIT = "yen"  # before tax
+TOO_MANY = 429
+NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
+WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
+TOO_LATE = "the store takes no more reports of it"
+
+log = structlog.get_logger()
+
+
+class Report(Intent, Model):
+    """One part of a period's usage, as it is reported; parts count from 1."""
+
+    __tablename__ = "colorme_report"
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("colorme_contract.id"), primary_key=True)
+    period_first: Mapped[date] = mapped_column(primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    yen: Mapped[int]  # before tax
+    description: Mapped[str] = mapped_column(String(50))
+    is_late: Mapped[bool]  # sent after its period: at the store it belongs to the next
+    is_lost: Mapped[bool]  # the store takes no report of it any more
+    contract: Mapped[Contract] = relationship()
+
+    @property
+    def code(self) -> str:
+        """What the operator calls it by."""
+        return f"{self.contract_id}:{self.period_first}:{self.part}"
+
+
+def count(now: datetime) -> None:
+    """Close the periods that are to be closed, each once. `now` is the calendar's."""
+    closed = _closed(now)
+    total = func.sum(Usage.yen)
+    worth = or_(total >= LEAST, func.count(Contract.ended_at) > 0)
+    ripe = select(Usage.contract_id).join(Contract).where(*closed).group_by(Usage.contract_id).having(worth)
+    for contract_id in db.session.scalars(ripe.order_by(Usage.contract_id)).all():
+        with transaction() as session:
+            _count(session, contract_id, closed)
+
+
+def send(now: datetime) -> None:
+    """Send what waits, each once; what surely did not arrive waits for the next run."""
+    for report in waiting(clock.day(now)):
+        outcome = _send(report, now)
+        if outcome:
+            log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
+
+
+def resolve(code: str, state: State) -> bool:
+    """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
+    report = next((one for one in unsettled() if one.code == code), None)
+    if report is None:
+        return False
+    outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
+    return _settle(report, or_(is_unknown(Report), Report.state == State.DECLINED), outcome, clock.now())
+
+
+def waiting(today: date) -> Sequence[Report]:
+    """What is counted and not sent; of a calendar that went back, nothing that has not begun."""
+    found = select(Report).where(Report.state == State.WAITING, Report.period_first <= today)
+    return db.session.scalars(found.order_by(Report.contract_id, Report.period_first, Report.part)).all()
+
+
+def unsettled() -> Sequence[Report]:
+    """What a person has to look up or to claim: unknown, or declined by the store."""
+    declined = and_(Report.state == State.DECLINED, ~Report.is_lost, Report.resolved_at.is_(None))
+    found = select(Report).where(or_(is_unknown(Report), declined))
+    return db.session.scalars(found.order_by(Report.contract_id, Report.period_first, Report.part)).all()
+
+
+def lost() -> Sequence[Report]:
+    """What will never be paid: it came too late, or is below the least of a report."""
+    return db.session.scalars(select(Report).where(Report.is_lost).order_by(Report.contract_id)).all()
+
+
+def late() -> Sequence[Report]:
+    """What was sent after its period, so that the store bills it with the next."""
+    return db.session.scalars(select(Report).where(Report.is_late).order_by(Report.contract_id)).all()
+
+
+def of_contract(contract_id: str) -> Sequence[Report]:
+    """The reports of one contract, the newest first."""
+    mine = select(Report).where(Report.contract_id == contract_id)
+    return db.session.scalars(mine.order_by(Report.period_first.desc(), Report.part)).all()
+
+
+def _closed(now: datetime) -> Sequence[ColumnElement[bool]]:
+    """Usage that nothing is added to: its period is closed, or its contract has ended."""
+    over = or_(Usage.period_last < closes_before(now), Contract.ended_at.is_not(None))
+    return ~Usage.reported, Usage.period_first <= closes_before(now), over
+
+
+def _count(session: Session, contract_id: str, closed: Sequence[ColumnElement[bool]]) -> None:
+    """Whoever holds the contract counts; the other finds nothing left."""
+    held = select(Contract).where(Contract.id == contract_id).with_for_update()
+    contract = session.scalars(held, execution_options={"populate_existing": True}).one()
+    mine = select(Usage).join(Contract).where(Usage.contract_id == contract_id, *closed)
+    pieces = session.scalars(mine.with_for_update(of=Usage)).all()
+    yen = sum(piece.yen for piece in pieces)
+    if not pieces or (yen < LEAST and contract.ended_at is None):
+        return
+    first, last = max((piece.period_first, piece.period_last) for piece in pieces)
+    for piece in pieces:
+        piece.reported = True
+    _write(session, contract, Period(first, last), yen)
+
+
+def _write(session: Session, contract: Contract, period: Period, yen: int) -> None:
+    """What is carried is written off: it is only counted where nothing comes after it."""
+    parts, rest = usage_reports(yen)
+    same = select(func.count()).where(Report.contract_id == contract.id, Report.period_first == period.first)
+    before = session.scalar(same) or 0
+    for number, part in enumerate(parts or [rest], before + 1):
+        session.add(
+            Report(
+                contract_id=contract.id,
+                period_first=period.first,
+                part=number,
+                yen=part,
+                description=f"{period} 利用分",
+                state=State.WAITING if parts else State.DECLINED,
+                answer="" if parts else WRITTEN_OFF,
+                sent_at=clock.now(),
+                is_late=False,
+                is_lost=not parts,
+            )
+        )
+
+
+def _send(report: Report, now: datetime) -> Outcome | None:
+    """One call, for one row that this run has moved; None if another run has."""
+    contract, today = report.contract, clock.day(now)
+    token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
+    is_closed = contract.closing_at is None or contract.closing_at < now
+    if contract.ended_at and (usage_token is None or is_closed):
+        outcome = Outcome(State.DECLINED, TOO_LATE)
+        return outcome if _settle(report, Report.state == State.WAITING, outcome, is_lost=True) else None
+    if contract.ended_at is None and token is None:
+        return Outcome(State.WAITING, NO_TOKEN)
+    if not _claim(report, is_late=_is_late(contract, report, today)):
+        return None
+    keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
+    outcome = _call(report, keys)
+    _settle(report, Report.state == State.INTENDED, outcome)
+    return outcome
+
+
+def _is_late(contract: Contract, report: Report, today: date) -> bool:
+    """After an uninstall the store counts to the last period, whatever day it is."""
+    period = reckoning.period_at(contract.terms, report.period_first)
+    until = min(today, clock.day(contract.ended_at)) if contract.ended_at else today
+    return period is not None and until > period.last
+
+
+def _claim(report: Report, *, is_late: bool) -> bool:
+    values = {"state": State.INTENDED, "sent_at": clock.now(), "is_late": is_late}
+    with transaction() as session:
+        mine = update(Report).where(_is(report), Report.state == State.WAITING).values(values)
+        return session.execute(mine.returning(Report.part)).first() is not None
+
+
+def _call(report: Report, keys: dict[str, str | None]) -> Outcome:
+    try:
+        charged = client.report(report.contract_id, report.yen, report.description, **keys)
+    except Declined as refusal:
+        state = State.WAITING if refusal.status == TOO_MANY else State.DECLINED
+        return Outcome(state, str(refusal), refusal.status)
+    except NotConnected as failure:
+        return Outcome(State.WAITING, f"not connected: {failure}")
+    except Unknown as failure:
+        return Outcome(State.UNKNOWN, failure.reason, failure.status)
+    told = "201" if charged.point == report.yen else f"201, {charged.point:,} yen in place of {report.yen:,}"
+    return Outcome(State.CHARGED, told, 201, charged.id, charged.point)
+
+
+def _settle(
+    report: Report,
+    which: ColumnElement[bool],
+    outcome: Outcome,
+    resolved_at: datetime | None = None,
+    *,
+    is_lost: bool = False,
+) -> bool:
+    """The conditional update comes first: of any number that settle one report, one enters it."""
+    now = calendar.now()
+    values = {
+        "state": outcome.state,
+        "settled_at": now,
+        "answer": outcome.answer[:ANSWER_LENGTH],
+        "http_status": outcome.http_status,
+        "charge_id": outcome.charge_id,
+        "resolved_at": resolved_at,
+        "is_lost": is_lost,
+    }
+    with transaction() as session:
+        moved = update(Report).where(_is(report), which).values(values).returning(Report.part)
+        done = session.execute(moved, execution_options={"synchronize_session": False}).first() is not None
+        if done and outcome.state is State.CHARGED:
+            contract = session.get_one(Contract, report.contract_id)
+            kind, yen = (Kind.TEST, 0) if contract.is_test else (Kind.SALE, outcome.charged_yen or 0)
+            key = f"{NAME}:{report.code}"
+            ledger.record(session, contract.customer_id, kind, yen, UNIT, key, now, channel=NAME)
+    return done
+
+
+def _is(report: Report) -> ColumnElement[bool]:
+    return and_(
+        Report.contract_id == report.contract_id,
+        Report.period_first == report.period_first,
+        Report.part == report.part,
+    )

@@ -1,0 +1,60 @@
+"""What is outstanding with Color Me, for a terminal and for one file."""
+
+from collections.abc import Mapping, Sequence
+
+from storefront.colorme import outstanding as found
+from storefront.colorme.contracts import Contract
+from storefront.colorme.outstanding import Case
+from storefront.tables import Row, Section, stamp
+
+CASE = ("code", "owner", "contract", "item", "yen", "state", "sent", "answer")
+INSTALL = ("contract", "owner", "plan", "installed")
+COLUMNS = ("what", *CASE, "plan", "installed")
+
+
+def outstanding() -> Sequence[Section]:
+    """What is unknown, lost, late or not confirmed, each by its contract's id."""
+    installs = [_install(contract) for contract in found.unconfirmed()]
+    return (
+        _cases(
+            "without an answer of Color Me: look there, then `storefront resolve`",
+            "unknown",
+            found.to_resolve(),
+        ),
+        _cases("usage that Color Me takes no more, or less than it takes", "lost", found.lost()),
+        _cases("usage that was reported after its period, and is billed with the next", "late", found.late()),
+        _cases("options charged at another amount than is registered", "otherwise", found.otherwise()),
+        Section(
+            "installs at Color Me whose owner has not come in: no part of the sums",
+            INSTALL,
+            installs,
+            COLUMNS,
+            [_line("not_confirmed", INSTALL, row) for row in installs],
+        ),
+    )
+
+
+def _cases(title: str, what: str, cases: Sequence[Case]) -> Section:
+    rows = [_case(case) for case in cases]
+    return Section(title, CASE, rows, COLUMNS, [_line(what, CASE, row) for row in rows])
+
+
+def _case(case: Case) -> Row:
+    return (
+        case.code,
+        case.contract.account,
+        case.contract.id,
+        case.what,
+        case.yen,
+        case.state.value,
+        stamp(case.sent_at),
+        case.answer,
+    )
+
+
+def _install(contract: Contract) -> Row:
+    return contract.id, contract.account, contract.plan_id, contract.installed_on
+
+
+def _line(what: str, heading: Sequence[str], row: Row) -> Mapping[str, object]:
+    return {"what": what, **dict(zip(heading, row, strict=True))}

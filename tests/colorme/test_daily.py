@@ -1,0 +1,502 @@
+"""The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date, datetime
+
+import pytest
+from flask import Flask
+from requests import ConnectTimeout
+from sqlalchemy import event, select, update
+from werkzeug.wrappers import Request, Response
+
+from storefront.colorme import daily, reporting, usage
+from storefront.colorme.calendar import NoCalendar
+from storefront.colorme.contracts import Contract
+from storefront.colorme.intents import State
+from storefront.colorme.reporting import Report
+from storefront.colorme.usage import NotOnAccount, Usage
+from storefront.db import db, transaction
+from storefront.shop import catalog
+from storefront.shop.customers import Customer
+from tests.colorme.conftest import KONDO, TESTER, Hooks, Kept, Store, as_json, come_in, trial
+from tests.databases import on_sqlite
+
+LOAF, MOSS = 20, 150
+APRIL = "2021-04-10:1"
+TOKEN = {"usage_charge": {"api_token": "late-token", "closing_on": 1622473199}}  # the end of May
+
+
+class Owner:
+    """kondo's shop on a plan that is charged by use, and the days that pass."""
+
+    def __init__(self, app: Flask, store: Store, hooks: Hooks, kept: Kept) -> None:
+        self.app, self.store, self.hooks, self.kept = app, store, hooks, kept
+
+    def install(
+        self,
+        plan: str = "SPRAY1",
+        at: str = "2021-04-10T12:00:00+09:00",
+        account: str = KONDO,
+        **more: object,
+    ) -> None:
+        self.store.now, self.store.account = at, account
+        assert self.hooks.install("CONTR1", plan, account, **more).status_code == 200
+        come_in(self.app)
+
+    def take(self, item: str = "moss", at: str | None = None, code: str = "") -> bool:
+        self.store.now = at or self.store.now
+        with self.app.app_context():
+            offer = catalog.offer(item, "colorme")
+            assert offer
+            contract = db.session.get_one(Contract, "CONTR1")
+            return usage.take(contract, offer, code or f"code-{next(NUMBERS)}", moment(self.store.now))
+
+    def daily(self, at: str) -> None:
+        self.store.now = at
+        with self.app.app_context():
+            daily.run()
+
+    def reports(self) -> dict[str, tuple[str, int]]:
+        with self.app.app_context():
+            rows = db.session.scalars(select(Report).order_by(Report.period_first, Report.part))
+            return {f"{row.period_first}:{row.part}": (row.state.value, row.yen) for row in rows}
+
+    def report(self, code: str = APRIL) -> Report:
+        first, part = code.rsplit(":", 1)
+        with self.app.app_context():
+            return db.session.get_one(Report, ("CONTR1", date.fromisoformat(first), int(part)))
+
+    def sent(self) -> list[tuple[int, str]]:
+        said = [json.loads(one.get_data())["usage_charge"] for one in self.calls()]
+        return [(one["point"], one["description"]) for one in said]
+
+    def calls(self) -> list[Request]:
+        return [one for one in self.store.asked if one.path.endswith("/usage_charges.json")]
+
+    def answer(self, said: object = None, status: int = 201, **headers: str) -> None:
+        self.store.answers[PATH] = lambda asked: (
+            as_json(said, status, **headers) if said is not None else charged(asked)
+        )
+
+
+PATH = "/appstore/v1/recurring_application_charges/CONTR1/usage_charges.json"
+NUMBERS = iter(range(10_000))
+
+
+@pytest.fixture
+def kondo(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> Owner:
+    owner = Owner(app, store, hooks, kept)
+    owner.answer()
+    return owner
+
+
+def charged(asked: Request) -> Response:
+    said = json.loads(asked.get_data())["usage_charge"]
+    return as_json({"usage_charge": {**said, "id": f"U{next(NUMBERS):05}"}}, 201)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@on_sqlite
+def test_a_period_is_reported(kondo: Owner) -> None:
+    """Q1, U1: what was taken is granted at once, counted, and reported in the last hour of its period."""
+    kondo.install()
+    for _ in range(9):
+        kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.take("loaf")
+    assert kondo.kept.holdings() == {"moss": 9, "loaf": 1}
+    kondo.daily("2021-05-09T22:59:59+09:00")
+    assert kondo.sent() == []
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert kondo.sent() == [(9 * MOSS + LOAF, "2021-04-10/2021-05-09 利用分")]
+    assert kondo.calls()[0].headers["Authorization"] == f"Bearer token-of-{KONDO}"
+    kondo.daily("2021-05-10T00:30:00+09:00")
+    assert len(kondo.calls()) == 1
+    assert kondo.reports() == {APRIL: ("charged", 9 * MOSS + LOAF)}
+    assert kondo.kept.book() == [("sale", "colorme:CONTR1:2021-04-10:1", 9 * MOSS + LOAF)]
+
+
+@on_sqlite
+def test_the_ninth_at_midnight(kondo: Owner) -> None:
+    """U14: what is taken once the count has closed counts to the next period, as the store will see it."""
+    kondo.install()
+    kondo.take(at="2021-05-09T22:59:59+09:00")
+    kondo.take(at="2021-05-09T23:00:00+09:00")
+    kondo.take(at="2021-05-10T00:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.daily("2021-06-09T23:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS), "2021-05-10:1": ("charged", 2 * MOSS)}
+
+
+@on_sqlite
+def test_a_form_counts_once(kondo: Owner) -> None:
+    """A form that is sent again takes nothing more."""
+    kondo.install()
+    assert kondo.take(code="one-form")
+    assert not kondo.take(code="one-form")
+    assert kondo.kept.holdings() == {"moss": 1}
+
+
+@on_sqlite
+@pytest.mark.parametrize("plan", ["QUAY01", "LANTERN1"])
+def test_not_by_use(kondo: Owner, plan: str) -> None:
+    """Nothing is taken on account on a plan without a usage part."""
+    kondo.install(plan)
+    with pytest.raises(NotOnAccount):
+        kondo.take()
+    assert "moss" not in kondo.kept.holdings() or plan == "LANTERN1"
+
+
+@on_sqlite
+def test_not_in_the_trial(kondo: Owner) -> None:
+    """Q14: refused to the last moment of the trial, and taken from the first paid day on."""
+    kondo.install("TIDE01", "2021-07-10T12:00:00+09:00", trial_term=trial("2021-07-11", "2021-07-21"))
+    for at in ("2021-07-10T12:00:00+09:00", "2021-07-20T23:59:59+09:00"):
+        with pytest.raises(NotOnAccount):
+            kondo.take(at=at)
+    kondo.take(at="2021-07-21T00:00:00+09:00")
+    kondo.daily("2021-08-09T23:30:00+09:00")
+    assert kondo.sent() == [(MOSS, "2021-07-21/2021-08-09 利用分")]
+
+
+@on_sqlite
+def test_below_the_least(kondo: Owner) -> None:
+    """Less than 100 yen waits for the next period, and is reported with it."""
+    kondo.install()
+    kondo.take("loaf", "2021-05-01T12:00:00+09:00")
+    for day in range(9, 32):
+        kondo.daily(f"2021-05-{day:02}T23:30:00+09:00")
+    assert kondo.reports() == {}
+    kondo.take(at="2021-06-01T12:00:00+09:00")
+    kondo.daily("2021-06-09T23:30:00+09:00")
+    assert kondo.sent() == [(LOAF + MOSS, "2021-05-10/2021-06-09 利用分")]
+
+
+@on_sqlite
+def test_written_off(kondo: Owner) -> None:
+    """What is below 100 yen at a contract's end is written off, and said to be lost."""
+    kondo.install()
+    kondo.take("loaf", "2021-05-01T12:00:00+09:00")
+    assert (
+        kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **TOKEN).status_code == 200
+    )
+    kondo.daily("2021-05-02T23:30:00+09:00")
+    assert kondo.calls() == []
+    with kondo.app.app_context():
+        assert [(one.yen, one.answer) for one in reporting.lost()] == [(LOAF, reporting.WRITTEN_OFF)]
+    assert kondo.kept.book() == []
+
+
+@on_sqlite
+def test_beyond_one_report(kondo: Owner) -> None:
+    """More than a report may say is reported in parts, each an entry of its own."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    with kondo.app.app_context(), transaction() as session:
+        session.execute(update(Usage).values(yen=1_000_050))
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert [yen for yen, _ in kondo.sent()] == [999_950, 100]
+    assert [amount for *_, amount in kondo.kept.book()] == [999_950, 100]
+
+
+@on_sqlite
+def test_late(kondo: Owner) -> None:
+    """Missed on the 9th it is sent all the same, and marked: at the store it belongs to the next period."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-10T00:30:00+09:00")
+    assert kondo.sent() == [(MOSS, "2021-04-10/2021-05-09 利用分")]
+    assert kondo.report().is_late
+    with kondo.app.app_context():
+        assert [one.code for one in reporting.late()] == [f"CONTR1:{APRIL}"]
+
+
+@on_sqlite
+def test_after_the_uninstall(kondo: Owner) -> None:
+    """U11: with the usage token in place of the other, once; not late, since it has one contract to belong to."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **TOKEN)
+    kondo.daily("2021-05-20T12:00:00+09:00")
+    kondo.daily("2021-05-20T12:30:00+09:00")
+    (call,) = kondo.calls()
+    assert call.headers["X-Appstore-Usage-Charge-Token"] == "late-token"
+    assert "Authorization" not in call.headers
+    assert not kondo.report().is_late
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+
+
+@on_sqlite
+@pytest.mark.parametrize("told", [TOKEN, {}])
+def test_lost(kondo: Owner, told: dict[str, object]) -> None:
+    """U12: after the closing, or without a token, nothing is sent, and it is shown as lost."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **told)
+    kondo.daily("2021-06-01T00:00:00+09:00" if told else "2021-05-03T00:00:00+09:00")
+    assert kondo.calls() == []
+    assert (kondo.report().state, kondo.report().is_lost) == (State.DECLINED, True)
+    with kondo.app.app_context():
+        assert [one.code for one in reporting.lost()] == [f"CONTR1:{APRIL}"]
+        assert not reporting.unsettled()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("said", "status", "state"),
+    [
+        ({"errors": [{"code": 422901}]}, 422, "declined"),
+        ({"errors": []}, 401, "declined"),
+        ({"errors": []}, 404, "declined"),
+        ({"errors": []}, 429, "waiting"),
+        ("", 500, "unknown"),
+        ("", 201, "unknown"),
+        ({"usage_charge": {"id": 7}}, 201, "unknown"),
+    ],
+)
+def test_answers(kondo: Owner, said: object, status: int, state: str) -> None:
+    """The next run sends again after 429 alone; a refusal waits for a person, no answer for one who looks."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer(said, status)
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert kondo.reports() == {APRIL: (state, MOSS)}
+    assert kondo.kept.book() == []
+    kondo.answer()
+    kondo.daily("2021-05-09T23:45:00+09:00")
+    again = state == "waiting"
+    assert len(kondo.calls()) == (2 if again else 1)
+    assert kondo.reports() == {APRIL: ("charged" if again else state, MOSS)}
+
+
+@on_sqlite
+def test_not_connected(kondo: Owner) -> None:
+    """Where no connection was made the next run sends it; whatever was late before is said."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+
+    def away(asked: Request) -> Response:
+        raise ConnectTimeout
+
+    kondo.store.answers[PATH] = away
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("waiting", MOSS)}
+    kondo.answer()
+    kondo.daily("2021-05-10T00:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+    assert kondo.report().is_late
+
+
+@on_sqlite
+@pytest.mark.parametrize(("state", "book"), [(State.CHARGED, [MOSS]), (State.DECLINED, [])])
+def test_resolved(kondo: Owner, state: State, book: list[int]) -> None:
+    """A person says what became of it, once, and the entry follows from that."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer("", 500)
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    with kondo.app.app_context():
+        assert reporting.resolve(f"CONTR1:{APRIL}", state)
+        assert not reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
+    assert [amount for *_, amount in kondo.kept.book()] == book
+
+
+@on_sqlite
+def test_another_sum(kondo: Owner) -> None:
+    """A point other than reported is entered as answered, and the answer says so."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer({"usage_charge": {"id": "U1", "point": 149}})
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert [amount for *_, amount in kondo.kept.book()] == [149]
+    assert kondo.report().answer == "201, 149 yen in place of 150"
+
+
+@on_sqlite
+def test_a_test_shop(kondo: Owner) -> None:
+    """U13: a test shop's usage is reported and entered as a test, of nothing."""
+    kondo.install("TIDE01", account=TESTER)
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    assert [(kind, amount) for kind, _, amount in kondo.kept.book()] == [("test", 0), ("test", 0)]
+
+
+@on_sqlite
+def test_a_calendar_that_went_back(kondo: Owner) -> None:
+    """What has not begun is left alone."""
+    kondo.install("TIDE01", "2022-04-10T12:00:00+09:00")
+    kondo.take(at="2022-05-01T12:00:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    assert (kondo.calls(), kondo.kept.book()) == ([], [])
+
+
+@on_sqlite
+def test_no_calendar(kondo: Owner) -> None:
+    """Where the calendar does not answer nothing is done, and never by the other clock."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.store.say("/calendar.json", "", 500)
+    with kondo.app.app_context(), pytest.raises(NoCalendar):
+        daily.run()
+    assert kondo.calls() == []
+
+
+@pytest.mark.money
+def test_two_at_once(kondo: Owner) -> None:
+    """Any number of runs at the same moment are one report and one entry."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.store.now = "2021-05-09T23:30:00+09:00"
+
+    def run(number: int) -> None:
+        with kondo.app.app_context():
+            daily.run()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(run, range(6)))
+    assert len(kondo.calls()) == 1
+    assert kondo.kept.book() == [("sale", "colorme:CONTR1:2021-04-10:1", MOSS)]
+
+
+@on_sqlite
+def test_prepaid_fees(kondo: Owner) -> None:
+    """P2: entered on the first paid day and at each renewal, before tax, whenever daily comes by."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    for at in ("2021-04-15T23:30:00+09:00", "2021-04-16T00:30:00+09:00", "2021-05-31T23:30:00+09:00"):
+        kondo.daily(at)
+        assert fees(kondo) == [("sale", "2021-04-15", 4600)]
+    kondo.daily("2021-08-03T00:30:00+09:00")
+    later = [("sale", f"2021-{month}-01", 3000) for month in ("06", "07", "08")]
+    assert fees(kondo) == [("sale", "2021-04-15", 4600), *later]
+
+
+@on_sqlite
+def test_trial_left_in_time(kondo: Owner) -> None:
+    """An owner who leaves on the last free day has paid nothing, and none is entered."""
+    kondo.install("BEACON1", "2021-07-10T12:00:00+09:00", trial_term=trial("2021-07-11", "2021-07-21"))
+    kondo.hooks.uninstall("CONTR1", "BEACON1", at="2021-07-20T23:59:59+09:00")
+    kondo.daily("2021-09-01T00:30:00+09:00")
+    assert fees(kondo) == []
+
+
+@on_sqlite
+def test_unpaid_voids(kondo: Owner) -> None:
+    """P19: a forced uninstall of a collection day voids what was entered for it, even told late, once."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    told = {"at": "2021-06-01T00:00:00+09:00", "reason": "by_unpaid"}
+    for _ in range(2):
+        assert kondo.hooks.uninstall("CONTR1", "LANTERN1", **told).status_code == 200
+        kondo.daily("2021-06-02T00:30:00+09:00")
+    assert fees(kondo) == [
+        ("sale", "2021-04-15", 4600),
+        ("sale", "2021-06-01", 3000),
+        ("void", "2021-06-01", -3000),
+    ]
+
+
+@on_sqlite
+def test_an_end_told_late(kondo: Owner) -> None:
+    """A renewal that was entered after an end nobody had told of is voided when it is told."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    kondo.hooks.uninstall("CONTR1", "LANTERN1", at="2021-05-31T23:00:00+09:00")
+    kondo.daily("2021-06-02T00:30:00+09:00")
+    assert fees(kondo)[-1] == ("void", "2021-06-01", -3000)
+    assert sum(yen for *_, yen in fees(kondo)) == 4600
+
+
+@on_sqlite
+def test_postpaid_fees(kondo: Owner) -> None:
+    """Q2, Q15: entered when they are fixed; the period of the uninstall is owed whole."""
+    kondo.install("TIDE01", "2021-04-20T12:00:00+09:00")
+    kondo.daily("2021-05-31T23:30:00+09:00")
+    assert fees(kondo) == []
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    kondo.hooks.uninstall("CONTR1", "TIDE01", at="2021-06-05T12:00:00+09:00")
+    for day in ("2021-07-01", "2021-08-01", "2021-09-01"):
+        kondo.daily(f"{day}T00:30:00+09:00")
+    assert fees(kondo) == [("sale", "2021-04-20", 1333), ("sale", "2021-05-10", 2000)]
+
+
+@on_sqlite
+def test_one_time_fee(kondo: Owner) -> None:
+    """O1: the price, on the day of the install, once."""
+    kondo.install("ANCHOR1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-04-15T23:30:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    assert fees(kondo) == [("sale", "2021-04-15", 9800)]
+
+
+@on_sqlite
+def test_not_confirmed(kondo: Owner) -> None:
+    """An install whose owner never came in takes no part in the sums."""
+    kondo.store.now = "2021-04-15T12:00:00+09:00"
+    kondo.hooks.install("CONTR1", "LANTERN1")
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    assert kondo.kept.book() == []
+
+
+@on_sqlite
+def test_parcels_at_renewals(kondo: Owner) -> None:
+    """A standing contract has its parcel at every renewal, whether or not its owner looks."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 1, "moss": 1}
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    kondo.daily("2021-06-01T00:45:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 2, "moss": 2}
+
+
+@on_sqlite
+@pytest.mark.parametrize("shops", [10, 300])
+def test_nothing_due(kondo: Owner, shops: int) -> None:
+    """However many contracts there are, a run with nothing due asks the database the same few questions."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-04-15T23:30:00+09:00")
+    _multiply(kondo.app, shops)
+    with statements(kondo.app) as seen:
+        kondo.daily("2021-05-15T23:30:00+09:00")
+    assert len(seen) == QUESTIONS, seen
+
+
+QUESTIONS = 3
+
+
+def _multiply(app: Flask, shops: int) -> None:
+    """So many more contracts like the one there is."""
+    with app.app_context(), transaction() as session:
+        one = session.get_one(Contract, "CONTR1")
+        values = {column.name: getattr(one, column.name) for column in Contract.__table__.columns}
+        now = datetime.now().astimezone()
+        for number in range(shops):
+            buyer = Customer(channel="colorme", external_id=f"PA9{number:07}", first_seen_at=now)
+            session.add(buyer)
+            session.flush()
+            session.add(Contract(**{**values, "id": f"MORE{number:04}", "customer_id": buyer.id}))
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(*said: object) -> None:
+        seen.append(str(said[2]))
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def fees(kondo: Owner) -> list[tuple[str, str, int]]:
+    """Kind, first day and yen of each plan fee in the book."""
+    return [(kind, key.rsplit(":", 1)[1], yen) for kind, key, yen in kondo.kept.book()]

@@ -1,0 +1,144 @@
+"""The plan page: what an owner has agreed to, what it costs next, and how to leave before it is paid."""
+
+import requests
+from flask import Flask
+from lxml import html
+
+from tests.colorme.conftest import (
+    HERE,
+    KONDO,
+    STORE,
+    Hooks,
+    Kept,
+    Store,
+    as_json,
+    come_in,
+    seconds,
+)
+from tests.databases import on_sqlite
+from tests.street import Browser
+from tests.wire import Wire
+
+pytestmark = on_sqlite
+INSTALLATION = "/appstore/v1/installation.json"
+GONE = {
+    "account_id": KONDO,
+    "application_charge_source_id": "TIDE01",
+    "recurring_application_charge_id": "CONTR1",
+    "uninstalled_at": seconds("2021-07-12T09:00:00+09:00"),
+    "usage_charge": {"api_token": "a-usage-token", "closing_on": seconds("2021-08-31T23:59:59+09:00")},
+}
+
+
+def marks(browser: Browser, *names: str) -> list[str]:
+    """The first value of each mark on the plan page."""
+    page = browser.get("/colorme/")
+    assert page.status_code == 200, page.text
+    tree = html.fromstring(page.text)
+    return [(tree.xpath(f"//@data-{name}") or [""])[0] for name in names]
+
+
+def lines(browser: Browser) -> list[tuple[str, int]]:
+    """Those of the first bill to come."""
+    tree = html.fromstring(browser.get("/colorme/").text)
+    first = tree.cssselect("section[data-bill='1'] [data-line]")
+    return [(str(line.get("data-line")), int(str(line.get("data-yen")))) for line in first]
+
+
+def test_in_the_trial(owner: Browser, store: Store) -> None:
+    """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
+    names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
+    assert marks(owner, *names) == ["LANTERN1", "2021-07-21", "10", "2021-07-21", "2021-08-31", "4470"]
+    assert lines(owner) == [("prorated", 1064), ("monthly", 3000)]
+    page = owner.get("/colorme/?lang=en").text
+    assert "Uninstall the app by the end of 2021-07-20" in page
+    assert "11 of 31 days" in page
+    assert KONDO in page
+    assert "近藤商店" in page
+    store.now = "2021-07-20T23:59:59+09:00"
+    assert marks(owner, "trial-left") == ["1"]
+
+
+def test_after_the_trial(owner: Browser, store: Store) -> None:
+    """The period runs, the first collection is past, and the next one is a whole month."""
+    store.now = "2021-07-21T00:00:01+09:00"
+    names = ("trial-left", "period-first", "period-last", "collected")
+    assert marks(owner, *names) == ["", "2021-07-21", "2021-08-31", "2021-07-21"]
+    assert lines(owner) == [("monthly", 3000)]
+
+
+def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
+    """Each has what it has, and a postpaid one all that is not paid yet."""
+    for number, (plan, period, due) in enumerate(
+        [
+            ("QUAY01", "", []),
+            ("ANCHOR1", "", []),
+            ("BEACON1", "2021-07-10", [("monthly", 3000)]),
+            ("TIDE01", "2021-07-10", [("monthly", 2000)]),
+            ("SPRAY1", "2021-07-10", []),
+        ]
+    ):
+        hooks.install(f"CONTR{number}", plan=plan)
+        browser = come_in(app)
+        assert marks(browser, "plan", "period-first") == [plan, period]
+        assert lines(browser) == due, plan
+    store.now = "2021-08-31T12:00:00+09:00"
+    tree = html.fromstring(browser.get("/colorme/").text)
+    assert tree.xpath("//section/@data-period-first") == ["2021-07-10", "2021-08-10"]
+
+
+def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """The store's 200 does what its hook would: the contract has ended, every visit with it."""
+    hooks.install(plan="TIDE01")
+    browser, other = come_in(app), come_in(app)
+    store.say(INSTALLATION, GONE)
+    page = browser.press("/colorme/", "/colorme/removal")
+    assert (page.status_code, 'data-outcome="done"' in page.text) == (200, True)
+    (call,) = store.calls(INSTALLATION)
+    assert (call.method, call.headers["Authorization"]) == ("DELETE", f"Bearer token-of-{KONDO}")
+    assert kept.contracts() == {"CONTR1": "by_app"}
+    contract = kept.contract()
+    assert (contract.access_token, bool(contract.usage_token)) == (None, True)
+    assert int(contract.ended_at.timestamp()) == GONE["uninstalled_at"]  # type: ignore[union-attr]
+    assert [one.get("/inventory").status_code for one in (browser, other)] == [401, 401]
+
+
+def test_a_removal_that_was_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """Nothing has changed, and the page says so; the same where the store was not reached."""
+    store.say(INSTALLATION, {"errors": []}, 404)
+    page = owner.press("/colorme/", "/colorme/removal")
+    assert (page.status_code, 'data-outcome="declined"' in page.text) == (409, True)
+    wire = Wire(store)
+    wire.broken = requests.ConnectTimeout()
+    app.extensions["http"].mount(f"{STORE}/appstore/", wire)
+    assert owner.press("/colorme/", "/colorme/removal").status_code == 409
+    assert kept.contracts() == {"CONTR1": "stands"}
+    assert kept.contract().asked_to_go_at is None
+
+
+def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -> None:
+    """It says so, and the next page asks the store: the app is still there, or it is gone."""
+    store.say(INSTALLATION, "rubbish", 502)
+    page = owner.press("/colorme/", "/colorme/removal")
+    assert (page.status_code, 'data-outcome="unknown"' in page.text) == (503, True)
+    well = store.answers["/v1/shop.json"]
+    store.say("/v1/shop.json", "rubbish", 500)
+    assert "removal-unknown" in owner.get("/colorme/").text
+    store.answers["/v1/shop.json"] = well
+    assert "removal-unknown" not in owner.get("/colorme/").text
+    assert kept.contracts() == {"CONTR1": "stands"}
+    owner.press("/colorme/", "/colorme/removal")
+    store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
+    assert owner.get("/inventory").status_code == 401
+    assert kept.contracts() == {"CONTR1": "by_app"}
+
+
+def test_a_removal_needs_its_form(owner: Browser, store: Store) -> None:
+    """Nobody has the app uninstalled by leading its owner to an address."""
+    assert owner.get("/colorme/removal").status_code == 405
+    assert owner.post("/colorme/removal", {"token": "x"}).status_code == 400
+    assert store.calls(INSTALLATION) == []
+
+
+def test_nobody_in(app: Flask) -> None:
+    assert Browser(app, HERE).get("/colorme/").status_code == 401

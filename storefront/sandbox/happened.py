@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
 
 # What a walk of any platform knows: where it began, and what somebody said of it.
 BEGUN, SEEN = "walk_begun", "seen"
@@ -47,6 +49,21 @@ class Name(StrEnum):
     # What was seen on a page that the platform does not carry, said by a person or the robot.
     SEEN = SEEN  # step, said, and the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
+
+
+Fact = Annotated[str, Field(max_length=400)]
+
+
+class Shown(BaseModel):
+    """The facts of a page, as the sandbox reads them and as the robot tells them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[int, Field(ge=100, le=599)]
+    path: Fact = ""
+    page: Fact | None = None
+    screen: Fact | None = None  # of the provider's
+    marks: Annotated[list[dict[Fact, Fact]], Field(max_length=400)] = Field(default_factory=list)
 
 
 class Told(Protocol):

@@ -16,7 +16,9 @@ from storefront.sandbox.chapters import Check, Script, Step
 from storefront.sandbox.happened import BEGUN, SEEN, Told
 
 NOTHING, NOT_SEEN = "nothing", "not seen"
-SAID_OVER = ("yes", "no", "end")
+OVER = ("yes", "no", "end")  # said of a step
+NOT_APPLICABLE = "not-applicable"
+SAID = (*OVER, NOT_APPLICABLE)
 
 
 class State(StrEnum):
@@ -33,7 +35,7 @@ class Verdict(StrEnum):
     OPEN = "open"
     PASSED = "passed"
     MISSED = "missed"
-    NOT_APPLICABLE = "not-applicable"
+    NOT_APPLICABLE = NOT_APPLICABLE
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def verdict(ticks: Iterable[Tick], happenings: Sequence[Told]) -> Verdict:
 def why_not(happenings: Sequence[Told]) -> str:
     """Why the walkthrough does not apply to this shop; nothing if it does."""
     said = (one.facts for one in happenings if one.name == SEEN)
-    return next((str(facts["reason"]) for facts in said if facts.get("said") == "not-applicable"), "")
+    return next((str(facts["reason"]) for facts in said if facts.get("said") == NOT_APPLICABLE), "")
 
 
 def rows(happenings: Iterable[Told]) -> tuple[int, ...]:
@@ -142,7 +144,7 @@ def _end(happenings: Sequence[Told], begins: int, step: int) -> int | None:
     """Where somebody said that this step is over."""
     for place in range(begins, len(happenings)):
         facts = happenings[place].facts
-        if happenings[place].name == SEEN and facts.get("said") in SAID_OVER and facts.get("step") == step:
+        if happenings[place].name == SEEN and facts.get("said") in OVER and facts.get("step") == step:
             return place
     return None
 

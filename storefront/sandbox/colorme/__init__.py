@@ -21,6 +21,7 @@ from storefront.sandbox.colorme import (
     bills,
     calendar,
     charges,
+    checklist,
     console,
     logbook,
     oauth,
@@ -58,6 +59,7 @@ def create_appstore(settings: AppStoreSettings | None = None, http: requests.Ses
     app.extensions["appstore"] = AppStore(settings, http or new_session(settings.shop_ca))
     for part in (api, oauth, views, console, almanac, logbook):
         app.register_blueprint(part.blueprint)
+    checklist.init_app(app, settings)
     with app.app_context():
         _open(settings)
     return app

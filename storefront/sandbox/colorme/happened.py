@@ -10,7 +10,7 @@ from storefront.sandbox.happened import Told
 class Name(StrEnum):
     """What can happen. Beside each, its facts; in whose shop is a column."""
 
-    WALK_BEGUN = happened.BEGUN  # walkthrough, people: accounts, plans: amounts by form, option and piece: yen
+    WALK_BEGUN = happened.BEGUN  # walkthrough, people: accounts, plans: amounts by form, option, piece
     SEEN = happened.SEEN  # step, said, and the facts of a page of the app
     PAGE_SHOWN = "page_shown"  # of the store: status, path, page, marks
     INSTALLED = "installed"  # plan, form, charged_from, trial: its days, test

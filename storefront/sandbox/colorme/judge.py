@@ -111,9 +111,7 @@ def _balance(check: Check, scene: _Scene) -> Came:
 def _owed(check: Check, scene: _Scene) -> Came:
     """What this shop has not paid yet, with tax."""
     bills = {one.facts["code"]: one for one in scene.of(check, BILLS, scene.past)}
-    unpaid = [
-        one for one in bills.values() if one.name != Name.BILL_DROPPED and one.facts["state"] in UNPAID
-    ]
+    unpaid = [one for one in bills.values() if one.name != Name.BILL_DROPPED and one.facts["state"] in UNPAID]
     owed = sum(one.facts["total"] for one in unpaid)
     return Came(str(owed), owed == scene.reckoned(check.wanted, check))
 

@@ -7,12 +7,12 @@ of a step, the robot the facts of each page, and that a step is over.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Blueprint, Flask, abort, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from storefront.sandbox import (
     form_tokens,
@@ -29,9 +29,10 @@ from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import wording
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happened import Name
+from storefront.sandbox.happened import Name, Shown
 from storefront.sandbox.happenings import Happening, note
 from storefront.sandbox.judge import Tick
+from storefront.sandbox.judging import NOT_APPLICABLE, SAID
 from storefront.sandbox.kinds import KINDS, Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.neighbours import Deaf
@@ -41,7 +42,6 @@ from storefront.sandbox.walks import Walk
 from storefront.sandbox.walkthroughs import Walkthrough
 
 BOOK = "walkthroughs"  # of the app's extensions: all there are, by name
-SAID = ("yes", "no", "end", "not-applicable")
 MOST = 1_000_000  # points that anything costs
 CHAPTERS = {
     "buying": N_("Buying"),
@@ -53,20 +53,6 @@ CHAPTERS = {
 }
 
 blueprint = Blueprint("checklist", __name__)
-
-Fact = Annotated[str, Field(max_length=400)]
-
-
-class Shown(BaseModel):
-    """The facts of a page, as the container reads them and as the robot tells them."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Annotated[int, Field(ge=100, le=599)]
-    path: Fact = ""
-    page: Fact | None = None
-    screen: Fact | None = None  # of the provider's
-    marks: Annotated[list[dict[Fact, Fact]], Field(max_length=400)] = Field(default_factory=list)
 
 
 def init_app(app: Flask, settings: SandboxSettings) -> None:
@@ -181,7 +167,7 @@ def seen(number: int) -> ResponseReturnValue:
         return "", 204
     if said not in SAID:
         abort(400)
-    why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
+    why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == NOT_APPLICABLE else {}
     note(on.id, Name.SEEN, step=step, said=said, **why)
     told, ticks = _judged(on, one)
     walks.keep(number, step, judge.verdict(ticks, told))

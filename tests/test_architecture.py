@@ -76,7 +76,14 @@ DOORS: dict[str, set[str]] = {
         "texts",
         "walkthrough",
     },
-    "walkthrough": {"demo", "languages", "robot", "sandbox.walkthroughs"},
+    "walkthrough": {
+        "demo",
+        "languages",
+        "robot",
+        "sandbox.chapters",
+        "sandbox.server",
+        "sandbox.walkthroughs",
+    },
     "art": {"config"},
     "texts": {"config", "languages"},
 }
@@ -108,7 +115,7 @@ ORDER: dict[str, list[str]] = {
         "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
-    "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "report"],
+    "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "form_tokens", "storefile", "store", "devices", "key_pairs", "assumptions",

@@ -26,28 +26,25 @@ class _Scene(Scene):
 
     script: Walkthrough
 
-    def account(self, key: str | None) -> str | None:
+    def of(self, names: Iterable[str], happenings: Sequence[Happened]) -> list[Happened]:
+        """What of these kinds happened in the shop that the walk is about, or in no shop."""
         people: Mapping[str, str] = self.made.get("people", {})
-        return people.get(key or self.script.who)
-
-    def of(self, check: Check, names: Iterable[str], happenings: Sequence[Happened]) -> list[Happened]:
-        """What of these kinds happened in the shop that a check is about, or in no shop."""
-        mine = (None, self.account(check.who))
+        mine = (None, people.get(self.script.who))
         return [one for one in happenings if one.name in names and one.account in mine]
 
     def pages(self, happenings: Sequence[Happened]) -> list[Happened]:
         """The pages of the app that were seen."""
         return [one for one in happenings if one.name == Name.SEEN and "marks" in one.facts]
 
-    def amounts(self, check: Check) -> Mapping[str, int]:
+    def amounts(self) -> Mapping[str, int]:
         """What is registered for the plan that was installed last, and for what is sold inside."""
-        forms = [str(one.facts["form"]) for one in self.of(check, (Name.INSTALLED,), self.past)]
+        forms = [str(one.facts["form"]) for one in self.of((Name.INSTALLED,), self.past)]
         plans: Mapping[str, Mapping[str, int]] = self.made.get("plans", {})
         inside = {name: self.made[name] for name in ("option", "piece") if name in self.made}
         return {**inside, **(plans.get(forms[-1], {}) if forms else {})}
 
-    def reckoned(self, words: str, check: Check) -> int | None:
-        return reckon(words, self.amounts(check), date.fromisoformat(self.script.begins))
+    def reckoned(self, words: str) -> int | None:
+        return reckon(words, self.amounts(), date.fromisoformat(self.script.begins))
 
     def matches(self, one: Happened, check: Check) -> bool:
         return all(self._same(one.facts.get(name), name, check) for name in check.facts)
@@ -55,7 +52,7 @@ class _Scene(Scene):
     def _same(self, value: Any, name: str, check: Check) -> bool:
         wanted = check.facts[name]
         if name in OF_YEN:
-            return bool(value == self.reckoned(wanted, check))
+            return bool(value == self.reckoned(wanted))
         return str(value).lower() == wanted.lower()
 
 
@@ -69,7 +66,7 @@ def _shows(check: Check, scene: _Scene) -> Came:
 
 
 def _listed(check: Check, scene: _Scene) -> Came:
-    return _marked(check, scene, scene.of(check, (Name.PAGE_SHOWN,), scene.window))
+    return _marked(check, scene, scene.of((Name.PAGE_SHOWN,), scene.window))
 
 
 def _marked(check: Check, scene: _Scene, pages: Sequence[Happened]) -> Came:
@@ -87,22 +84,22 @@ def _marked(check: Check, scene: _Scene, pages: Sequence[Happened]) -> Came:
 
 def _says(mark: Mapping[str, str], name: str, check: Check, scene: _Scene) -> bool:
     wanted = check.facts[name]
-    return mark.get(name) == (str(scene.reckoned(wanted, check)) if name in OF_YEN else wanted)
+    return mark.get(name) == (str(scene.reckoned(wanted)) if name in OF_YEN else wanted)
 
 
 def _contract(check: Check, scene: _Scene) -> Came:
-    changes = scene.of(check, (Name.INSTALLED, Name.UNINSTALLED), scene.past)
+    changes = scene.of((Name.INSTALLED, Name.UNINSTALLED), scene.past)
     stands = changes[-1].facts["form"] if changes and changes[-1].name == Name.INSTALLED else "none"
     return Came(stands, stands == check.contract)
 
 
 def _balance(check: Check, scene: _Scene) -> Came:
     """By how much the shop's points have changed since the walk began; what was paid in does not count."""
-    moving = [one for one in scene.of(check, (Name.POINTS_MOVED,), scene.past) if not one.facts["paid_in"]]
+    moving = [one for one in scene.of((Name.POINTS_MOVED,), scene.past) if not one.facts["paid_in"]]
     moved, wanted = sum(one.facts["points"] for one in moving), check.wanted
     if wanted == "unchanged":
         return Came(f"{moved:+d}", moved == 0)
-    sum_of = scene.reckoned(wanted[1:], check)
+    sum_of = scene.reckoned(wanted[1:])
     if sum_of is None:
         return Came(None, is_met=False)
     return Came(f"{moved:+d}", moved == int(f"{wanted[0]}1") * sum_of)
@@ -110,10 +107,10 @@ def _balance(check: Check, scene: _Scene) -> Came:
 
 def _owed(check: Check, scene: _Scene) -> Came:
     """What this shop has not paid yet, with tax."""
-    bills = {one.facts["code"]: one for one in scene.of(check, BILLS, scene.past)}
+    bills = {one.facts["code"]: one for one in scene.of(BILLS, scene.past)}
     unpaid = [one for one in bills.values() if one.name != Name.BILL_DROPPED and one.facts["state"] in UNPAID]
     owed = sum(one.facts["total"] for one in unpaid)
-    return Came(str(owed), owed == scene.reckoned(check.wanted, check))
+    return Came(str(owed), owed == scene.reckoned(check.wanted))
 
 
 def _history(check: Check, scene: _Scene) -> Came:
@@ -122,13 +119,13 @@ def _history(check: Check, scene: _Scene) -> Came:
     if not pages:
         return Came(None, is_met=False)
     said = sum(mark.get("state") == "charged" for mark in marks(pages[-1]) if "payment" in mark)
-    bills = {one.facts["code"]: one for one in scene.of(check, BILLS, scene.past)}
+    bills = {one.facts["code"]: one for one in scene.of(BILLS, scene.past)}
     charged = sum(one.facts["kind"] == "option" for one in bills.values())
     return Came("agrees" if said == charged else f"{said}-of-{charged}", said == charged)
 
 
 def _happened(check: Check, scene: _Scene) -> Came:
-    all_of = scene.of(check, (check.wanted,), scene.window)
+    all_of = scene.of((check.wanted,), scene.window)
     found = [one for one in all_of if scene.matches(one, check)]
     if found:
         is_met = check.times is None or fits(len(found), check.times)
@@ -138,7 +135,7 @@ def _happened(check: Check, scene: _Scene) -> Came:
 
 
 def _never(check: Check, scene: _Scene) -> Came:
-    found = [one for one in scene.of(check, (check.wanted,), scene.window) if scene.matches(one, check)]
+    found = [one for one in scene.of((check.wanted,), scene.window) if scene.matches(one, check)]
     return Came(check.never if found else "", not found, rows(found), is_final=bool(found))
 
 

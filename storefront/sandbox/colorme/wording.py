@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from flask_babel import gettext
 
 from storefront.sandbox.colorme.bills import NAMES, STATES
-from storefront.sandbox.colorme.cast import BY_KEY
 from storefront.sandbox.colorme.happened import Name
 from storefront.sandbox.colorme.reckoning import AMOUNT_NAMES, FORMS
 from storefront.sandbox.judging import NOT_SEEN, NOTHING
@@ -95,7 +94,6 @@ CALLED: Mapping[str, str] = {
     "total": N_("with tax"),
     "first": N_("from"),
     "last": N_("until"),
-    "of": N_("shop"),
     "times": N_("times"),
     "charged_from": N_("charged from"),
     "charged-from": N_("charged from"),
@@ -140,8 +138,6 @@ def _called(name: str) -> str:
 
 
 def _value(name: str, value: str) -> str:
-    if name == "of" and value in BY_KEY:
-        return str(gettext(BY_KEY[value].name))
     return _sum(value) if name in ("yen", "total", "points") else _meant(value)
 
 

@@ -1,4 +1,4 @@
-"""Walkthroughs of shop owners: what files say, how they are judged, and the pages on which they are ticked."""
+"""Walkthroughs of shop owners: what files say, how they are judged, and the pages that tick them."""
 
 import json
 from collections.abc import Sequence

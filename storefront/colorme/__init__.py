@@ -19,6 +19,8 @@ from storefront.colorme import (
     entrance,
     hook_views,
     oauth,
+    operator_page,
+    outstanding,
     purchases,
     reckoning_page,
     shelf,
@@ -26,6 +28,8 @@ from storefront.colorme import (
 )
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.settings import NAME, ColormeSettings
+from storefront.operator import pages
+from storefront.operator.pages import Page
 from storefront.shop import counter, errors
 from storefront.shop.counter import Counter, Entrance, Place
 from storefront.shop.errors import Explanation
@@ -67,7 +71,11 @@ def init_app(app: Flask, settings: ColormeSettings, http: requests.Session | Non
     channel.init_app(app, settings, http or session())
     oauth.init_app(settings)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(operator_page.blueprint)
+    pages.add(app, Page("colorme_operator.cases", COUNTER.platform))
     reckoning_page.init_app(app)
     app.add_template_test(shelf.is_metered, "metered")
     errors.explain(app, NoCalendar, NO_CALENDAR, 503)
-    metrics.add_gauge(app, "unknown_charges", charges.count_unknown)
+    metrics.add_gauge(app, "unknown_charges", outstanding.count_unknown)
+    metrics.add_gauge(app, "lost_usage", outstanding.count_lost)
+    metrics.add_gauge(app, "unconfirmed_installs", outstanding.count_unconfirmed)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, ForeignKey, String, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, String, and_, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.colorme import calendar, client
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import ID_LENGTH, Contract
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
 from storefront.colorme.plan_file import Option
-from storefront.colorme.settings import NAME, settings
+from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.db import Model, db, insert_once, transaction
 from storefront.shop import inventory, ledger, limits
@@ -101,7 +101,7 @@ def settle(code: str, outcome: Outcome) -> None:
 
 def resolve(code: str, state: State) -> bool:
     """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
-    open_now = and_(Charge.code == code, is_unknown())
+    open_now = and_(Charge.code == code, is_unknown(Charge))
     with transaction() as session:
         charge = session.scalar(select(Charge).where(open_now))
         if charge is None:
@@ -122,7 +122,7 @@ def newest(customer: Customer, most: int) -> Sequence[Charge]:
 
 def unknown() -> Sequence[Charge]:
     """What a person has to look up at the store, the oldest first."""
-    return db.session.scalars(select(Charge).where(is_unknown()).order_by(Charge.sent_at)).all()
+    return db.session.scalars(select(Charge).where(is_unknown(Charge)).order_by(Charge.sent_at)).all()
 
 
 def otherwise() -> Sequence[Charge]:
@@ -132,14 +132,7 @@ def otherwise() -> Sequence[Charge]:
 
 
 def count_unknown() -> int:
-    return db.session.scalar(select(func.count()).select_from(Charge).where(is_unknown())) or 0
-
-
-def is_unknown() -> ColumnElement[bool]:
-    """Without an answer; one that is still intended after all its time has lost its worker."""
-    abandoned = clock.now() - timedelta(seconds=settings().colorme_total_seconds)
-    lost = and_(Charge.state == State.INTENDED, Charge.sent_at < abandoned)
-    return or_(Charge.state == State.UNKNOWN, lost)
+    return db.session.scalar(select(func.count()).select_from(Charge).where(is_unknown(Charge))) or 0
 
 
 def _reserve(session: Session, offer: Offer, contract: Contract) -> None:

@@ -7,14 +7,16 @@ import click
 
 from storefront import rim
 from storefront.colorme import daily as work
-from storefront.colorme import plan_file, plans
+from storefront.colorme import outstanding, plan_file, plans
 from storefront.colorme.calendar import NoCalendar
+from storefront.colorme.intents import State
 from storefront.colorme.plan_file import PLANS, PlanFile, PlanFileError
 from storefront.colorme.settings import NAME, settings
 from storefront.config import PACKAGE, PREFIX
 from storefront.db import transaction
 from storefront.shop import catalog_file
 from storefront.shop.catalog_file import CatalogError
+from storefront.tables import stamp
 
 NO_COUNTER = f"There is no Color Me counter: {PREFIX}COLORME_CLIENT_ID is not set."
 
@@ -50,6 +52,29 @@ def daily() -> None:
         except NoCalendar as error:
             raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
         click.echo("Done.")
+
+
+@click.command()
+@click.argument("code")
+@click.argument("state", type=click.Choice(["charged", "declined"]))
+def resolve(code: str, state: str) -> None:
+    """Say what became of a charge without an answer of Color Me; settles it, once, with goods and entry."""
+    with rim.shop().app_context():
+        case = next((one for one in outstanding.to_resolve() if one.code == code), None)
+        if case is None:
+            raise click.ClickException(
+                f"nothing is open under {code}; `storefront outstanding` lists what is"
+            )
+        answer = f"{case.http_status or 'none'} {case.answer}".strip()
+        click.echo(
+            f"{case.contract.account}, contract {case.contract.id}: {case.what}, {case.yen:,} yen before tax"
+        )
+        click.echo(f"sent {stamp(case.sent_at)}, answer: {answer}")
+        try:
+            settled = outstanding.resolve(code, State(state))
+        except NoCalendar as error:
+            raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
+        click.echo(f"now {state}" if settled else "somebody else has settled it meanwhile")
 
 
 def _checked(file: Path | None) -> PlanFile:

@@ -229,6 +229,12 @@ def stay(session: Session, contract_id: str) -> None:
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
 
 
+def forced_out() -> Sequence[Contract]:
+    """Those that ended because a bill was not paid."""
+    unpaid = select(Contract).where(Contract.reason == Reason.BY_UNPAID, Contract.confirmed_at.is_not(None))
+    return db.session.scalars(unpaid.order_by(Contract.ended_at, Contract.id)).all()
+
+
 def unconfirmed() -> Sequence[Contract]:
     """Installs that stand, and whose owner has never come in: the store may have thrown them away."""
     waiting = select(Contract).where(Contract.confirmed_at.is_(None), Contract.ended_at.is_(None))

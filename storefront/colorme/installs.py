@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -60,8 +60,7 @@ def uninstall(hook: Uninstall) -> None:
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
-            _undo_unpaid(session, ended)
-            fees.undo(session, ended)
+            _settle(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
 
@@ -102,9 +101,8 @@ def _gone(contract: Contract, removed: Removed | None) -> None:
     at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
     ending = _ending(Reason.BY_APP, at, removed and removed.usage_charge)
     with transaction() as session:
-        ended = contracts.end(session, contract.account, contract.id, ending, clock.now())
-        if ended:
-            fees.undo(session, ended)
+        if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
+            _settle(session, ended)
     log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
 
 
@@ -123,7 +121,8 @@ def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
     )
 
 
-def _undo_unpaid(session: Session, contract: Contract) -> None:
-    """What was not paid for on a collection day brings no parcel of that day."""
-    if contract.reason is Reason.BY_UNPAID and contract.ended_at:
-        parcels.take_back(session, contract, clock.day(contract.ended_at), contract.ended_at)
+def _settle(session: Session, contract: Contract) -> None:
+    """What was given and entered for days that its end, told of late, has taken away; and what it allows."""
+    fees.undo(session, contract)
+    parcels.undo(session, contract)
+    reporting.reopen(session, contract)

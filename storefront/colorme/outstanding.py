@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from storefront.colorme import charges, contracts, reporting
+from storefront.colorme import charges, contracts, fees, reporting
 from storefront.colorme.charges import Charge
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
+from storefront.colorme.periods import Period
 from storefront.colorme.reporting import Report
 
 
@@ -29,6 +30,15 @@ class Case:
     charge_id: str | None
 
 
+@dataclass(frozen=True)
+class Debt:
+    """What an owner owes for a period, by our reckoning: the store does not tell of a payment since."""
+
+    contract: Contract
+    period: Period
+    yen: int  # before tax
+
+
 def to_resolve() -> Sequence[Case]:
     """What was sent, and has no answer that says whether it was charged."""
     return [*map(_of_option, charges.unknown()), *map(_of_usage, reporting.unsettled())]
@@ -42,6 +52,16 @@ def lost() -> Sequence[Case]:
 def late() -> Sequence[Case]:
     """Usage that was reported after its period: the store bills it with the next."""
     return [_of_usage(report) for report in reporting.late()]
+
+
+def owed() -> Sequence[Debt]:
+    """Postpaid bills of those who were forced out, which stay in the book: the store goes on billing them."""
+    return [
+        Debt(contract, bill.period, yen)
+        for contract in contracts.forced_out()
+        for bill in fees.unpaid(contract)
+        if bill.period and (yen := bill.yen + reporting.billed(contract, bill.period))
+    ]
 
 
 def otherwise() -> Sequence[Case]:
@@ -60,15 +80,15 @@ def resolve(code: str, state: State) -> bool:
 
 
 def count_unknown() -> int:
-    return len(to_resolve())
+    return charges.count_unknown() + len(reporting.unsettled())
 
 
 def count_lost() -> int:
-    return len(lost())
+    return len(reporting.lost())
 
 
 def count_unconfirmed() -> int:
-    return len(unconfirmed())
+    return len(contracts.unconfirmed())
 
 
 def _of_option(charge: Charge) -> Case:

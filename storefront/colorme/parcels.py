@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from storefront import clock
 from storefront.colorme import plans, reckoning
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.periods import renewed_on
 from storefront.colorme.settings import NAME
 from storefront.shop import inventory
@@ -24,14 +25,20 @@ def bring(session: Session, contract: Contract, today: date, now: datetime) -> N
                 inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
 
 
-def take_back(session: Session, contract: Contract, first: date, now: datetime) -> None:
-    """Take back what was given at a renewal on this day, which was not paid for after all."""
-    if first == contract.installed_on:
-        return
-    own, of_that_day = Grant.customer_id == contract.customer_id, f"{_key(contract, first)}:"
-    for one in session.scalars(select(Grant).where(own, Grant.key.startswith(of_that_day))).all():
-        key = f"unpaid:{one.key}"
-        inventory.take_back(session, one.customer_id, one.item_id, key, now, is_test=one.is_test)
+def undo(session: Session, contract: Contract) -> None:
+    """Take back what was given at renewals after the contract's end, or at one that was not paid for."""
+    own = and_(Grant.customer_id == contract.customer_id, Grant.key.startswith(f"{NAME}:{contract.id}:"))
+    for one in session.scalars(select(Grant).where(own)).all():
+        first = date.fromisoformat(one.key.split(":")[2])
+        if first != contract.installed_on and _is_gone(contract, first):
+            key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
+            inventory.take_back(session, one.customer_id, one.item_id, key, at, is_test=test)
+
+
+def _is_gone(contract: Contract, first: date) -> bool:
+    ended_on = clock.day(contract.ended_at) if contract.ended_at else date.max
+    unpaid = contract.form.prepaid and contract.reason is Reason.BY_UNPAID
+    return first > ended_on or (unpaid and first == ended_on)
 
 
 def _days(contract: Contract, today: date) -> Iterator[date]:

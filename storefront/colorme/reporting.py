@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     String,
     and_,
+    false,
     func,
     or_,
     select,
@@ -25,9 +26,9 @@ from storefront.colorme import calendar, client, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
-from storefront.colorme.periods import Period
+from storefront.colorme.periods import ONE_DAY, Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.colorme.usage import Usage, closes_before
@@ -37,6 +38,7 @@ from storefront.shop.ledger import Kind
 
 UNIT = "yen"  # before tax
 TOO_MANY = 429
+REVOKED = 401  # as the store says to a token that is none
 NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
 WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
 TOO_LATE = "the store takes no more reports of it"
@@ -83,13 +85,22 @@ def send(now: datetime) -> None:
             log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
 
 
+def reopen(session: Session, contract: Contract) -> None:
+    """What the store declined because the contract had ended is sent anew, with the token of its end."""
+    mine = and_(Report.contract_id == contract.id, Report.resolved_at.is_(None))
+    void = and_(mine, Report.state == State.DECLINED, Report.http_status == REVOKED)
+    if contract.usage_token:
+        session.execute(update(Report).where(void).values(state=State.WAITING))
+
+
 def resolve(code: str, state: State) -> bool:
     """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
     report = next((one for one in unsettled() if one.code == code), None)
     if report is None:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
-    return _settle(report, or_(is_unknown(Report), Report.state == State.DECLINED), outcome, clock.now())
+    still = or_(is_unknown(Report), Report.state == State.DECLINED)
+    return _settle(report, still, outcome, calendar.now(), resolved_at=clock.now())
 
 
 def waiting(today: date) -> Sequence[Report]:
@@ -113,6 +124,15 @@ def lost() -> Sequence[Report]:
 def late() -> Sequence[Report]:
     """What was sent after its period, so that the store bills it with the next."""
     return db.session.scalars(select(Report).where(Report.is_late).order_by(Report.contract_id)).all()
+
+
+def billed(contract: Contract, period: Period) -> int:
+    """Usage that the store bills with this period: reported for it in time, or late for the one before."""
+    before = reckoning.period_at(contract.terms, period.first - ONE_DAY)
+    in_time = and_(Report.period_first == period.first, ~Report.is_late)
+    late = and_(Report.period_first == before.first, Report.is_late) if before else false()
+    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED, or_(in_time, late))
+    return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
 
 
 def of_contract(contract_id: str) -> Sequence[Report]:
@@ -168,18 +188,28 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
     contract, today = report.contract, clock.day(now)
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
-    is_closed = contract.closing_at is None or contract.closing_at < now
-    if contract.ended_at and (usage_token is None or is_closed):
+    if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
-        return outcome if _settle(report, Report.state == State.WAITING, outcome, is_lost=True) else None
-    if contract.ended_at is None and token is None:
+        return outcome if _settle(report, Report.state == State.WAITING, outcome, now, is_lost=True) else None
+    if (usage_token if contract.ended_at else token) is None:
         return Outcome(State.WAITING, NO_TOKEN)
     if not _claim(report, is_late=_is_late(contract, report, today)):
         return None
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
-    _settle(report, Report.state == State.INTENDED, outcome)
+    _settle(report, Report.state == State.INTENDED, outcome, now)
     return outcome
+
+
+def _is_closed(contract: Contract, now: datetime) -> bool:
+    """Whether nothing can be reported any more. One that was replaced may still be told its own uninstall."""
+    if contract.ended_at is None:
+        return False
+    if contract.closing_at:
+        return contract.usage_token is None or contract.closing_at < now
+    last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
+    waits = contract.reason is Reason.REPLACED and last and clock.day(now) <= closing_on(last)
+    return not waits
 
 
 def _is_late(contract: Contract, report: Report, today: date) -> bool:
@@ -214,12 +244,12 @@ def _settle(
     report: Report,
     which: ColumnElement[bool],
     outcome: Outcome,
-    resolved_at: datetime | None = None,
+    now: datetime,
     *,
+    resolved_at: datetime | None = None,
     is_lost: bool = False,
 ) -> bool:
     """The conditional update comes first: of any number that settle one report, one enters it."""
-    now = calendar.now()
     values = {
         "state": outcome.state,
         "settled_at": now,

@@ -9,11 +9,13 @@ from storefront.tables import Row, Section, stamp
 
 CASE = ("code", "owner", "contract", "item", "yen", "state", "sent", "answer")
 INSTALL = ("contract", "owner", "plan", "installed")
-COLUMNS = ("what", *CASE, "plan", "installed")
+DEBT = ("contract", "owner", "period", "yen")
+COLUMNS = ("what", *CASE, "plan", "installed", "period")
 
 
 def outstanding() -> Sequence[Section]:
-    """What is unknown, lost, late or not confirmed, each by its contract's id."""
+    """What is unknown, lost, late, owed or not confirmed, each by its contract's id."""
+    debts = [(one.contract.id, one.contract.account, str(one.period), one.yen) for one in found.owed()]
     installs = [_install(contract) for contract in found.unconfirmed()]
     return (
         _cases(
@@ -24,6 +26,13 @@ def outstanding() -> Sequence[Section]:
         _cases("usage that Color Me takes no more, or less than it takes", "lost", found.lost()),
         _cases("usage that was reported after its period, and is billed with the next", "late", found.late()),
         _cases("options charged at another amount than is registered", "otherwise", found.otherwise()),
+        Section(
+            "bills of owners who were forced out, by reckoning: owed unless they have paid since",
+            DEBT,
+            debts,
+            COLUMNS,
+            [_line("owed", DEBT, row) for row in debts],
+        ),
         Section(
             "installs at Color Me whose owner has not come in: no part of the sums",
             INSTALL,

@@ -7,7 +7,7 @@ from datetime import date
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront.colorme import calendar, contracts, plans
+from storefront.colorme import calendar, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
 from storefront.shop.catalog import Offer
@@ -15,6 +15,7 @@ from storefront.shop.catalog_file import PriceRule
 
 ON_NO_PLAN = _("It is sold on no plan at present.")
 NOT_BY_USE = _("It is taken on account, on plans that are charged by use. Yours is not one of them.")
+NOT_NOW = _("It cannot be taken on account at this moment.")
 IN_TRIAL = _("It is taken on account, and not during the free trial.")
 
 
@@ -50,4 +51,4 @@ def withheld(customer_id: int, item_ids: Collection[str]) -> Mapping[str, LazySt
 def _against_usage(contract: Contract | None, today: date) -> LazyString | None:
     if contract is None or not contract.form.has_usage:
         return NOT_BY_USE
-    return IN_TRIAL if contract.in_trial(today) else None
+    return None if usage.may_take(contract, today) else IN_TRIAL

@@ -6,15 +6,28 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from storefront import clock
-from storefront.colorme import calendar, charges, contracts, installs, plan_page, plans, purchases, starts
+from storefront.colorme import (
+    calendar,
+    charges,
+    contracts,
+    installs,
+    plan_page,
+    plans,
+    purchases,
+    shelf,
+    starts,
+    usage,
+)
 from storefront.colorme.channel import channel
 from storefront.colorme.charges import Charge
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract
 from storefront.colorme.settings import NAME, settings
 from storefront.colorme.starts import TurnedAway, Why
+from storefront.colorme.usage import NotOnAccount
 from storefront.shop import buy_form, catalog, form_tokens, visit
 from storefront.shop.catalog import Offer
+from storefront.shop.limits import Withheld
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
@@ -67,7 +80,10 @@ def checkout() -> ResponseReturnValue:
     code = buy_form.sent(here, offer)
     if charges.find(here.customer.id, code) is None:
         buy_form.accept(here, offer)
-        _take(here, offer, code)
+        option = plans.current().option_of(offer.item.id)
+        if option is None:
+            return _take_on_account(here, offer, code)
+        charges.buy(_contract(here), option, offer, offer.item.name(here.language), code)
     return redirect(here.target("colorme.charge", code=code), 303)
 
 
@@ -106,11 +122,13 @@ def _turned_away(away: TurnedAway) -> ResponseReturnValue:
     return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
 
 
-def _take(here: Visit, offer: Offer, code: str) -> None:
-    contract, option = _contract(here), plans.current().option_of(offer.item.id)
-    if option is None:
-        raise NotFound
-    charges.buy(contract, option, offer, offer.item.name(here.language), code)
+def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValue:
+    """It is in the bag at once, and on the plan's page; the store hears of it when its period is over."""
+    try:
+        usage.take(_contract(here), offer, code, calendar.now())
+    except NotOnAccount:
+        raise Withheld(shelf.NOT_NOW) from None
+    return redirect(here.target("shop.bag"), 303)
 
 
 def _charge_page(here: Visit, found: Charge) -> ResponseReturnValue:

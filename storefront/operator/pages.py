@@ -14,7 +14,7 @@ class Page:
     """One of them, as the list of all calls it."""
 
     endpoint: str
-    words: LazyString
+    words: LazyString | str
 
 
 def add(app: Flask, page: Page) -> None:

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from datetime import date, datetime
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
 
-from storefront.colorme import daily, reporting, usage
+from storefront import rim
+from storefront.cli import main
+from storefront.colorme import daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
@@ -218,7 +221,7 @@ def test_late(kondo: Owner) -> None:
 
 @on_sqlite
 def test_after_the_uninstall(kondo: Owner) -> None:
-    """U11: with the usage token in place of the other, once; not late, since it has one contract to belong to."""
+    """U11: with the usage token in place of the other, once; and it is not late, whatever day it is."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
     kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **TOKEN)
@@ -244,6 +247,39 @@ def test_lost(kondo: Owner, told: dict[str, object]) -> None:
     with kondo.app.app_context():
         assert [one.code for one in reporting.lost()] == [f"CONTR1:{APRIL}"]
         assert not reporting.unsettled()
+
+
+@on_sqlite
+def test_uninstalled_unawares(kondo: Owner) -> None:
+    """What the store declines because the app is gone is sent anew, once the uninstall brings its token."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer({"errors": []}, 401)
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.answer()
+    kondo.daily("2021-05-10T00:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("declined", MOSS)}
+    kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-08T12:00:00+09:00", **TOKEN)
+    kondo.daily("2021-05-10T01:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+    assert not kondo.report().is_late
+
+
+@on_sqlite
+@pytest.mark.parametrize("comes", [True, False])
+def test_replaced(kondo: Owner, comes: bool) -> None:
+    """Of a contract that another took the place of, usage waits for the late uninstall with its token."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    assert kondo.hooks.install("CONTR2", "SPRAY1").status_code == 200
+    kondo.daily("2021-05-02T12:00:00+09:00")
+    assert kondo.reports() == {APRIL: ("waiting", MOSS)}
+    if comes:
+        kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-01T11:00:00+09:00", **TOKEN)
+    kondo.daily("2021-05-31T12:00:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged" if comes else "waiting", MOSS)}
+    kondo.daily("2021-06-01T12:00:00+09:00")
+    assert kondo.report().is_lost is not comes
 
 
 @on_sqlite
@@ -426,6 +462,26 @@ def test_postpaid_fees(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_owed(kondo: Owner) -> None:
+    """What an owner was forced out for stays in the book and is listed as owed, with what came after it."""
+    kondo.install("TIDE01", "2021-04-20T12:00:00+09:00")
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.daily("2021-06-01T00:30:00+09:00")
+    told = {"at": "2021-07-01T00:00:00+09:00", "reason": "by_unpaid", **TOKEN}
+    kondo.hooks.uninstall("CONTR1", "TIDE01", **told)
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    with kondo.app.app_context():
+        owed = [(str(debt.period), debt.yen) for debt in outstanding.owed()]
+    assert owed == [
+        ("2021-04-20/2021-05-09", 1333 + MOSS),
+        ("2021-05-10/2021-06-09", 2000),
+        ("2021-06-10/2021-07-09", 2000),
+    ]
+    assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
+
+
+@on_sqlite
 def test_one_time_fee(kondo: Owner) -> None:
     """O1: the price, on the day of the install, once."""
     kondo.install("ANCHOR1", "2021-04-15T12:00:00+09:00")
@@ -462,7 +518,8 @@ def test_nothing_due(kondo: Owner, shops: int) -> None:
     _multiply(kondo.app, shops)
     with statements(kondo.app) as seen:
         kondo.daily("2021-05-15T23:30:00+09:00")
-    assert len(seen) == QUESTIONS, seen
+    assert len([one for one in seen if one.startswith("SELECT")]) == QUESTIONS, seen
+    assert not [one for one in seen if not one.startswith(("SELECT", "BEGIN"))]
 
 
 QUESTIONS = 3
@@ -500,3 +557,20 @@ def statements(app: Flask) -> Iterator[list[str]]:
 def fees(kondo: Owner) -> list[tuple[str, str, int]]:
     """Kind, first day and yen of each plan fee in the book."""
     return [(kind, key.rsplit(":", 1)[1], yen) for kind, key, yen in kondo.kept.book()]
+
+
+@on_sqlite
+def test_the_command(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`storefront daily` ends with 0 when its work is done, and with 1 where no calendar answers."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer("", 500)
+    kondo.store.now = "2021-05-09T23:30:00+09:00"
+    done = CliRunner().invoke(main, ["daily"])
+    assert (done.exit_code, done.output) == (0, "Done.\n")
+    assert kondo.reports() == {APRIL: ("unknown", MOSS)}
+    kondo.store.say("/calendar.json", "", 503)
+    failed = CliRunner().invoke(main, ["daily"])
+    assert failed.exit_code == 1
+    assert "nothing was done" in failed.output

@@ -17,6 +17,7 @@ from storefront.colorme.intents import State
 from storefront.db import transaction
 from storefront.shop.catalog import Item, Price
 from tests.colorme.conftest import (
+    HERE,
     KONDO,
     SATO,
     STORE,
@@ -26,6 +27,7 @@ from tests.colorme.conftest import (
     Store,
     as_json,
     come_in,
+    trial,
 )
 from tests.databases import on_sqlite
 from tests.street import Browser, form_to
@@ -245,6 +247,21 @@ def test_what_is_not_sold_on_a_plan(owner: Browser, store: Store) -> None:
     assert 'data-reason="withheld"' in page
     assert ACTION not in page
     assert "Yours is not one of them" in page
+
+
+def test_metered_pieces(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """On a plan with usage, after its trial, a press takes one piece on account; one form, one piece."""
+    hooks.install(plan="TIDE01", trial_term=trial("2021-07-11", "2021-07-21"))
+    browser = come_in(app)
+    assert 'data-reason="withheld"' in browser.get("/items/moss").text
+    store.now = "2021-07-21T12:00:00+09:00"
+    form = form_to(browser.get("/items/moss").text, "/colorme/charges")
+    before = kept.holdings().get("moss", 0)
+    for _ in range(3):
+        assert browser.post("/colorme/charges", form).location == f"{HERE}/inventory"
+    assert kept.holdings()["moss"] == before + 1
+    assert 'data-usage="150"' in browser.get("/colorme/").text
+    assert store.calls(CHARGES) == []
 
 
 def test_a_day_that_nobody_knows(owner: Browser, store: Store, kept: Kept) -> None:

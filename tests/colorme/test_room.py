@@ -53,7 +53,7 @@ def test_nobody_is_two_customers(app: Flask, hooks: Hooks, store: Store, pair: K
     assert "mixi …" in browser.get("/").text
     answer = browser.post("/change", form_to(browser.get(asked).text, "/change"))
     assert (answer.status_code, "mixi …" in browser.get("/").text) == (303, False)
-    assert "Color Me Shop …000001" in browser.get("/").text
+    assert "Color Me Shop …000001" in browser.get("/?lang=en").text
     with app.app_context():
         ended = db.session.scalars(select(Opened.ended_at).order_by(Opened.opened_at)).all()
         assert sorted(map(bool, ended)) == [False, True]

@@ -1,0 +1,105 @@
+"""What waits for a person: on a terminal, on the operator's page, with the doctor, as numbers; said once."""
+
+import csv
+import io
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+from flask import Flask
+from lxml import html
+
+from storefront import Settings
+from storefront.colorme import checks
+from storefront.findings import Verdict
+from storefront.operator import login
+from tests.colorme.conftest import HERE, KONDO, Hooks, Kept, Store, as_json
+from tests.command import run
+from tests.databases import on_sqlite
+from tests.street import Browser
+
+pytestmark = on_sqlite
+CHARGES = "/appstore/v1/application_charges.json"
+
+
+@pytest.fixture
+def code(owner: Browser, store: Store, kept: Kept) -> str:
+    """An option of kondo's that the store has not answered."""
+    store.answers[CHARGES] = lambda asked: as_json("x", 500)
+    assert owner.press("/items/cloak", "/colorme/charges").status_code == 303
+    return kept.charges()[0].code
+
+
+@pytest.fixture
+def operator(app: Flask) -> Browser:
+    with app.test_request_context():
+        address = login.address()
+    browser = Browser(app, HERE)
+    assert browser.post("/operator", dict(parse_qsl(urlsplit(address).query))).status_code == 303
+    return browser
+
+
+def test_on_a_terminal(app: Flask, settings: Settings, code: str, kept: Kept, hooks: Hooks) -> None:
+    """Listed by contract with the evidence, and settled by one word, once."""
+    hooks.install("CONTR2", account="PA00000002")
+    real = settings.model_copy(update={"colorme_calendar_url": ""})
+    rows = list(csv.DictReader(io.StringIO(run(real, "outstanding", "--csv").stdout.removeprefix("\ufeff"))))
+    said = {row["what"]: row for row in rows}
+    assert (said["unknown"]["code"], said["unknown"]["contract"]) == (code, "CONTR1")
+    assert "500" in said["unknown"]["answer"]
+    assert said["not_confirmed"]["contract"] == "CONTR2"
+    done = run(real, "resolve", code, "charged")
+    assert (done.returncode, "500" in done.stdout, "now charged" in done.stdout) == (0, True, True)
+    assert kept.holdings()["cloak"] == 1
+    assert run(real, "resolve", code, "declined").returncode == 1
+    assert run(real, "resolve", code, "unknown").returncode == 2
+    assert [amount for _, _, amount in kept.book()] == [500]
+
+
+def test_on_the_operators_page(operator: Browser, code: str, kept: Kept) -> None:
+    """The evidence, two buttons, and nobody else's: what was said is not said again."""
+    page = operator.get("/colorme/outstanding")
+    (case,) = html.fromstring(page.text).cssselect("[data-case]")
+    assert (case.get("data-case"), case.get("data-state")) == (code, "unknown")
+    assert KONDO in case.text_content()
+    assert "500" in case.text_content()
+    form = {**dict(case.cssselect("form")[0].form_values()), "state": "declined"}
+    assert Browser(operator.client.application, HERE).post("/colorme/outstanding", form).status_code == 401
+    assert operator.post("/colorme/outstanding", {**form, "state": "unknown"}).status_code == 400
+    assert operator.post("/colorme/outstanding", {**form, "code": "another"}).status_code == 400
+    for state in ("declined", "charged"):
+        assert operator.post("/colorme/outstanding", {**form, "state": state}).status_code == 303
+    assert [charge.state.value for charge in kept.charges()] == ["declined"]
+    assert "data-case" not in operator.get("/colorme/outstanding").text
+
+
+@pytest.mark.changed(metrics_token="a token of the tests, and of nobody else")
+def test_as_numbers(app: Flask, code: str, hooks: Hooks) -> None:
+    """The gauges of this counter stand beside the others'."""
+    hooks.install("CONTR2", account="PA00000002")
+    headers = {"Authorization": "Bearer a token of the tests, and of nobody else"}
+    said = app.test_client().get("/metrics", headers=headers).text
+    assert "storefront_unknown_charges 1.0" in said
+    assert "storefront_unconfirmed_installs 1.0" in said
+    assert 'storefront_api_calls_total{call="colorme.charge",result="unknown"} 1.0' in said
+
+
+def test_with_the_doctor(app: Flask, settings: Settings, code: str, store: Store) -> None:
+    """The day, the plans against the goods, the hooks' address, and what is open."""
+    http = requests.Session()
+
+    def found() -> dict[str, Verdict]:
+        with app.app_context():
+            looked = [checks.hooks, checks.day, checks.plans_on_offer, checks.open_cases]
+            return {one.check: one.verdict for check in looked for one in check(settings, http)}
+
+    assert found() == {
+        "hooks": Verdict.FAIL,  # the tests' shop is on this machine, their store is not
+        "calendar": Verdict.WARN,
+        "plans": Verdict.OK,
+        "charges": Verdict.WARN,
+        "lost usage": Verdict.OK,
+        "installs": Verdict.OK,
+    }
+    del store.answers["/calendar.json"]
+    assert found()["calendar"] is Verdict.FAIL

@@ -70,7 +70,13 @@ class Round:
 @click.option("--data", type=a_folder, help="The demo's folder, if it is not the usual one.")
 @click.option("--demo", "own_demo", is_flag=True, help="Start a demo of its own, and end it afterwards.")
 @click.option("--database", metavar="URL", help="With --demo: for its shop; empty.")
-@click.option("--on", "devices", multiple=True, type=click.Choice(DEVICES), help="Only on these.")
+@click.option(
+    "--on",
+    "devices",
+    multiple=True,
+    type=click.Choice(DEVICES),
+    help="Only on these; a shop owner is on none.",
+)
 @click.option("--files", multiple=True, type=a_folder, help="Walkthroughs of one's own, beside ours.")
 @click.option("--junit", type=a_file, help="Write JUnit's XML.")
 @click.option("--html", type=a_file, help="Write a report for people.")
@@ -98,7 +104,7 @@ def walkthrough(
     void_after: int,
     confirm_pause: int,
 ) -> None:
-    """Play walkthroughs as a buyer would, and say which rules the shop has kept.
+    """Play walkthroughs as buyers and shop owners would, and say which rules the shop has kept.
 
     Ends with 0 if all that apply passed, 1 if any was missed, 2 for a wrong call or a broken file, 3 if shop
     or sandbox cannot be reached.

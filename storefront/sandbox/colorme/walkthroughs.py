@@ -25,7 +25,7 @@ TAX = "tax"
 # A registered amount or a number, so many times or so many days of a month's; with tax on the whole.
 PART = r"(?:(\d+)\*)?(price|monthly|initial|option|piece|\d+)(?:\*(\d+)/(\d+))?"
 SUM = re.compile(rf"{PART}(?:\+{PART})*(\+{TAX})?")
-OF_YEN = ("yen", "total", "points")  # facts that a file says as a sum
+OF_YEN = ("yen", "total", "points", "usage")  # facts that a file says as a sum
 
 VERBS: Mapping[str, str] = {
     "open": " (store|plan|piece|bag|history)",

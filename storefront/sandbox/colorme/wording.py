@@ -10,6 +10,7 @@ from flask_babel import gettext
 from storefront.sandbox.colorme.bills import NAMES, STATES
 from storefront.sandbox.colorme.happened import Name
 from storefront.sandbox.colorme.reckoning import AMOUNT_NAMES, FORMS
+from storefront.sandbox.colorme.walkthroughs import OF_YEN
 from storefront.sandbox.judging import NOT_SEEN, NOTHING
 from storefront.sandbox.language import N_
 
@@ -138,7 +139,7 @@ def _called(name: str) -> str:
 
 
 def _value(name: str, value: str) -> str:
-    return _sum(value) if name in ("yen", "total", "points") else _meant(value)
+    return _sum(value) if name in OF_YEN else _meant(value)
 
 
 def _meant(word: str) -> str:

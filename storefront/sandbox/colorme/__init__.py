@@ -13,6 +13,7 @@ api, oauth                                    what the app asks of us
 
 import requests
 from flask import Flask
+from sqlalchemy import select
 
 from storefront.sandbox import folder, form_tokens, language
 from storefront.sandbox.colorme import (
@@ -61,11 +62,11 @@ def create_appstore(settings: AppStoreSettings | None = None, http: requests.Ses
         app.register_blueprint(part.blueprint)
     checklist.init_app(app, settings)
     with app.app_context():
-        _open(settings)
+        fill(settings)
     return app
 
 
-def _open(settings: AppStoreSettings) -> None:
+def fill(settings: AppStoreSettings) -> None:
     """A calendar, shops, and an app whose plans are published, all as they were if they are there."""
     turning.open_house(settings.begins)
     with store.transaction() as session:
@@ -73,5 +74,5 @@ def _open(settings: AppStoreSettings) -> None:
         charges.register(session, plan_file.read(settings.plans, settings.catalog))
         session.flush()
         if new:
-            charges.publish(session, [one.id for one in session.query(charges.PlanCharge)])
+            charges.publish(session, session.scalars(select(charges.PlanCharge.id)).all())
         bills.forget_installing(session, session.get_one(calendar.Calendar, calendar.ONE).at)

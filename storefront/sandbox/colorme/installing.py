@@ -121,10 +121,9 @@ def _stands(contract: Contract, now: datetime) -> None:
         diary.note(
             session,
             now,
-            N_("Installed on plan %(plan)s (contract %(contract)s); charged from %(day)s."),
+            N_("Installed on plan %(plan)s; charged from %(day)s."),
             {
                 "plan": contract.plan_id,
-                "contract": contract.id,
                 "day": contract.charged_from.isoformat(),
             },
             account=contract.account,

@@ -16,10 +16,12 @@ import requests
 from flask import Flask
 from lxml import html
 from pydantic import SecretStr
+from sqlalchemy import text
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
 
-from storefront.sandbox.colorme import bills, calendar, contracts, create_appstore, shops
+from storefront.sandbox.colorme import bills, calendar, contracts, create_appstore, fill, shops, store
+from storefront.sandbox.colorme.context import AppStore
 from storefront.sandbox.colorme.settings import AppStoreSettings
 from tests.street import Browser
 from tests.wire import Wire
@@ -219,36 +221,55 @@ class Street:
 Make = Callable[..., Street]
 
 
+@pytest.fixture(scope="session")
+def one_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """The store of all tests, since one takes long to make; each test has it emptied and set up anew."""
+    folder = tmp_path_factory.mktemp("appstore")
+    (folder / "plans.yaml").write_text(PLANS)
+    (folder / "catalog.yaml").write_text(CATALOG)
+    return create_appstore(settings_in(folder))
+
+
+def settings_in(folder: Path, **changed: Any) -> AppStoreSettings:
+    return AppStoreSettings.model_validate(
+        {
+            "public_url": STORE,
+            "secret_key": SecretStr("for the tests only, never elsewhere"),
+            "client_id": CLIENT,
+            "client_secret": CLIENT_SECRET,
+            "webhook_secret": WEBHOOK_SECRET,
+            "shop_url": APP,
+            "plans": folder / "plans.yaml",
+            "catalog": folder / "catalog.yaml",
+            "database_url": f"sqlite:///{folder}/appstore.db",
+            "patience_seconds": LONG,
+            **changed,
+        }
+    )
+
+
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
+def make(tmp_path: Path, one_app: Flask) -> Make:
     """Makes a store whose calendar begins on a day, with some settings changed."""
     (tmp_path / "plans.yaml").write_text(PLANS)
     (tmp_path / "catalog.yaml").write_text(CATALOG)
 
     def make(begins: str = "2021-07-10", plans: str = PLANS, **changed: Any) -> Street:
         (tmp_path / "plans.yaml").write_text(plans)
-        settings = AppStoreSettings.model_validate(
-            {
-                "public_url": STORE,
-                "secret_key": SecretStr("for the tests only, never elsewhere"),
-                "client_id": CLIENT,
-                "client_secret": CLIENT_SECRET,
-                "webhook_secret": WEBHOOK_SECRET,
-                "shop_url": APP,
-                "plans": tmp_path / "plans.yaml",
-                "catalog": tmp_path / "catalog.yaml",
-                "database_url": f"sqlite:///{tmp_path}/appstore.db",
-                "begins": begins,
-                "patience_seconds": LONG,
-                **changed,
-            }
-        )
-        sap = App()
+        settings, sap = settings_in(tmp_path, begins=begins, **changed), App()
         http = requests.Session()
         http.trust_env = False
         http.mount("http://", Wire(sap))
-        app = create_appstore(settings, http)
-        return Street(app, sap, Browser(app, STORE))
+        one_app.extensions["appstore"] = AppStore(settings, http)
+        with one_app.app_context():
+            with store.transaction() as session:
+                session.execute(text("PRAGMA defer_foreign_keys = ON"))
+                for table in store.db.metadata.sorted_tables:
+                    session.execute(table.delete())
+            fill(settings)
+        browser = Browser(one_app, STORE)
+        browser.get("/healthz?lang=en")
+        return Street(one_app, sap, browser)
 
     return make
 

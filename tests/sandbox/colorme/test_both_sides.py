@@ -26,6 +26,8 @@ from tests.sandbox.colorme.conftest import CLIENT, CLIENT_SECRET, LONG, STORE, W
 from tests.street import GOODS, SETTINGS, Browser
 from tests.wire import Wire
 
+pytestmark = pytest.mark.long  # two apps for each test
+
 HERE = "http://127.0.0.1:8000"
 SHIPPED = ["QUAY01", "ANCHOR1", "LANTERN1", "BEACON1", "TIDE01", "SPRAY1"]
 

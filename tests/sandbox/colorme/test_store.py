@@ -7,7 +7,8 @@ import pytest
 from lxml import html
 from werkzeug import Response
 
-from tests.sandbox.colorme.conftest import INSTALL, REDIRECT, UNINSTALL, Make, Street, today
+from storefront.sandbox.colorme import bills
+from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, UNINSTALL, Make, Street, today
 from tests.street import words
 
 NOTICE = "お客さまはすでにアプリを無料でお試しいただいているため、有料でのご利用となります。"
@@ -355,13 +356,36 @@ def test_only_what_was_applied_for_is_published(street: Street) -> None:
     assert "not published" in street.said(answer)
 
 
+def test_payouts(make: Make) -> None:
+    """With a commission: less than the minimum is carried over; the bank takes its fee of the rest."""
+    street = make("2021-05-31", commission=20).be("teahouse")
+    street.turn(step="day")
+    street.install("MONTH1")
+    street.until("2021-08-02")
+    page = html.fromstring(street.browser.get("/my/applications/12/state/sales?lang=en").text)
+    rows = [" ".join(row.text_content().split()) for row in page.cssselect("[data-payout]")]
+    # 3,300 less 20% is 2,640, below 3,000; two of them are 5,280, less 264.
+    assert ["carried over" in row for row in rows] == [True, False, True]
+    assert "¥5,016" in rows[1]
+
+
+def test_the_plan_file_is_read_again(street: Street, tmp_path: Any) -> None:
+    """What it says is registered; a plan that was used keeps its amounts, and the console says so."""
+    street.be("test").install("MONTH1")
+    changed = PLANS.replace("monthly: 3000}", "monthly: 4000}").replace("price: 9800", "price: 9900")
+    (tmp_path / "plans.yaml").write_text(changed)
+    console = "/my/applications/12"
+    assert "used once" in street.said(street.browser.press(console, f"{console}/register"))
+    page = street.browser.get(console).text
+    assert 'value="9900"' in page
+    assert "4,000" not in page
+
+
 def press(street: Street, action: str) -> Any:
     return street.browser.press(f"/shops/{street.account}", f"/shops/{street.account}{action}")
 
 
 def _bills(street: Street) -> list[Any]:
-    from storefront.sandbox.colorme import bills
-
     with street.app.app_context():
         return list(reversed(bills.of_shop(street.account)))
 

@@ -15,7 +15,7 @@ OF_OTHERS = {
     "proxy_manager_for", "exc_info", "info", "user_agent",
     "transaction",  # the database's
     "CREDIT_CARD", "DATA_LOSS",  # means of the platform, and a kind of harm
-    "colorme_webhook_secret", "colorme_webhook_secret_previous",  # as the store calls it
+    "colorme_webhook_secret", "colorme_webhook_secret_previous", "webhook_secret",  # as the store calls it
     "data", "DATA",  # the option, and the folder that it names
 }  # fmt: skip
 OF_TESTS = {"user", "handler"}  # of a database, of a log

@@ -5,6 +5,7 @@ Sessions, forms and signatures keep real time.
 
 import json
 from datetime import date, datetime
+from typing import Any
 
 import requests
 from flask import g, has_request_context
@@ -52,7 +53,7 @@ def _asked() -> datetime:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            said = json.loads(read(answer, deadline.left(), MOST_BYTES)) if answer.ok else None
+            said: Any = json.loads(read(answer, deadline.left(), MOST_BYTES)) if answer.ok else None
             moment = datetime.fromisoformat(said["now"])
     except (requests.RequestException, HTTPError, OSError, TooLarge) as error:
         raise NoCalendar(type(error).__name__) from error

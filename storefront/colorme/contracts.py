@@ -199,6 +199,12 @@ def find(account: str, contract_id: str) -> Contract | None:
     return db.session.scalar(select(Contract).where(_is_of(account), Contract.id == contract_id))
 
 
+def newest(account: str, plan_id: str) -> Contract | None:
+    """The last one that an account has made on this plan."""
+    made = select(Contract).where(_is_of(account), Contract.plan_id == plan_id)
+    return db.session.scalar(made.order_by(Contract.arrived_at.desc()).limit(1))
+
+
 def standing(customer_id: int) -> Contract | None:
     """The contract that a shop owner has now."""
     mine = select(Contract).where(Contract.customer_id == customer_id, Contract.ended_at.is_(None))

@@ -35,7 +35,7 @@ def install(hook: Install) -> None:
         if plan is None:
             raise UnknownPlan
         hook.check(plan.form)
-        trial = hook.trial_term and hook.trial_term.days
+        trial = hook.trial_term.days if hook.trial_term else None
         agreed = Agreed(hook.contract_id, account, plan, installed_on, trial)
         is_test = account in settings().colorme_test_accounts
         contracts.install(session, agreed, is_test=is_test, arrived_at=arrived_at, now=clock.now())
@@ -48,11 +48,12 @@ def uninstall(hook: Uninstall) -> None:
     Of a contract that we do not know there is nothing to do.
     """
     account, plan_id, named = hook.account_id, hook.plan_id, hook.recurring_application_charge_id
-    known = contracts.find(account, named) if named else None
-    plan = plans.current().plans.get(plan_id)
-    if known is None and plan is None:
+    # A plan that is not offered any more may still have a contract.
+    known = contracts.find(account, named) if named else contracts.newest(account, plan_id)
+    plan = known or plans.current().plans.get(plan_id)
+    if plan is None:
         raise UnknownPlan
-    hook.check(known.form if known else plan.form)
+    hook.check(plan.form)
     ending = _ending(Reason(hook.reason), hook.uninstalled_at, hook.usage_charge)
     with transaction() as session:
         if named:
@@ -99,7 +100,7 @@ def see(contract: Contract) -> None:
 
 def _gone(contract: Contract, removed: Removed | None) -> None:
     at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
-    ending = _ending(Reason.BY_APP, at, removed and removed.usage_charge)
+    ending = _ending(Reason.BY_APP, at, removed.usage_charge if removed else None)
     with transaction() as session:
         if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
             _settle(session, ended)

@@ -80,8 +80,9 @@ class Store:
         asked = Request(environ)
         asked.get_data()
         self.asked.append(asked)
-        answer = self.answers.get(asked.path, lambda asked: Response(status=404))
-        return answer(asked)(environ, start_response)
+        known = asked.path in self.answers
+        answer = self.answers[asked.path](asked) if known else Response(status=404)
+        return answer(environ, start_response)
 
 
 SCOPE = "write_application_charge"

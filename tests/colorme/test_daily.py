@@ -568,7 +568,7 @@ def test_the_command(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     kondo.answer("", 500)
     kondo.store.now = "2021-05-09T23:30:00+09:00"
     done = CliRunner().invoke(main, ["daily"])
-    assert (done.exit_code, done.output) == (0, "Done.\n")
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Done.")
     assert kondo.reports() == {APRIL: ("unknown", MOSS)}
     kondo.store.say("/calendar.json", "", 503)
     failed = CliRunner().invoke(main, ["daily"])

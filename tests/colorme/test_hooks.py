@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import select
 
 from storefront import clock
 from storefront.clock import day
+from storefront.colorme import plans
 from storefront.colorme.contracts import Contract
 from storefront.colorme.tokens import decrypted
 from storefront.db import db, transaction
@@ -305,6 +307,20 @@ def test_one_time_plans(hooks: Hooks, kept: Kept, store: Store) -> None:
     hooks.install("CONTR3", plan="ANCHOR1")
     hooks.uninstall(None, plan="ANCHOR1", at="2021-07-11T12:00:00+09:00")
     assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "by_shop_owner", "CONTR3": "stands"}
+
+
+def test_a_plan_that_is_not_offered_any_more(app: Flask, hooks: Hooks, kept: Kept, tmp_path: Path) -> None:
+    """Its contracts end all the same, named or not."""
+    hooks.install(plan="ANCHOR1")
+    hooks.install("CONTR2", account=SATO)
+    fewer = tmp_path / "plans.yaml"
+    fewer.write_text("trial_days: 0\nplans:\n  - {id: QUAY01, form: free, name: {ja: 波止場, en: Quay}}\n")
+    with app.app_context(), transaction() as session:
+        plans.load(session, fewer)
+    assert hooks.install("CONTR3").status_code == 422
+    assert hooks.uninstall(None, plan="ANCHOR1").status_code == 200
+    assert hooks.uninstall("CONTR2", account=SATO).status_code == 200
+    assert set(kept.contracts().values()) == {"by_shop_owner"}
 
 
 def test_unpaid_on_a_renewal(app: Flask, owner: Browser, hooks: Hooks, kept: Kept, store: Store) -> None:

@@ -16,7 +16,7 @@ from storefront.operator import login
 from tests.colorme.conftest import HERE, KONDO, Hooks, Kept, Store, as_json
 from tests.command import run
 from tests.databases import on_sqlite
-from tests.street import Browser
+from tests.street import Browser, form_to
 
 pytestmark = on_sqlite
 CHARGES = "/appstore/v1/application_charges.json"
@@ -63,7 +63,7 @@ def test_on_the_operators_page(operator: Browser, code: str, kept: Kept) -> None
     assert (case.get("data-case"), case.get("data-state")) == (code, "unknown")
     assert KONDO in case.text_content()
     assert "500" in case.text_content()
-    form = {**dict(case.cssselect("form")[0].form_values()), "state": "declined"}
+    form = {**form_to(page.text, "/colorme/outstanding"), "state": "declined"}
     assert Browser(operator.client.application, HERE).post("/colorme/outstanding", form).status_code == 401
     assert operator.post("/colorme/outstanding", {**form, "state": "unknown"}).status_code == 400
     assert operator.post("/colorme/outstanding", {**form, "code": "another"}).status_code == 400

@@ -110,7 +110,7 @@ ORDER: dict[str, list[str]] = {
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
         "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
-        "reporting", "daily", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "starts",
+        "reporting", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "daily", "starts",
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",
     ],

@@ -84,7 +84,9 @@ class Contract(Model):
     closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
     # The day on which the book has to be looked at next; none where something has changed since.
     reckon_on: Mapped[date | None] = mapped_column(index=True)
-    asked_to_go_at: Mapped[datetime | None]  # a removal without an answer; the next page asks the store
+    asked_to_go_at: Mapped[
+        datetime | None
+    ]  # a removal without an answer; the next page or day asks the store
     customer: Mapped[Customer] = relationship()
 
     @property
@@ -189,9 +191,12 @@ def end_unnamed(
     told = and_(mine, Contract.ended_at == ending.at, Contract.reason == ending.reason)
     if session.scalar(select(exists().where(told))):
         return None
-    by_then = select(Contract.id).where(mine, OPEN, Contract.arrived_at <= _end_of_second(ending.at))
-    first = session.scalar(by_then.order_by(Contract.arrived_at).limit(1))
-    return end(session, account, first, ending, now) if first else None
+    # An owner has one at a time, so an older one has ended before; of one second only the first can have.
+    opened = select(Contract.id).where(mine, OPEN)
+    before = opened.where(Contract.arrived_at < ending.at).order_by(Contract.arrived_at.desc())
+    then = opened.where(Contract.arrived_at.between(ending.at, _end_of_second(ending.at)))
+    found = session.scalar(before.limit(1)) or session.scalar(then.order_by(Contract.arrived_at).limit(1))
+    return end(session, account, found, ending, now) if found else None
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -230,6 +235,12 @@ def ask_to_go(session: Session, contract_id: str, at: datetime) -> None:
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=at))
 
 
+def asked_to_go() -> Sequence[Contract]:
+    """Those that stand here, and of which nobody knows whether they do at the store."""
+    waiting = select(Contract).where(Contract.asked_to_go_at.is_not(None), Contract.ended_at.is_(None))
+    return db.session.scalars(waiting.order_by(Contract.id)).all()
+
+
 def stay(session: Session, contract_id: str) -> None:
     """The store says that it stands."""
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
@@ -258,8 +269,13 @@ def _end_of_second(at: datetime) -> datetime:
 
 
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
-    """End these, and every visit of those who have none left; their tokens are forgotten."""
+    """End these, and every visit of those who have none left; their tokens are forgotten.
+
+    What the store tells the end of, it has had: that confirms it as well as its owner would.
+    """
+    told = ending.reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID)
     values = {
+        "confirmed_at": func.coalesce(Contract.confirmed_at, ending.at) if told else Contract.confirmed_at,
         "ended_at": ending.at,
         "reason": ending.reason,
         "access_token": None,

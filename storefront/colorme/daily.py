@@ -6,7 +6,7 @@ Run it as often as you like, twice at once too: each part does its work once.
 from sqlalchemy import select
 
 from storefront import clock
-from storefront.colorme import calendar, fees, parcels, reporting
+from storefront.colorme import calendar, fees, installs, parcels, reporting
 from storefront.colorme.contracts import Contract
 from storefront.db import db, transaction
 
@@ -15,6 +15,7 @@ def run() -> None:
     """Do all that is due now. Raises NoCalendar, and then nothing was done."""
     now = calendar.now()
     today = clock.day(now)
+    installs.look_up()
     due = select(Contract.id).where(fees.is_due(today)).order_by(Contract.id)
     for contract_id in db.session.scalars(due).all():
         with transaction() as session:

@@ -84,11 +84,19 @@ def remove(contract: Contract) -> None:
     _gone(contract, removed)
 
 
+def look_up() -> None:
+    """See to every removal without an answer: its owner may never open another page."""
+    for contract in contracts.asked_to_go():
+        see(contract)
+
+
 def see(contract: Contract) -> None:
-    """Ask the store whether a removal without an answer was done."""
+    """Ask the store whether a removal without an answer was done; if so, it was when it was asked for."""
     token = decrypted(contract.access_token)
+    if token is None:
+        return  # nobody can be asked until its owner comes in again
     try:
-        client.shop(token or "")
+        client.shop(token)
     except Declined as refusal:
         if refusal.status == REVOKED:
             _gone(contract, None)
@@ -99,7 +107,8 @@ def see(contract: Contract) -> None:
 
 
 def _gone(contract: Contract, removed: Removed | None) -> None:
-    at = removed.uninstalled_at if removed else int(calendar.now().timestamp())
+    asked_at = contract.asked_to_go_at or calendar.now()
+    at = removed.uninstalled_at if removed else int(asked_at.timestamp())
     ending = _ending(Reason.BY_APP, at, removed.usage_charge if removed else None)
     with transaction() as session:
         if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):

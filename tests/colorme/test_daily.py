@@ -522,7 +522,7 @@ def test_nothing_due(kondo: Owner, shops: int) -> None:
     assert not [one for one in seen if not one.startswith(("SELECT", "BEGIN"))]
 
 
-QUESTIONS = 3
+QUESTIONS = 4
 
 
 def _multiply(app: Flask, shops: int) -> None:

@@ -323,6 +323,23 @@ def test_a_plan_that_is_not_offered_any_more(app: Flask, hooks: Hooks, kept: Kep
     assert set(kept.contracts().values()) == {"by_shop_owner"}
 
 
+def test_a_one_time_plan_after_a_lost_answer(hooks: Hooks, kept: Kept, store: Store) -> None:
+    """What the store never had is not what it tells the end of: of those before it is the latest."""
+    hooks.install(plan="ANCHOR1")
+    store.now = "2021-07-11T12:00:00+09:00"
+    hooks.install("CONTR2", plan="ANCHOR1")
+    assert hooks.uninstall(None, plan="ANCHOR1", at="2021-07-12T12:00:00+09:00").status_code == 200
+    assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "by_shop_owner"}
+
+
+def test_an_owner_who_never_came_in(hooks: Hooks, kept: Kept) -> None:
+    """The end of a contract that the store tells of shows that the store has had it: it is confirmed."""
+    hooks.install()
+    assert kept.contract().confirmed_at is None
+    hooks.uninstall()
+    assert kept.contract().confirmed_at == kept.contract().ended_at
+
+
 def test_unpaid_on_a_renewal(app: Flask, owner: Browser, hooks: Hooks, kept: Kept, store: Store) -> None:
     """The parcel of the day that was not paid for goes back; those before it stay."""
     store.now = "2021-09-01T00:30:00+09:00"

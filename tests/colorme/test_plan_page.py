@@ -1,9 +1,12 @@
 """The plan page: what an owner has agreed to, what it costs next, and how to leave before it is paid."""
 
+from datetime import datetime
+
 import requests
 from flask import Flask
 from lxml import html
 
+from storefront.colorme import daily
 from tests.colorme.conftest import (
     HERE,
     KONDO,
@@ -131,6 +134,18 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
     assert owner.get("/inventory").status_code == 401
     assert kept.contracts() == {"CONTR1": "by_app"}
+
+
+def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A removal that was done without an answer is seen by the day's work, as of when it was asked for."""
+    store.say(INSTALLATION, "rubbish", 502)
+    owner.press("/colorme/", "/colorme/removal")
+    store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
+    asked_at, store.now = store.now, "2021-08-02T00:30:00+09:00"
+    with app.app_context():
+        daily.run()
+    assert kept.contract().ended_at == datetime.fromisoformat(asked_at)
+    assert kept.book() == []
 
 
 def test_a_removal_needs_its_form(owner: Browser, store: Store) -> None:

@@ -107,7 +107,7 @@ def test_what_the_issue_asks_for() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        (("install monthly", "install weekly"), ":10: steps.0.play: 'install weekly' is nothing the robot"),
+        (("install monthly", "install weekly"), ":9: steps.0.play: 'install weekly' is nothing the robot"),
         (("{contract: monthly}", "{contract: weekly}"), "contract: weekly is not one of its words"),
         (("{contract: monthly}", "{held: 1}"), "held"),
         (("who: bakery", "who: hanako"), "there is no shop called hanako"),

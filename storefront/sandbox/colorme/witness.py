@@ -96,7 +96,7 @@ def page(response: Response, account: str | None) -> None:
 
 
 def _changed(row: object, name: str) -> bool:
-    return bool(inspect(row, raiseerr=True).attrs[name].history.has_changes())  # type: ignore[union-attr]
+    return bool(inspect(row, raiseerr=True).attrs[name].history.has_changes())
 
 
 def _bill(bill: Bill) -> dict[str, Any]:

@@ -49,9 +49,9 @@ HAPPENED: Mapping[str, str] = {
 MEANT: Mapping[str, str] = {
     NOTHING: N_("nothing yet"),
     NOT_SEEN: N_("not seen"),
-    **FORMS,
-    **NAMES,
-    **STATES,
+    **{one.value: text for one, text in FORMS.items()},
+    **{one.value: text for one, text in NAMES.items()},
+    **{one.value: text for one, text in STATES.items()},
     "none": N_("none"),
     "unchanged": N_("unchanged"),
     "agrees": N_("they agree"),

@@ -16,6 +16,7 @@ from storefront.sandbox import walkthroughs as of_buyers
 from storefront.sandbox.chapters import Broken
 from storefront.sandbox.colorme import checklist, judge, walks, walkthroughs, wording
 from storefront.sandbox.colorme.happened import Name
+from storefront.sandbox.colorme.reckoning import Form
 from storefront.sandbox.colorme.walkthroughs import CHECKS, Walkthrough
 from storefront.sandbox.judging import State, Verdict, verdict
 from tests.sandbox.colorme.conftest import Make, Street
@@ -101,7 +102,7 @@ def test_names_are_nobody_elses() -> None:
 def test_what_the_issue_asks_for() -> None:
     """There is a walkthrough for each form that a plan can have."""
     played = {words for one in OURS for step in one.steps for words in step.play}
-    assert {f"install {form}" for form in walkthroughs.Form} <= played
+    assert {f"install {form}" for form in Form} <= played
 
 
 @pytest.mark.parametrize(

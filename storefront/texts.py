@@ -36,7 +36,7 @@ def sources(file: BinaryIO, *_: object, **__: object) -> Iterator[Found]:
             yield number, "N_", said[1], []
 
 
-METHODS = [("**.py", "python"), ("**.html", "jinja2"), ("walkthroughs/*.yaml", "storefront.texts:sources")]
+METHODS = [("**.py", "python"), ("**.html", "jinja2"), ("**/walkthroughs/*.yaml", "storefront.texts:sources")]
 OPTIONS = {"**.html": {"silent": "false"}}  # else a broken page is a page without texts
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
 # The same texts make the same file, whoever writes it.

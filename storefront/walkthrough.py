@@ -22,13 +22,15 @@ import click
 
 from storefront import demo
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.robot import play, report
+from storefront.robot import owner, play, report
 from storefront.robot.buyer import Browser, Stopped, Unreachable
 from storefront.robot.desk import CannotDo, Street, read_json
 from storefront.robot.play import Walk
 from storefront.robot.shop import Json, Shop
 from storefront.sandbox import walkthroughs
-from storefront.sandbox.walkthroughs import Broken, Walkthrough
+from storefront.sandbox.chapters import Broken, Script
+from storefront.sandbox.server import Server
+from storefront.sandbox.walkthroughs import Walkthrough
 
 DEVICES = ("mobile", "smartphone", "pc")
 AT_ONCE = 6  # walks; each has a stage of its own
@@ -87,7 +89,13 @@ def _wanted(walkthrough: Json) -> set[str]:
 @click.option("--data", type=a_folder, help="The demo's folder, if it is not the usual one.")
 @click.option("--demo", "own_demo", is_flag=True, help="Start a demo of its own, and end it afterwards.")
 @click.option("--database", metavar="URL", help="With --demo: for its shop; empty.")
-@click.option("--on", "devices", multiple=True, type=click.Choice(DEVICES), help="Only on these.")
+@click.option(
+    "--on",
+    "devices",
+    multiple=True,
+    type=click.Choice(DEVICES),
+    help="Only on these; a shop owner is on none.",
+)
 @click.option("--files", multiple=True, type=a_folder, help="Walkthroughs of one's own, beside ours.")
 @click.option("--junit", type=a_file, help="Write JUnit's XML.")
 @click.option("--html", type=a_file, help="Write a report for people.")
@@ -115,14 +123,14 @@ def walkthrough(
     void_after: int,
     confirm_pause: int,
 ) -> None:
-    """Play walkthroughs as a buyer would, and say which rules the shop has kept.
+    """Play walkthroughs as buyers and shop owners would, and say which rules the shop has kept.
 
     Ends with 0 if all that apply passed, 1 if any was missed, 2 for a wrong call or a broken file, 3 if shop
     or sandbox cannot be reached.
     """
-    chosen = _chosen(names, files)
+    chosen, of_owners = _chosen(names, files)
     if only_list:
-        for one in chosen:
+        for one in [*chosen, *(one for found in of_owners.values() for one in found)]:
             click.echo(f"{one.name}\t{one.title.of(language)}")
         return
     if own_demo and (platform or data):
@@ -130,13 +138,20 @@ def walkthrough(
     if database and not own_demo:
         raise click.UsageError("--database goes with --demo")
     pairs = [(one, device) for one in chosen for device in one.on if not devices or device in devices]
-    if not pairs:
+    # Owners have no device: with --on they are left out, unless they are named.
+    of_owners = of_owners if names or not devices else {}
+    if not pairs and not any(of_owners.values()):
         raise click.UsageError(f"there is nothing to play: none of these is for {', '.join(devices)}")
     given = {VOID_AFTER: str(void_after), CONFIRM_PAUSE: str(confirm_pause)}
     try:
         with _started(database, files) if own_demo else _running(platform, data) as told:
-            street = _street(platform, {**given, **told}, seed, is_new=own_demo)
-            walks, titles = _played(street, pairs, language)
+            walks: Sequence[Walk] = ()
+            titles: Mapping[str, str] = {}
+            if pairs:
+                street = _street(platform, {**given, **told}, seed, is_new=own_demo)
+                walks, titles = _played(street, pairs, language)
+            more, called = _owners(told, of_owners, language, is_named=bool(names))
+            walks, titles = [*walks, *more], {**titles, **called}
             click.echo(report.table(walks, language))
             moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
             written = [
@@ -165,16 +180,21 @@ def _is_written(file: Path, text: Callable[[], str]) -> bool:
     return True
 
 
-def _chosen(names: Sequence[str], files: Sequence[Path]) -> Sequence[Walkthrough]:
-    """Those of these names, or all, in the order of the files."""
+def _chosen(
+    names: Sequence[str], files: Sequence[Path]
+) -> tuple[Sequence[Walkthrough], Mapping[str, Sequence[Script]]]:
+    """Those of these names, or all, in the order of the files; and those of shop owners, by their store."""
     try:
         found = walkthroughs.read(*files)
+        others = {one.name: one.chapters() for one in demo.platforms()}
     except Broken as broken:
         raise click.UsageError(f"a walkthrough cannot be read:\n{broken}") from None
-    unknown = set(names) - {one.name for one in found}
+    known = {one.name for one in [*found, *(one for of in others.values() for one in of)]}
+    unknown = set(names) - known
     if unknown:
         raise click.UsageError(f"there is no walkthrough {', '.join(sorted(unknown))}; --list names them")
-    return [one for one in found if not names or one.name in names]
+    chosen = {store: [one for one in of if not names or one.name in names] for store, of in others.items()}
+    return [one for one in found if not names or one.name in names], chosen
 
 
 def _street(platform: str | None, told: Mapping[str, str], seed: int | None, *, is_new: bool) -> Street:
@@ -266,6 +286,49 @@ def _played(
     order: list[tuple[str, str]] = [(pair[0]["name"], pair[1]) for pair in pairs]
     walks.sort(key=lambda walk: order.index((walk.walkthrough["name"], walk.device)))
     return walks, {chapter["name"]: chapter["title"] for chapter in book["chapters"]}
+
+
+def _owners(
+    told: Mapping[str, str], chosen: Mapping[str, Sequence[Script]], language: str, *, is_named: bool
+) -> tuple[Sequence[Walk], Mapping[str, str]]:
+    """Play those of shop owners where the demo has their store: one by one, since it has one calendar."""
+    walks: list[Walk] = []
+    titles: dict[str, str] = {}
+    for store in demo.platforms():
+        scripts: Sequence[Script] = chosen.get(store.name, ())
+        here = told.get(_address(store))
+        if scripts and not here and is_named:
+            raise Unreachable(f"the {store.name} of {scripts[0].name}: a demo has one, named by --data")
+        if not scripts or not here:
+            continue
+        street = Street(here.rstrip("/"), operator=_operator(told))
+        book = _book(street, language)
+        known = {one["name"]: one for one in book["walkthroughs"]}
+        if strange := sorted({one.name for one in scripts} - known.keys()):
+            raise click.UsageError(f"the {store.name} at {here} does not know {', '.join(strange)}")
+        for number, script in enumerate(scripts, 1):
+            walks.append(owner.play(street, book, known[script.name]))
+            _say(walks[-1], number, len(scripts))
+        titles |= {chapter["name"]: chapter["title"] for chapter in book["chapters"]}
+    return walks, titles
+
+
+def _address(store: Server) -> str:
+    return f"{store.settings.model_config['env_prefix']}PUBLIC_URL"
+
+
+def _operator(told: Mapping[str, str]) -> Callable[[], str]:
+    """Prints a fresh address of the shop's operator, as the command of that name does."""
+    command = [str(Path(sys.executable).with_name("storefront")), "operator"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("STOREFRONT_")}
+
+    def address() -> str:
+        done = subprocess.run(command, env={**bare, **told}, capture_output=True, text=True)  # noqa: S603  # our own words
+        if done.returncode:
+            raise Unreachable(f"the operator's address: {done.stderr.strip()}")
+        return done.stdout.splitlines()[0]
+
+    return address
 
 
 def _all(round_: Round, pairs: Sequence[tuple[Json, str]], most: int) -> list[Walk]:

@@ -62,6 +62,7 @@ COUNTERS = (
             "templates/sandbox/colorme",
             "static/colorme.css",
             "tests/colorme",
+            "tests/browser/test_owners.py",
             "tests/sandbox/colorme",
         ),
         "plans",

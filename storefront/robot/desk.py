@@ -1,7 +1,7 @@
 """The desk as the robot uses it: a stage of its own, the presses of the sandbox, and what it says."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +25,17 @@ class Street:
     payment_seconds: int = 1800
     seed: int | None = None
     is_new: bool = False  # a demo that nobody has been in before
+    operator: Callable[[], str] | None = None  # a fresh address of theirs
 
 
 class Desk:
     """One browser's stage at the platform: its session is shared by all the people it plays."""
 
-    def __init__(self, street: Street) -> None:
+    def __init__(self, street: Street, home: str = "/") -> None:
         self.street, self.platform = street, street.platform
         self.people: list[Browser] = []
         self.line = Browser(heard=self._share)
-        self.token = self._token()
+        self.token = self._token(home)
 
     def browser(self) -> Browser:
         """A browser of somebody who plays on this stage: the platform's session, and cookies of their own."""
@@ -71,12 +72,12 @@ class Desk:
             for one in (self.line, *self.people):
                 one.http.cookies.set_cookie(cookie)
 
-    def _token(self) -> str:
-        page = self.line.get(self.platform + "/")
+    def _token(self, home: str) -> str:
+        page = self.line.get(self.platform + home)
         tokens = [dict(form.fields).get("form_token") for form in page.forms()]
         token = next((token for token in tokens if token), None)
         if page.status != 200 or token is None:
-            raise Unreachable(f"{self.platform}/ is no sandbox's home")
+            raise Unreachable(f"{self.platform}{home} is no page of a sandbox's")
         return token
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from storefront.robot.actor import ADULT, Actor, Shot
@@ -13,6 +14,18 @@ from storefront.robot.desk import CannotDo, Desk, Street
 from storefront.robot.shop import Item, Json, NotApplicable, Shop
 
 EVERYWHERE = "mika"  # has things from other stages, too: what is new since then is known by reading before
+
+
+class Player(Protocol):
+    """Whoever plays a walk: a person at their devices."""
+
+    desk: Desk
+    walk: int | None
+    step: int
+    shots: list[Shot]
+
+    def do(self, words: str) -> None: ...
+    def finish_step(self) -> None: ...
 
 
 @dataclass
@@ -25,7 +38,7 @@ class Played:
 
 @dataclass
 class Walk:
-    """One walkthrough on one device, as it went."""
+    """One walkthrough on one device, or on none, as it went."""
 
     walkthrough: Json
     device: str
@@ -40,7 +53,8 @@ class Walk:
 
     @property
     def name(self) -> str:
-        return f"{self.walkthrough['name']}[{self.device}]"
+        name: str = self.walkthrough["name"]
+        return f"{name}[{self.device}]" if self.device else name
 
     @property
     def missed(self) -> str:
@@ -158,7 +172,7 @@ def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
         if walkthrough["who"] == EVERYWHERE:
             desk.press("/desk/books")
         for number, step in enumerate(walkthrough["steps"]):
-            walk.steps.append(_step(actor, number, step))
+            walk.steps.append(take_step(actor, number, step))
         walk.after = _read_books(street, desk)
         found_out = desk.read(f"/desk/walks/{actor.walk}.json")
         walk.verdict, walk.ticks = found_out["verdict"], found_out["steps"]
@@ -169,7 +183,8 @@ def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
     walk.happenings = actor.happenings()
 
 
-def _step(actor: Actor, number: int, step: Json) -> Played:
+def take_step(actor: Player, number: int, step: Json) -> Played:
+    """Play one step, and say that it is over."""
     played = Played()
     actor.step, actor.shots = number, played.shots
     for words in step["play"]:

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from storefront.sandbox.devices import Device
+
+# What a walk of any platform knows: where it began, and what somebody said of it.
+BEGUN, SEEN = "walk_begun", "seen"
 
 
 class Name(StrEnum):
@@ -12,7 +17,7 @@ class Name(StrEnum):
 
     # The stage
     STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = "walk_begun"  # walkthrough, hand: the device, price, people: the ids of the cast
+    WALK_BEGUN = BEGUN  # walkthrough, hand: the device, price, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left
@@ -40,28 +45,48 @@ class Name(StrEnum):
     # Life cycle
     EVENT_TOLD = "event_told"  # type, status, forged
     # What was seen where the platform does not look, at the provider's too, said by a person or the robot.
-    SEEN = "seen"  # step; said (back takes it back), or the facts of PAGE_SHOWN
+    SEEN = SEEN  # step; said (back takes it back), or the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
 
 
-class Happened(Protocol):
-    """What is read of a happening."""
+Fact = Annotated[str, Field(max_length=400)]
+
+
+class Shown(BaseModel):
+    """The facts of a page, as the sandbox reads them and as the robot tells them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[int, Field(ge=100, le=599)]
+    path: Fact = ""
+    page: Fact | None = None
+    screen: Fact | None = None  # of the provider's
+    marks: Annotated[list[dict[Fact, Fact]], Field(max_length=400)] = Field(default_factory=list)
+
+
+class Told(Protocol):
+    """What is read of a happening, whatever the platform."""
 
     @property
-    def name(self) -> Name: ...
-    @property
-    def owner_id(self) -> str | None: ...
-    @property
-    def point_code(self) -> str | None: ...
-    @property
-    def device(self) -> Device | None: ...
+    def name(self) -> str: ...
     @property
     def facts(self) -> Mapping[str, Any]: ...
     @property
     def wire_id(self) -> int | None: ...
 
 
-def marks(page: Happened) -> list[dict[str, str]]:
+class Happened(Told, Protocol):
+    """What is read of a happening here."""
+
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def point_code(self) -> str | None: ...
+    @property
+    def device(self) -> Device | None: ...
+
+
+def marks(page: Told) -> list[dict[str, str]]:
     """The facts of a page, a dict for each element that has some."""
     found: list[dict[str, str]] = page.facts.get("marks") or []
     return found

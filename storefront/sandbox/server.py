@@ -1,11 +1,13 @@
 """A platform as one of the servers of a demo, and where they all stand."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic_settings import BaseSettings
 from sqlalchemy import URL
+
+from storefront.sandbox.chapters import Script
 
 APP_ID = "12345"
 
@@ -34,7 +36,7 @@ class Server:
 
     `settings` reads what the environment tells it; `environment` has the settings of both sides, so that
     the server and the shop know each other. `invites` says what is tried out there, and how, if that is
-    not the way in that the demo names anyhow.
+    not the way in that the demo names anyhow. `chapters` are the walkthroughs of shop owners that it has.
     """
 
     name: str
@@ -45,3 +47,4 @@ class Server:
     environment: Callable[[Street], Mapping[str, str]]
     secrets: Mapping[str, int] = field(default_factory=dict)
     invites: tuple[str, str] | None = None
+    chapters: Callable[[], Sequence[Script]] = tuple

@@ -6,20 +6,19 @@ shortage()  what such a sum needs the item to cost at least
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from pydantic import Field, field_validator, model_validator
 
+from storefront.sandbox import chapters
 from storefront.sandbox.cast import BY_KEY
+from storefront.sandbox.chapters import Broken, Strict, Word
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.kinds import KINDS, MOST, MOST_SECONDS, fits
-from storefront.shop import yaml_file
-from storefront.shop.yaml_file import Unreadable, Written, line_of, plain
 
 OURS = Path(__file__).with_name("walkthroughs")
 
@@ -59,7 +58,6 @@ VERBS: Mapping[str, str] = {
     "weather": rf" (clear|{KIND}(:-?\d{{1,7}})?(\*[1-9]\d{{0,5}})?( create| confirm)?)",
     "say age": r" \d{1,3}",
 }
-PLAY = re.compile("|".join(f"(?:{verb}{after})" for verb, after in VERBS.items()))
 SCREENS = (
     *("confirm", "shortage", "asking", "bought", "failed", "cancelled", "paid_back", "too_much"),
     *("expired", "closed", "maintenance", "error"),
@@ -94,40 +92,6 @@ CHECKS = (
 )
 
 
-# The rules of those fields of a file that have one of their own.
-OF_FIELD = {
-    "name": "a name is small letters, digits and -",
-    "points": "points are a sum such as price+50, 2*price or 300",
-    "on": "names at least one device",
-    "steps": "has at least one step, each with something to play and to see",
-}
-
-
-class Broken(Exception):
-    """A file of walkthroughs that cannot be used; each line names file, line and rule."""
-
-
-def _word(value: object) -> object:
-    return str(value).lower() if isinstance(value, int) else value
-
-
-Word = Annotated[str, BeforeValidator(_word)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Words(Strict):
-    """The same in both languages."""
-
-    ja: Annotated[str, Field(min_length=1)]
-    en: Annotated[str, Field(min_length=1)]
-
-    def of(self, language: str) -> str:
-        return self.ja if language == "ja" else self.en
-
-
 class Weather(Strict):
     """Weather of a walk's beginning; met by its own person's requests, or by everybody's."""
 
@@ -149,8 +113,11 @@ class Weather(Strict):
         return self
 
 
-class Check(Strict):
+class Check(chapters.Check):
     """One thing that must be seen. Exactly one of the first fifteen, and what narrows it."""
+
+    WORDS: ClassVar[Sequence[str]] = CHECKS
+    RULES: ClassVar[Mapping[str, str]] = RULES
 
     screen: Word | None = None
     page: Word | None = None
@@ -172,8 +139,6 @@ class Check(Strict):
     payment: Annotated[int | None, Field(ge=1)] = None  # the first, the second … that was created
     doubt: Literal["yes", "no"] | None = None
     api: Literal["create", "confirm"] | None = None
-    times: Word | None = None
-    facts: dict[str, Word] = Field(default_factory=dict)
     on: list[Device] | None = None  # only there
 
     @field_validator("on", mode="before")
@@ -182,62 +147,37 @@ class Check(Strict):
         return _as_devices(value)
 
     @model_validator(mode="after")
-    def _is_one(self) -> "Check":
-        said = [name for name in CHECKS if getattr(self, name) is not None]
-        if len(said) != 1:
-            raise ValueError(f"must say exactly one of {', '.join(CHECKS)}")
-        for name, rule in RULES.items():
-            value = getattr(self, name, None)
-            if value is not None and not re.fullmatch(rule, value):
-                raise ValueError(f"{name}: {value} is not one of its words")
+    def _of_somebody(self) -> Self:
         if self.who is not None and self.who not in BY_KEY:
             raise ValueError(f"there is nobody called {self.who}")
         return self
 
     @property
-    def name(self) -> str:
-        return next(name for name in CHECKS if getattr(self, name) is not None)
-
-    @property
-    def wanted(self) -> str:
-        """What must be seen, in one word."""
-        value = getattr(self, self.name)
-        return " ".join(value) if isinstance(value, list) else str(value)
-
-    def __str__(self) -> str:
-        narrowed = [("of", self.who), ("payment", self.payment), ("doubt", self.doubt), ("times", self.times)]
-        more = [f"{name} {value}" for name, value in narrowed if value is not None]
-        return " ".join([self.name, self.wanted, *more])
+    def narrowed(self) -> Sequence[tuple[str, object]]:
+        mine = [("of", self.who), ("payment", self.payment), ("doubt", self.doubt)]
+        return [*mine, *super().narrowed]
 
 
-class Step(Strict):
-    """What is done, how the robot does it, and what must be seen then."""
-
-    do: Words
-    play: Annotated[list[str], Field(min_length=1)]
-    see: Annotated[list[Check], Field(min_length=1)]
+class Step(chapters.Step[Check]):
+    VERBS: ClassVar[Mapping[str, str]] = VERBS
 
     @field_validator("play")
     @classmethod
-    def _plays(cls, play: list[str]) -> list[str]:
-        for words in play:
-            if not PLAY.fullmatch(words):
-                raise ValueError(f"{words!r} is nothing the robot can do; it can {', '.join(VERBS)}")
-            struck = re.match(rf"weather {KIND}(?::(-?\d+))?", words)
-            if struck:
-                _check_seconds(struck[1], int(struck[2]) if struck[2] else None)
+    def _lasts(cls, play: list[str]) -> list[str]:
+        struck = (re.match(rf"weather {KIND}(?::(-?\d+))?", words) for words in play)
+        for found in filter(None, struck):
+            _check_seconds(found[1], int(found[2]) if found[2] else None)
         return play
 
 
-class Walkthrough(Strict):
-    """One walkthrough of a file. `chapter` is where it stands, and no field of the file's."""
+class Walkthrough(chapters.Script):
+    """One walkthrough of a file."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    chapter: str = ""
-    title: Words
-    rule: Words
-    source: Annotated[str, Field(min_length=1)]
-    row: str | None = None
+    RULES: ClassVar[Mapping[str, str]] = {
+        "points": "points are a sum such as price+50, 2*price or 300",
+        "on": "names at least one device",
+    }
+
     who: str
     on: Annotated[list[Device], Field(min_length=1)]
     item: Literal["any", "once", "few", "dear", "consumable", "outside"]
@@ -274,7 +214,7 @@ def read(*folders: Path) -> Sequence[Walkthrough]:
     for folder in folders:
         if not folder.is_dir():
             raise Broken(f"{folder}: is no folder")
-        found |= _folder(folder, found)
+        found |= chapters.folder(Walkthrough, folder, found)
     return list(found.values())
 
 
@@ -308,48 +248,4 @@ def _as_devices(value: object) -> object:
 
 @cache
 def _ours() -> Sequence[Walkthrough]:
-    return list(_folder(OURS, {}).values())
-
-
-def _folder(folder: Path, known: Mapping[str, Walkthrough]) -> Mapping[str, Walkthrough]:
-    """What a folder's files say, by name; or Broken with all that is wrong in them."""
-    problems: list[str] = []
-    found: dict[str, Walkthrough] = {}
-    for path in _files(folder):
-        for line, one, reasons in _entries(path):
-            problems += [f"{path}:{at}: {plain(reason)}" for at, reason in reasons]
-            if one and (one.name in known or one.name in found):
-                problems.append(f"{path}:{line}: name: there is another {one.name}")
-            elif one:
-                found[one.name] = one
-    if problems:
-        raise Broken("\n".join(problems))
-    return found
-
-
-def _files(folder: Path) -> Sequence[Path]:
-    """The chapters of a folder; one without any is a mistake of whoever names it."""
-    found = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-    if not found:
-        raise Broken(f"{folder}: has no file of walkthroughs, such as 1-buying.yaml")
-    return found
-
-
-def _entries(path: Path) -> Iterable[tuple[int, Walkthrough | None, list[tuple[int, str]]]]:
-    """Each walkthrough of a file with its line, or what is wrong with it."""
-    try:
-        root = yaml_file.read(path)
-    except Unreadable as error:
-        raise Broken(str(error)) from None
-    if not isinstance(root, SequenceNode):
-        raise Broken(f"{path}:1: a chapter is a list of walkthroughs, each beginning with - name:")
-    return [(line_of(node), *_entry(node, path)) for node in root.value]
-
-
-def _entry(node: Node, path: Path) -> tuple[Walkthrough | None, list[tuple[int, str]]]:
-    if not isinstance(node, MappingNode):
-        return None, [(line_of(node), "a walkthrough is a mapping that starts with its name: - name: …")]
-    written = Written()
-    one = written.made(Walkthrough, node, "a walkthrough", OF_FIELD)
-    chapter = path.stem.partition("-")[2] or path.stem
-    return one and one.model_copy(update={"chapter": chapter}), written.problems
+    return list(chapters.folder(Walkthrough, OURS, {}).values())

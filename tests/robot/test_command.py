@@ -23,6 +23,7 @@ from tests.robot.test_buyer import Site, served
 from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
 
 NOBODY = "http://127.0.0.1:9"
+OWNERS = [one for store in demo.platforms() for one in store.chapters()]
 TITLES = {"buying": "Buying", "own": "The shop's own"}
 
 
@@ -33,16 +34,16 @@ def called(*words: str) -> Result:
 def test_the_list() -> None:
     """A line each: the name, a tab, the title in the language that is asked for."""
     lines = called("--list", "--language", "en").output.splitlines()
-    assert lines == [f"{one.name}\t{one.title.en}" for one in OURS]
+    assert lines == [f"{one.name}\t{one.title.en}" for one in (*OURS, *OWNERS)]
     assert called("--list", "lost-ok").output == "lost-ok\t届かなかったOK\n"
 
 
 def test_own_ones_are_listed(tmp_path: Path) -> None:
-    """Those of a folder of one's own come behind ours."""
+    """Those of a folder of one's own come behind ours, and before those of shop owners."""
     (tmp_path / "1-own.yaml").write_text(ONE)
     lines = called("--list", "--files", str(tmp_path)).output.splitlines()
-    assert len(lines) == len(NAMES) + 1
-    assert lines[-1].startswith("my-own\t")
+    assert len(lines) == len(NAMES) + 1 + len(OWNERS)
+    assert lines[len(NAMES)].startswith("my-own\t")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,14 @@ def test_nobody_there(words: list[str], tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     result = called("first-purchase", *words)
     assert (result.exit_code, "cannot be reached" in result.output) == (3, True)
+
+
+def test_owners_have_a_store_in_a_demo() -> None:
+    """Those of shop owners are played where the demo has their store; who names one elsewhere hears it."""
+    if not OWNERS:
+        pytest.skip("no store of shop owners is here")
+    result = called(OWNERS[0].name, "--platform", NOBODY)
+    assert (result.exit_code, "a demo has one, named by --data" in result.output) == (3, True)
 
 
 def test_nobody_waits_a_minute(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from flask import Flask
 from lxml import html
 
 from storefront.sandbox import happenings, walks, walkthroughs, weather
+from storefront.sandbox.chapters import Broken
 from storefront.sandbox.desk import presses, wording
 from storefront.sandbox.happened import Name
 from storefront.sandbox.people import PLAYED
 from storefront.sandbox.stage import by_id
-from storefront.sandbox.walkthroughs import CHECKS, PAGES, SCREENS, STATES, Broken
+from storefront.sandbox.walkthroughs import CHECKS, PAGES, SCREENS, STATES
 from tests.sandbox.conftest import PLATFORM, SHOP, Phone, Sap, Shop
 
 FIRST = "/desk/walkthroughs/first-purchase"

@@ -11,12 +11,13 @@ import pytest
 from storefront.config import PACKAGE
 from storefront.robot.buyer import Page
 from storefront.sandbox import judge, walkthroughs
+from storefront.sandbox.chapters import Broken
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import State, Tick, Verdict
 from storefront.sandbox.mixi import facts
 from storefront.sandbox.mixi.resend import FAULTS
-from storefront.sandbox.walkthroughs import Broken, Walkthrough
+from storefront.sandbox.walkthroughs import Walkthrough
 
 # When things go wrong: the rows of the house's own table.
 ROWS = {

@@ -22,6 +22,7 @@ from storefront.sandbox.colorme import (
     bills,
     calendar,
     charges,
+    checklist,
     console,
     logbook,
     oauth,
@@ -59,6 +60,7 @@ def create_appstore(settings: AppStoreSettings | None = None, http: requests.Ses
     app.extensions["appstore"] = AppStore(settings, http or new_session(settings.shop_ca))
     for part in (api, oauth, views, console, almanac, logbook):
         app.register_blueprint(part.blueprint)
+    checklist.init_app(app, settings)
     with app.app_context():
         fill(settings)
     return app

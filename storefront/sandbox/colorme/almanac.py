@@ -58,6 +58,15 @@ def turn() -> ResponseReturnValue:
     return redirect(url_for(".show"), 303)
 
 
+@blueprint.post("/calendar/daily")
+def switch_daily() -> ResponseReturnValue:
+    """The app's cron goes down, or comes back."""
+    if request.form.get("daily") not in ("on", "off"):
+        abort(400)
+    calendar.move(runs_daily=request.form["daily"] == "on")
+    return redirect(url_for(".show"), 303)
+
+
 @blueprint.post("/calendar/again")
 def again() -> ResponseReturnValue:
     """Uninstall everything by hook, and open new shops on the first day."""

@@ -26,6 +26,8 @@ class Calendar(Base):
     began_at: Mapped[datetime] = mapped_column(Moment)
     turned_from: Mapped[datetime | None] = mapped_column(Moment)
     target: Mapped[datetime | None] = mapped_column(Moment)
+    # Whether the app's cron runs; while it is down, what it does every day is left undone.
+    runs_daily: Mapped[bool] = mapped_column(default=True)
 
 
 def now() -> datetime:
@@ -67,7 +69,7 @@ def tick() -> datetime:
     return here
 
 
-def move(**values: datetime | None) -> None:
+def move(**values: datetime | bool | None) -> None:
     """Set the calendar."""
     with transaction() as session:
         session.execute(update(Calendar).where(Calendar.id == ONE).values(**values))

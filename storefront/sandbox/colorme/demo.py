@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from storefront.sandbox.colorme import walkthroughs
 from storefront.sandbox.colorme.settings import AppStoreSettings
 from storefront.sandbox.colorme.shops import TEST_ACCOUNTS
 from storefront.sandbox.server import Server, Street
@@ -48,6 +49,7 @@ SERVER = Server(
     serves="storefront.sandbox.colorme:create_appstore()",
     settings=AppStoreSettings,
     environment=environment,
+    chapters=walkthroughs.read,
     secrets={"APPSTORE_SECRET_KEY": 20, "APPSTORE_CLIENT_SECRET": 20, "APPSTORE_WEBHOOK_SECRET": 20},
     invites=("Sell by plan:", "be a shop owner, install the app on a plan, turn the calendar"),
 )

@@ -24,6 +24,7 @@ class PlanFile:
     trial_days: int
     plans: tuple["Plan", ...]
     options: tuple["Option", ...]
+    metered: Mapping[str, int] = field(default_factory=dict)  # items, and what one costs
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Plan:
 @dataclass(frozen=True)
 class Option:
     id: str
+    item: str
     name: Mapping[str, str]
     yen: int
 
@@ -49,6 +51,7 @@ def read(plans: Path, catalog: Path) -> PlanFile:
             int(file.get("trial_days", 0)),
             tuple(map(_plan, file.get("plans") or ())),
             tuple(_option(one, goods[one["item"]]) for one in file.get("options") or ()),
+            {one: int(goods[one]["prices"][CHANNEL]) for one in file.get("metered") or ()},
         )
     except (OSError, YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unfit(f"{plans.name} and {catalog.name} cannot be registered: {error!r}") from None
@@ -67,4 +70,4 @@ def _plan(written: Mapping[str, Any]) -> Plan:
 
 
 def _option(written: Mapping[str, Any], item: Mapping[str, Any]) -> Option:
-    return Option(written["id"], dict(item["name"]), int(item["prices"][CHANNEL]))
+    return Option(written["id"], item["id"], dict(item["name"]), int(item["prices"][CHANNEL]))

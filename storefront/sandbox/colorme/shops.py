@@ -12,7 +12,7 @@ from storefront.sandbox.colorme.store import Base, reading, transaction
 from storefront.sandbox.language import N_
 from storefront.sandbox.storefile import Moment
 
-BOUGHT = N_("Points bought by card")
+BOUGHT, PAID_IN = N_("Points bought by card"), N_("Points paid in")
 DIGITS = 8
 # The test shop's account is known before there is one, so that an app can be told; one for each beginning.
 TEST_ACCOUNTS = tuple(f"PA9990{number:04}" for number in range(100))
@@ -115,7 +115,7 @@ def give(session: Session, account: str, points: int, text: str, now: datetime) 
 def charge_up(account: str, points: int, now: datetime) -> None:
     """The owner pays points in."""
     with transaction() as session:
-        give(session, account, points, N_("Points paid in"), now)
+        give(session, account, points, PAID_IN, now)
 
 
 def set_debit(account: str, debit: Debit) -> None:

@@ -66,21 +66,21 @@ def turn(store: AppStore, target: datetime) -> bool:
     return True
 
 
-def begin_again(store: AppStore) -> bool:
-    """Uninstall everything by hook, then open new shops on the first day; False while the calendar turns."""
+def begin_again(store: AppStore, begins: date | None = None) -> bool:
+    """Uninstall everything by hook, then open new shops on a first day; False while the calendar turns."""
     if not store.turning.acquire(blocking=False):
         return False
     try:
         weather.go()
         for contract in installing.standing():
             installing.uninstall(store, contract, Reason.OWNER)
-        start = calendar.at(store.settings.begins)
+        start = calendar.at(begins or store.settings.begins)
         with transaction() as session:
             session.execute(delete(hooks.Hook))
             session.execute(delete(Happening))
             session.execute(delete(Letter))
             shops.open_all(session)
-        calendar.move(at=start, began_at=start)
+        calendar.move(at=start, began_at=start, runs_daily=True)
     finally:
         store.turning.release()
     return True
@@ -102,7 +102,7 @@ def _turn(app: Flask, store: AppStore, target: datetime) -> None:
 def _next_stop(store: AppStore, now: datetime, target: datetime) -> datetime:
     day = now.date()
     stops = [calendar.midnight(day + DAY), target]
-    if store.settings.daily:
+    if _runs_daily(store):
         stops += [calendar.at(one, hour) for one in (day, day + DAY) for hour in DAILY_AT]
     due = hooks.next_due()
     stops += [due.astimezone(JAPAN)] if due else []
@@ -114,8 +114,12 @@ def _stop(store: AppStore, moment: datetime) -> None:
     if moment.time() == time(0):
         midnight.strike(store, moment.date())
     hooks.send_due(store)
-    if store.settings.daily and moment.time() in DAILY_AT:
+    if _runs_daily(store) and moment.time() in DAILY_AT:
         _run_daily(store, moment)
+
+
+def _runs_daily(store: AppStore) -> bool:
+    return bool(store.settings.daily) and calendar.standing().runs_daily
 
 
 def _run_daily(store: AppStore, moment: datetime) -> None:

@@ -7,7 +7,7 @@ of a step, the robot the facts of each page, and that a step is over.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Any
 
 from flask import (
     Blueprint,
@@ -23,7 +23,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from storefront.sandbox import (
     form_tokens,
@@ -41,9 +41,10 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import presses, wording
 from storefront.sandbox.desk.presses import Press
 from storefront.sandbox.devices import Device
-from storefront.sandbox.happened import Name
+from storefront.sandbox.happened import Name, Shown
 from storefront.sandbox.happenings import Happening, note
 from storefront.sandbox.judge import State, Tick
+from storefront.sandbox.judging import NOT_APPLICABLE, SAID
 from storefront.sandbox.kinds import KINDS, Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import goods
@@ -55,7 +56,6 @@ from storefront.sandbox.walks import Walk
 from storefront.sandbox.walkthroughs import Walkthrough
 
 BOOK = "walkthroughs"  # of the app's extensions: all there are, by name
-SAID = ("yes", "no", "end", "not-applicable", "back")
 NOT_YET = N_("Nothing was noted: what is still missing, the platform sees itself. Play the step first.")
 UNKNOWN_PRICE = N_("The app could not be asked for an item, so everybody starts with what is usual.")
 MOST = 1_000_000  # points that anything costs
@@ -69,20 +69,6 @@ CHAPTERS = {
 }
 
 blueprint = Blueprint("checklist", __name__)
-
-Fact = Annotated[str, Field(max_length=400)]
-
-
-class Shown(BaseModel):
-    """The facts of a page, as the container reads them and as the robot tells them."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: Annotated[int, Field(ge=100, le=599)]
-    path: Fact = ""
-    page: Fact | None = None
-    screen: Fact | None = None  # of the provider's
-    marks: Annotated[list[dict[Fact, Fact]], Field(max_length=400)] = Field(default_factory=list)
 
 
 def init_app(app: Flask, settings: SandboxSettings) -> None:
@@ -227,7 +213,7 @@ def seen(number: int) -> ResponseReturnValue:
     if said == "yes" and not _can_be_said(on, one, step):
         flash(NOT_YET)
         return redirect(url_for(".show_walk", number=number), 303)
-    why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == "not-applicable" else {}
+    why: dict[str, Any] = {"reason": request.form.get("reason", "")[:400]} if said == NOT_APPLICABLE else {}
     note(on.id, Name.SEEN, step=step, said=said, **why)
     told, ticks = _judged(on, one)
     walks.keep(number, step, judge.verdict(ticks, told))

@@ -5,8 +5,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    null,
     or_,
     select,
     text,
@@ -33,6 +35,7 @@ from storefront.shop.customers import Customer
 
 ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
 SHOP_NAME_LENGTH = 128
+CLOCKS_DIFFER = timedelta(minutes=1)  # at most, ours and the store's
 
 
 class Reason(StrEnum):
@@ -42,6 +45,7 @@ class Reason(StrEnum):
     BY_UNPAID = "by_unpaid"
     BY_APP = "by_app"  # from our plan page: no hook follows
     REPLACED = "replaced"  # by a later install; its own uninstall was lost, or is still to come
+    NEVER_MADE = "never_made"  # the store has thrown its install away: another one stood all the while
 
 
 class Contract(Model):
@@ -137,8 +141,9 @@ class Ending:
     closing_at: datetime | None = None
 
 
-# Whose own uninstall has not been told of.
-OPEN = or_(Contract.ended_at.is_(None), Contract.reason == Reason.REPLACED)
+# Whose own uninstall has not been told of: that it has ended is our conclusion, and the store's word wins.
+INFERRED = (Reason.REPLACED, Reason.NEVER_MADE)
+OPEN = or_(Contract.ended_at.is_(None), Contract.reason.in_(INFERRED))
 
 
 def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: datetime, now: datetime) -> bool:
@@ -197,6 +202,17 @@ def end_unnamed(
     then = opened.where(Contract.arrived_at.between(ending.at, _end_of_second(ending.at)))
     found = session.scalar(before.limit(1)) or session.scalar(then.order_by(Contract.arrived_at).limit(1))
     return end(session, account, found, ending, now) if found else None
+
+
+def end_never_made(session: Session, ended: Contract, now: datetime) -> Sequence[Contract]:
+    """End what arrived while this one stood at the store: an account has one at a time, so it was none there.
+
+    Our answer to such an install was lost, or the hook was kept by somebody and sent again.
+    """
+    stood_until = (ended.ended_at or ended.arrived_at) - CLOCKS_DIFFER
+    later = and_(Contract.arrived_at > ended.arrived_at, Contract.arrived_at < stood_until)
+    mine = and_(Contract.customer_id == ended.customer_id, Contract.id != ended.id)
+    return _end(session, and_(mine, later, OPEN), Ending(Reason.NEVER_MADE, stood_until), now)
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -258,6 +274,12 @@ def unconfirmed() -> Sequence[Contract]:
     return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
 
 
+def never_made() -> Sequence[Contract]:
+    """Installs that came to nothing at the store, though they stood here for a while."""
+    none = select(Contract).where(Contract.reason == Reason.NEVER_MADE)
+    return db.session.scalars(none.order_by(Contract.arrived_at, Contract.id)).all()
+
+
 def _is_of(account: str) -> ColumnElement[bool]:
     own = select(Customer.id).where(Customer.channel == NAME, Customer.external_id == account)
     return Contract.customer_id.in_(own)
@@ -268,14 +290,20 @@ def _end_of_second(at: datetime) -> datetime:
     return at.replace(microsecond=999_999)
 
 
+def _confirmed(reason: Reason, at: datetime) -> Any:
+    if reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID):
+        return func.coalesce(Contract.confirmed_at, at)
+    return null() if reason is Reason.NEVER_MADE else Contract.confirmed_at
+
+
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
     """End these, and every visit of those who have none left; their tokens are forgotten.
 
-    What the store tells the end of, it has had: that confirms it as well as its owner would.
+    What the store tells the end of, it has had: that confirms it as well as its owner would. What it never
+    had, nobody has confirmed: the owner who came in was another's.
     """
-    told = ending.reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID)
     values = {
-        "confirmed_at": func.coalesce(Contract.confirmed_at, ending.at) if told else Contract.confirmed_at,
+        "confirmed_at": _confirmed(ending.reason, ending.at),
         "ended_at": ending.at,
         "reason": ending.reason,
         "access_token": None,

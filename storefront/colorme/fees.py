@@ -66,6 +66,8 @@ def unpaid(contract: Contract) -> Iterator[Bill]:
 
 def owed(contract: Contract) -> Iterator[Bill]:
     """Every bill of the plan in its order, to the last one that its end leaves; without end if it stands."""
+    if contract.reason is Reason.NEVER_MADE:
+        return
     ended_on = clock.day(contract.ended_at) if contract.ended_at else NEVER
     for bill in reckoning.bills(contract.terms):
         begun = _first(bill)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting, usage
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -61,6 +61,7 @@ def uninstall(hook: Uninstall) -> None:
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
+            _clear(session, ended)
             _settle(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
@@ -121,14 +122,24 @@ def _stay(contract: Contract) -> None:
         contracts.stay(session, contract.id)
 
 
-def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
-    token, closing = (usage.api_token, usage.closing_on) if usage else (None, None)
+def _ending(reason: Reason, at: int, told: UsageCharge | None) -> Ending:
+    token, closing = (told.api_token, told.closing_on) if told else (None, None)
     return Ending(
         reason,
         datetime.fromtimestamp(at, UTC),
         encrypted(token) if token else None,
         datetime.fromtimestamp(closing, UTC) if closing is not None else None,
     )
+
+
+def _clear(session: Session, ended: Contract) -> None:
+    """What was given, entered and taken under installs that were none belongs to the one that stood."""
+    for none in contracts.end_never_made(session, ended, clock.now()):
+        log.warning("never made", contract=none.id, stood=ended.id)
+        usage.move(session, none, ended)
+        _settle(session, none)
+        if ended.ended_at:
+            parcels.bring(session, ended, clock.day(ended.ended_at), ended.ended_at)
 
 
 def _settle(session: Session, contract: Contract) -> None:

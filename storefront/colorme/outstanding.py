@@ -74,6 +74,11 @@ def unconfirmed() -> Sequence[Contract]:
     return contracts.unconfirmed()
 
 
+def never_made() -> Sequence[Contract]:
+    """Installs that the store threw away: what was entered and given for them was undone."""
+    return contracts.never_made()
+
+
 def resolve(code: str, state: State) -> bool:
     """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open."""
     return reporting.resolve(code, state) if ":" in code else charges.resolve(code, state)

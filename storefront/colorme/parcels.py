@@ -26,16 +26,21 @@ def bring(session: Session, contract: Contract, today: date, now: datetime) -> N
 
 
 def undo(session: Session, contract: Contract) -> None:
-    """Take back what was given at renewals after the contract's end, or at one that was not paid for."""
+    """Take back what was given at renewals after the contract's end, or at one that was not paid for.
+
+    And all that a contract brought which the store never had.
+    """
     own = and_(Grant.customer_id == contract.customer_id, Grant.key.startswith(f"{NAME}:{contract.id}:"))
     for one in session.scalars(select(Grant).where(own)).all():
         first = date.fromisoformat(one.key.split(":")[2])
-        if first != contract.installed_on and _is_gone(contract, first):
-            key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
+        key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
+        if _is_gone(contract, first) and not session.scalar(select(inventory.was_given(key))):
             inventory.take_back(session, one.customer_id, one.item_id, key, at, is_test=test)
 
 
 def _is_gone(contract: Contract, first: date) -> bool:
+    if contract.reason is Reason.NEVER_MADE or first == contract.installed_on:
+        return contract.reason is Reason.NEVER_MADE
     ended_on = clock.day(contract.ended_at) if contract.ended_at else date.max
     unpaid = contract.form.prepaid and contract.reason is Reason.BY_UNPAID
     return first > ended_on or (unpaid and first == ended_on)

@@ -57,6 +57,14 @@ def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
     return True
 
 
+def move(session: Session, of: Contract, to: Contract) -> None:
+    """What was taken under a contract that the store never had counts to the one that stood meanwhile."""
+    pieces = select(Usage).where(Usage.contract_id == of.id, ~Usage.reported)
+    for piece in session.scalars(pieces).all() if to.form.has_usage else ():
+        if period := reckoning.period_at(to.terms, closes_before(piece.taken_at)):
+            piece.contract_id, piece.period_first, piece.period_last = to.id, period.first, period.last
+
+
 def open_yen(contract_id: str) -> int:
     """What was taken and is not counted yet, what an earlier period carried on included."""
     mine = select(func.sum(Usage.yen)).where(Usage.contract_id == contract_id, ~Usage.reported)

@@ -58,6 +58,7 @@ COUNTER = Counter(
     places=[Place("colorme.plan", _("Plan"))],
     ages_count=False,
     withholds=shelf.withheld,
+    means=shelf.means,
     settings=ColormeSettings,
 )
 

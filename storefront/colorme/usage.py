@@ -52,7 +52,7 @@ def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
         days = {"period_first": period.first, "period_last": period.last}
         if not insert_once(session, Usage, code=code, taken_at=now, reported=False, **values, **days):
             return False
-        key, test = f"{NAME}:{code}", contract.is_test
+        key, test = f"{NAME}:usage:{code}", contract.is_test  # no option has it, whatever its form was
         inventory.grant(session, contract.customer_id, offer.item.id, key, now, is_test=test)
     return True
 

@@ -6,15 +6,18 @@ from typing import Any
 
 import requests
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from werkzeug.wrappers import Response
 
 from storefront import clock
-from storefront.colorme import charges
+from storefront.colorme import charges, contracts, usage
 from storefront.colorme.charges import Charge
 from storefront.colorme.intents import State
+from storefront.colorme.plan_file import Option
+from storefront.colorme.plans import Offered
 from storefront.db import transaction
+from storefront.shop import catalog
 from storefront.shop.catalog import Item, Price
 from tests.colorme.conftest import (
     HERE,
@@ -262,6 +265,55 @@ def test_metered_pieces(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> N
     assert kept.holdings()["moss"] == before + 1
     assert 'data-usage="150"' in browser.get("/colorme/").text
     assert store.calls(CHARGES) == []
+
+
+def test_a_form_for_another_kind(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """Who agreed to take a piece on account has not agreed to be charged at once, nor the other way round."""
+    hooks.install(plan="SPRAY1")
+    browser = come_in(app)
+    on_account = form_to(browser.get("/items/moss").text, ACTION)
+    spent = form_to(browser.get("/items/moss").text, ACTION)
+    assert browser.post(ACTION, spent).status_code == 303
+    sell(app, metered=["loaf"], options=["cloak", "moss"])
+    assert [browser.post(ACTION, form).status_code for form in (on_account, spent)] == [400, 400]
+    at_once = form_to(browser.get("/items/moss").text, ACTION)
+    sell(app, metered=["loaf", "moss"], options=["cloak"])
+    assert browser.post(ACTION, at_once).status_code == 400
+    assert (kept.holdings(), store.calls(CHARGES)) == ({"moss": 1}, [])
+
+
+def test_one_code_for_both_kinds(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """An option is settled even where its code has brought a piece on account before."""
+    hooks.install(plan="SPRAY1")
+    come_in(app)
+    with app.app_context():
+        contract, moss = contracts.standing_of(KONDO), catalog.offer("moss", "colorme")
+        assert contract
+        assert moss
+        assert usage.take(contract, moss, "one-code", contract.arrived_at)
+        charges.buy(contract, Option(id="CLOAK01", item="moss"), moss, "moss", "one-code")
+    assert [charge.state for charge in kept.charges()] == [State.CHARGED]
+    assert kept.holdings() == {"moss": 2}
+
+
+def test_a_form_of_another_contract(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """What was agreed to under one contract is not taken under the next."""
+    hooks.install(plan="SPRAY1")
+    browser = come_in(app)
+    forms = [form_to(browser.get(f"/items/{item}").text, ACTION) for item in ("moss", "cloak")]
+    hooks.uninstall(plan="SPRAY1", at=store.now)
+    hooks.install("CONTR2", plan="SPRAY1")
+    browser = come_in(app)
+    assert [browser.post(ACTION, form).status_code for form in forms] == [400, 400]
+    assert (kept.holdings(), store.calls(CHARGES)) == ({}, [])
+
+
+def sell(app: Flask, *, metered: list[str], options: list[str]) -> None:
+    """Offer these items so."""
+    with app.app_context(), transaction() as session:
+        row = session.scalars(select(Offered)).one()
+        sold = [{"id": f"OPTION{number}", "item": item} for number, item in enumerate(options)]
+        row.said = {**row.said, "metered": metered, "options": sold}
 
 
 def test_a_day_that_nobody_knows(owner: Browser, store: Store, kept: Kept) -> None:

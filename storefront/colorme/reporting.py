@@ -99,8 +99,7 @@ def resolve(code: str, state: State) -> bool:
     if report is None:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
-    still = or_(is_unknown(Report), Report.state == State.DECLINED)
-    return _settle(report, still, outcome, calendar.now(), resolved_at=clock.now())
+    return _settle(report, _is_unsettled(), outcome, calendar.now(), resolved_at=clock.now())
 
 
 def waiting(today: date) -> Sequence[Report]:
@@ -111,8 +110,7 @@ def waiting(today: date) -> Sequence[Report]:
 
 def unsettled() -> Sequence[Report]:
     """What a person has to look up or to claim: unknown, or declined by the store."""
-    declined = and_(Report.state == State.DECLINED, ~Report.is_lost, Report.resolved_at.is_(None))
-    found = select(Report).where(or_(is_unknown(Report), declined))
+    found = select(Report).where(_is_unsettled())
     return db.session.scalars(found.order_by(Report.contract_id, Report.period_first, Report.part)).all()
 
 
@@ -139,6 +137,12 @@ def of_contract(contract_id: str) -> Sequence[Report]:
     """The reports of one contract, the newest first."""
     mine = select(Report).where(Report.contract_id == contract_id)
     return db.session.scalars(mine.order_by(Report.period_first.desc(), Report.part)).all()
+
+
+def _is_unsettled() -> ColumnElement[bool]:
+    """Nobody has said yet what became of it."""
+    declined = and_(Report.state == State.DECLINED, ~Report.is_lost, Report.resolved_at.is_(None))
+    return or_(is_unknown(Report), declined)
 
 
 def _closed(now: datetime) -> Sequence[ColumnElement[bool]]:

@@ -343,6 +343,27 @@ def test_resolved(kondo: Owner, state: State, book: list[int]) -> None:
 
 
 @on_sqlite
+def test_two_operators(kondo: Owner) -> None:
+    """Of two who settle one refusal at the same moment, each in another way, one is heard."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer({"errors": []}, 422)
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    well = kondo.store.answers["/calendar.json"]
+
+    def meanwhile(asked: Request) -> Response:
+        kondo.store.answers["/calendar.json"] = well
+        with kondo.app.app_context():
+            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
+        return well(asked)
+
+    kondo.store.answers["/calendar.json"] = meanwhile
+    with kondo.app.app_context():
+        assert not reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
+    assert (kondo.reports(), kondo.kept.book()) == ({APRIL: ("declined", MOSS)}, [])
+
+
+@on_sqlite
 def test_another_sum(kondo: Owner) -> None:
     """A point other than reported is entered as answered, and the answer says so."""
     kondo.install()

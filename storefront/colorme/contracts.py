@@ -45,6 +45,7 @@ class Reason(StrEnum):
     BY_UNPAID = "by_unpaid"
     BY_APP = "by_app"  # from our plan page: no hook follows
     REPLACED = "replaced"  # by a later install; its own uninstall was lost, or is still to come
+    NOT_FOUND = "not_found"  # of a removal without an answer: the store knew its token no more
     NEVER_MADE = "never_made"  # the store has thrown its install away: another one stood all the while
 
 
@@ -142,7 +143,7 @@ class Ending:
 
 
 # Whose own uninstall has not been told of: that it has ended is our conclusion, and the store's word wins.
-INFERRED = (Reason.REPLACED, Reason.NEVER_MADE)
+INFERRED = (Reason.REPLACED, Reason.NOT_FOUND, Reason.NEVER_MADE)
 OPEN = or_(Contract.ended_at.is_(None), Contract.reason.in_(INFERRED))
 
 
@@ -262,6 +263,19 @@ def stay(session: Session, contract_id: str) -> None:
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
 
 
+def not_found(account: str) -> Contract | None:
+    """The last one of an account, if it ended because the store did not know its token."""
+    made = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
+    last = db.session.scalar(made.limit(1))
+    return last if last and last.reason is Reason.NOT_FOUND else None
+
+
+def stand_again(session: Session, contract_id: str) -> None:
+    """The store knows the token after all: the contract has never ended."""
+    found = update(Contract).where(Contract.id == contract_id, Contract.reason == Reason.NOT_FOUND)
+    session.execute(found.values(ended_at=None, reason=None, reckon_on=None))
+
+
 def forced_out() -> Sequence[Contract]:
     """Those that ended because a bill was not paid."""
     unpaid = select(Contract).where(Contract.reason == Reason.BY_UNPAID, Contract.confirmed_at.is_not(None))
@@ -299,6 +313,7 @@ def _confirmed(reason: Reason, at: datetime) -> Any:
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
     """End these, and every visit of those who have none left; their tokens are forgotten.
 
+    Not those by which the store can be asked again whether that was true.
     What the store tells the end of, it has had: that confirms it as well as its owner would. What it never
     had, nobody has confirmed: the owner who came in was another's.
     """
@@ -306,7 +321,7 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
         "confirmed_at": _confirmed(ending.reason, ending.at),
         "ended_at": ending.at,
         "reason": ending.reason,
-        "access_token": None,
+        "access_token": Contract.access_token if ending.reason is Reason.NOT_FOUND else None,
         "asked_to_go_at": None,
         "usage_token": ending.usage_token,
         "closing_at": ending.closing_at,

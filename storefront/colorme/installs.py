@@ -1,6 +1,7 @@
 """The app comes into a shop, and out of it: by the store's hooks, or by its owner's press on our page.
 
-Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that).
+Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that),
+`find_again` (it was not so).
 """
 
 from datetime import UTC, datetime
@@ -107,14 +108,35 @@ def see(contract: Contract) -> None:
         _stay(contract)
 
 
+def find_again(account: str) -> Contract | None:
+    """The contract that ended only because the store once did not know its token; it knows it now.
+
+    Uninstalling makes a token void for good, so whoever is known by it has the app.
+    """
+    contract = contracts.not_found(account)
+    token = decrypted(contract.access_token) if contract else None
+    if contract is None or token is None:
+        return None
+    try:
+        if client.shop(token).id != account:
+            return None
+    except (Declined, NotConnected, Unknown):
+        return None
+    with transaction() as session:
+        contracts.stand_again(session, contract.id)
+    log.warning("stands after all", contract=contract.id)
+    return contracts.standing_of(account)
+
+
 def _gone(contract: Contract, removed: Removed | None) -> None:
     asked_at = contract.asked_to_go_at or calendar.now()
     at = removed.uninstalled_at if removed else int(asked_at.timestamp())
-    ending = _ending(Reason.BY_APP, at, removed.usage_charge if removed else None)
+    reason = Reason.BY_APP if removed else Reason.NOT_FOUND
+    ending = _ending(reason, at, removed.usage_charge if removed else None)
     with transaction() as session:
         if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
             _settle(session, ended)
-    log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
+    log.info("uninstalled", contract=contract.id, reason=reason.value)
 
 
 def _stay(contract: Contract) -> None:

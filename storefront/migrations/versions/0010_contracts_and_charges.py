@@ -11,7 +11,7 @@ additive = True
 
 MOMENT = sa.DateTime(timezone=True)
 FORMS = ("free", "one_time", "monthly", "monthly_initial", "monthly_usage", "usage")
-REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced", "never_made")
+REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced", "not_found", "never_made")
 STATES = ("waiting", "intended", "charged", "declined", "unknown")
 TABLES = ("colorme_start", "colorme_report", "colorme_usage", "colorme_charge", "colorme_contract")
 

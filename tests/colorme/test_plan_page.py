@@ -19,7 +19,7 @@ from tests.colorme.conftest import (
     seconds,
 )
 from tests.databases import on_sqlite
-from tests.street import Browser
+from tests.street import Browser, form_to
 from tests.wire import Wire
 
 pytestmark = on_sqlite
@@ -222,6 +222,17 @@ def test_a_removal_needs_its_form(owner: Browser, store: Store) -> None:
     assert owner.get("/colorme/removal").status_code == 405
     assert owner.post("/colorme/removal", {"token": "x"}).status_code == 400
     assert store.calls(INSTALLATION) == []
+
+
+def test_a_removal_is_of_one_contract(
+    app: Flask, owner: Browser, store: Store, hooks: Hooks, kept: Kept
+) -> None:
+    """A form of an old contract does not uninstall the new one."""
+    form = form_to(owner.get("/colorme/").text, "/colorme/removal")
+    hooks.uninstall(at=store.now)
+    hooks.install("CONTR2", "BEACON1")
+    assert come_in(app).post("/colorme/removal", form).status_code == 400
+    assert (store.calls(INSTALLATION), kept.contracts()["CONTR2"]) == ([], "stands")
 
 
 def test_nobody_in(app: Flask) -> None:

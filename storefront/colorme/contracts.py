@@ -81,6 +81,7 @@ class Contract(Model):
     trial_first: Mapped[date | None]
     trial_last: Mapped[date | None]
     charged_from: Mapped[date]
+    in_block: Mapped[bool]  # how its first postpaid period is read, whatever the setting says later
     confirmed_at: Mapped[datetime | None]  # when its owner first came in
     access_token: Mapped[str | None] = mapped_column(String(1024))
     ended_at: Mapped[datetime | None]
@@ -101,8 +102,8 @@ class Contract(Model):
     @property
     def terms(self) -> Terms:
         """What it is reckoned by."""
-        in_block = settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK
-        return Terms(self.form, self.charged_from, self.price, self.monthly, self.initial, in_block)
+        amounts = self.price, self.monthly, self.initial
+        return Terms(self.form, self.charged_from, *amounts, self.in_block)
 
     @property
     def trial(self) -> Period | None:
@@ -177,6 +178,7 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
             trial_first=trial and trial.first,
             trial_last=trial and trial.last,
             charged_from=agreed.charged_from,
+            in_block=settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK,
         )
     )
     session.flush()

@@ -13,13 +13,14 @@ from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
 
-from storefront import rim
+from storefront import Settings, create_app, rim
 from storefront.cli import main
 from storefront.colorme import daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
 from storefront.colorme.reporting import Report
+from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.usage import NotOnAccount, Usage
 from storefront.db import db, transaction
 from storefront.shop import catalog
@@ -480,6 +481,23 @@ def test_postpaid_fees(kondo: Owner) -> None:
     for day in ("2021-07-01", "2021-08-01", "2021-09-01"):
         kondo.daily(f"{day}T00:30:00+09:00")
     assert fees(kondo) == [("sale", "2021-04-20", 1333), ("sale", "2021-05-10", 2000)]
+
+
+@on_sqlite
+def test_another_reading(kondo: Owner, settings: Settings) -> None:
+    """A contract keeps the reading of its first period that it was made with, whatever is set later."""
+    kondo.install("TIDE01", "2021-07-05T12:00:00+09:00")
+    kondo.daily("2021-09-01T12:00:00+09:00")
+    assert fees(kondo) == [("sale", "2021-07-05", 2333)]
+    block = settings.model_copy(update={"colorme_first_period": FirstPeriod.RUNNING_BLOCK})
+    again = create_app(block, kondo.app.extensions["http"])
+    kondo.store.now = "2021-11-01T12:00:00+09:00"
+    with again.app_context():
+        daily.run()
+        db.session.remove()
+        db.engine.dispose()
+    later = [("sale", "2021-08-10", 2000), ("sale", "2021-09-10", 2000)]
+    assert fees(kondo) == [("sale", "2021-07-05", 2333), *later]
 
 
 @on_sqlite

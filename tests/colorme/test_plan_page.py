@@ -5,6 +5,7 @@ from datetime import datetime
 import requests
 from flask import Flask
 from lxml import html
+from werkzeug.wrappers import Request, Response
 
 from storefront.colorme import daily
 from tests.colorme.conftest import (
@@ -17,6 +18,7 @@ from tests.colorme.conftest import (
     as_json,
     come_in,
     seconds,
+    way_back,
 )
 from tests.databases import on_sqlite
 from tests.street import Browser, form_to

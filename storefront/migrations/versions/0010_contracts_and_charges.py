@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("trial_first", sa.Date),
         sa.Column("trial_last", sa.Date),
         sa.Column("charged_from", sa.Date, nullable=False),
+        sa.Column("in_block", sa.Boolean, nullable=False),
         sa.Column("confirmed_at", MOMENT),
         sa.Column("access_token", sa.String(1024)),
         sa.Column("ended_at", MOMENT),

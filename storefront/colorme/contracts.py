@@ -90,6 +90,7 @@ class Contract(Model):
     closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
     # The day on which the book has to be looked at next; none where something has changed since.
     reckon_on: Mapped[date | None] = mapped_column(index=True)
+    parcels_until: Mapped[date | None]  # what was due by then was brought, or there was none
     asked_to_go_at: Mapped[
         datetime | None
     ]  # a removal without an answer; the next page or day asks the store

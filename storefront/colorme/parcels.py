@@ -16,13 +16,19 @@ from storefront.shop.inventory import Grant
 
 
 def bring(session: Session, contract: Contract, today: date, now: datetime) -> None:
-    """Give every parcel that is due by today, each once, in the caller's transaction."""
-    plan = plans.current().plans.get(contract.plan_id)
-    for first in _days(contract, today) if plan and plan.parcel else ():
-        for number, item_id in enumerate(plan.parcel if plan else (), 1):
+    """Give every parcel that is due by today, each once, in the caller's transaction.
+
+    What a day has brought is closed: an item that the plan file adds to a parcel comes with the next.
+    """
+    session.refresh(contract, with_for_update=True)
+    plan, closed = plans.current().plans.get(contract.plan_id), contract.parcels_until or date.min
+    if plan is None:
+        return
+    for first in _days(contract, today):
+        for number, item_id in enumerate(plan.parcel if first > closed else (), 1):
             key = f"{_key(contract, first)}:{number}"
-            if not session.scalar(select(inventory.was_given(key))):
-                inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
+            inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
+    contract.parcels_until = max(today, closed)
 
 
 def undo(session: Session, contract: Contract) -> None:

@@ -19,6 +19,7 @@ from storefront.colorme import daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
+from storefront.colorme.plans import Offered
 from storefront.colorme.reporting import Report
 from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.usage import NotOnAccount, Usage
@@ -546,6 +547,25 @@ def test_parcels_at_renewals(kondo: Owner) -> None:
     kondo.daily("2021-06-01T00:30:00+09:00")
     kondo.daily("2021-06-01T00:45:00+09:00")
     assert kondo.kept.holdings() == {"lantern": 2, "moss": 2}
+
+
+@on_sqlite
+def test_an_item_more_in_the_parcel(kondo: Owner) -> None:
+    """What the plan file adds to a parcel comes with the next one, and not for the months that are past."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 4, "moss": 4}
+    with kondo.app.app_context(), transaction() as session:
+        row = session.scalars(select(Offered)).one()
+        more = [
+            {**plan, "parcel": [*plan.get("parcel", ()), "telescope"]} if plan["id"] == "LANTERN1" else plan
+            for plan in row.said["plans"]
+        ]
+        row.said = {**row.said, "plans": more}
+    come_in(kondo.app)
+    assert kondo.kept.holdings() == {"lantern": 4, "moss": 4}
+    kondo.daily("2021-09-01T00:30:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 5, "moss": 5, "telescope": 1}
 
 
 @on_sqlite

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("usage_token", sa.String(1024)),
         sa.Column("closing_at", MOMENT),
         sa.Column("reckon_on", sa.Date, index=True),
+        sa.Column("parcels_until", sa.Date),
         sa.Column("asked_to_go_at", MOMENT),
     )
     stands = sa.text("ended_at IS NULL")

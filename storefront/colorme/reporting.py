@@ -6,6 +6,7 @@ first has it. Nothing that may have arrived is sent again.
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import groupby
 
 import structlog
 from sqlalchemy import (
@@ -152,22 +153,30 @@ def _closed(now: datetime) -> Sequence[ColumnElement[bool]]:
 
 
 def _count(session: Session, contract_id: str, closed: Sequence[ColumnElement[bool]]) -> None:
-    """Whoever holds the contract counts; the other finds nothing left."""
+    """Whoever holds the contract counts; the other finds nothing left.
+
+    Each period is reported for itself, however many were missed; only what is below the least is carried on.
+    """
     held = select(Contract).where(Contract.id == contract_id).with_for_update()
     contract = session.scalars(held, execution_options={"populate_existing": True}).one()
     mine = select(Usage).join(Contract).where(Usage.contract_id == contract_id, *closed)
-    pieces = session.scalars(mine.with_for_update(of=Usage)).all()
-    yen = sum(piece.yen for piece in pieces)
-    if not pieces or (yen < LEAST and contract.ended_at is None):
-        return
-    first, last = max((piece.period_first, piece.period_last) for piece in pieces)
+    pieces = session.scalars(mine.with_for_update(of=Usage).order_by(Usage.period_first)).all()
+    carried: list[Usage] = []
+    for (first, last), taken in groupby(pieces, lambda piece: (piece.period_first, piece.period_last)):
+        carried += taken
+        if sum(piece.yen for piece in carried) >= LEAST:
+            _write(session, contract, Period(first, last), carried)
+            carried = []
+    if carried and contract.ended_at:
+        last_one = carried[-1]
+        _write(session, contract, Period(last_one.period_first, last_one.period_last), carried)
+
+
+def _write(session: Session, contract: Contract, period: Period, pieces: Sequence[Usage]) -> None:
+    """One period's reports, with what was carried on to it; what is below the least is written off."""
     for piece in pieces:
         piece.reported = True
-    _write(session, contract, Period(first, last), yen)
-
-
-def _write(session: Session, contract: Contract, period: Period, yen: int) -> None:
-    """What is carried is written off: it is only counted where nothing comes after it."""
+    yen = sum(piece.yen for piece in pieces)
     parts, rest = usage_reports(yen)
     same = select(func.count()).where(Report.contract_id == contract.id, Report.period_first == period.first)
     before = session.scalar(same) or 0

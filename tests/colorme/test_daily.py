@@ -222,6 +222,19 @@ def test_late(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_a_month_missed(kondo: Owner) -> None:
+    """Each period is reported for itself: what was missed is late, marked, and no part of the next."""
+    kondo.install()
+    for at in ("2021-05-01", "2021-06-01", "2021-07-01"):
+        kondo.take(at=f"{at}T12:00:00+09:00")
+    kondo.take("loaf")
+    kondo.daily("2021-07-09T23:30:00+09:00")
+    months = {APRIL: MOSS, "2021-05-10:1": MOSS, "2021-06-10:1": MOSS + LOAF}
+    assert kondo.reports() == {code: ("charged", yen) for code, yen in months.items()}
+    assert [kondo.report(code).is_late for code in months] == [True, True, False]
+
+
+@on_sqlite
 def test_after_the_uninstall(kondo: Owner) -> None:
     """U11: with the usage token in place of the other, once; and it is not late, whatever day it is."""
     kondo.install()

@@ -63,6 +63,7 @@ class Outcome:
     charge_id: str | None = None
     charged_yen: int | None = None
     retry_after: int | None = None
+    made_at: datetime | None = None  # as the store says
 
 
 def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) -> None:

@@ -7,6 +7,7 @@ first has it. Nothing that may have arrived is sent again.
 from collections.abc import Sequence
 from datetime import date, datetime
 from itertools import groupby
+from typing import Any
 
 import structlog
 from sqlalchemy import (
@@ -14,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     String,
     and_,
-    false,
     func,
     or_,
     select,
@@ -25,11 +25,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from storefront import clock
 from storefront.colorme import calendar, client, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
+from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
-from storefront.colorme.periods import ONE_DAY, Period, closing_on
+from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.colorme.usage import Usage, closes_before
@@ -57,6 +58,7 @@ class Report(Intent, Model):
     part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     yen: Mapped[int]  # before tax
     description: Mapped[str] = mapped_column(String(50))
+    counts_to: Mapped[date | None]  # the first day of the period that the store bills it with
     is_late: Mapped[bool]  # sent after its period: at the store it belongs to the next
     is_lost: Mapped[bool]  # the store takes no report of it any more
     contract: Mapped[Contract] = relationship()
@@ -79,9 +81,15 @@ def count(now: datetime) -> None:
 
 
 def send(now: datetime) -> None:
-    """Send what waits, each once; what surely did not arrive waits for the next run."""
+    """Send what waits, each once; what surely did not arrive waits for the next run.
+
+    `now` is when the run began. Midnight may pass meanwhile, so each is sent by a moment of its own.
+    """
     for report in waiting(clock.day(now)):
-        outcome = _send(report, now)
+        try:
+            outcome = _send(report, calendar.now())
+        except NoCalendar:
+            return
         if outcome:
             log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
 
@@ -126,11 +134,9 @@ def late() -> Sequence[Report]:
 
 
 def billed(contract: Contract, period: Period) -> int:
-    """Usage that the store bills with this period: reported for it in time, or late for the one before."""
-    before = reckoning.period_at(contract.terms, period.first - ONE_DAY)
-    in_time = and_(Report.period_first == period.first, ~Report.is_late)
-    late = and_(Report.period_first == before.first, Report.is_late) if before else false()
-    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED, or_(in_time, late))
+    """Usage that the store bills with this period: reported for it in time, or late for one before."""
+    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED)
+    mine = and_(mine, Report.counts_to == period.first)
     return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
 
 
@@ -199,18 +205,19 @@ def _write(session: Session, contract: Contract, period: Period, pieces: Sequenc
 
 def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
-    contract, today = report.contract, clock.day(now)
+    contract = report.contract
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
     if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
         return outcome if _settle(report, Report.state == State.WAITING, outcome, now, is_lost=True) else None
     if (usage_token if contract.ended_at else token) is None:
         return Outcome(State.WAITING, NO_TOKEN)
-    if not _claim(report, is_late=_is_late(contract, report, today)):
+    if not _claim(report, _counted(contract, report, now)):
         return None
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
-    _settle(report, Report.state == State.INTENDED, outcome, now)
+    counted = _counted(contract, report, outcome.made_at or now)
+    _settle(report, Report.state == State.INTENDED, outcome, now, counted)
     return outcome
 
 
@@ -225,15 +232,16 @@ def _is_closed(contract: Contract, now: datetime) -> bool:
     return not waits
 
 
-def _is_late(contract: Contract, report: Report, today: date) -> bool:
-    """After an uninstall the store counts to the last period, whatever day it is."""
-    period = reckoning.period_at(contract.terms, report.period_first)
-    until = min(today, clock.day(contract.ended_at)) if contract.ended_at else today
-    return period is not None and until > period.last
+def _counted(contract: Contract, report: Report, at: datetime) -> dict[str, Any]:
+    """To which period the store counts what it is told at a moment; after an uninstall, to the last one."""
+    until = min(at, contract.ended_at) if contract.ended_at else at
+    period = reckoning.period_at(contract.terms, clock.day(until))
+    first = period.first if period else report.period_first
+    return {"counts_to": first, "is_late": first > report.period_first}
 
 
-def _claim(report: Report, *, is_late: bool) -> bool:
-    values = {"state": State.INTENDED, "sent_at": clock.now(), "is_late": is_late}
+def _claim(report: Report, counted: dict[str, Any]) -> bool:
+    values = {"state": State.INTENDED, "sent_at": clock.now(), **counted}
     with transaction() as session:
         mine = update(Report).where(_is(report), Report.state == State.WAITING).values(values)
         return session.execute(mine.returning(Report.part)).first() is not None
@@ -250,7 +258,7 @@ def _call(report: Report, keys: dict[str, str | None]) -> Outcome:
     except Unknown as failure:
         return Outcome(State.UNKNOWN, failure.reason, failure.status)
     told = "201" if charged.point == report.yen else f"201, {charged.point:,} yen in place of {report.yen:,}"
-    return Outcome(State.CHARGED, told, 201, charged.id, charged.point)
+    return Outcome(State.CHARGED, told, 201, charged.id, charged.point, made_at=charged.made_at)
 
 
 def _settle(
@@ -258,6 +266,7 @@ def _settle(
     which: ColumnElement[bool],
     outcome: Outcome,
     now: datetime,
+    counted: dict[str, Any] | None = None,
     *,
     resolved_at: datetime | None = None,
     is_lost: bool = False,
@@ -271,6 +280,7 @@ def _settle(
         "charge_id": outcome.charge_id,
         "resolved_at": resolved_at,
         "is_lost": is_lost,
+        **(counted or {}),
     }
     with transaction() as session:
         moved = update(Report).where(_is(report), which).values(values).returning(Report.part)

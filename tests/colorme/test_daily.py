@@ -222,6 +222,28 @@ def test_late(kondo: Owner) -> None:
 
 
 @on_sqlite
+@pytest.mark.parametrize("says_when", [False, True])
+def test_midnight_passes(kondo: Owner, says_when: bool) -> None:
+    """What is sent after midnight is late, though the run began before; so is what the store made then."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    with kondo.app.app_context(), transaction() as session:
+        session.execute(update(Usage).values(yen=1_000_050))
+    after = "2021-05-10T00:00:05+09:00"
+    when = {"make_date": int(moment(after).timestamp())} if says_when else {}
+
+    def slow(asked: Request) -> Response:
+        kondo.store.now = after
+        said = json.loads(asked.get_data())["usage_charge"]
+        return as_json({"usage_charge": {**said, **when, "id": f"U{next(NUMBERS):05}"}}, 201)
+
+    kondo.store.answers[PATH] = slow
+    kondo.daily("2021-05-09T23:59:58+09:00")
+    assert [kondo.report(f"2021-04-10:{part}").is_late for part in (1, 2)] == [says_when, True]
+    assert str(kondo.report("2021-04-10:2").counts_to) == "2021-05-10"
+
+
+@on_sqlite
 def test_a_month_missed(kondo: Owner) -> None:
     """Each period is reported for itself: what was missed is late, marked, and no part of the next."""
     kondo.install()

@@ -88,6 +88,7 @@ def upgrade() -> None:
         sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("yen", sa.Integer, nullable=False),
         sa.Column("description", sa.String(50), nullable=False),
+        sa.Column("counts_to", sa.Date),
         sa.Column("is_late", sa.Boolean, nullable=False),
         sa.Column("is_lost", sa.Boolean, nullable=False),
         *_intent(),

@@ -4,7 +4,8 @@
 first has it. Nothing that may have arrived is sent again.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -140,10 +141,31 @@ def billed(contract: Contract, period: Period) -> int:
     return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
 
 
+def expected(contract: Contract, today: date) -> Mapping[date, int]:
+    """Usage as the store bills it, by its period's first day: what was sent, and what is still to be sent.
+
+    What is not sent when its period is over, or is below the least of a report, comes with the running one.
+    """
+    running = reckoning.period_at(contract.terms, max(today, contract.charged_from))
+    sums: Counter[date] = Counter()
+    reports = select(Report).where(Report.contract_id == contract.id, ~Report.is_lost)
+    for report in db.session.scalars(reports.where(Report.state != State.DECLINED)):
+        sent = report.counts_to if report.state is not State.WAITING else None
+        sums[sent or _at_least(running, report.period_first)] += report.yen
+    open_ones = select(Usage).where(Usage.contract_id == contract.id, ~Usage.reported)
+    for piece in db.session.scalars(open_ones):
+        sums[_at_least(running, piece.period_first)] += piece.yen
+    return sums
+
+
 def of_contract(contract_id: str) -> Sequence[Report]:
     """The reports of one contract, the newest first."""
     mine = select(Report).where(Report.contract_id == contract_id)
     return db.session.scalars(mine.order_by(Report.period_first.desc(), Report.part)).all()
+
+
+def _at_least(running: Period | None, first: date) -> date:
+    return max(running.first, first) if running else first
 
 
 def _is_unsettled() -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from lxml import html
 from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
@@ -180,6 +181,31 @@ def test_below_the_least(kondo: Owner) -> None:
     kondo.take(at="2021-06-01T12:00:00+09:00")
     kondo.daily("2021-06-09T23:30:00+09:00")
     assert kondo.sent() == [(LOAF + MOSS, "2021-05-10/2021-06-09 利用分")]
+
+
+@on_sqlite
+def test_the_page_says_what_is_billed(kondo: Owner) -> None:
+    """What is carried on, late or declined stands on the plan page in the period that it is billed with."""
+    kondo.install("TIDE01")
+    kondo.take("loaf", "2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.take(at="2021-05-20T12:00:00+09:00")
+    assert usage_on_page(kondo) == {"2021-05-10": LOAF + MOSS}
+    kondo.daily("2021-06-10T00:30:00+09:00")
+    assert kondo.report("2021-05-10:1").is_late
+    kondo.take("loaf", "2021-06-20T12:00:00+09:00")
+    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS + LOAF}
+    kondo.take(at="2021-06-20T12:00:00+09:00")
+    kondo.answer({"errors": []}, 422)
+    kondo.daily("2021-07-09T23:30:00+09:00")
+    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS}
+
+
+def usage_on_page(kondo: Owner) -> dict[str, int]:
+    """Yen of usage in each bill, by the first day of its period."""
+    tree = html.fromstring(come_in(kondo.app).get("/colorme/").text)
+    lines = tree.xpath("//section[@data-period-first]//li[@data-line='usage']")
+    return {one.xpath("ancestor::section/@data-period-first")[0]: int(one.get("data-yen")) for one in lines}
 
 
 @on_sqlite

@@ -30,7 +30,7 @@ from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
 from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -239,7 +239,7 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
     counted = _counted(contract, report, outcome.made_at or now)
-    _settle(report, Report.state == State.INTENDED, outcome, now, counted)
+    _settle(report, may_settle(Report, outcome.state), outcome, now, counted)
     return outcome
 
 
@@ -300,7 +300,7 @@ def _settle(
         "answer": outcome.answer[:ANSWER_LENGTH],
         "http_status": outcome.http_status,
         "charge_id": outcome.charge_id,
-        "resolved_at": resolved_at,
+        "resolved_at": resolved_at or Report.resolved_at,
         "is_lost": is_lost,
         **(counted or {}),
     }

@@ -427,6 +427,25 @@ def test_two_operators(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_charged_after_all(kondo: Owner) -> None:
+    """The store's own word that it has charged a report stands against a person's that it has not."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+
+    def meanwhile(asked: Request) -> Response:
+        with kondo.app.app_context():
+            with transaction() as session:
+                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
+            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
+        return charged(asked)
+
+    kondo.store.answers[PATH] = meanwhile
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+    assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
+
+
+@on_sqlite
 def test_another_sum(kondo: Owner) -> None:
     """A point other than reported is entered as answered, and the answer says so."""
     kondo.install()

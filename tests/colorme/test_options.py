@@ -156,7 +156,7 @@ def test_a_lost_worker(app: Flask, owner: Browser, kept: Kept, store: Store) -> 
     """A row that is still intended when all its time is over counts as unknown."""
     answer(app, store, UNKNOWN["broken"])
     buy(owner)
-    for seconds, state in ((7, "intended"), (9, "unknown")):
+    for seconds, state in ((37, "intended"), (39, "unknown")):
         with app.app_context(), transaction() as session:
             sent = clock.now() - timedelta(seconds=seconds)
             session.execute(update(Charge).values(state=State.INTENDED, sent_at=sent))
@@ -180,6 +180,37 @@ def test_resolved(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
         assert kept.holdings() == ({**PARCEL, "cloak": 1} if charged else PARCEL)
         assert kept.book() == ([("sale", f"colorme:{code}", 500)] if charged else [])
         assert f'data-payment="{code}" data-state="{state.value}"' in owner.get("/history").text
+
+
+def meanwhile(app: Flask, store: Store, said: State, then: Callable[[Any], Response]) -> None:
+    """A person takes the worker for lost while its call is still on its way, and then it is answered."""
+
+    def answered(asked: Any) -> Response:
+        with app.app_context():
+            with transaction() as session:
+                session.execute(update(Charge).values(sent_at=clock.now() - timedelta(hours=1)))
+            assert charges.resolve(charges.unknown()[0].code, said)
+        return then(asked)
+
+    answer(app, store, answered)
+
+
+def test_charged_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """The store's own word that it has charged stands against a person's that it has not."""
+    meanwhile(app, store, State.DECLINED, store.charged)
+    assert 'data-state="charged"' in buy(owner)
+    (charge,) = kept.charges()
+    assert (charge.state, bool(charge.charge_id)) == (State.CHARGED, True)
+    assert kept.holdings() == {**PARCEL, "cloak": 1}
+    assert kept.book() == [("sale", f"colorme:{charge.code}", 500)]
+
+
+def test_declined_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A refusal after a person's word that it was charged is kept, and shown to the operator."""
+    meanwhile(app, store, State.CHARGED, refused(422, errors(422900)))
+    buy(owner)
+    with app.app_context():
+        assert [(one.charged_yen, one.answer) for one in charges.otherwise()] == [(0, "422 422900")]
 
 
 def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:

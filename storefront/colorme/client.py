@@ -19,7 +19,7 @@ from storefront.clock import Deadline, TooLate
 from storefront.colorme.channel import Channel, channel
 from storefront.colorme.contracts import SHOP_NAME_LENGTH
 from storefront.colorme.settings import ACCOUNT
-from storefront.colorme.tokens import LONGEST
+from storefront.colorme.tokens import GOOD_TOKEN
 
 CHARGES = "/appstore/v1/application_charges.json"
 USAGE_CHARGES = "/appstore/v1/recurring_application_charges/{contract}/usage_charges.json"
@@ -76,7 +76,7 @@ class Charged(_Said):
 class UsageCharge(_Said):
     """What usage may be reported with after an uninstall, and until when (Unix seconds)."""
 
-    api_token: str | None = Field(None, min_length=1, max_length=LONGEST)
+    api_token: str | None = Field(None, pattern=f"^{GOOD_TOKEN.pattern}$")
     closing_on: int | None = Field(None, ge=0, lt=LATEST)
 
 

@@ -197,6 +197,10 @@ BAD_UNINSTALLS: Mapping[str, bytes] = {
     "usage that is text": text(uninstalled(usage_charge="x")),
     "a usage token that is none": text(uninstalled(usage_charge={**USAGE, "api_token": 1})),
     "a usage token without end": text(uninstalled(usage_charge={**USAGE, "api_token": "x" * 600})),
+    "an empty usage token": text(uninstalled(usage_charge={**USAGE, "api_token": ""})),
+    "a usage token of two lines": text(uninstalled(usage_charge={**USAGE, "api_token": "a\nb"})),
+    "a usage token with its line's end": text(uninstalled(usage_charge={**USAGE, "api_token": "a\n"})),
+    "a usage token in kana": text(uninstalled(usage_charge={**USAGE, "api_token": "あ" * 512})),
     "an end of reporting in text": text(uninstalled(usage_charge={**USAGE, "closing_on": "31"})),
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, ForeignKey, String, and_, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, String, and_, exists, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
@@ -118,6 +118,12 @@ def resolve(code: str, state: State) -> bool:
 def find(customer_id: int, code: str) -> Charge | None:
     """A customer's own charge."""
     return db.session.scalar(select(Charge).filter_by(customer_id=customer_id, code=code))
+
+
+def are_charged(customer_id: int, item_id: str) -> bool:
+    """Whether a customer has bought this item here, or may have."""
+    mine = and_(Charge.customer_id == customer_id, Charge.item_id == item_id, Charge.state != State.DECLINED)
+    return bool(db.session.scalar(select(exists().where(mine))))
 
 
 def newest(customer: Customer, most: int) -> Sequence[Charge]:

@@ -7,7 +7,7 @@ from datetime import date
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront.colorme import calendar, contracts, plans, usage
+from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
 from storefront.shop.catalog import Offer
@@ -43,6 +43,11 @@ def means(here: Visit, item_id: str) -> str:
     contract = contracts.standing(here.customer.id)
     kind = "usage" if item_id in plans.current().metered else "option"
     return f"{kind}:{contract.id if contract else ''}"
+
+
+def is_had_by(offer: Offer, customer_id: int) -> bool:
+    """Whether a press buys one more of what is for keeps, which the page must say."""
+    return not offer.item.consumable and charges.are_charged(customer_id, offer.item.id)
 
 
 def withheld(customer_id: int, item_ids: Collection[str]) -> Mapping[str, LazyString]:

@@ -298,6 +298,19 @@ def test_metered_pieces(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> N
     assert store.calls(CHARGES) == []
 
 
+def test_bought_before(app: Flask, owner: Browser, store: Store) -> None:
+    """What is for keeps is bought once more only by who has read that it is."""
+    assert 'data-had="yes"' not in owner.get("/items/cloak").text
+    answer(app, store, DECLINED["short of points"])
+    buy(owner)
+    assert 'data-had="yes"' not in owner.get("/items/cloak").text
+    answer(app, store, UNKNOWN["broken"])
+    buy(owner)
+    assert 'data-had="yes"' in owner.get("/items/cloak").text
+    assert "Pressing buys another one." in owner.get("/items/cloak?lang=en").text
+    assert 'data-had="yes"' not in owner.get("/items/coat").text
+
+
 def test_a_form_for_another_kind(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
     """Who agreed to take a piece on account has not agreed to be charged at once, nor the other way round."""
     hooks.install(plan="SPRAY1")

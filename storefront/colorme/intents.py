@@ -25,6 +25,8 @@ class State(StrEnum):
     intended -> charged | declined | unknown   by the answer, or by there being none
     intended -> waiting                        a report that surely did not arrive
     unknown  -> charged | declined             by a person, once
+    waiting  -> unknown                        a backup was put back, which may know less than the store
+    unknown  -> waiting                        a report that the store does not have, as a person has seen
     declined -> charged                        by an answer that comes after a person's word, and is true
     """
 

@@ -80,8 +80,13 @@ def never_made() -> Sequence[Contract]:
 
 
 def resolve(code: str, state: State) -> bool:
-    """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open."""
-    return reporting.resolve(code, state) if ":" in code else charges.resolve(code, state)
+    """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open.
+
+    A report that is not there may wait to be sent; of an option, that is its owner's to say.
+    """
+    if ":" in code:
+        return reporting.resolve(code, state)
+    return state is not State.WAITING and charges.resolve(code, state)
 
 
 def count_unknown() -> int:

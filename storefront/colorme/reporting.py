@@ -44,6 +44,7 @@ TOO_MANY = 429
 REVOKED = 401  # as the store says to a token that is none
 NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
 WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
+RESTORED = "a backup was put back: the store may have it"
 TOO_LATE = "the store takes no more reports of it"
 
 log = structlog.get_logger()
@@ -103,13 +104,26 @@ def reopen(session: Session, contract: Contract) -> None:
         session.execute(update(Report).where(void).values(state=State.WAITING))
 
 
+def doubt(now: datetime) -> int:
+    """Let a person look before anything closed is sent: a backup may be older than a report of it."""
+    count(now)
+    values = {"state": State.UNKNOWN, "answer": RESTORED}
+    with transaction() as session:
+        doubted = update(Report).where(Report.state == State.WAITING).values(values).returning(Report.part)
+        return len(session.execute(doubted, execution_options={"synchronize_session": False}).all())
+
+
 def resolve(code: str, state: State) -> bool:
-    """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
+    """A person has seen at the store what became of it: settle it, once. False if there is nothing open.
+
+    What the store does not have may wait to be sent (anew).
+    """
     report = next((one for one in unsettled() if one.code == code), None)
     if report is None:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
-    return _settle(report, _is_unsettled(), outcome, calendar.now(), resolved_at=clock.now())
+    resolved_at = None if state is State.WAITING else clock.now()
+    return _settle(report, _is_unsettled(), outcome, calendar.now(), resolved_at=resolved_at)
 
 
 def waiting(today: date) -> Sequence[Report]:

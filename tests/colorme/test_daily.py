@@ -1,10 +1,12 @@
 """The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -443,6 +445,42 @@ def test_charged_after_all(kondo: Owner) -> None:
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
+
+
+@on_sqlite
+@pytest.mark.parametrize("said", [State.CHARGED, State.WAITING])
+def test_a_backup_was_put_back(
+    kondo: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: State
+) -> None:
+    """What it does not know to be reported is sent again only when a person has looked, and said so."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    copied(kondo.app, database(kondo.app), tmp_path / "backup.db")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    copied(kondo.app, tmp_path / "backup.db", database(kondo.app))
+    kondo.store.now = "2021-05-09T23:40:00+09:00"
+    assert CliRunner().invoke(main, ["restored"]).exit_code == 0
+    kondo.daily("2021-05-09T23:45:00+09:00")
+    assert (len(kondo.calls()), kondo.reports()) == (1, {APRIL: ("unknown", MOSS)})
+    with kondo.app.app_context():
+        assert outstanding.resolve(f"CONTR1:{APRIL}", said)
+    kondo.daily("2021-05-09T23:50:00+09:00")
+    assert len(kondo.calls()) == (2 if said is State.WAITING else 1)
+    assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
+
+
+def database(app: Flask) -> Path:
+    with app.app_context():
+        return Path(str(db.engine.url.database))
+
+
+def copied(app: Flask, source: Path, target: Path) -> None:
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 @on_sqlite

@@ -253,18 +253,21 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
     counted = _counted(contract, report, outcome.made_at or now)
-    _settle(report, may_settle(Report, outcome.state), outcome, now, counted)
+    if not _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
+        log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
+        return None
     return outcome
 
 
 def _is_closed(contract: Contract, now: datetime) -> bool:
-    """Whether nothing can be reported any more. One that was replaced may still be told its own uninstall."""
+    """Whether nothing can be reported any more. Where we only concluded the end, its hook may still come."""
     if contract.ended_at is None:
         return False
     if contract.closing_at:
         return contract.usage_token is None or contract.closing_at < now
     last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
-    waits = contract.reason is Reason.REPLACED and last and clock.day(now) <= closing_on(last)
+    concluded = contract.reason in (Reason.REPLACED, Reason.NOT_FOUND)
+    waits = concluded and last and clock.day(now) <= closing_on(last)
     return not waits
 
 

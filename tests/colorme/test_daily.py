@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request, Response
 
 from storefront import Settings, create_app, rim
 from storefront.cli import main
-from storefront.colorme import daily, outstanding, reporting, usage
+from storefront.colorme import contracts, daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
@@ -345,6 +345,23 @@ def test_replaced(kondo: Owner, comes: bool) -> None:
     assert kondo.reports() == {APRIL: ("charged" if comes else "waiting", MOSS)}
     kondo.daily("2021-06-01T12:00:00+09:00")
     assert kondo.report().is_lost is not comes
+
+
+@on_sqlite
+def test_not_found_by_mistake(kondo: Owner) -> None:
+    """Where we only concluded the end of a contract usage waits, and is sent when it stands after all."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    with kondo.app.app_context(), transaction() as session:
+        contracts.ask_to_go(session, "CONTR1", moment(kondo.store.now))
+    well = kondo.store.answers["/v1/shop.json"]
+    kondo.store.say("/v1/shop.json", {"errors": []}, 401)
+    kondo.daily("2021-05-02T12:00:00+09:00")
+    assert (kondo.kept.contracts(), kondo.reports()) == ({"CONTR1": "not_found"}, {APRIL: ("waiting", MOSS)})
+    kondo.store.answers["/v1/shop.json"] = well
+    come_in(kondo.app)
+    kondo.daily("2021-05-03T12:00:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
 
 
 @on_sqlite

@@ -123,7 +123,8 @@ def resolve(code: str, state: State) -> bool:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
     resolved_at = None if state is State.WAITING else clock.now()
-    return _settle(report, _is_unsettled(), outcome, calendar.now(), resolved_at=resolved_at)
+    counted = {"counts_to": report.counts_to or report.period_first}
+    return _settle(report, _is_unsettled(), outcome, calendar.now(), counted, resolved_at=resolved_at)
 
 
 def waiting(today: date) -> Sequence[Report]:

@@ -333,9 +333,10 @@ def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept,
     assert kept.book() == [("sale", "colorme:CONTR1:2021-07-10:1", 150)]
 
 
-def test_the_clocks_differ(hooks: Hooks, kept: Kept) -> None:
+def test_the_clocks_differ(hooks: Hooks, kept: Kept, store: Store) -> None:
     """An end some seconds after another install, by two clocks, shows nothing."""
     hooks.install()
+    store.now = "2021-07-10T12:00:10+09:00"
     hooks.install("CONTR2")
     hooks.uninstall(at="2021-07-10T12:00:30+09:00")
     assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}

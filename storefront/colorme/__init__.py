@@ -58,6 +58,7 @@ COUNTER = Counter(
     places=[Place("colorme.plan", _("Plan"))],
     ages_count=False,
     withholds=shelf.withheld,
+    means=shelf.means,
     settings=ColormeSettings,
 )
 
@@ -75,6 +76,7 @@ def init_app(app: Flask, settings: ColormeSettings, http: requests.Session | Non
     pages.add(app, Page("colorme_operator.cases", COUNTER.platform))
     reckoning_page.init_app(app)
     app.add_template_test(shelf.is_metered, "metered")
+    app.add_template_test(shelf.is_had_by, "had_by")
     errors.explain(app, NoCalendar, NO_CALENDAR, 503)
     metrics.add_gauge(app, "unknown_charges", outstanding.count_unknown)
     metrics.add_gauge(app, "lost_usage", outstanding.count_lost)

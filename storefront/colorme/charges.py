@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, ForeignKey, String, and_, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, String, and_, exists, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.colorme import calendar, client
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import ID_LENGTH, Contract
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
 from storefront.colorme.plan_file import Option
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -63,6 +63,7 @@ class Outcome:
     charge_id: str | None = None
     charged_yen: int | None = None
     retry_after: int | None = None
+    made_at: datetime | None = None  # as the store says
 
 
 def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) -> None:
@@ -89,30 +90,40 @@ def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) 
             return
         _reserve(session, offer, contract)
     outcome = _call(decrypted(contract.access_token), option.id)
-    log.info("option", code=code, contract=contract.id, state=outcome.state.value, answer=outcome.answer)
     settle(code, outcome)
 
 
 def settle(code: str, outcome: Outcome) -> None:
-    """Bring a charge to where its answer says, unless it is there already."""
+    """Bring a charge to where its answer says, unless it is there already or a person has said so."""
+    now = calendar.now()
     with transaction() as session:
-        _settle(session, and_(Charge.code == code, Charge.state == State.INTENDED), outcome)
+        mine = Charge.code == code
+        settled = _settle(session, and_(mine, may_settle(Charge, outcome.state)), outcome, now)
+        if not settled and outcome.state is State.DECLINED:
+            settled = _contradict(session, code, outcome)
+    log.info("option", code=code, state=outcome.state.value, answer=outcome.answer, settled=settled)
 
 
 def resolve(code: str, state: State) -> bool:
     """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
-    open_now = and_(Charge.code == code, is_unknown(Charge))
+    open_now, now = and_(Charge.code == code, is_unknown(Charge)), calendar.now()
     with transaction() as session:
         charge = session.scalar(select(Charge).where(open_now))
         if charge is None:
             return False
         outcome = Outcome(state, charge.answer, charge.http_status, charge.charge_id, charge.yen)
-        return _settle(session, open_now, outcome, resolved_at=clock.now())
+        return _settle(session, open_now, outcome, now, resolved_at=clock.now())
 
 
 def find(customer_id: int, code: str) -> Charge | None:
     """A customer's own charge."""
     return db.session.scalar(select(Charge).filter_by(customer_id=customer_id, code=code))
+
+
+def are_charged(customer_id: int, item_id: str) -> bool:
+    """Whether a customer has bought this item here, or may have."""
+    mine = and_(Charge.customer_id == customer_id, Charge.item_id == item_id, Charge.state != State.DECLINED)
+    return bool(db.session.scalar(select(exists().where(mine))))
 
 
 def newest(customer: Customer, most: int) -> Sequence[Charge]:
@@ -126,7 +137,7 @@ def unknown() -> Sequence[Charge]:
 
 
 def otherwise() -> Sequence[Charge]:
-    """What the store charged another amount for than was registered."""
+    """What the store charged another amount for than was registered, or than a person has said."""
     other = select(Charge).where(Charge.state == State.CHARGED, Charge.charged_yen != Charge.yen)
     return db.session.scalars(other.order_by(Charge.sent_at)).all()
 
@@ -168,11 +179,22 @@ def _call(token: str | None, option_id: str) -> Outcome:
     return Outcome(State.CHARGED, "201", 201, charged.id, charged.point)
 
 
+def _contradict(session: Session, code: str, outcome: Outcome) -> bool:
+    """A refusal that comes after a person's word: goods and entry stay until a person undoes them."""
+    said = and_(Charge.code == code, Charge.state == State.CHARGED, Charge.resolved_at.is_not(None))
+    values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
+    return session.scalar(update(Charge).where(said).values(values).returning(Charge.code)) is not None
+
+
 def _settle(
-    session: Session, which: ColumnElement[bool], outcome: Outcome, resolved_at: datetime | None = None
+    session: Session,
+    which: ColumnElement[bool],
+    outcome: Outcome,
+    now: datetime,
+    resolved_at: datetime | None = None,
 ) -> bool:
     """The conditional update comes first: of any number that settle one charge, one gives and enters."""
-    now, after = calendar.now(), outcome.retry_after
+    after = outcome.retry_after
     values = {
         "state": outcome.state,
         "settled_at": now,
@@ -181,7 +203,7 @@ def _settle(
         "charge_id": outcome.charge_id,
         "charged_yen": outcome.charged_yen if outcome.state is State.CHARGED else None,
         "retry_at": clock.now() + timedelta(seconds=after) if after is not None else None,
-        "resolved_at": resolved_at,
+        "resolved_at": resolved_at or Charge.resolved_at,
     }
     moved = update(Charge).where(which).values(values).returning(*Charge.__table__.c)
     charge = session.execute(moved, execution_options={"synchronize_session": False}).one_or_none()

@@ -6,7 +6,8 @@ not surely declined, and not surely unsent, is unknown.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +19,7 @@ from storefront.clock import Deadline, TooLate
 from storefront.colorme.channel import Channel, channel
 from storefront.colorme.contracts import SHOP_NAME_LENGTH
 from storefront.colorme.settings import ACCOUNT
-from storefront.colorme.tokens import LONGEST
+from storefront.colorme.tokens import GOOD_TOKEN
 
 CHARGES = "/appstore/v1/application_charges.json"
 USAGE_CHARGES = "/appstore/v1/recurring_application_charges/{contract}/usage_charges.json"
@@ -59,16 +60,23 @@ Answer = TypeVar("Answer", bound=_Said)
 
 
 class Charged(_Said):
-    """What the store has entered: its own id, and yen before tax."""
+    """What the store has entered: its own id, yen before tax, and when, which decides the period."""
 
     id: str = Field(min_length=1, max_length=64)
     point: int = Field(ge=0, le=MOST_YEN)
+    make_date: Any = None
+
+    @property
+    def made_at(self) -> datetime | None:
+        """None if it does not say so: what was charged is charged all the same."""
+        told = self.make_date
+        return datetime.fromtimestamp(told, UTC) if type(told) is int and 0 <= told < LATEST else None
 
 
 class UsageCharge(_Said):
     """What usage may be reported with after an uninstall, and until when (Unix seconds)."""
 
-    api_token: str | None = Field(None, min_length=1, max_length=LONGEST)
+    api_token: str | None = Field(None, pattern=f"^{GOOD_TOKEN.pattern}$")
     closing_on: int | None = Field(None, ge=0, lt=LATEST)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from storefront import rim
+from storefront.colorme import calendar, outstanding, plan_file, plans, reporting
 from storefront.colorme import daily as work
-from storefront.colorme import outstanding, plan_file, plans
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.intents import State
 from storefront.colorme.plan_file import PLANS, PlanFile, PlanFileError
@@ -18,6 +18,7 @@ from storefront.shop import catalog_file
 from storefront.shop.catalog_file import CatalogError
 from storefront.tables import stamp
 
+SAID = {"charged": State.CHARGED, "declined": State.DECLINED, "unsent": State.WAITING}
 NO_COUNTER = f"There is no Color Me counter: {PREFIX}COLORME_CLIENT_ID is not set."
 
 
@@ -55,10 +56,27 @@ def daily() -> None:
 
 
 @click.command()
+def restored() -> None:
+    """After a backup was put back: let a person look at each report before `storefront daily` sends it."""
+    with rim.shop().app_context():
+        if not settings().colorme_is_open:
+            click.echo(NO_COUNTER)
+            return
+        try:
+            doubted = reporting.doubt(calendar.now())
+        except NoCalendar as error:
+            raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
+        click.echo(f"{doubted} reports are to be looked up at Color Me; `storefront outstanding` lists them.")
+
+
+@click.command()
 @click.argument("code")
-@click.argument("state", type=click.Choice(["charged", "declined"]))
+@click.argument("state", type=click.Choice(list(SAID)))
 def resolve(code: str, state: str) -> None:
-    """Say what became of a charge without an answer of Color Me; settles it, once, with goods and entry."""
+    """Say what became of a charge without an answer of Color Me; settles it, once, with goods and entry.
+
+    A report of usage that Color Me does not have, and that is to be sent, is unsent.
+    """
     with rim.shop().app_context():
         case = next((one for one in outstanding.to_resolve() if one.code == code), None)
         if case is None:
@@ -71,10 +89,10 @@ def resolve(code: str, state: str) -> None:
         )
         click.echo(f"sent {stamp(case.sent_at)}, answer: {answer}")
         try:
-            settled = outstanding.resolve(code, State(state))
+            settled = outstanding.resolve(code, SAID[state])
         except NoCalendar as error:
             raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
-        click.echo(f"now {state}" if settled else "somebody else has settled it meanwhile")
+        click.echo(f"now {state}" if settled else "it cannot be settled so, or somebody else has done it")
 
 
 def _checked(file: Path | None) -> PlanFile:

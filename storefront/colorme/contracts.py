@@ -5,8 +5,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    null,
     or_,
     select,
     text,
@@ -33,6 +35,7 @@ from storefront.shop.customers import Customer
 
 ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
 SHOP_NAME_LENGTH = 128
+CLOCKS_DIFFER = timedelta(minutes=1)  # at most, ours and the store's
 
 
 class Reason(StrEnum):
@@ -42,6 +45,8 @@ class Reason(StrEnum):
     BY_UNPAID = "by_unpaid"
     BY_APP = "by_app"  # from our plan page: no hook follows
     REPLACED = "replaced"  # by a later install; its own uninstall was lost, or is still to come
+    NOT_FOUND = "not_found"  # of a removal without an answer: the store knew its token no more
+    NEVER_MADE = "never_made"  # the store has thrown its install away: another one stood all the while
 
 
 class Contract(Model):
@@ -76,6 +81,7 @@ class Contract(Model):
     trial_first: Mapped[date | None]
     trial_last: Mapped[date | None]
     charged_from: Mapped[date]
+    in_block: Mapped[bool]  # how its first postpaid period is read, whatever the setting says later
     confirmed_at: Mapped[datetime | None]  # when its owner first came in
     access_token: Mapped[str | None] = mapped_column(String(1024))
     ended_at: Mapped[datetime | None]
@@ -84,6 +90,7 @@ class Contract(Model):
     closing_at: Mapped[datetime | None]  # until then usage may be reported with that token
     # The day on which the book has to be looked at next; none where something has changed since.
     reckon_on: Mapped[date | None] = mapped_column(index=True)
+    parcels_until: Mapped[date | None]  # what was due by then was brought, or there was none
     asked_to_go_at: Mapped[
         datetime | None
     ]  # a removal without an answer; the next page or day asks the store
@@ -96,8 +103,8 @@ class Contract(Model):
     @property
     def terms(self) -> Terms:
         """What it is reckoned by."""
-        in_block = settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK
-        return Terms(self.form, self.charged_from, self.price, self.monthly, self.initial, in_block)
+        amounts = self.price, self.monthly, self.initial
+        return Terms(self.form, self.charged_from, *amounts, self.in_block)
 
     @property
     def trial(self) -> Period | None:
@@ -137,8 +144,9 @@ class Ending:
     closing_at: datetime | None = None
 
 
-# Whose own uninstall has not been told of.
-OPEN = or_(Contract.ended_at.is_(None), Contract.reason == Reason.REPLACED)
+# Whose own uninstall has not been told of: that it has ended is our conclusion, and the store's word wins.
+INFERRED = (Reason.REPLACED, Reason.NOT_FOUND, Reason.NEVER_MADE)
+OPEN = or_(Contract.ended_at.is_(None), Contract.reason.in_(INFERRED))
 
 
 def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: datetime, now: datetime) -> bool:
@@ -171,6 +179,7 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
             trial_first=trial and trial.first,
             trial_last=trial and trial.last,
             charged_from=agreed.charged_from,
+            in_block=settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK,
         )
     )
     session.flush()
@@ -197,6 +206,17 @@ def end_unnamed(
     then = opened.where(Contract.arrived_at.between(ending.at, _end_of_second(ending.at)))
     found = session.scalar(before.limit(1)) or session.scalar(then.order_by(Contract.arrived_at).limit(1))
     return end(session, account, found, ending, now) if found else None
+
+
+def end_never_made(session: Session, ended: Contract, now: datetime) -> Sequence[Contract]:
+    """End what arrived while this one stood at the store: an account has one at a time, so it was none there.
+
+    Our answer to such an install was lost, or the hook was kept by somebody and sent again.
+    """
+    stood_until = (ended.ended_at or ended.arrived_at) - CLOCKS_DIFFER
+    later = and_(Contract.arrived_at > ended.arrived_at, Contract.arrived_at < stood_until)
+    mine = and_(Contract.customer_id == ended.customer_id, Contract.id != ended.id)
+    return _end(session, and_(mine, later, OPEN), Ending(Reason.NEVER_MADE, stood_until), now)
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -246,6 +266,19 @@ def stay(session: Session, contract_id: str) -> None:
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
 
 
+def not_found(account: str) -> Contract | None:
+    """The last one of an account, if it ended because the store did not know its token."""
+    made = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
+    last = db.session.scalar(made.limit(1))
+    return last if last and last.reason is Reason.NOT_FOUND else None
+
+
+def stand_again(session: Session, contract_id: str) -> None:
+    """The store knows the token after all: the contract has never ended."""
+    found = update(Contract).where(Contract.id == contract_id, Contract.reason == Reason.NOT_FOUND)
+    session.execute(found.values(ended_at=None, reason=None, reckon_on=None))
+
+
 def forced_out() -> Sequence[Contract]:
     """Those that ended because a bill was not paid."""
     unpaid = select(Contract).where(Contract.reason == Reason.BY_UNPAID, Contract.confirmed_at.is_not(None))
@@ -258,6 +291,12 @@ def unconfirmed() -> Sequence[Contract]:
     return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
 
 
+def never_made() -> Sequence[Contract]:
+    """Installs that came to nothing at the store, though they stood here for a while."""
+    none = select(Contract).where(Contract.reason == Reason.NEVER_MADE)
+    return db.session.scalars(none.order_by(Contract.arrived_at, Contract.id)).all()
+
+
 def _is_of(account: str) -> ColumnElement[bool]:
     own = select(Customer.id).where(Customer.channel == NAME, Customer.external_id == account)
     return Contract.customer_id.in_(own)
@@ -268,17 +307,24 @@ def _end_of_second(at: datetime) -> datetime:
     return at.replace(microsecond=999_999)
 
 
+def _confirmed(reason: Reason, at: datetime) -> Any:
+    if reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID):
+        return func.coalesce(Contract.confirmed_at, at)
+    return null() if reason is Reason.NEVER_MADE else Contract.confirmed_at
+
+
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
     """End these, and every visit of those who have none left; their tokens are forgotten.
 
-    What the store tells the end of, it has had: that confirms it as well as its owner would.
+    Not those by which the store can be asked again whether that was true.
+    What the store tells the end of, it has had: that confirms it as well as its owner would. What it never
+    had, nobody has confirmed: the owner who came in was another's.
     """
-    told = ending.reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID)
     values = {
-        "confirmed_at": func.coalesce(Contract.confirmed_at, ending.at) if told else Contract.confirmed_at,
+        "confirmed_at": _confirmed(ending.reason, ending.at),
         "ended_at": ending.at,
         "reason": ending.reason,
-        "access_token": None,
+        "access_token": Contract.access_token if ending.reason is Reason.NOT_FOUND else None,
         "asked_to_go_at": None,
         "usage_token": ending.usage_token,
         "closing_at": ending.closing_at,

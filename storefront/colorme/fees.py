@@ -22,6 +22,7 @@ from storefront.shop.ledger import Entry, Kind
 
 UNIT = "yen"  # before tax
 NEVER = date.max
+AGAIN = "+"  # at the end of a key: what was void is due after all
 
 
 def is_due(today: date) -> ColumnElement[bool]:
@@ -38,8 +39,11 @@ def reconcile(session: Session, contract: Contract, today: date) -> None:
     due = _owed_until(contract, today)
     known = _known(contract)
     for bill in due:
-        if bill.yen and (Kind.SALE, _key(contract, bill)) not in known:
-            _enter(session, contract, bill)
+        key = _key(contract, bill)
+        while (Kind.VOID, key) in known:
+            key += AGAIN
+        if bill.yen and (Kind.SALE, key) not in known:
+            _enter(session, contract, bill, key)
     undo(session, contract)
     contract.reckon_on = _look_again(contract, today)
 
@@ -48,7 +52,7 @@ def undo(session: Session, contract: Contract) -> None:
     """Void what was entered for days that the contract's end, of which nobody had told, has taken away."""
     known = _known(contract)
     for (kind, key), entry in known.items():
-        day = key.removeprefix(_prefix(contract))
+        day = key.removeprefix(_prefix(contract)).rstrip(AGAIN)
         if kind is Kind.SALE and ":" not in day and (Kind.VOID, key) not in known and _is_gone(contract, day):
             at, who = contract.ended_at or entry.entered_at, contract.customer_id
             ledger.record(session, who, Kind.VOID, -entry.amount, UNIT, key, at, channel=NAME, of=key)
@@ -66,6 +70,8 @@ def unpaid(contract: Contract) -> Iterator[Bill]:
 
 def owed(contract: Contract) -> Iterator[Bill]:
     """Every bill of the plan in its order, to the last one that its end leaves; without end if it stands."""
+    if contract.reason is Reason.NEVER_MADE:
+        return
     ended_on = clock.day(contract.ended_at) if contract.ended_at else NEVER
     for bill in reckoning.bills(contract.terms):
         begun = _first(bill)
@@ -92,10 +98,10 @@ def _known(contract: Contract) -> dict[tuple[Kind, str], Entry]:
     return {(Kind.SALE if entry.kind is Kind.TEST else entry.kind, entry.key): entry for entry in own}
 
 
-def _enter(session: Session, contract: Contract, bill: Bill) -> None:
+def _enter(session: Session, contract: Contract, bill: Bill, key: str) -> None:
     kind, yen = (Kind.TEST, 0) if contract.is_test else (Kind.SALE, bill.yen)
     at = datetime.combine(bill.fixed_on, time(), JAPAN)
-    ledger.record(session, contract.customer_id, kind, yen, UNIT, _key(contract, bill), at, channel=NAME)
+    ledger.record(session, contract.customer_id, kind, yen, UNIT, key, at, channel=NAME)
 
 
 def _is_gone(contract: Contract, day: str) -> bool:

@@ -1,6 +1,7 @@
 """The app comes into a shop, and out of it: by the store's hooks, or by its owner's press on our page.
 
-Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that).
+Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that),
+`find_again` (it was not so).
 """
 
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting
+from storefront.colorme import calendar, client, contracts, fees, parcels, plans, reporting, usage
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
@@ -61,6 +62,7 @@ def uninstall(hook: Uninstall) -> None:
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
+            _clear(session, ended)
             _settle(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
@@ -106,14 +108,35 @@ def see(contract: Contract) -> None:
         _stay(contract)
 
 
+def find_again(account: str) -> Contract | None:
+    """The contract that ended only because the store once did not know its token; it knows it now.
+
+    Uninstalling makes a token void for good, so whoever is known by it has the app.
+    """
+    contract = contracts.not_found(account)
+    token = decrypted(contract.access_token) if contract else None
+    if contract is None or token is None:
+        return None
+    try:
+        if client.shop(token).id != account:
+            return None
+    except (Declined, NotConnected, Unknown):
+        return None
+    with transaction() as session:
+        contracts.stand_again(session, contract.id)
+    log.warning("stands after all", contract=contract.id)
+    return contracts.standing_of(account)
+
+
 def _gone(contract: Contract, removed: Removed | None) -> None:
     asked_at = contract.asked_to_go_at or calendar.now()
     at = removed.uninstalled_at if removed else int(asked_at.timestamp())
-    ending = _ending(Reason.BY_APP, at, removed.usage_charge if removed else None)
+    reason = Reason.BY_APP if removed else Reason.NOT_FOUND
+    ending = _ending(reason, at, removed.usage_charge if removed else None)
     with transaction() as session:
         if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
             _settle(session, ended)
-    log.info("uninstalled", contract=contract.id, reason=Reason.BY_APP.value)
+    log.info("uninstalled", contract=contract.id, reason=reason.value)
 
 
 def _stay(contract: Contract) -> None:
@@ -121,14 +144,24 @@ def _stay(contract: Contract) -> None:
         contracts.stay(session, contract.id)
 
 
-def _ending(reason: Reason, at: int, usage: UsageCharge | None) -> Ending:
-    token, closing = (usage.api_token, usage.closing_on) if usage else (None, None)
+def _ending(reason: Reason, at: int, told: UsageCharge | None) -> Ending:
+    token, closing = (told.api_token, told.closing_on) if told else (None, None)
     return Ending(
         reason,
         datetime.fromtimestamp(at, UTC),
         encrypted(token) if token else None,
         datetime.fromtimestamp(closing, UTC) if closing is not None else None,
     )
+
+
+def _clear(session: Session, ended: Contract) -> None:
+    """What was given, entered and taken under installs that were none belongs to the one that stood."""
+    for none in contracts.end_never_made(session, ended, clock.now()):
+        log.warning("never made", contract=none.id, stood=ended.id)
+        usage.move(session, none, ended)
+        _settle(session, none)
+        if ended.ended_at:
+            parcels.bring(session, ended, clock.day(ended.ended_at), ended.ended_at)
 
 
 def _settle(session: Session, contract: Contract) -> None:

@@ -15,6 +15,7 @@ from storefront.colorme.settings import settings
 from storefront.db import words
 
 ANSWER_LENGTH = 200
+WORKERS_SECONDS = 30  # ours: what a worker may need beside its call, for the database and for its turn
 
 
 class State(StrEnum):
@@ -24,6 +25,9 @@ class State(StrEnum):
     intended -> charged | declined | unknown   by the answer, or by there being none
     intended -> waiting                        a report that surely did not arrive
     unknown  -> charged | declined             by a person, once
+    waiting  -> unknown                        a backup was put back, which may know less than the store
+    unknown  -> waiting                        a report that the store does not have, as a person has seen
+    declined -> charged                        by an answer that comes after a person's word, and is true
     """
 
     WAITING = "waiting"
@@ -51,6 +55,17 @@ class Intent:
 
 def is_unknown(kind: type[Intent]) -> ColumnElement[bool]:
     """Without an answer; one that is still intended after all its time has lost its worker."""
-    abandoned = clock.now() - timedelta(seconds=settings().colorme_total_seconds)
-    lost = and_(kind.state == State.INTENDED, kind.sent_at < abandoned)
+    lost = and_(kind.state == State.INTENDED, kind.sent_at < abandoned())
     return or_(kind.state == State.UNKNOWN, lost)
+
+
+def abandoned() -> datetime:
+    """Whoever sent before this moment has ended: no call is as long, nor what its worker does besides."""
+    return clock.now() - timedelta(seconds=settings().colorme_total_seconds + WORKERS_SECONDS)
+
+
+def may_settle(kind: type[Intent], outcome: State) -> ColumnElement[bool]:
+    """What an answer settles: what waits for it. That it was charged is true, whatever a person has said."""
+    open_still = kind.state == State.INTENDED
+    said_otherwise = and_(kind.state == State.DECLINED, kind.resolved_at.is_not(None))
+    return or_(open_still, said_otherwise) if outcome is State.CHARGED else open_still

@@ -16,7 +16,7 @@ from storefront.bounded import TooLarge, read
 from storefront.clock import Deadline, TooLate
 from storefront.colorme.channel import Channel, channel
 from storefront.colorme.settings import ColormeSettings, secret
-from storefront.colorme.tokens import LONGEST
+from storefront.colorme.tokens import GOOD_TOKEN
 
 SCOPE = ["write_application_charge"]
 AUTHORISE, TOKEN = "/oauth/authorize", "/oauth/token"  # addresses
@@ -79,6 +79,6 @@ def token(code: str) -> str:
         raise NoToken(type(failure).__name__) from failure
     except (ValueError, TypeError, KeyError, Warning) as failure:  # rubbish, or another scope than was asked
         raise NoToken(type(failure).__name__) from failure
-    if not (isinstance(given, str) and given.isascii() and 0 < len(given) <= LONGEST):
+    if not (isinstance(given, str) and GOOD_TOKEN.fullmatch(given)):
         raise NoToken("it is none")
     return given

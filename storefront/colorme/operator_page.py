@@ -26,6 +26,7 @@ def cases() -> str:
         late=outstanding.late(),
         otherwise=outstanding.otherwise(),
         unconfirmed=outstanding.unconfirmed(),
+        never_made=outstanding.never_made(),
         token=lambda code: form_tokens.seal(holder, _purpose(code)),
     )
 

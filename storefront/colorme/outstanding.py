@@ -74,9 +74,19 @@ def unconfirmed() -> Sequence[Contract]:
     return contracts.unconfirmed()
 
 
+def never_made() -> Sequence[Contract]:
+    """Installs that the store threw away: what was entered and given for them was undone."""
+    return contracts.never_made()
+
+
 def resolve(code: str, state: State) -> bool:
-    """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open."""
-    return reporting.resolve(code, state) if ":" in code else charges.resolve(code, state)
+    """Settle what was looked up at the store, once, with grant and entry; false if there is nothing open.
+
+    A report that is not there may wait to be sent; of an option, that is its owner's to say.
+    """
+    if ":" in code:
+        return reporting.resolve(code, state)
+    return state is not State.WAITING and charges.resolve(code, state)
 
 
 def count_unknown() -> int:

@@ -16,26 +16,37 @@ from storefront.shop.inventory import Grant
 
 
 def bring(session: Session, contract: Contract, today: date, now: datetime) -> None:
-    """Give every parcel that is due by today, each once, in the caller's transaction."""
-    plan = plans.current().plans.get(contract.plan_id)
-    for first in _days(contract, today) if plan and plan.parcel else ():
-        for number, item_id in enumerate(plan.parcel if plan else (), 1):
+    """Give every parcel that is due by today, each once, in the caller's transaction.
+
+    What a day has brought is closed: an item that the plan file adds to a parcel comes with the next.
+    """
+    session.refresh(contract, with_for_update=True)
+    plan, closed = plans.current().plans.get(contract.plan_id), contract.parcels_until or date.min
+    if plan is None:
+        return
+    for first in _days(contract, today):
+        for number, item_id in enumerate(plan.parcel if first > closed else (), 1):
             key = f"{_key(contract, first)}:{number}"
-            if not session.scalar(select(inventory.was_given(key))):
-                inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
+            inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
+    contract.parcels_until = max(today, closed)
 
 
 def undo(session: Session, contract: Contract) -> None:
-    """Take back what was given at renewals after the contract's end, or at one that was not paid for."""
+    """Take back what was given at renewals after the contract's end, or at one that was not paid for.
+
+    And all that a contract brought which the store never had.
+    """
     own = and_(Grant.customer_id == contract.customer_id, Grant.key.startswith(f"{NAME}:{contract.id}:"))
     for one in session.scalars(select(Grant).where(own)).all():
         first = date.fromisoformat(one.key.split(":")[2])
-        if first != contract.installed_on and _is_gone(contract, first):
-            key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
+        key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
+        if _is_gone(contract, first) and not session.scalar(select(inventory.was_given(key))):
             inventory.take_back(session, one.customer_id, one.item_id, key, at, is_test=test)
 
 
 def _is_gone(contract: Contract, first: date) -> bool:
+    if contract.reason is Reason.NEVER_MADE or first == contract.installed_on:
+        return contract.reason is Reason.NEVER_MADE
     ended_on = clock.day(contract.ended_at) if contract.ended_at else date.max
     unpaid = contract.form.prepaid and contract.reason is Reason.BY_UNPAID
     return first > ended_on or (unpaid and first == ended_on)

@@ -7,15 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import func, select
-
-from storefront.colorme import reckoning, sources
+from storefront.colorme import reckoning, reporting, sources
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
 from storefront.colorme.sources import Asked, Reading
-from storefront.colorme.usage import Usage
-from storefront.db import db
 
 MOST = 12  # bills of the past
 
@@ -33,7 +29,7 @@ class Standing:
 
 
 def standing(contract: Contract, today: date) -> Standing:
-    terms, usage = contract.terms, _usage(contract)
+    terms, usage = contract.terms, reporting.expected(contract, today)
     period = reckoning.period_at(terms, today)
     bills = list(_bills(terms, today, usage))
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
@@ -67,12 +63,6 @@ def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bil
 def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
     """What is prepaid is collected in the first moments of its day, what is postpaid until its last."""
     return bill.due_on < today or (bill.due_on == today and not terms.form.has_usage)
-
-
-def _usage(contract: Contract) -> Mapping[date, int]:
-    """Yen before tax of what was taken on account, by the first day of its period."""
-    taken = select(Usage.period_first, func.sum(Usage.yen)).where(Usage.contract_id == contract.id)
-    return {first: int(yen) for first, yen in db.session.execute(taken.group_by(Usage.period_first))}
 
 
 def _asked(contract: Contract, terms: Terms, usage: int) -> Asked:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront import clock
 from storefront.colorme import charges
 from storefront.colorme.charges import Charge
-from storefront.colorme.intents import State
-from storefront.colorme.settings import NAME, settings
+from storefront.colorme.intents import State, abandoned
+from storefront.colorme.settings import NAME
 from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
 
@@ -29,8 +28,7 @@ def newest(customer: Customer, most: int) -> Sequence[Purchase]:
 
 def state(charge: Charge) -> State:
     """Where it stands; without an answer after all its time it is unknown."""
-    waited = (clock.now() - charge.sent_at).total_seconds()
-    lost = charge.state is State.INTENDED and waited > settings().colorme_total_seconds
+    lost = charge.state is State.INTENDED and charge.sent_at < abandoned()
     return State.UNKNOWN if lost else charge.state
 
 

@@ -4,8 +4,11 @@
 first has it. Nothing that may have arrived is sent again.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from itertools import groupby
+from typing import Any
 
 import structlog
 from sqlalchemy import (
@@ -13,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     String,
     and_,
-    false,
     func,
     or_,
     select,
@@ -24,11 +26,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from storefront import clock
 from storefront.colorme import calendar, client, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
+from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown
-from storefront.colorme.periods import ONE_DAY, Period, closing_on
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
+from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.colorme.usage import Usage, closes_before
@@ -41,6 +44,7 @@ TOO_MANY = 429
 REVOKED = 401  # as the store says to a token that is none
 NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
 WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
+RESTORED = "a backup was put back: the store may have it"
 TOO_LATE = "the store takes no more reports of it"
 
 log = structlog.get_logger()
@@ -56,6 +60,7 @@ class Report(Intent, Model):
     part: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     yen: Mapped[int]  # before tax
     description: Mapped[str] = mapped_column(String(50))
+    counts_to: Mapped[date | None]  # the first day of the period that the store bills it with
     is_late: Mapped[bool]  # sent after its period: at the store it belongs to the next
     is_lost: Mapped[bool]  # the store takes no report of it any more
     contract: Mapped[Contract] = relationship()
@@ -78,9 +83,15 @@ def count(now: datetime) -> None:
 
 
 def send(now: datetime) -> None:
-    """Send what waits, each once; what surely did not arrive waits for the next run."""
+    """Send what waits, each once; what surely did not arrive waits for the next run.
+
+    `now` is when the run began. Midnight may pass meanwhile, so each is sent by a moment of its own.
+    """
     for report in waiting(clock.day(now)):
-        outcome = _send(report, now)
+        try:
+            outcome = _send(report, calendar.now())
+        except NoCalendar:
+            return
         if outcome:
             log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
 
@@ -93,14 +104,27 @@ def reopen(session: Session, contract: Contract) -> None:
         session.execute(update(Report).where(void).values(state=State.WAITING))
 
 
+def doubt(now: datetime) -> int:
+    """Let a person look before anything closed is sent: a backup may be older than a report of it."""
+    count(now)
+    values = {"state": State.UNKNOWN, "answer": RESTORED}
+    with transaction() as session:
+        doubted = update(Report).where(Report.state == State.WAITING).values(values).returning(Report.part)
+        return len(session.execute(doubted, execution_options={"synchronize_session": False}).all())
+
+
 def resolve(code: str, state: State) -> bool:
-    """A person has seen at the store what became of it: settle it, once. False if there is nothing open."""
+    """A person has seen at the store what became of it: settle it, once. False if there is nothing open.
+
+    What the store does not have may wait to be sent (anew).
+    """
     report = next((one for one in unsettled() if one.code == code), None)
     if report is None:
         return False
     outcome = Outcome(state, report.answer, report.http_status, report.charge_id, report.yen)
-    still = or_(is_unknown(Report), Report.state == State.DECLINED)
-    return _settle(report, still, outcome, calendar.now(), resolved_at=clock.now())
+    resolved_at = None if state is State.WAITING else clock.now()
+    counted = {"counts_to": report.counts_to or report.period_first}
+    return _settle(report, _is_unsettled(), outcome, calendar.now(), counted, resolved_at=resolved_at)
 
 
 def waiting(today: date) -> Sequence[Report]:
@@ -111,8 +135,7 @@ def waiting(today: date) -> Sequence[Report]:
 
 def unsettled() -> Sequence[Report]:
     """What a person has to look up or to claim: unknown, or declined by the store."""
-    declined = and_(Report.state == State.DECLINED, ~Report.is_lost, Report.resolved_at.is_(None))
-    found = select(Report).where(or_(is_unknown(Report), declined))
+    found = select(Report).where(_is_unsettled())
     return db.session.scalars(found.order_by(Report.contract_id, Report.period_first, Report.part)).all()
 
 
@@ -127,18 +150,43 @@ def late() -> Sequence[Report]:
 
 
 def billed(contract: Contract, period: Period) -> int:
-    """Usage that the store bills with this period: reported for it in time, or late for the one before."""
-    before = reckoning.period_at(contract.terms, period.first - ONE_DAY)
-    in_time = and_(Report.period_first == period.first, ~Report.is_late)
-    late = and_(Report.period_first == before.first, Report.is_late) if before else false()
-    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED, or_(in_time, late))
+    """Usage that the store bills with this period: reported for it in time, or late for one before."""
+    mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED)
+    mine = and_(mine, Report.counts_to == period.first)
     return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
+
+
+def expected(contract: Contract, today: date) -> Mapping[date, int]:
+    """Usage as the store bills it, by its period's first day: what was sent, and what is still to be sent.
+
+    What is not sent when its period is over, or is below the least of a report, comes with the running one.
+    """
+    running = reckoning.period_at(contract.terms, max(today, contract.charged_from))
+    sums: Counter[date] = Counter()
+    reports = select(Report).where(Report.contract_id == contract.id, ~Report.is_lost)
+    for report in db.session.scalars(reports.where(Report.state != State.DECLINED)):
+        sent = report.counts_to if report.state is not State.WAITING else None
+        sums[sent or _at_least(running, report.period_first)] += report.yen
+    open_ones = select(Usage).where(Usage.contract_id == contract.id, ~Usage.reported)
+    for piece in db.session.scalars(open_ones):
+        sums[_at_least(running, piece.period_first)] += piece.yen
+    return sums
 
 
 def of_contract(contract_id: str) -> Sequence[Report]:
     """The reports of one contract, the newest first."""
     mine = select(Report).where(Report.contract_id == contract_id)
     return db.session.scalars(mine.order_by(Report.period_first.desc(), Report.part)).all()
+
+
+def _at_least(running: Period | None, first: date) -> date:
+    return max(running.first, first) if running else first
+
+
+def _is_unsettled() -> ColumnElement[bool]:
+    """Nobody has said yet what became of it."""
+    declined = and_(Report.state == State.DECLINED, ~Report.is_lost, Report.resolved_at.is_(None))
+    return or_(is_unknown(Report), declined)
 
 
 def _closed(now: datetime) -> Sequence[ColumnElement[bool]]:
@@ -148,22 +196,30 @@ def _closed(now: datetime) -> Sequence[ColumnElement[bool]]:
 
 
 def _count(session: Session, contract_id: str, closed: Sequence[ColumnElement[bool]]) -> None:
-    """Whoever holds the contract counts; the other finds nothing left."""
+    """Whoever holds the contract counts; the other finds nothing left.
+
+    Each period is reported for itself, however many were missed; only what is below the least is carried on.
+    """
     held = select(Contract).where(Contract.id == contract_id).with_for_update()
     contract = session.scalars(held, execution_options={"populate_existing": True}).one()
     mine = select(Usage).join(Contract).where(Usage.contract_id == contract_id, *closed)
-    pieces = session.scalars(mine.with_for_update(of=Usage)).all()
-    yen = sum(piece.yen for piece in pieces)
-    if not pieces or (yen < LEAST and contract.ended_at is None):
-        return
-    first, last = max((piece.period_first, piece.period_last) for piece in pieces)
+    pieces = session.scalars(mine.with_for_update(of=Usage).order_by(Usage.period_first)).all()
+    carried: list[Usage] = []
+    for (first, last), taken in groupby(pieces, lambda piece: (piece.period_first, piece.period_last)):
+        carried += taken
+        if sum(piece.yen for piece in carried) >= LEAST:
+            _write(session, contract, Period(first, last), carried)
+            carried = []
+    if carried and contract.ended_at:
+        last_one = carried[-1]
+        _write(session, contract, Period(last_one.period_first, last_one.period_last), carried)
+
+
+def _write(session: Session, contract: Contract, period: Period, pieces: Sequence[Usage]) -> None:
+    """One period's reports, with what was carried on to it; what is below the least is written off."""
     for piece in pieces:
         piece.reported = True
-    _write(session, contract, Period(first, last), yen)
-
-
-def _write(session: Session, contract: Contract, period: Period, yen: int) -> None:
-    """What is carried is written off: it is only counted where nothing comes after it."""
+    yen = sum(piece.yen for piece in pieces)
     parts, rest = usage_reports(yen)
     same = select(func.count()).where(Report.contract_id == contract.id, Report.period_first == period.first)
     before = session.scalar(same) or 0
@@ -186,41 +242,46 @@ def _write(session: Session, contract: Contract, period: Period, yen: int) -> No
 
 def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
-    contract, today = report.contract, clock.day(now)
+    contract = report.contract
     token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
     if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
         return outcome if _settle(report, Report.state == State.WAITING, outcome, now, is_lost=True) else None
     if (usage_token if contract.ended_at else token) is None:
         return Outcome(State.WAITING, NO_TOKEN)
-    if not _claim(report, is_late=_is_late(contract, report, today)):
+    if not _claim(report, _counted(contract, report, now)):
         return None
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
-    _settle(report, Report.state == State.INTENDED, outcome, now)
+    counted = _counted(contract, report, outcome.made_at or now)
+    if not _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
+        log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
+        return None
     return outcome
 
 
 def _is_closed(contract: Contract, now: datetime) -> bool:
-    """Whether nothing can be reported any more. One that was replaced may still be told its own uninstall."""
+    """Whether nothing can be reported any more. Where we only concluded the end, its hook may still come."""
     if contract.ended_at is None:
         return False
     if contract.closing_at:
         return contract.usage_token is None or contract.closing_at < now
     last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
-    waits = contract.reason is Reason.REPLACED and last and clock.day(now) <= closing_on(last)
+    concluded = contract.reason in (Reason.REPLACED, Reason.NOT_FOUND)
+    waits = concluded and last and clock.day(now) <= closing_on(last)
     return not waits
 
 
-def _is_late(contract: Contract, report: Report, today: date) -> bool:
-    """After an uninstall the store counts to the last period, whatever day it is."""
-    period = reckoning.period_at(contract.terms, report.period_first)
-    until = min(today, clock.day(contract.ended_at)) if contract.ended_at else today
-    return period is not None and until > period.last
+def _counted(contract: Contract, report: Report, at: datetime) -> dict[str, Any]:
+    """To which period the store counts what it is told at a moment; after an uninstall, to the last one."""
+    until = min(at, contract.ended_at) if contract.ended_at else at
+    period = reckoning.period_at(contract.terms, clock.day(until))
+    first = period.first if period else report.period_first
+    return {"counts_to": first, "is_late": first > report.period_first}
 
 
-def _claim(report: Report, *, is_late: bool) -> bool:
-    values = {"state": State.INTENDED, "sent_at": clock.now(), "is_late": is_late}
+def _claim(report: Report, counted: dict[str, Any]) -> bool:
+    values = {"state": State.INTENDED, "sent_at": clock.now(), **counted}
     with transaction() as session:
         mine = update(Report).where(_is(report), Report.state == State.WAITING).values(values)
         return session.execute(mine.returning(Report.part)).first() is not None
@@ -237,7 +298,7 @@ def _call(report: Report, keys: dict[str, str | None]) -> Outcome:
     except Unknown as failure:
         return Outcome(State.UNKNOWN, failure.reason, failure.status)
     told = "201" if charged.point == report.yen else f"201, {charged.point:,} yen in place of {report.yen:,}"
-    return Outcome(State.CHARGED, told, 201, charged.id, charged.point)
+    return Outcome(State.CHARGED, told, 201, charged.id, charged.point, made_at=charged.made_at)
 
 
 def _settle(
@@ -245,6 +306,7 @@ def _settle(
     which: ColumnElement[bool],
     outcome: Outcome,
     now: datetime,
+    counted: dict[str, Any] | None = None,
     *,
     resolved_at: datetime | None = None,
     is_lost: bool = False,
@@ -256,8 +318,9 @@ def _settle(
         "answer": outcome.answer[:ANSWER_LENGTH],
         "http_status": outcome.http_status,
         "charge_id": outcome.charge_id,
-        "resolved_at": resolved_at,
+        "resolved_at": resolved_at or Report.resolved_at,
         "is_lost": is_lost,
+        **(counted or {}),
     }
     with transaction() as session:
         moved = update(Report).where(_is(report), which).values(values).returning(Report.part)

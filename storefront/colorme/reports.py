@@ -16,7 +16,7 @@ COLUMNS = ("what", *CASE, "plan", "installed", "period")
 def outstanding() -> Sequence[Section]:
     """What is unknown, lost, late, owed or not confirmed, each by its contract's id."""
     debts = [(one.contract.id, one.contract.account, str(one.period), one.yen) for one in found.owed()]
-    installs = [_install(contract) for contract in found.unconfirmed()]
+    installs, none = map(_installs, (found.unconfirmed(), found.never_made()))
     return (
         _cases(
             "without an answer of Color Me: look there, then `storefront resolve`",
@@ -40,6 +40,13 @@ def outstanding() -> Sequence[Section]:
             COLUMNS,
             [_line("not_confirmed", INSTALL, row) for row in installs],
         ),
+        Section(
+            "installs that Color Me never had, as the end of another has shown: all of it was undone",
+            INSTALL,
+            none,
+            COLUMNS,
+            [_line("never_made", INSTALL, row) for row in none],
+        ),
     )
 
 
@@ -61,8 +68,8 @@ def _case(case: Case) -> Row:
     )
 
 
-def _install(contract: Contract) -> Row:
-    return contract.id, contract.account, contract.plan_id, contract.installed_on
+def _installs(found: Sequence[Contract]) -> Sequence[Row]:
+    return [(one.id, one.account, one.plan_id, one.installed_on) for one in found]
 
 
 def _line(what: str, heading: Sequence[str], row: Row) -> Mapping[str, object]:

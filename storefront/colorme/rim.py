@@ -4,7 +4,7 @@ from storefront.colorme import checks, commands, plans, reports
 from storefront.rim import Rim, Secret
 
 RIM = Rim(
-    commands=[commands.plans_command, commands.daily, commands.resolve],
+    commands=[commands.plans_command, commands.daily, commands.restored, commands.resolve],
     secrets=[
         Secret(
             "colorme_webhook_secret",

@@ -7,11 +7,12 @@ from datetime import date
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront.colorme import calendar, contracts, plans, usage
+from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
 from storefront.shop.catalog import Offer
 from storefront.shop.catalog_file import PriceRule
+from storefront.shop.visits import Visit
 
 ON_NO_PLAN = _("It is sold on no plan at present.")
 NOT_BY_USE = _("It is taken on account, on plans that are charged by use. Yours is not one of them.")
@@ -35,6 +36,18 @@ def asked(yen: int, on: date) -> int:
 def is_metered(offer: Offer) -> bool:
     """Whether a press takes it on account, in place of points."""
     return offer.item.id in plans.current().metered
+
+
+def means(here: Visit, item_id: str) -> str:
+    """What a press comes to: at once or on account, and under which contract."""
+    contract = contracts.standing(here.customer.id)
+    kind = "usage" if item_id in plans.current().metered else "option"
+    return f"{kind}:{contract.id if contract else ''}"
+
+
+def is_had_by(offer: Offer, customer_id: int) -> bool:
+    """Whether a press buys one more of what is for keeps, which the page must say."""
+    return not offer.item.consumable and charges.are_charged(customer_id, offer.item.id)
 
 
 def withheld(customer_id: int, item_ids: Collection[str]) -> Mapping[str, LazyString]:

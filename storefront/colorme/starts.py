@@ -13,7 +13,7 @@ from sqlalchemy import String, delete
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, oauth, parcels
+from storefront.colorme import calendar, client, contracts, installs, oauth, parcels
 from storefront.colorme.client import Declined, NotConnected, Shop, Unknown
 from storefront.colorme.oauth import NoToken, SpentCode
 from storefront.colorme.tokens import encrypted
@@ -66,7 +66,7 @@ def come_back(state: str, code: str, error: str) -> str:
     if error or not code:
         raise TurnedAway(Why.DENIED)
     token, shop = _identified(code)
-    contract = contracts.standing_of(shop.id)
+    contract = contracts.standing_of(shop.id) or installs.find_again(shop.id)
     if contract is None:
         raise TurnedAway(Why.NOT_INSTALLED)
     at, key = calendar.now(), secrets.token_hex(32)

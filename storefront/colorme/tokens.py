@@ -3,6 +3,7 @@
 While that key changes both decrypt, and the current one alone encrypts.
 """
 
+import re
 from base64 import urlsafe_b64encode
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -13,7 +14,8 @@ from storefront.colorme.settings import settings
 from storefront.shop import words
 
 USE = b"storefront.colorme.tokens"
-LONGEST = 512  # bytes that a token may have, so that its cipher fits its column
+# What may stand in a header, and no longer than that its cipher fits its column.
+GOOD_TOKEN = re.compile(r"[!-~]{1,512}")
 
 
 def encrypted(token: str) -> str:

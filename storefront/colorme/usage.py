@@ -52,9 +52,17 @@ def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
         days = {"period_first": period.first, "period_last": period.last}
         if not insert_once(session, Usage, code=code, taken_at=now, reported=False, **values, **days):
             return False
-        key, test = f"{NAME}:{code}", contract.is_test
+        key, test = f"{NAME}:usage:{code}", contract.is_test  # no option has it, whatever its form was
         inventory.grant(session, contract.customer_id, offer.item.id, key, now, is_test=test)
     return True
+
+
+def move(session: Session, of: Contract, to: Contract) -> None:
+    """What was taken under a contract that the store never had counts to the one that stood meanwhile."""
+    pieces = select(Usage).where(Usage.contract_id == of.id, ~Usage.reported)
+    for piece in session.scalars(pieces).all() if to.form.has_usage else ():
+        if period := reckoning.period_at(to.terms, closes_before(piece.taken_at)):
+            piece.contract_id, piece.period_first, piece.period_last = to.id, period.first, period.last
 
 
 def open_yen(contract_id: str) -> int:

@@ -31,7 +31,6 @@ from storefront.shop.limits import Withheld
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Visit
 
-REMOVAL = "removal"
 STATUSES = {Why.DENIED: 403, Why.STATE: 400, Why.CODE: 400, Why.SILENT: 503, Why.NOT_INSTALLED: 403}
 
 blueprint = Blueprint(NAME, __name__, url_prefix="/colorme")
@@ -69,7 +68,7 @@ def plan() -> ResponseReturnValue:
         plan=plans.current().plans.get(contract.plan_id),
         stands=plan_page.standing(contract, today),
         today=today,
-        removal_token=form_tokens.seal(here.customer.id, REMOVAL),
+        removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 
 
@@ -101,8 +100,8 @@ def charge(code: str) -> ResponseReturnValue:
 def removal() -> ResponseReturnValue:
     """The owner has the app uninstalled from here."""
     here = visit.current()
-    form_tokens.unseal(request.form.get("token", ""), here.customer.id, REMOVAL)
     contract = _contract(here)
+    form_tokens.unseal(request.form.get("token", ""), here.customer.id, _removal_of(contract))
     try:
         installs.remove(contract)
     except (Declined, NotConnected) as refusal:
@@ -150,6 +149,10 @@ def _contract(here: Visit) -> Contract:
     if contract is None:
         raise Stranger
     return contract
+
+
+def _removal_of(contract: Contract) -> str:
+    return f"removal:{contract.id}"
 
 
 def _offer(item_id: str) -> Offer:

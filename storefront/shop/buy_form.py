@@ -1,4 +1,4 @@
-"""The buy form: bound to its buyer, its counter, its item and its price.
+"""The buy form: bound to its buyer, its counter, its item, its price and what a press comes to.
 
 A counter sells to nobody whose form was not accepted here.
 """
@@ -14,7 +14,7 @@ from storefront.shop.visits import Visit
 
 def seal(here: Visit, offer: Offer, carries: str = "") -> str:
     """A token for the form with which this visitor takes this offer."""
-    return form_tokens.seal(here.customer.id, _purpose(offer), carries)
+    return form_tokens.seal(here.customer.id, _purpose(here, offer), carries)
 
 
 def sent(here: Visit, offer: Offer) -> str:
@@ -24,7 +24,7 @@ def sent(here: Visit, offer: Offer) -> str:
     """
     if not counter.of(offer.price.channel).serves(here.channel):
         raise NotFound
-    return form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(offer))
+    return form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(here, offer))
 
 
 def accept(here: Visit, offer: Offer) -> str:
@@ -35,5 +35,7 @@ def accept(here: Visit, offer: Offer) -> str:
     return nonce
 
 
-def _purpose(offer: Offer) -> str:
-    return f"buy:{offer.price.channel}:{offer.item.id}:{offer.amount}"
+def _purpose(here: Visit, offer: Offer) -> str:
+    channel, item_id = offer.price.channel, offer.item.id
+    means = counter.of(channel).means(here, item_id)
+    return ":".join(filter(None, ["buy", channel, item_id, str(offer.amount), means]))

@@ -96,7 +96,8 @@ class Counter:
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
     templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
     may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
-    there now, and why.
+    there now, and why. Where a press may come to different things `means` says which, and a form for one is
+    none for another.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -112,6 +113,7 @@ class Counter:
     most: Mapping[Device, int] = field(default_factory=dict)
     ages_count: bool = True
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
+    means: Callable[[Visit, str], str] = lambda here, item_id: ""
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

@@ -12,6 +12,7 @@ from tests.colorme.conftest import (
     HERE,
     KONDO,
     SATO,
+    SCOPE,
     STORE,
     Hooks,
     Kept,
@@ -81,6 +82,10 @@ SILENT = {
     "another scope": (
         "/oauth/token",
         lambda asked: as_json({"access_token": "x", "token_type": "bearer", "scope": "read_products"}),
+    ),
+    "a token of two lines": (
+        "/oauth/token",
+        lambda asked: as_json({"access_token": "a\nb", "token_type": "bearer", "scope": SCOPE}),
     ),
     "our keys are wrong": ("/oauth/token", lambda asked: as_json({"error": "invalid_client"}, 401)),
     "cut": ("/oauth/token", no_answer),

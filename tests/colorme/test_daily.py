@@ -1,25 +1,30 @@
 """The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from lxml import html
 from requests import ConnectTimeout
 from sqlalchemy import event, select, update
 from werkzeug.wrappers import Request, Response
 
-from storefront import rim
+from storefront import Settings, create_app, rim
 from storefront.cli import main
-from storefront.colorme import daily, outstanding, reporting, usage
+from storefront.colorme import contracts, daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State
+from storefront.colorme.plans import Offered
 from storefront.colorme.reporting import Report
+from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.usage import NotOnAccount, Usage
 from storefront.db import db, transaction
 from storefront.shop import catalog
@@ -181,6 +186,31 @@ def test_below_the_least(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_the_page_says_what_is_billed(kondo: Owner) -> None:
+    """What is carried on, late or declined stands on the plan page in the period that it is billed with."""
+    kondo.install("TIDE01")
+    kondo.take("loaf", "2021-05-01T12:00:00+09:00")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    kondo.take(at="2021-05-20T12:00:00+09:00")
+    assert usage_on_page(kondo) == {"2021-05-10": LOAF + MOSS}
+    kondo.daily("2021-06-10T00:30:00+09:00")
+    assert kondo.report("2021-05-10:1").is_late
+    kondo.take("loaf", "2021-06-20T12:00:00+09:00")
+    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS + LOAF}
+    kondo.take(at="2021-06-20T12:00:00+09:00")
+    kondo.answer({"errors": []}, 422)
+    kondo.daily("2021-07-09T23:30:00+09:00")
+    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS}
+
+
+def usage_on_page(kondo: Owner) -> dict[str, int]:
+    """Yen of usage in each bill, by the first day of its period."""
+    tree = html.fromstring(come_in(kondo.app).get("/colorme/").text)
+    lines = tree.xpath("//section[@data-period-first]//li[@data-line='usage']")
+    return {one.xpath("ancestor::section/@data-period-first")[0]: int(one.get("data-yen")) for one in lines}
+
+
+@on_sqlite
 def test_written_off(kondo: Owner) -> None:
     """What is below 100 yen at a contract's end is written off, and said to be lost."""
     kondo.install()
@@ -217,6 +247,41 @@ def test_late(kondo: Owner) -> None:
     assert kondo.report().is_late
     with kondo.app.app_context():
         assert [one.code for one in reporting.late()] == [f"CONTR1:{APRIL}"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("says_when", [False, True])
+def test_midnight_passes(kondo: Owner, says_when: bool) -> None:
+    """What is sent after midnight is late, though the run began before; so is what the store made then."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    with kondo.app.app_context(), transaction() as session:
+        session.execute(update(Usage).values(yen=1_000_050))
+    after = "2021-05-10T00:00:05+09:00"
+    when = {"make_date": int(moment(after).timestamp())} if says_when else {}
+
+    def slow(asked: Request) -> Response:
+        kondo.store.now = after
+        said = json.loads(asked.get_data())["usage_charge"]
+        return as_json({"usage_charge": {**said, **when, "id": f"U{next(NUMBERS):05}"}}, 201)
+
+    kondo.store.answers[PATH] = slow
+    kondo.daily("2021-05-09T23:59:58+09:00")
+    assert [kondo.report(f"2021-04-10:{part}").is_late for part in (1, 2)] == [says_when, True]
+    assert str(kondo.report("2021-04-10:2").counts_to) == "2021-05-10"
+
+
+@on_sqlite
+def test_a_month_missed(kondo: Owner) -> None:
+    """Each period is reported for itself: what was missed is late, marked, and no part of the next."""
+    kondo.install()
+    for at in ("2021-05-01", "2021-06-01", "2021-07-01"):
+        kondo.take(at=f"{at}T12:00:00+09:00")
+    kondo.take("loaf")
+    kondo.daily("2021-07-09T23:30:00+09:00")
+    months = {APRIL: MOSS, "2021-05-10:1": MOSS, "2021-06-10:1": MOSS + LOAF}
+    assert kondo.reports() == {code: ("charged", yen) for code, yen in months.items()}
+    assert [kondo.report(code).is_late for code in months] == [True, True, False]
 
 
 @on_sqlite
@@ -283,6 +348,23 @@ def test_replaced(kondo: Owner, comes: bool) -> None:
 
 
 @on_sqlite
+def test_not_found_by_mistake(kondo: Owner) -> None:
+    """Where we only concluded the end of a contract usage waits, and is sent when it stands after all."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    with kondo.app.app_context(), transaction() as session:
+        contracts.ask_to_go(session, "CONTR1", moment(kondo.store.now))
+    well = kondo.store.answers["/v1/shop.json"]
+    kondo.store.say("/v1/shop.json", {"errors": []}, 401)
+    kondo.daily("2021-05-02T12:00:00+09:00")
+    assert (kondo.kept.contracts(), kondo.reports()) == ({"CONTR1": "not_found"}, {APRIL: ("waiting", MOSS)})
+    kondo.store.answers["/v1/shop.json"] = well
+    come_in(kondo.app)
+    kondo.daily("2021-05-03T12:00:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("said", "status", "state"),
     [
@@ -340,6 +422,82 @@ def test_resolved(kondo: Owner, state: State, book: list[int]) -> None:
         assert reporting.resolve(f"CONTR1:{APRIL}", state)
         assert not reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
     assert [amount for *_, amount in kondo.kept.book()] == book
+
+
+@on_sqlite
+def test_two_operators(kondo: Owner) -> None:
+    """Of two who settle one refusal at the same moment, each in another way, one is heard."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.answer({"errors": []}, 422)
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    well = kondo.store.answers["/calendar.json"]
+
+    def meanwhile(asked: Request) -> Response:
+        kondo.store.answers["/calendar.json"] = well
+        with kondo.app.app_context():
+            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
+        return well(asked)
+
+    kondo.store.answers["/calendar.json"] = meanwhile
+    with kondo.app.app_context():
+        assert not reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
+    assert (kondo.reports(), kondo.kept.book()) == ({APRIL: ("declined", MOSS)}, [])
+
+
+@on_sqlite
+def test_charged_after_all(kondo: Owner) -> None:
+    """The store's own word that it has charged a report stands against a person's that it has not."""
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+
+    def meanwhile(asked: Request) -> Response:
+        with kondo.app.app_context():
+            with transaction() as session:
+                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
+            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
+        return charged(asked)
+
+    kondo.store.answers[PATH] = meanwhile
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+    assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
+
+
+@on_sqlite
+@pytest.mark.parametrize("said", [State.CHARGED, State.WAITING])
+def test_a_backup_was_put_back(
+    kondo: Owner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: State
+) -> None:
+    """What it does not know to be reported is sent again only when a person has looked, and said so."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.install()
+    kondo.take(at="2021-05-01T12:00:00+09:00")
+    copied(kondo.app, database(kondo.app), tmp_path / "backup.db")
+    kondo.daily("2021-05-09T23:30:00+09:00")
+    copied(kondo.app, tmp_path / "backup.db", database(kondo.app))
+    kondo.store.now = "2021-05-09T23:40:00+09:00"
+    assert CliRunner().invoke(main, ["restored"]).exit_code == 0
+    kondo.daily("2021-05-09T23:45:00+09:00")
+    assert (len(kondo.calls()), kondo.reports()) == (1, {APRIL: ("unknown", MOSS)})
+    with kondo.app.app_context():
+        assert outstanding.resolve(f"CONTR1:{APRIL}", said)
+    kondo.daily("2021-05-09T23:50:00+09:00")
+    assert len(kondo.calls()) == (2 if said is State.WAITING else 1)
+    assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
+
+
+def database(app: Flask) -> Path:
+    with app.app_context():
+        return Path(str(db.engine.url.database))
+
+
+def copied(app: Flask, source: Path, target: Path) -> None:
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
 
 
 @on_sqlite
@@ -462,6 +620,23 @@ def test_postpaid_fees(kondo: Owner) -> None:
 
 
 @on_sqlite
+def test_another_reading(kondo: Owner, settings: Settings) -> None:
+    """A contract keeps the reading of its first period that it was made with, whatever is set later."""
+    kondo.install("TIDE01", "2021-07-05T12:00:00+09:00")
+    kondo.daily("2021-09-01T12:00:00+09:00")
+    assert fees(kondo) == [("sale", "2021-07-05", 2333)]
+    block = settings.model_copy(update={"colorme_first_period": FirstPeriod.RUNNING_BLOCK})
+    again = create_app(block, kondo.app.extensions["http"])
+    kondo.store.now = "2021-11-01T12:00:00+09:00"
+    with again.app_context():
+        daily.run()
+        db.session.remove()
+        db.engine.dispose()
+    later = [("sale", "2021-08-10", 2000), ("sale", "2021-09-10", 2000)]
+    assert fees(kondo) == [("sale", "2021-07-05", 2333), *later]
+
+
+@on_sqlite
 def test_owed(kondo: Owner) -> None:
     """What an owner was forced out for stays in the book and is listed as owed, with what came after it."""
     kondo.install("TIDE01", "2021-04-20T12:00:00+09:00")
@@ -507,6 +682,25 @@ def test_parcels_at_renewals(kondo: Owner) -> None:
     kondo.daily("2021-06-01T00:30:00+09:00")
     kondo.daily("2021-06-01T00:45:00+09:00")
     assert kondo.kept.holdings() == {"lantern": 2, "moss": 2}
+
+
+@on_sqlite
+def test_an_item_more_in_the_parcel(kondo: Owner) -> None:
+    """What the plan file adds to a parcel comes with the next one, and not for the months that are past."""
+    kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 4, "moss": 4}
+    with kondo.app.app_context(), transaction() as session:
+        row = session.scalars(select(Offered)).one()
+        more = [
+            {**plan, "parcel": [*plan.get("parcel", ()), "telescope"]} if plan["id"] == "LANTERN1" else plan
+            for plan in row.said["plans"]
+        ]
+        row.said = {**row.said, "plans": more}
+    come_in(kondo.app)
+    assert kondo.kept.holdings() == {"lantern": 4, "moss": 4}
+    kondo.daily("2021-09-01T00:30:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 5, "moss": 5, "telescope": 1}
 
 
 @on_sqlite

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from storefront import clock
 from storefront.clock import day
-from storefront.colorme import plans
+from storefront.colorme import daily, outstanding, plans
 from storefront.colorme.contracts import Contract
 from storefront.colorme.tokens import decrypted
 from storefront.db import db, transaction
@@ -197,6 +197,10 @@ BAD_UNINSTALLS: Mapping[str, bytes] = {
     "usage that is text": text(uninstalled(usage_charge="x")),
     "a usage token that is none": text(uninstalled(usage_charge={**USAGE, "api_token": 1})),
     "a usage token without end": text(uninstalled(usage_charge={**USAGE, "api_token": "x" * 600})),
+    "an empty usage token": text(uninstalled(usage_charge={**USAGE, "api_token": ""})),
+    "a usage token of two lines": text(uninstalled(usage_charge={**USAGE, "api_token": "a\nb"})),
+    "a usage token with its line's end": text(uninstalled(usage_charge={**USAGE, "api_token": "a\n"})),
+    "a usage token in kana": text(uninstalled(usage_charge={**USAGE, "api_token": "あ" * 512})),
     "an end of reporting in text": text(uninstalled(usage_charge={**USAGE, "closing_on": "31"})),
 }
 
@@ -281,10 +285,67 @@ def test_a_lost_uninstall(app: Flask, hooks: Hooks, kept: Kept, store: Store) ->
     assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "stands"}
     assert before.get("/inventory").status_code == 401
     after = come_in(app)
-    hooks.uninstall(plan="TIDE01", usage_charge=USAGE)
+    hooks.uninstall(plan="TIDE01", at=store.now, usage_charge=USAGE)
     assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
     assert kept.contract().usage_token
     assert after.get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("plan", ["LANTERN1", "SPRAY1", "ANCHOR1"])
+def test_an_install_that_the_store_never_had(
+    app: Flask, hooks: Hooks, kept: Kept, store: Store, plan: str
+) -> None:
+    """An end later than another install shows that this one was none: all that it brought is undone."""
+    hooks.install(plan=plan)
+    come_in(app)
+    store.now = "2021-07-11T12:00:00+09:00"
+    hooks.install("CONTR2", plan="LANTERN1")
+    browser = come_in(app)
+    daily_at(app, store, "2021-08-02T00:30:00+09:00")
+    named = None if plan == "ANCHOR1" else "CONTR1"
+    assert hooks.uninstall(named, plan=plan, at="2021-08-03T12:00:00+09:00").status_code == 200
+    assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "never_made"}
+    assert kept.contract("CONTR2").confirmed_at is None
+    assert browser.get("/inventory").status_code == 401
+    daily_at(app, store, "2021-12-01T12:00:00+09:00")
+    own = {"LANTERN1": 5129, "SPRAY1": 0, "ANCHOR1": 9800}[plan]
+    assert sum(amount for *_, amount in kept.book()) == own
+    assert kept.holdings() == ({"lantern": 1, "moss": 1} if plan == "LANTERN1" else {})
+    with app.app_context():
+        assert [one.id for one in outstanding.never_made()] == ["CONTR2"]
+
+
+def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
+    hooks.install(plan="SPRAY1")
+    come_in(app)
+    hooks.install("CONTR2", plan="SPRAY1")
+    browser = come_in(app)
+    store.now = "2021-07-13T12:00:00+09:00"
+    browser.press("/items/moss", "/colorme/charges")
+    hooks.uninstall(plan="SPRAY1", at="2021-07-14T12:00:00+09:00", usage_charge=USAGE)
+    store.say(
+        "/appstore/v1/recurring_application_charges/CONTR1/usage_charges.json",
+        {"usage_charge": {"id": "U1", "point": 150}},
+        201,
+    )
+    daily_at(app, store, "2021-07-15T00:30:00+09:00")
+    assert kept.book() == [("sale", "colorme:CONTR1:2021-07-10:1", 150)]
+
+
+def test_the_clocks_differ(hooks: Hooks, kept: Kept, store: Store) -> None:
+    """An end some seconds after another install, by two clocks, shows nothing."""
+    hooks.install()
+    store.now = "2021-07-10T12:00:10+09:00"
+    hooks.install("CONTR2")
+    hooks.uninstall(at="2021-07-10T12:00:30+09:00")
+    assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
+
+
+def daily_at(app: Flask, store: Store, at: str) -> None:
+    store.now = at
+    with app.app_context():
+        daily.run()
 
 
 def test_the_same_contract_of_another(hooks: Hooks, kept: Kept) -> None:

@@ -6,15 +6,18 @@ from typing import Any
 
 import requests
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 from werkzeug.wrappers import Response
 
 from storefront import clock
-from storefront.colorme import charges
+from storefront.colorme import charges, contracts, usage
 from storefront.colorme.charges import Charge
 from storefront.colorme.intents import State
+from storefront.colorme.plan_file import Option
+from storefront.colorme.plans import Offered
 from storefront.db import transaction
+from storefront.shop import catalog
 from storefront.shop.catalog import Item, Price
 from tests.colorme.conftest import (
     HERE,
@@ -153,7 +156,7 @@ def test_a_lost_worker(app: Flask, owner: Browser, kept: Kept, store: Store) -> 
     """A row that is still intended when all its time is over counts as unknown."""
     answer(app, store, UNKNOWN["broken"])
     buy(owner)
-    for seconds, state in ((7, "intended"), (9, "unknown")):
+    for seconds, state in ((37, "intended"), (39, "unknown")):
         with app.app_context(), transaction() as session:
             sent = clock.now() - timedelta(seconds=seconds)
             session.execute(update(Charge).values(state=State.INTENDED, sent_at=sent))
@@ -177,6 +180,37 @@ def test_resolved(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
         assert kept.holdings() == ({**PARCEL, "cloak": 1} if charged else PARCEL)
         assert kept.book() == ([("sale", f"colorme:{code}", 500)] if charged else [])
         assert f'data-payment="{code}" data-state="{state.value}"' in owner.get("/history").text
+
+
+def meanwhile(app: Flask, store: Store, said: State, then: Callable[[Any], Response]) -> None:
+    """A person takes the worker for lost while its call is still on its way, and then it is answered."""
+
+    def answered(asked: Any) -> Response:
+        with app.app_context():
+            with transaction() as session:
+                session.execute(update(Charge).values(sent_at=clock.now() - timedelta(hours=1)))
+            assert charges.resolve(charges.unknown()[0].code, said)
+        return then(asked)
+
+    answer(app, store, answered)
+
+
+def test_charged_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """The store's own word that it has charged stands against a person's that it has not."""
+    meanwhile(app, store, State.DECLINED, store.charged)
+    assert 'data-state="charged"' in buy(owner)
+    (charge,) = kept.charges()
+    assert (charge.state, bool(charge.charge_id)) == (State.CHARGED, True)
+    assert kept.holdings() == {**PARCEL, "cloak": 1}
+    assert kept.book() == [("sale", f"colorme:{charge.code}", 500)]
+
+
+def test_declined_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A refusal after a person's word that it was charged is kept, and shown to the operator."""
+    meanwhile(app, store, State.CHARGED, refused(422, errors(422900)))
+    buy(owner)
+    with app.app_context():
+        assert [(one.charged_yen, one.answer) for one in charges.otherwise()] == [(0, "422 422900")]
 
 
 def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
@@ -262,6 +296,68 @@ def test_metered_pieces(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> N
     assert kept.holdings()["moss"] == before + 1
     assert 'data-usage="150"' in browser.get("/colorme/").text
     assert store.calls(CHARGES) == []
+
+
+def test_bought_before(app: Flask, owner: Browser, store: Store) -> None:
+    """What is for keeps is bought once more only by who has read that it is."""
+    assert 'data-had="yes"' not in owner.get("/items/cloak").text
+    answer(app, store, DECLINED["short of points"])
+    buy(owner)
+    assert 'data-had="yes"' not in owner.get("/items/cloak").text
+    answer(app, store, UNKNOWN["broken"])
+    buy(owner)
+    assert 'data-had="yes"' in owner.get("/items/cloak").text
+    assert "Pressing buys another one." in owner.get("/items/cloak?lang=en").text
+    assert 'data-had="yes"' not in owner.get("/items/coat").text
+
+
+def test_a_form_for_another_kind(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """Who agreed to take a piece on account has not agreed to be charged at once, nor the other way round."""
+    hooks.install(plan="SPRAY1")
+    browser = come_in(app)
+    on_account = form_to(browser.get("/items/moss").text, ACTION)
+    spent = form_to(browser.get("/items/moss").text, ACTION)
+    assert browser.post(ACTION, spent).status_code == 303
+    sell(app, metered=["loaf"], options=["cloak", "moss"])
+    assert [browser.post(ACTION, form).status_code for form in (on_account, spent)] == [400, 400]
+    at_once = form_to(browser.get("/items/moss").text, ACTION)
+    sell(app, metered=["loaf", "moss"], options=["cloak"])
+    assert browser.post(ACTION, at_once).status_code == 400
+    assert (kept.holdings(), store.calls(CHARGES)) == ({"moss": 1}, [])
+
+
+def test_one_code_for_both_kinds(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """An option is settled even where its code has brought a piece on account before."""
+    hooks.install(plan="SPRAY1")
+    come_in(app)
+    with app.app_context():
+        contract, moss = contracts.standing_of(KONDO), catalog.offer("moss", "colorme")
+        assert contract
+        assert moss
+        assert usage.take(contract, moss, "one-code", contract.arrived_at)
+        charges.buy(contract, Option(id="CLOAK01", item="moss"), moss, "moss", "one-code")
+    assert [charge.state for charge in kept.charges()] == [State.CHARGED]
+    assert kept.holdings() == {"moss": 2}
+
+
+def test_a_form_of_another_contract(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
+    """What was agreed to under one contract is not taken under the next."""
+    hooks.install(plan="SPRAY1")
+    browser = come_in(app)
+    forms = [form_to(browser.get(f"/items/{item}").text, ACTION) for item in ("moss", "cloak")]
+    hooks.uninstall(plan="SPRAY1", at=store.now)
+    hooks.install("CONTR2", plan="SPRAY1")
+    browser = come_in(app)
+    assert [browser.post(ACTION, form).status_code for form in forms] == [400, 400]
+    assert (kept.holdings(), store.calls(CHARGES)) == ({}, [])
+
+
+def sell(app: Flask, *, metered: list[str], options: list[str]) -> None:
+    """Offer these items so."""
+    with app.app_context(), transaction() as session:
+        row = session.scalars(select(Offered)).one()
+        sold = [{"id": f"OPTION{number}", "item": item} for number, item in enumerate(options)]
+        row.said = {**row.said, "metered": metered, "options": sold}
 
 
 def test_a_day_that_nobody_knows(owner: Browser, store: Store, kept: Kept) -> None:

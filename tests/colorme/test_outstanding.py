@@ -73,6 +73,18 @@ def test_on_the_operators_page(operator: Browser, code: str, kept: Kept) -> None
     assert "data-case" not in operator.get("/colorme/outstanding").text
 
 
+def test_installs_that_were_none(
+    operator: Browser, owner: Browser, settings: Settings, store: Store, hooks: Hooks
+) -> None:
+    """Named on the page and on the terminal."""
+    store.now = "2021-07-11T12:00:00+09:00"
+    hooks.install("CONTR2")
+    hooks.uninstall()
+    assert 'data-never-made="CONTR2"' in operator.get("/colorme/outstanding").text
+    real = settings.model_copy(update={"colorme_calendar_url": ""})
+    assert "never_made" in run(real, "outstanding", "--csv").stdout
+
+
 @pytest.mark.changed(metrics_token="a token of the tests, and of nobody else")
 def test_as_numbers(app: Flask, code: str, hooks: Hooks) -> None:
     """The gauges of this counter stand beside the others'."""

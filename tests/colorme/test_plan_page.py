@@ -5,6 +5,7 @@ from datetime import datetime
 import requests
 from flask import Flask
 from lxml import html
+from werkzeug.wrappers import Request, Response
 
 from storefront.colorme import daily
 from tests.colorme.conftest import (
@@ -17,9 +18,10 @@ from tests.colorme.conftest import (
     as_json,
     come_in,
     seconds,
+    way_back,
 )
 from tests.databases import on_sqlite
-from tests.street import Browser
+from tests.street import Browser, form_to
 from tests.wire import Wire
 
 pytestmark = on_sqlite
@@ -133,7 +135,7 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
     owner.press("/colorme/", "/colorme/removal")
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
     assert owner.get("/inventory").status_code == 401
-    assert kept.contracts() == {"CONTR1": "by_app"}
+    assert kept.contracts() == {"CONTR1": "not_found"}
 
 
 def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
@@ -148,11 +150,91 @@ def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept
     assert kept.book() == []
 
 
+def not_found(owner: Browser, store: Store) -> None:
+    """A removal has no answer, and then the store does not know the token: once, and by mistake."""
+    store.say(INSTALLATION, "rubbish", 502)
+    owner.press("/colorme/", "/colorme/removal")
+    well = store.answers["/v1/shop.json"]
+    store.say("/v1/shop.json", {"errors": []}, 401)
+    owner.get("/colorme/")
+    store.answers["/v1/shop.json"] = well
+
+
+def test_it_stands_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """One 401 has ended it; when its owner comes in, and the store knows its token, it has never ended."""
+    not_found(owner, store)
+    assert kept.contracts() == {"CONTR1": "not_found"}
+    assert come_in(app).get("/inventory").status_code == 200
+    assert kept.contracts() == {"CONTR1": "stands"}
+    run_daily(app, store, "2021-09-02T00:30:00+09:00")
+    assert sum(amount for *_, amount in kept.book()) == 4064 + 3000
+
+
+def test_it_is_gone_indeed(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """Whose token the store does not know stays out, whatever other token the owner has now."""
+    not_found(owner, store)
+    well = store.answers["/v1/shop.json"]
+    asked: list[str] = []
+
+    def first_alone(request: Request) -> Response:
+        asked.append(request.path)
+        return well(request) if len(asked) == 1 else as_json({"errors": []}, 401)
+
+    store.answers["/v1/shop.json"] = first_alone
+    browser = Browser(app, HERE)
+    assert browser.get(way_back(browser)).status_code == 403
+    assert (len(asked), kept.contracts()) == (2, {"CONTR1": "not_found"})
+
+
+def test_its_own_hook_is_believed(app: Flask, owner: Browser, store: Store, hooks: Hooks, kept: Kept) -> None:
+    """The end that the store tells of takes the place of the one that we had concluded."""
+    not_found(owner, store)
+    assert hooks.uninstall(at="2021-10-15T12:00:00+09:00").status_code == 200
+    assert kept.contracts() == {"CONTR1": "by_shop_owner"}
+    run_daily(app, store, "2021-12-02T00:30:00+09:00")
+    assert sum(amount for *_, amount in kept.book()) == 4064 + 3000 + 3000
+
+
+def test_what_was_void_is_due_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """A fee that a mistaken end had taken out of the book is entered anew."""
+    store.say(INSTALLATION, "rubbish", 502)
+    store.now = "2021-07-25T12:00:00+09:00"
+    owner.press("/colorme/", "/colorme/removal")
+    well = store.answers["/v1/shop.json"]
+    store.say("/v1/shop.json", "rubbish", 500)
+    run_daily(app, store, "2021-09-01T00:30:00+09:00")
+    store.say("/v1/shop.json", {"errors": []}, 401)
+    run_daily(app, store, "2021-09-02T00:30:00+09:00")
+    assert sum(amount for *_, amount in kept.book()) == 4064
+    store.answers["/v1/shop.json"] = well
+    come_in(app)
+    for _ in range(2):
+        run_daily(app, store, "2021-09-03T00:30:00+09:00")
+        assert sum(amount for *_, amount in kept.book()) == 4064 + 3000
+
+
+def run_daily(app: Flask, store: Store, at: str) -> None:
+    store.now = at
+    with app.app_context():
+        daily.run()
+
+
 def test_a_removal_needs_its_form(owner: Browser, store: Store) -> None:
     """Nobody has the app uninstalled by leading its owner to an address."""
     assert owner.get("/colorme/removal").status_code == 405
     assert owner.post("/colorme/removal", {"token": "x"}).status_code == 400
     assert store.calls(INSTALLATION) == []
+
+
+def test_a_removal_is_of_one_contract(
+    app: Flask, owner: Browser, store: Store, hooks: Hooks, kept: Kept
+) -> None:
+    """A form of an old contract does not uninstall the new one."""
+    form = form_to(owner.get("/colorme/").text, "/colorme/removal")
+    hooks.uninstall(at=store.now)
+    hooks.install("CONTR2", "BEACON1")
+    assert come_in(app).post("/colorme/removal", form).status_code == 400
+    assert (store.calls(INSTALLATION), kept.contracts()["CONTR2"]) == ([], "stands")
 
 
 def test_nobody_in(app: Flask) -> None:

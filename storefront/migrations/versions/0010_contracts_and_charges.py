@@ -11,7 +11,7 @@ additive = True
 
 MOMENT = sa.DateTime(timezone=True)
 FORMS = ("free", "one_time", "monthly", "monthly_initial", "monthly_usage", "usage")
-REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced")
+REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced", "not_found", "never_made")
 STATES = ("waiting", "intended", "charged", "declined", "unknown")
 TABLES = ("colorme_start", "colorme_report", "colorme_usage", "colorme_charge", "colorme_contract")
 
@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("trial_first", sa.Date),
         sa.Column("trial_last", sa.Date),
         sa.Column("charged_from", sa.Date, nullable=False),
+        sa.Column("in_block", sa.Boolean, nullable=False),
         sa.Column("confirmed_at", MOMENT),
         sa.Column("access_token", sa.String(1024)),
         sa.Column("ended_at", MOMENT),
@@ -40,6 +41,7 @@ def upgrade() -> None:
         sa.Column("usage_token", sa.String(1024)),
         sa.Column("closing_at", MOMENT),
         sa.Column("reckon_on", sa.Date, index=True),
+        sa.Column("parcels_until", sa.Date),
         sa.Column("asked_to_go_at", MOMENT),
     )
     stands = sa.text("ended_at IS NULL")
@@ -86,6 +88,7 @@ def upgrade() -> None:
         sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("yen", sa.Integer, nullable=False),
         sa.Column("description", sa.String(50), nullable=False),
+        sa.Column("counts_to", sa.Date),
         sa.Column("is_late", sa.Boolean, nullable=False),
         sa.Column("is_lost", sa.Boolean, nullable=False),
         *_intent(),

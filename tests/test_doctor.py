@@ -639,6 +639,7 @@ def test_translations_that_break_pages(
 
 
 @on_sqlite
+@pytest.mark.long
 def test_it_does_not_wait_for_ever(examine: Examine, http: requests.Session) -> None:
     """A platform that listens and says nothing is given up."""
     http.trust_env = False

@@ -73,8 +73,7 @@ class Buyer(Browser):
     def window(self) -> "Buyer":
         """Another window of the same browser, so that both can press at once."""
         other = Buyer(self.client.application)
-        for cookie in self.client._cookies.values():
-            other.client._cookies[cookie.storage_key] = cookie
+        other.client._cookies = dict(self.client._cookies or {})
         return other
 
     def word(self, page: str) -> str:
@@ -1110,13 +1109,13 @@ def test_weather_of_the_provider_is_set_at_the_desk(
     assert f"signature = {HIDDEN}" in shown
     stranger = Browser(platform, "http://platform.test")
     browser.press("/desk/weather", "/desk/weather", kind="provider.down", next="2")
-    shown = html.fromstring(stranger.get("/desk").text)
-    assert [one.get("data-bend") for one in shown.cssselect("[data-shared]")] == ["provider.down"]
+    strip = html.fromstring(stranger.get("/desk").text).cssselect("[data-shared]")
+    assert [one.get("data-bend") for one in strip] == ["provider.down"]
     browser.press("/", "/reset")
     assert desk.browser.get(f"/pay?{query()}").status_code == 303
     let(desk, "provider.down", number=999)  # of a stage that has been forgotten
     assert desk.browser.get(f"/pay?{query()}").status_code == 303
     assert desk.app.test_client().get("/weather", headers=AS_DESK).json == []
-    stranger = platform.test_client()
-    assert stranger.post("/desk/notices", base_url="http://platform.test").status_code == 401
-    assert stranger.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401
+    anybody = platform.test_client()
+    assert anybody.post("/desk/notices", base_url="http://platform.test").status_code == 401
+    assert anybody.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401

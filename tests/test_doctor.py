@@ -39,6 +39,8 @@ from tests.proof.served import without_settings
 from tests.street import HANAKO, PLATFORM, SHOP, Container, ScriptedApi
 from tests.wire import Wire
 
+pytestmark = pytest.mark.long
+
 Examine = Callable[..., dict[str, Finding]]
 
 

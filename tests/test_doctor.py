@@ -39,6 +39,8 @@ from tests.proof.served import without_settings
 from tests.street import HANAKO, PLATFORM, SHOP, Container, ScriptedApi
 from tests.wire import Wire
 
+pytestmark = pytest.mark.long
+
 Examine = Callable[..., dict[str, Finding]]
 
 
@@ -640,6 +642,7 @@ def test_translations_that_break_pages(
 
 
 @on_sqlite
+@pytest.mark.long
 def test_it_does_not_wait_for_ever(examine: Examine, http: requests.Session) -> None:
     """A platform that listens and says nothing is given up."""
     http.trust_env = False

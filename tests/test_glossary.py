@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parent.parent
 GLOSSARY = PROJECT / "storefront" / "GLOSSARY.md"
 FILES = sorted([*(PROJECT / "storefront").rglob("*.py"), *(PROJECT / "tests").rglob("*.py")])
@@ -37,6 +39,7 @@ def test_the_glossary_is_read() -> None:
     assert {"order", "webhook", "helper"} <= BANNED
 
 
+@pytest.mark.long
 def test_names() -> None:
     """No module, class, function or variable has a name of another word for the thing."""
     assert len(FILES) > 200

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from os import kill
 from pathlib import Path
 
@@ -34,7 +35,12 @@ def user(meeting: Path) -> Iterator["subprocess.Popen[str]"]:
         lacking("no PostgreSQL server binary for this platform")
     command = [sys.executable, "-c", USER, str(meeting)]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     ) as process:
         yield process
         with suppress(ProcessLookupError):

@@ -13,6 +13,8 @@ from storefront.shop import words
 from tests.databases import on_sqlite
 from tests.street import SHOP, Books, Container, ScriptedApi, only_form
 
+pytestmark = pytest.mark.long
+
 OLD, NEW = "the old key, of 32 characters or more", "the new key, of 32 characters or more"
 
 

@@ -16,6 +16,8 @@ from tests.databases import on_sqlite
 from tests.external.conftest import Operator
 from tests.street import GOODS, Container, words
 
+pytestmark = pytest.mark.long
+
 CODES = ("eo", "zh-CN", "zh-Hant", "pt-BR")
 
 

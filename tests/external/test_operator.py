@@ -63,6 +63,8 @@ from tests.external.conftest import (
 )
 from tests.street import HANAKO, SHOP, at_once, words
 
+pytestmark = pytest.mark.long
+
 REGISTRATION, MALFUNCTIONS = "/external/registration", "/external/malfunctions"
 NEW = f"{MALFUNCTIONS}/new"
 PAGES = [

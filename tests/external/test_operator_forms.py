@@ -48,6 +48,8 @@ from tests.databases import on_sqlite
 from tests.external.conftest import DAY, ISMS, PAY, Enter, Operator, fields_of, lawful, record, today
 from tests.external.test_operator import FULL, MALFUNCTIONS, NEW, REGISTRATION, marked
 
+pytestmark = pytest.mark.long
+
 SENT = str(today() - 10 * DAY)
 BEFORE = str(today() - 11 * DAY)
 CHANGE = {"changes-0-what": "x", "changes-0-form-signed": "y", "changes-0-form-sent_on": SENT}

@@ -113,7 +113,7 @@ class Both:
 
     def collected(self) -> int:
         with self.provider.app_context():
-            return payments.collected()
+            return sum(one.yen for one in payments.recent(99) if one.status is payments.Status.PAID)
 
 
 @pytest.fixture

@@ -244,6 +244,7 @@ def test_what_is_known_waits_for_nobody(
     assert publisher.asked == ["pc", "made-up", "pc"]
 
 
+@pytest.mark.long
 def test_a_flood_does_not_push_out_what_is_known(
     ring: Published, publisher: Publisher, clock: Clock, pairs: dict[str, KeyPair]
 ) -> None:

@@ -287,6 +287,7 @@ def test_an_https_base_string_is_accepted_and_said(
         assert len(rows) == 2 * (number + 1)
 
 
+@pytest.mark.long
 def test_sixty_requests_a_minute(
     shop: Shop, later: Callable[[float], None], logged: Callable[[], list[wirelog.Exchange]]
 ) -> None:
@@ -311,6 +312,7 @@ def test_the_rate_is_a_setting(make: Callable[..., Flask], shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("device", "seconds"), [("mobile", 86400), ("pc", 86400), ("mobile", 60)])
+@pytest.mark.long
 def test_who_has_not_been_there_for_a_day(
     make: Callable[..., Flask], later: Callable[[float], None], device: str, seconds: int
 ) -> None:

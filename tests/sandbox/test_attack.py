@@ -162,6 +162,7 @@ def test_on_a_mobile_phone(street: Street) -> None:
 
 
 @pytest.mark.parametrize("device", OWN_DOMAIN)
+@pytest.mark.long
 def test_on_their_own_domain(street: Street, device: str) -> None:
     """No container signs there, and neither a visit's cookie nor a start address opens the callback."""
     entered = street.enter(device)

@@ -394,3 +394,19 @@ def rule(phone: Phone, name: str) -> str:
     (code,) = (one for one in page.cssselect("table.rules code") if one.text == f"SANDBOX_{name.upper()}")
     (row,) = code.iterancestors("tr")
     return str(row.cssselect("td.value")[0].text_content())
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/", "/"),
+        ("/desk", "/desk"),
+        ("/desk/outcomes", "/desk"),
+        ("/desk/books", "/desk/books"),
+        ("/log", "/log"),
+    ],
+)
+def test_the_navigation_says_where_one_is(phone: Phone, path: str, where: str) -> None:
+    """One entry is marked, on the pages below it, too."""
+    found = html.fromstring(phone.get(path).text).cssselect("header.top [aria-current]")
+    assert [one.get("href") for one in found] == [where]

@@ -70,6 +70,12 @@ class Buyer(Browser):
     def __init__(self, app: Flask) -> None:
         super().__init__(app, PROVIDER)
 
+    def window(self) -> "Buyer":
+        """Another window of the same browser, so that both can press at once."""
+        other = Buyer(self.client.application)
+        other.client._cookies = dict(self.client._cookies or {})
+        return other
+
     def word(self, page: str) -> str:
         """What the forms of this browser carry."""
         found = re.search(r'name="form_token" value="([^"]+)"', self.get(page).text)
@@ -260,6 +266,26 @@ def test_signed_by_somebody_else(stage: Stage) -> None:
     assert stage.browser.get(f"/pay?{query(merchant='somebody')}").status_code == 401
 
 
+def test_another_browser(stage: Stage) -> None:
+    """Who did not come with a payment neither sees it nor decides it, whatever address is known."""
+    page = stage.browser.arrive()
+    stranger, reference = Buyer(stage.app), stage.payment().reference
+    assert 'data-payment="p-1"' not in stranger.get("/").text
+    assert stranger.get(page).status_code == 404
+    stranger.arrive(payment="p-2")
+    word = stranger.word("/")
+    for path in (f"{page}/pay", f"{page}/cancel", f"/refunds/{reference}", f"/notices/{reference}/forged"):
+        assert stranger.post(path, {"form_token": word}).status_code == 404
+    assert stage.state() == ("waiting", False)
+
+
+def test_another_host(stage: Stage) -> None:
+    """A page of another site that leads its name to the provider gets nothing of it."""
+    client = stage.app.test_client()
+    assert client.get("/", base_url="http://evil.test").status_code == 421
+    assert client.get("/healthz", base_url="http://evil.test").status_code == 200
+
+
 def test_a_field_twice_or_not_at_all(stage: Stage) -> None:
     """Each field comes exactly once, so that no two readers read different ones."""
     for name in (*asked(), "at", "signature"):
@@ -355,7 +381,7 @@ def test_the_same_payment_for_something_else(stage: Stage) -> None:
 def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two presses at once one takes the money, one notice is sent, and both wait for its answer."""
     page = stage.browser.arrive()
-    twins = [Buyer(stage.app) for _ in range(2)]
+    twins = [stage.browser.window() for _ in range(2)]
     words = [twin.word(page) for twin in twins]
     begun, go_on = threading.Event(), threading.Event()
     takes: list[bool] = []
@@ -391,7 +417,7 @@ def test_a_double_press_on_pay(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
 def test_pay_and_cancel_at_once(stage: Stage) -> None:
     """Of two decisions one counts, and the shop hears that one only."""
     page = stage.browser.arrive()
-    twins = [Buyer(stage.app) for _ in range(2)]
+    twins = [stage.browser.window() for _ in range(2)]
     words = [twin.word(page) for twin in twins]
     together = threading.Barrier(2)
 
@@ -594,7 +620,7 @@ def test_send_again_twice_at_once(stage: Stage) -> None:
         return plain("OK")(request)
 
     stage.shop.answer = counting
-    people = [Buyer(stage.app) for _ in range(6)]
+    people = [stage.browser.window() for _ in range(6)]
     words = [person.word("/") for person in people]
     address = f"/notices/{stage.payment().reference}"
     with ThreadPoolExecutor() as pool:
@@ -656,10 +682,12 @@ def test_no_transaction_while_the_shop_is_asked(stage: Stage) -> None:
 def test_forms_without_the_word(stage: Stage, action: str) -> None:
     """Another page cannot press the buyer's buttons."""
     token = stage.browser.arrive().rpartition("/")[2]
+    other = Buyer(stage.app)
+    word = other.word(other.arrive(payment="p-2"))
     for data in (
         {},
         {"form_token": "guessed"},
-        {"form_token": Buyer(stage.app).word("/payments/" + token)},
+        {"form_token": word},
     ):
         answer = stage.browser.post(f"/payments/{token}/{action}", data)
         assert answer.status_code == 403
@@ -812,7 +840,7 @@ def test_an_error_of_ours_is_a_page(stage: Stage, monkeypatch: pytest.MonkeyPatc
     def crash(*_: object) -> None:
         raise RuntimeError("inside")
 
-    monkeypatch.setattr(payments, "recent", crash)
+    monkeypatch.setattr(payments, "of", crash)
     answer = stage.browser.get("/?lang=en")
     assert answer.status_code == 500
     assert "inside" not in answer.text
@@ -839,7 +867,9 @@ def test_the_list_keeps_what_was_paid(stage: Stage, settings: ProviderSettings) 
     for code in ("p-1", "p-2"):
         page = stage.browser.arrive(payment=code)
         stage.browser.press(page, f"{page}/pay")
-    later_on = create_provider(settings).test_client().get("/?lang=en", base_url=PROVIDER).text
+    later = stage.browser.window()
+    later.client.application = create_provider(settings)
+    later_on = later.get("/?lang=en").text
     assert '<strong class="sum">¥2,400</strong>' in later_on
     assert 'data-payment="p-2" data-state="paid" data-heard="yes"' in later_on
 
@@ -1077,6 +1107,15 @@ def test_weather_of_the_provider_is_set_at_the_desk(
     shown = browser.get(f"/log/{row.get('data-row')}").text
     assert "outcome = paid" in shown
     assert f"signature = {HIDDEN}" in shown
-    stranger = platform.test_client()
-    assert stranger.post("/desk/notices", base_url="http://platform.test").status_code == 401
-    assert stranger.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401
+    stranger = Browser(platform, "http://platform.test")
+    browser.press("/desk/weather", "/desk/weather", kind="provider.down", next="2")
+    strip = html.fromstring(stranger.get("/desk").text).cssselect("[data-shared]")
+    assert [one.get("data-bend") for one in strip] == ["provider.down"]
+    browser.press("/", "/reset")
+    assert desk.browser.get(f"/pay?{query()}").status_code == 303
+    let(desk, "provider.down", number=999)  # of a stage that has been forgotten
+    assert desk.browser.get(f"/pay?{query()}").status_code == 303
+    assert desk.app.test_client().get("/weather", headers=AS_DESK).json == []
+    anybody = platform.test_client()
+    assert anybody.post("/desk/notices", base_url="http://platform.test").status_code == 401
+    assert anybody.post("/desk/weather/1/met", base_url="http://platform.test").status_code == 401

@@ -213,3 +213,25 @@ def test_mine_is_the_newest(app: Flask) -> None:
         assert stage.mine("who=taro") is None
     with app.test_request_context():
         assert stage.mine("who=hanako") is None
+
+
+@pytest.mark.parametrize("device", ["mobile", "smartphone"])
+def test_who_lives_everywhere_decides_where_it_was_begun(
+    app: Flask, shop: Shop, sap: Sap, stranger: Stranger, device: str
+) -> None:
+    """Another browser that opened the app as the same person last gets neither the payment nor its rows."""
+    phone = Phone(app.test_client())
+    phone.press("/", "/reset")
+    phone.belongs_to("mika", device)
+    stranger.press("/", "/reset")
+    stranger.belongs_to("mika", device)
+    purchase = read_created(shop.create("mika", TEST_XML))
+    screen = purchase.url.removeprefix(PLATFORM)
+    if device == "mobile":
+        sap.redirects("/buy", purchase.url)
+        phone.page(f"{SHOP}/buy")
+    assert phone.get(screen).status_code == 200
+    assert stranger.get(screen).status_code == 403
+    assert purchase.code in phone.get("/log").text
+    assert purchase.code not in stranger.get("/log").text + stranger.get("/desk").text
+    assert phone.buy(purchase.url) == "bought"

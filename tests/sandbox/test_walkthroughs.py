@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -538,3 +538,21 @@ def test_a_price_that_can_be_read(words: str, price: str) -> None:
     page = f'<main data-page="item"><p data-item="coat" data-amount="4800">{words}</p></main>'.encode()
     for found in (facts.read(page), Page(SHOP, 200, {"Content-Type": "text/html"}, page).facts):
         assert found["marks"][0] == {"item": "coat", "amount": "4800", "price": price}
+
+
+def test_its_words_are_explained() -> None:
+    """Who writes files of their own finds each verb, each thing to see, each role and need in the README."""
+    words = re.sub("```.*?```", "", (walkthroughs.OURS / "README.md").read_text(), flags=re.DOTALL)
+    said = re.findall(r"`([^`]+)`", words)
+    assert [
+        verb for verb in walkthroughs.VERBS if not any(f"{one} ".startswith(f"{verb} ") for one in said)
+    ] == []
+    fields = Walkthrough.model_fields
+    roles = [*get_args(fields["item"].annotation), *get_args(get_args(fields["needs"].annotation)[0])]
+    assert {*walkthroughs.CHECKS, *roles} <= set(said)
+
+
+def test_the_example_is_read(tmp_path: Path) -> None:
+    """What the README shows is a file that works."""
+    example = (walkthroughs.OURS / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert own(tmp_path, example).name == "cancel-and-return"

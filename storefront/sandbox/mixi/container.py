@@ -207,7 +207,7 @@ def _followed(
     except (Foreign, ValueError):
         raise Screen(502, N_("The app redirects to a place outside the platform.")) from None
     if isinstance(leads, PaymentScreen):
-        payments.enter(leads.token, visitor.owner_id, call.stage.now(), waits(platform.settings))
+        payments.enter(leads.token, visitor, call.stage.now(), waits(platform.settings))
         shown = payments.by_token(leads.token)
         call.point_code = shown.code if shown else None
         call.log(N_("Redirected to the payment screen."), good=True)

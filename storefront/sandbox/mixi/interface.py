@@ -130,14 +130,16 @@ def _admitted(token: str, *, arriving: bool = False) -> tuple[Payment, User]:
         raise Maintenance
     if payment is None:
         raise Closed(N_("There is no payment at this address."))
-    if user is None or (user.owner_id, user.stage_id) != (payment.owner_id, payment.stage_id):
+    is_elsewhere = user is not None and payment.entered and user.stage_id != payment.stage_id
+    if user is None or user.owner_id != payment.owner_id or is_elsewhere:
         raise Closed(N_("This payment belongs to someone else's phone."))
     if not payment.entered:
         # The container's redirect enters a mobile phone. Other browsers come straight from the app, and
         # nobody sees by what; that their first look counts as the redirect is ours.
         if not (arriving and people.hand().on_own_domain):
             raise Closed(N_("This screen opens only when the app sends you here by a redirect."))
-        payments.enter(token, user.owner_id, now, _waits())
+        payments.enter(token, user, now, _waits())
+        payment = payments.by_token(token) or payment
     if payment.status is Status.CREATE and (payment.expires_at <= now or _expires(on, payment, now)):
         note(on.id, Name.SCREEN_SHOWN, **_about(payment), screen="expired")
         raise Expired

@@ -19,10 +19,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import doors
 from storefront.sandbox.devices import Device
+from storefront.sandbox.happenings import Happening
 from storefront.sandbox.mixi.atom import PointRequest
 from storefront.sandbox.people import User
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
+from storefront.sandbox.wirelog import Exchange
 
 # As long as the codes in the source document; 40 would be allowed.
 CODE_LENGTH = 20
@@ -157,11 +159,20 @@ def all_of(stage_id: str) -> Sequence[Payment]:
         return session.scalars(mine).all()
 
 
-def enter(token: str, owner_id: str, now: datetime, waits: Waits) -> None:
-    """The app has just redirected this user to the interface: in the container, or straight."""
-    mine = (Payment.token == token, Payment.owner_id == owner_id, Payment.expires_at > now)
+def enter(token: str, user: User, now: datetime, waits: Waits) -> None:
+    """The app has just redirected this user to the interface: in the container, or straight.
+
+    Of who lives on several stages nobody knows, until then, on which of them a payment was begun.
+    """
+    mine = (Payment.token == token, Payment.owner_id == user.owner_id, Payment.expires_at > now)
+    here = or_(Payment.stage_id == user.stage_id, Payment.entered.is_(False))
+    values = {"entered": True, "expires_at": now + waits.interface, "stage_id": user.stage_id}
     with transaction() as session:
-        session.execute(update(Payment).where(*mine).values(entered=True, expires_at=now + waits.interface))
+        entering = update(Payment).where(*mine, here).values(values).returning(Payment.code)
+        code = session.scalars(entering).first()
+        for row in (Happening, Exchange):
+            moved = update(row).where(row.point_code == code, row.stage_id != user.stage_id)
+            session.execute(moved.values(stage_id=user.stage_id))
 
 
 def renew(code: str, now: datetime, waits: Waits) -> None:

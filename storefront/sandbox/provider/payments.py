@@ -49,6 +49,8 @@ class Payment(Base):
     code: Mapped[str]
     reference: Mapped[str] = mapped_column(unique=True)
     token: Mapped[str] = mapped_column(unique=True)
+    # Which browser came with it first: it is nobody else's to see or to decide.
+    browser: Mapped[str] = mapped_column(index=True)
     item: Mapped[str]
     yen: Mapped[int]
     back: Mapped[str]
@@ -63,13 +65,13 @@ class Payment(Base):
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
 
-def keep(arrival: Arrival, now: datetime) -> Payment:
+def keep(arrival: Arrival, browser: str, now: datetime) -> Payment:
     """The payment that the shop asks for: a new one, or as it stands if it was asked for before."""
     with transaction() as session:
         same = (Payment.merchant == arrival.merchant, Payment.code == arrival.code)
         payment = session.scalars(select(Payment).where(*same)).one_or_none()
         if payment is None:
-            payment = _new(arrival, now)
+            payment = _new(arrival, browser, now)
             session.add(payment)
         elif (payment.item, payment.yen) != (arrival.item, arrival.yen):
             raise Contradiction(arrival.code)
@@ -113,16 +115,25 @@ def give_back(session: Session, payment_id: int, now: datetime) -> bool:
     return _settle(session, payment_id, Status.PAID, Status.REFUNDED, now, unheard, **told)
 
 
-def by_token(token: str) -> Payment | None:
-    """The payment at this address."""
+def by_token(token: str, browser: str) -> Payment | None:
+    """The payment of this browser at this address."""
     with reading() as session:
-        return session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+        mine = (Payment.token == token, Payment.browser == browser)
+        return session.scalars(select(Payment).where(*mine)).one_or_none()
 
 
-def by_reference(reference: str) -> Payment | None:
-    """The payment that we call so."""
+def by_reference(reference: str, browser: str) -> Payment | None:
+    """The payment of this browser that we call so."""
     with reading() as session:
-        return session.scalars(select(Payment).where(Payment.reference == reference)).one_or_none()
+        mine = (Payment.reference == reference, Payment.browser == browser)
+        return session.scalars(select(Payment).where(*mine)).one_or_none()
+
+
+def of(browser: str, number: int) -> Sequence[Payment]:
+    """The newest payments of this browser."""
+    mine = select(Payment).where(Payment.browser == browser)
+    with reading() as session:
+        return session.scalars(mine.order_by(Payment.id.desc()).limit(number)).all()
 
 
 def recent(number: int) -> Sequence[Payment]:
@@ -137,19 +148,21 @@ def of_codes(codes: Collection[str]) -> Sequence[Payment]:
         return session.scalars(select(Payment).where(Payment.code.in_(codes))).all()
 
 
-def collected() -> int:
-    """The yen that we hold for the shop."""
-    paid = select(func.sum(Payment.yen)).where(Payment.status == Status.PAID)
+def collected(browser: str) -> int:
+    """The yen of this browser that we hold for the shop."""
+    mine = (Payment.status == Status.PAID, Payment.browser == browser)
+    paid = select(func.sum(Payment.yen)).where(*mine)
     with reading() as session:
         return int(session.scalar(paid) or 0)
 
 
-def _new(arrival: Arrival, now: datetime) -> Payment:
+def _new(arrival: Arrival, browser: str, now: datetime) -> Payment:
     return Payment(
         merchant=arrival.merchant,
         code=arrival.code,
         reference="".join(secrets.choice(REFERENCE_LETTERS) for _ in range(REFERENCE_LENGTH)),
         token=secrets.token_urlsafe(24),
+        browser=browser,
         item=arrival.item,
         yen=arrival.yen,
         back=arrival.back,

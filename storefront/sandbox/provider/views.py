@@ -1,6 +1,8 @@
 """The buyer's page, and the provider's own list."""
 
-from flask import Blueprint, abort, redirect, render_template, request, url_for
+import secrets
+
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock
@@ -11,6 +13,7 @@ from storefront.sandbox.provider.payments import Payment, Status
 
 RECENT = 20
 MOST = 1000
+BROWSER = "browser"  # in its session: what we call it
 # By their endpoints.
 BUYERS_PAGES = {f"provider.{name}" for name in ("arrive", "show", "pay", "decline", "cancel")}
 
@@ -22,7 +25,7 @@ def arrive() -> ResponseReturnValue:
     """A buyer comes from the shop: keep the payment, and go on to its own address."""
     now = clock.now()
     arrival = arrivals.read(list(request.args.items(multi=True)), provider().settings, now)
-    return _to_page(payments.keep(arrival, now))
+    return _to_page(payments.keep(arrival, _browser(), now))
 
 
 @blueprint.get("/payments/<token>")
@@ -67,21 +70,21 @@ def cancel(token: str) -> ResponseReturnValue:
 
 @blueprint.get("/")
 def overview() -> ResponseReturnValue:
-    """The latest payments, and what the shop said about them."""
-    company, latest = provider(), payments.recent(RECENT)
+    """The latest payments of this browser, and what the shop said about them."""
+    company, latest = provider(), payments.of(_browser(), RECENT)
     return render_template(
         "sandbox/provider/overview.html",
         settings=company.settings,
         payments=latest,
         told=notices.told(latest),
-        collected=payments.collected(),
+        collected=payments.collected(_browser()),
     )
 
 
 @blueprint.post("/notices/<reference>")
 def tell_again(reference: str) -> ResponseReturnValue:
     """Send the notice again: a good shop answers as before and does nothing twice."""
-    payment = payments.by_reference(reference) or abort(404)
+    payment = payments.by_reference(reference, _browser()) or abort(404)
     notices.tell_again(provider(), payment)
     return _to_overview(payment)
 
@@ -89,7 +92,7 @@ def tell_again(reference: str) -> ResponseReturnValue:
 @blueprint.post("/notices/<reference>/<any(forged, sum, currency, expired):kind>")
 def say(reference: str, kind: str) -> ResponseReturnValue:
     """Say what a good shop refuses, or hears without doing anything."""
-    payment = payments.by_reference(reference) or abort(404)
+    payment = payments.by_reference(reference, _browser()) or abort(404)
     notices.say(provider(), payment, Kind(kind))
     return _to_overview(payment)
 
@@ -136,8 +139,13 @@ def _closed() -> None:
         abort(503)
 
 
+def _browser() -> str:
+    """Whoever asks, by a cookie of our own: stages of the platform's we know nothing of."""
+    return str(session.setdefault(BROWSER, secrets.token_urlsafe()))
+
+
 def _found(token: str) -> Payment:
-    return payments.by_token(token) or abort(404)
+    return payments.by_token(token, _browser()) or abort(404)
 
 
 def _decided(payment: Payment) -> ResponseReturnValue:
@@ -148,7 +156,7 @@ def _decided(payment: Payment) -> ResponseReturnValue:
 
 
 def _undo(reference: str, after: Status) -> ResponseReturnValue:
-    payment = payments.by_reference(reference) or abort(404)
+    payment = payments.by_reference(reference, _browser()) or abort(404)
     if payments.undo(payment, after, clock.now()):
         notices.tell_again(provider(), payment)
     return _to_overview(payment)

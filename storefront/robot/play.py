@@ -16,7 +16,7 @@ from storefront.robot.shop import Item, Json, NotApplicable, Shop
 EVERYWHERE = "mika"  # has things from other stages, too: what is new since then is known by reading before
 
 
-class Player(Protocol):
+class Playing(Protocol):
     """Whoever plays a walk: a person at their devices."""
 
     desk: Desk
@@ -183,7 +183,7 @@ def _play(street: Street, shop: Shop, walk: Walk, item: Item) -> None:
     walk.happenings = actor.happenings()
 
 
-def take_step(actor: Player, number: int, step: Json) -> Played:
+def take_step(actor: Playing, number: int, step: Json) -> Played:
     """Play one step, and say that it is over."""
     played = Played()
     actor.step, actor.shots = number, played.shots

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -181,6 +181,13 @@ _OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
 }
 
 
+# Put together once, since every row asks for it.
+_MINE = Exchange.stage_id.is_not_distinct_from(bindparam("stage"))
+_KEPT = select(Exchange.id).where(_MINE).order_by(Exchange.id.desc()).offset(bindparam("keep"))
+_OLD = Exchange.id.in_(_KEPT) | (Exchange.id <= bindparam("oldest"))
+_FORGET = delete(Exchange).where(_OLD).execution_options(synchronize_session=False)
+
+
 def record(exchange: Exchange) -> int:
     """Write one exchange down, redacted, and forget its stage's oldest; the number of its row.
 
@@ -192,9 +199,7 @@ def record(exchange: Exchange) -> int:
         session.add(exchange)
         session.flush()
         number = exchange.id
-        mine = Exchange.stage_id.is_not_distinct_from(exchange.stage_id)
-        kept = select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(KEEP)
-        session.execute(delete(Exchange).where(Exchange.id.in_(kept) | (Exchange.id <= number - KEEP_IN_ALL)))
+        session.execute(_FORGET, {"stage": exchange.stage_id, "keep": KEEP, "oldest": number - KEEP_IN_ALL})
         return number
     return 0
 

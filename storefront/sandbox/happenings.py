@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Delete, ForeignKey, Index, bindparam, delete, select
+from sqlalchemy import JSON, ColumnElement, Delete, ForeignKey, Index, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -50,6 +50,7 @@ def _forget(alike: ColumnElement[bool]) -> Delete:
     return old.execution_options(synchronize_session=False)
 
 
+_NOTE = insert(Base.metadata.tables[Happening.__tablename__])
 # Pages are most of what happens: however many there are, they push nothing else out.
 _FORGET_PAGES = _forget(Happening.name == Name.PAGE_SHOWN)
 _FORGET_ELSE = _forget(Happening.name != Name.PAGE_SHOWN)
@@ -66,21 +67,20 @@ def note(
     **facts: Any,
 ) -> None:
     """This happened now, by the real clock."""
-    row = Happening(
-        stage_id=stage_id,
-        at=clock.now(),
-        name=name,
-        owner_id=owner_id,
-        point_code=point_code,
-        device=device,
-        facts=facts,
-        wire_id=wire_id,
-    )
+    row = {
+        "stage_id": stage_id,
+        "at": clock.now(),
+        "name": name,
+        "owner_id": owner_id,
+        "point_code": point_code,
+        "device": device,
+        "facts": facts,
+        "wire_id": wire_id,
+    }
     forget = _FORGET_PAGES if name is Name.PAGE_SHOWN else _FORGET_ELSE
     # What is still under way when its stage is forgotten has nowhere to be noted.
     with suppress(IntegrityError), transaction() as session:
-        session.add(row)
-        session.flush()
+        session.execute(_NOTE, row)
         session.execute(forget, {"stage": stage_id, "keep": KEEP})
 
 

@@ -319,6 +319,7 @@ def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept,
     """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
     hooks.install(plan="SPRAY1")
     come_in(app)
+    store.now = "2021-07-11T12:00:00+09:00"
     hooks.install("CONTR2", plan="SPRAY1")
     browser = come_in(app)
     store.now = "2021-07-13T12:00:00+09:00"

@@ -16,7 +16,7 @@ from storefront import clock
 from storefront.colorme import calendar, client
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import ID_LENGTH, Contract
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
 from storefront.colorme.plan_file import Option
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -46,7 +46,6 @@ class Charge(Intent, Model):
     item_name: Mapped[str] = mapped_column(String(128))
     yen: Mapped[int]  # before tax, as registered
     paid: Mapped[int]  # with tax, as the button said
-    charged_yen: Mapped[int | None]  # before tax, as the store answered
     is_test: Mapped[bool]
     made_at: Mapped[datetime]  # by the calendar
     item: Mapped[Item] = relationship()
@@ -71,6 +70,7 @@ def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) 
 
     Raises NotForSale, and then nothing was called.
     """
+    token = decrypted(contract.access_token)
     values = {
         "customer_id": contract.customer_id,
         "contract_id": contract.id,
@@ -89,7 +89,7 @@ def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) 
         if not insert_once(session, Charge, code=code, **values):
             return
         _reserve(session, offer, contract)
-    outcome = _call(decrypted(contract.access_token), option.id)
+    outcome = _call(token, option.id)
     settle(code, outcome)
 
 
@@ -180,8 +180,8 @@ def _call(token: str | None, option_id: str) -> Outcome:
 
 
 def _contradict(session: Session, code: str, outcome: Outcome) -> bool:
-    """A refusal that comes after a person's word: goods and entry stay until a person undoes them."""
-    said = and_(Charge.code == code, Charge.state == State.CHARGED, Charge.resolved_at.is_not(None))
+    """A refusal that comes after a person's word is kept."""
+    said = and_(Charge.code == code, may_contradict(Charge))
     values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
     return session.scalar(update(Charge).where(said).values(values).returning(Charge.code)) is not None
 

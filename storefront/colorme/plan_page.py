@@ -15,6 +15,7 @@ from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.sources import Asked, Reading
 
 MOST = 12  # bills of the past
+ELSEWHERE = (Reading.REMINDERS, Reading.PREPAID_PAYOUT)  # of days that the page does not name
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def standing(contract: Contract, today: date) -> Standing:
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
     used = usage.get(period.first, 0) if period else 0
-    readings = sources.readings(_asked(contract, terms, used))
+    readings = [one for one in sources.readings(_asked(contract, terms, used)) if one not in ELSEWHERE]
     reckoned = _reckoned(contract, usage.get(contract.charged_from, 0))
     return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings, reckoned)
 

@@ -60,6 +60,17 @@ def test_reckoned_in_the_open(owner: Browser) -> None:
     assert bill.get("data-period-last") == "2021-08-31"
 
 
+def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:
+    """The page says so, and leads to what is known of it."""
+    notice = "//*[@data-notice='unknown']//a/@href"
+    assert html.fromstring(owner.get("/colorme/").text).xpath(notice) == []
+    store.say("/appstore/v1/application_charges.json", "rubbish", 502)
+    bought = owner.press("/items/cloak", "/colorme/charges").location
+    (address,) = html.fromstring(owner.get("/colorme/").text).xpath(notice)
+    assert bought == f"{HERE}{address}"
+    assert 'data-state="unknown"' in owner.get(str(address)).text
+
+
 def test_in_the_trial(owner: Browser, store: Store) -> None:
     """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
     names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
@@ -68,6 +79,7 @@ def test_in_the_trial(owner: Browser, store: Store) -> None:
     page = words(owner.get("/colorme/?lang=en").text)
     assert "Uninstall the app by the end of 2021-07-20" in page
     assert "11 of 31 days" in page
+    assert "FormMonthly Installed on" in page
     assert KONDO in page
     assert "近藤商店" in page
     store.now = "2021-07-20T23:59:59+09:00"

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.desk.wording import HAPPENED
+from storefront.sandbox.desk.wording import HAPPENED, facts
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS, Call, Kind, Where
 from storefront.sandbox.mixi import payments
@@ -73,6 +73,7 @@ def live() -> ResponseReturnValue:
         latest=latest,
         names={user.owner_id: user.persona.name for user in people.everyone(on.id)},
         happened=HAPPENED,
+        facts=facts,
         paused=paused,
     )
     response = make_response(page)

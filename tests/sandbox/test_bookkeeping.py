@@ -162,8 +162,10 @@ def test_nothing_read_nothing_said(street: Street, path: str) -> None:
     assert page.cssselect(".books.unread")
     read(street)
     street.phone.press("/desk", "/desk/weather", kind="callback.lost", next="1")
-    buy(street)
-    read(street)
+    street.enter("mobile")
+    payment = street.start("mobile")
+    assert street.phone.buy(f"{PLATFORM}/point/{payment.token}") == "failed"
+    assert read(street)["verdict"] == "amber"
     (books_now,) = html.fromstring(street.phone.get(f"{path}?lang=en").text).cssselect(".books.amber")
     assert "“Read them now”" in books_now.text_content()
 

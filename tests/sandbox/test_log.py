@@ -118,9 +118,9 @@ def test_what_happened_is_said_in_words(bought: tuple[Phone, Purchase]) -> None:
     (told,) = page.cssselect("ol.happened")
     words = " ".join(told.text_content().split())
     assert "=" not in words
-    assert "Approved for payment off" in words
+    assert "Approved for payment · off" in words
     assert "The point API answers late." in words
-    assert "to buy 200" in words
+    assert "to buy · 200" in words
 
 
 def test_a_row_is_whole(bought: tuple[Phone, Purchase], logged: Logged) -> None:

@@ -151,9 +151,10 @@ def meant(word: str) -> str:
 
 def facts(told: Mapping[str, Any]) -> Iterator[str]:
     """What a happening tells besides its name."""
-    for name, value in told.items():
-        if name in TOLD and (value is False or value not in (None, "", 0)):
-            yield TOLD[name](value)
+    for name, says in TOLD.items():
+        value = told.get(name)
+        if value is False or value not in (None, "", 0):
+            yield says(value)
 
 
 def points(words: str) -> str:
@@ -215,7 +216,6 @@ TOLD: Mapping[str, Callable[[Any], str]] = {
     "on": lambda is_on: _in_words(N_("on") if is_on else N_("off")),
     "screen": lambda screen: meant(str(screen)),
     "page": lambda page: meant(str(page)),
-    "status": lambda status: meant(str(status)),
     "verdict": lambda verdict: meant(str(verdict)),
     "points": lambda points: f"{points:,}pt",
     "seconds": lambda seconds: _in_words(N_("%(seconds)s s"), seconds=f"{seconds:,}"),
@@ -224,5 +224,6 @@ TOLD: Mapping[str, Callable[[Any], str]] = {
     "fault": lambda fault: _text(FAULTS.get(fault, fault)),
     "call": lambda call: _in_words(N_("creating a payment") if call == "create" else N_("confirming one")),
     "type": _text,
+    "status": lambda status: meant(str(status)),
     "reason": _text,
 }

@@ -73,7 +73,6 @@ COUNTERS = (
 REST = (
     "tests/test_settings.py",
     "tests/test_architecture.py",
-    "tests/test_languages.py",
     "tests/mixi/test_signing.py",
 )
 COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefront'; main()"

@@ -27,7 +27,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "done": "as expected",
         "rule": "Rule",
         "source": "Source",
-        "row": "When things go wrong",
+        "row": "What goes wrong",
         "expected": "expected",
         "came": "came",
         "seen": "What was seen",
@@ -62,6 +62,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
 }
 
 NO_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+MOST_WORDS = 400  # characters of a page that is not shown as it looked
+WORDS_OF_A_PAGE = "(//main | //body[not(.//main)])//text()[not(ancestor::script or ancestor::style)]"
 
 Chapters = Sequence[tuple[str, str, Sequence[Walk]]]
 
@@ -104,7 +107,11 @@ def junit(walks: Sequence[Walk], titles: Mapping[str, str]) -> str:
 
 
 def page(walks: Sequence[Walk], titles: Mapping[str, str], language: str, played_on: str) -> str:
-    """Everything in one file that loads nothing: both languages, the chosen one first."""
+    """Everything in one file that loads nothing: both languages, the chosen one first.
+
+    Where a walk was missed its pages stand as they looked; of all others what they said is enough, or a
+    browser would open hundreds of frames.
+    """
     inliner = _Inliner()
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True)
     other = "en" if language == "ja" else "ja"
@@ -116,6 +123,7 @@ def page(walks: Sequence[Walk], titles: Mapping[str, str], language: str, played
         words=WORDS[language],
         played_on=played_on,
         copy=inliner.copy,
+        said=_said,
         story=_story,
     )
     return plain(text)
@@ -132,6 +140,13 @@ def _case(chapter: str, walk: Walk) -> TestCase:
     elif walk.missed or walk.verdict != "passed":
         case.result = [Failure(plain(walk.missed or walk.reason))]
     return case
+
+
+def _said(page: Page) -> str:
+    """What a page says, from its beginning."""
+    texts = [] if page.root is None else page.root.xpath(WORDS_OF_A_PAGE)
+    words = " ".join(" ".join(map(str, texts)).split())
+    return words if len(words) <= MOST_WORDS else f"{words[:MOST_WORDS]}…"
 
 
 def _story(walk: Walk) -> list[str]:

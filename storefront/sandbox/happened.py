@@ -88,5 +88,5 @@ class Happened(Told, Protocol):
 
 def marks(page: Told) -> list[dict[str, str]]:
     """The facts of a page, a dict for each element that has some."""
-    found: list[dict[str, str]] = page.facts.get("marks") or []
-    return found
+    found = page.facts.get("marks")
+    return [mark for mark in found if isinstance(mark, dict)] if isinstance(found, list) else []

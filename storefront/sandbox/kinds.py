@@ -77,7 +77,12 @@ _ALL = (
     Kind(
         "callback.stale", Where.CALLBACK, N_("A callback signed an hour ago."), seconds=3600, is_forged=True
     ),
-    Kind("callback.unknown_code", Where.CALLBACK, N_("A callback about no payment."), is_forged=True),
+    Kind(
+        "callback.unknown_code",
+        Where.CALLBACK,
+        N_("A callback for a payment that does not exist."),
+        is_forged=True,
+    ),
     Kind(
         "callback.another_owner",
         Where.CALLBACK,

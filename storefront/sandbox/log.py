@@ -1,7 +1,7 @@
 """The wire log: what was said on this browser's stage, row by row, and the story of each payment."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -11,10 +11,20 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, form_tokens, happenings, legible, people, signatures, stage, wirelog
+from storefront.sandbox import (
+    clock,
+    form_tokens,
+    happened,
+    happenings,
+    legible,
+    people,
+    signatures,
+    stage,
+    wirelog,
+)
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import Sandbox, sandbox
-from storefront.sandbox.desk import wording
+from storefront.sandbox.desk import bookkeeping, wording
 from storefront.sandbox.happenings import Happening
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.legible import Header
@@ -27,14 +37,6 @@ from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import HIDDEN, Exchange, Filter, Kind, Outcome
 
 RECENT = 50  # payments to choose from
-# Without a time of its own a request is measured by the callback's.
-SECONDS = {
-    Kind.PAGE: "page_seconds",
-    Kind.IMAGE: "image_seconds",
-    Kind.CALLBACK: "callback_seconds",
-    Kind.LIFECYCLE: "lifecycle_seconds",
-}
-
 AUTHORIZATION = "Authorization"
 OF_THE_LINE = ("Host", "Content-Length", "Connection", "Accept-Encoding")  # what a client writes by itself
 
@@ -55,11 +57,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Scene:
-    """One moment of a payment's story: what happened, and what went over the wire for it."""
+    """One moment of a payment's story: what happened, what went over the wire for it, and as what a page of
+    the app showed the payment.
+    """
 
     at: datetime
     happening: Happening | None
     row: Exchange | None
+    state: str = ""
 
 
 @blueprint.get("/log")
@@ -115,6 +120,8 @@ def payment(code: str) -> ResponseReturnValue:
         "sandbox/log/payment.html",
         payment=found,
         user=people.find(found.owner_id, on.id),
+        is_here=on.id == stage.current().id,
+        books=next(line for line in bookkeeping.of(on).payments if line.code == code),
         scenes=_story(on, found),
         bar=_bar,
         weather=KINDS,
@@ -135,6 +142,7 @@ def _filter() -> Filter:
         payment=code or None,
         walkthrough=walkthrough or None,
         stages=tuple(one.id for one in stages if one.walkthrough == walkthrough),
+        pictures="pictures" in request.args,
     )
 
 
@@ -174,10 +182,10 @@ def _shown(on: Stage, exchange: Exchange, signed: str = "") -> str:
 
 
 def _bar(exchange: Exchange) -> Bar | None:
-    """How much of its time an exchange used, the wait in a queue included; ours has no limit."""
-    if exchange.kind not in SECONDS:
+    """How much of its ten seconds a callback used, the wait in a queue included; nothing of all else."""
+    if exchange.kind is not Kind.CALLBACK:
         return None
-    seconds = getattr(sandbox().settings, SECONDS[exchange.kind])
+    seconds = sandbox().settings.callback_seconds
     queued = min(100.0, 100 * exchange.queued_seconds / seconds)
     taken = min(100.0 - queued, exchange.milliseconds / 10 / seconds)
     return Bar(seconds, queued, taken, exchange.queued_seconds + exchange.milliseconds / 1000 >= seconds)
@@ -249,4 +257,16 @@ def _story(on: Stage, payment: Payment) -> Sequence[Scene]:
     told = happenings.about(on.id, payment.code)
     scenes = [Scene(one.at, one, rows.pop(one.wire_id or 0, None)) for one in told]
     scenes += [Scene(row.at, None, row) for row in rows.values()]
+    scenes += _shown_by_the_app(on, payment)
     return sorted(scenes, key=lambda scene: scene.at)
+
+
+def _shown_by_the_app(on: Stage, payment: Payment) -> Iterator[Scene]:
+    """The pages after the purchase, and others as soon as they say something new of it."""
+    known = ""
+    for seen in happenings.pages(on.id):
+        for mark in happened.marks(seen):
+            state = mark.get("state", "") if mark.get("payment") == payment.code else ""
+            if state and (state != known or seen.facts.get("page") == "finish"):
+                yield Scene(seen.at, seen, wirelog.row(on.id, seen.wire_id or 0), state)
+                known = state

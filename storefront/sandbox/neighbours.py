@@ -46,17 +46,18 @@ def leave(sandbox: Sandbox, on: Stage) -> None:
                 take_away(sandbox, row)
 
 
-def hold(sandbox: Sandbox, kind: str, seconds: int) -> None:
-    """Whoever started the shop holds its workers, or its database, for so long, from now on."""
+def hold(sandbox: Sandbox, row: Weather) -> bool:
+    """Whoever started the shop holds its workers, or its database, for so long, from now on.
+
+    False if they cannot: they hold one thing at a time, and it may be another stage's.
+    """
     settings = sandbox.settings
-    what = kind.removeprefix("shop.")
-    _ask(
-        sandbox,
-        "POST",
-        f"{settings.machine_url}/{what}",
-        {"seconds": seconds},
-        token=settings.machine_token.get_secret_value(),
-    )
+    url = f"{settings.machine_url}/{row.kind.removeprefix('shop.')}"
+    told: dict[str, object] = {"seconds": row.seconds or 1}
+    with suppress(Deaf):
+        _ask(sandbox, "POST", url, told, token=settings.machine_token.get_secret_value())
+        return True
+    return False
 
 
 def _provider(sandbox: Sandbox) -> str:

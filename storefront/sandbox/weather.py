@@ -7,7 +7,7 @@ clear()           as if it had never been set
 Of several that fit the narrowest is taken: a payment's, a person's, everybody's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from flask import g
@@ -112,8 +112,12 @@ def take(
     point_code: str | None = None,
     *,
     call: Call | None = None,
+    strike: Callable[[Weather], bool] | None = None,
 ) -> Weather | None:
-    """The weather of this kind that strikes here and now, counted; None if none does."""
+    """The weather of this kind that strikes here and now, counted; None if none does.
+
+    Where somebody else has to do it, `strike` lets them, and says whether they did.
+    """
     # Nothing set is nothing in the way: who writes would wait for the file.
     if not any(row.kind == kind for row in standing(stage)):
         return None
@@ -125,6 +129,9 @@ def take(
         row = session.scalars(counted.returning(Weather)).one_or_none()
     _forget()
     if row is None or not strokes.falls(row.seed, kind, row.met, row.chance):
+        return None
+    if strike and not strike(row):
+        _not_met(row)
         return None
     happenings.note(
         stage.id,
@@ -184,6 +191,14 @@ def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = Non
     for one in gone:
         happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one.kind)
     return gone
+
+
+def _not_met(row: Weather) -> None:
+    """It could not strike after all: it stands as before."""
+    with transaction() as session:
+        as_before = {"left": Weather.left + 1, "met": Weather.met - 1}
+        session.execute(update(Weather).where(Weather.id == row.id).values(as_before))
+    _forget()
 
 
 def _forget() -> None:

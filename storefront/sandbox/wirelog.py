@@ -149,7 +149,10 @@ class Exchange(Base):
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows of a log are wanted; None is all. `owners` are who plays `person`, the key of one."""
+    """Which rows of a log are wanted; None is all. `owners` are who plays `person`, the key of one.
+
+    Without pictures there are none that simply arrived, unless their kind is asked for.
+    """
 
     kind: Kind | None = None
     outcome: Outcome | None = None
@@ -159,6 +162,7 @@ class Filter:
     walkthrough: str | None = None
     # Those on which the walkthrough was played, in place of the one that is asked about.
     stages: tuple[str, ...] = ()
+    pictures: bool = True
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -169,6 +173,7 @@ class Filter:
             "person": self.person,
             "payment": self.payment,
             "walkthrough": self.walkthrough,
+            "pictures": "yes" if self.pictures else None,
         }
         return {name: value for name, value in named.items() if value}
 
@@ -180,11 +185,13 @@ class Filter:
         """The same for the store; a stage is played for one walkthrough, so that is no column."""
         chosen: list[ColumnElement[bool]] = []
         chosen += [Exchange.kind == self.kind] if self.kind else []
+        chosen += [] if self.pictures or self.kind else [_NO_PLAIN_PICTURE]
         chosen += [Exchange.owner_id.in_(self.owners)] if self.person else []
         chosen += [Exchange.point_code == self.payment] if self.payment else []
         return [*chosen, _OUTCOMES[self.outcome]] if self.outcome else chosen
 
 
+_NO_PLAIN_PICTURE = or_(Exchange.kind != Kind.IMAGE, Exchange.good.is_(False), Exchange.attack.is_(True))
 _OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
     Outcome.GOOD: Exchange.good.is_(True),
     Outcome.BAD: Exchange.good.is_(False),

@@ -17,7 +17,7 @@ from tests.proof.fuzz import PURE, SERVED, Shop, Tally
 pytestmark = pytest.mark.long
 
 SEED = 20260101
-FEW, MANY = 250, 2000
+FEW, MANY = 150, 2000
 
 
 @pytest.fixture(params=ENGINES)

@@ -91,7 +91,7 @@ PREFIX = {Our.VOID: "void:", Our.PAY_BACK: "pay_back:"}
 
 settings.register_profile(
     "ci",
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "30")),
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "12")),
     stateful_step_count=25,
     derandomize=True,
     database=None,

@@ -135,7 +135,10 @@ def test_junit() -> None:
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_the_report(language: str) -> None:
-    """One file: no script, nothing loaded from elsewhere, each page beside its step, in both languages."""
+    """One file: no script, nothing loaded from elsewhere, each page beside its step, in both languages.
+
+    A frame costs a browser as much as a page of its own: only where something was missed there is one.
+    """
     text = report.page(WALKS, TITLES, language, "2027-01-31 18:00")
     page = html.fromstring(text)
     assert page.get("lang") == language
@@ -147,6 +150,14 @@ def test_the_report(language: str) -> None:
         assert one.walkthrough["title"]["ja"] in found
         assert one.walkthrough["title"]["en"] in found
     assert "state cancel" in page.get_element_by_id(MISSED.name).text_content()
+    framed = {one.name: page.get_element_by_id(one.name).cssselect("iframe[srcdoc]") for one in WALKS}
+    assert {name: len(frames) for name, frames in framed.items()} == {
+        PASSED.name: 0,
+        MISSED.name: len(MISSED.steps) - 1,
+        AWAY.name: 0,
+    }
+    said = [one.text_content() for one in page.get_element_by_id(PASSED.name).cssselect("blockquote")]
+    assert said == ["Bag"] * len(PASSED.steps)
 
 
 def test_the_table() -> None:
@@ -240,4 +251,6 @@ def test_a_demo_of_its_own(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.strip().endswith("5 passed")
     assert sum(suite.tests for suite in JUnitXml.fromfile(str(junit))) == 5
-    assert html.fromstring(page.read_text()).cssselect("iframe[srcdoc]")
+    seen = html.fromstring(page.read_text())
+    assert not seen.cssselect("iframe")
+    assert all(one.text_content().strip() for one in seen.cssselect(".shots blockquote"))

@@ -155,6 +155,21 @@ def test_the_desk_has_the_verdict(street: Street) -> None:
     assert html.fromstring(street.phone.get("/desk").text).cssselect("[data-books=green]")
 
 
+@pytest.mark.parametrize("path", ["/desk", "/desk/books"])
+def test_nothing_read_nothing_said(street: Street, path: str) -> None:
+    """Before anything was read the books have no colour, and say what to press; as they do in amber."""
+    page = html.fromstring(street.phone.get(f"{path}?lang=en").text)
+    assert page.cssselect(".books.unread")
+    read(street)
+    street.phone.press("/desk", "/desk/weather", kind="callback.lost", next="1")
+    street.enter("mobile")
+    payment = street.start("mobile")
+    assert street.phone.buy(f"{PLATFORM}/point/{payment.token}") == "failed"
+    assert read(street)["verdict"] == "amber"
+    (books_now,) = html.fromstring(street.phone.get(f"{path}?lang=en").text).cssselect(".books.amber")
+    assert "“Read them now”" in books_now.text_content()
+
+
 def use(street: Street) -> None:
     """Open the bag, and press its first button to use something."""
     bag = html.fromstring(street.phone.page(f"{SHOP}/inventory").text)

@@ -54,6 +54,17 @@ def told(phone: Phone) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("query", "chapter"), [("", "buying"), ("?chapter=own", "own"), ("?chapter=x", "buying")]
+)
+def test_one_chapter_is_open(phone: Phone, query: str, chapter: str) -> None:
+    """The first, or the one that a link leads to; the others are a press away."""
+    page = html.fromstring(phone.get(f"/desk/walkthroughs{query}").text)
+    assert [one.get("id") for one in page.cssselect("details[open]")] == [chapter]
+    jumps = [str(one.get("href")).partition("#")[2] for one in page.cssselect("nav.tabs a")]
+    assert jumps == [one.get("id") for one in page.cssselect("details")]
+
+
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_all_are_there_to_read(phone: Phone, language: str) -> None:
     """Every walkthrough is listed with its rule, chapter by chapter, and has a page with its steps."""

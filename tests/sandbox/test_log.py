@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable
 from html import unescape
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from flask import Flask
@@ -20,6 +20,7 @@ from storefront.sandbox.stage import MADE_BY
 from storefront.sandbox.wirelog import Exchange, Kind
 from tests.sandbox.conftest import (
     API,
+    APP,
     KEY,
     PLATFORM,
     SECRET,
@@ -84,6 +85,42 @@ def test_filters(bought: tuple[Phone, Purchase], shop: Shop) -> None:
     assert [one["data-status"] for one in listed(phone, "outcome=bad")] == ["401"]
     assert listed(phone, f"kind=callback&payment={purchase.code}&outcome=bad") == []
     assert len(listed(phone, "kind=nonsense&person=nobody&outcome=odd")) == len(listed(phone))
+
+
+def test_pictures_are_not_in_the_way(phone: Phone, sap: Sap) -> None:
+    """A picture that arrived is listed when it is asked for; one that did not always is."""
+    phone.belongs_to("hanako")
+    sap.says("/a.svg", content_type="image/svg+xml")
+    for path in ("a.svg", "missing.svg"):
+        phone.get(f"/mm/{APP}/?url={quote(f'{SHOP}/{path}', safe='')}")
+    pictures = [
+        [one["data-status"] for one in listed(phone, query) if one["data-kind"] == "image"]
+        for query in ("", "pictures=yes", "kind=image")
+    ]
+    assert pictures == [["404"], ["404", "200"], ["404", "200"]]
+
+
+def test_ten_seconds_are_a_callbacks(bought: tuple[Phone, Purchase], logged: Logged) -> None:
+    """The bar of the time used stands where ten seconds count, and nowhere else."""
+    phone, _ = bought
+    drawn = {
+        kind: row(phone, newest(logged, kind)).cssselect("figure.time") for kind in (Kind.PAGE, Kind.CALLBACK)
+    }
+    assert [len(found) for found in drawn.values()] == [0, 1]
+
+
+def test_what_happened_is_said_in_words(bought: tuple[Phone, Purchase]) -> None:
+    """The live part of the desk shows no names of fields."""
+    phone, _ = bought
+    phone.press("/desk", "/desk/weather", kind="api.slow")
+    phone.press("/desk", "/desk/switches/approved", on="no")
+    page = html.fromstring(phone.get("/desk/live?lang=en").text)
+    (told,) = page.cssselect("ol.happened")
+    words = " ".join(told.text_content().split())
+    assert "=" not in words
+    assert "Approved for payment · off" in words
+    assert "The point API answers late." in words
+    assert "to buy · 200" in words
 
 
 def test_a_row_is_whole(bought: tuple[Phone, Purchase], logged: Logged) -> None:
@@ -285,9 +322,27 @@ def test_a_payments_story(bought: tuple[Phone, Purchase], shop: Shop) -> None:
     ]
     assert [name for name in dict.fromkeys(told) if name in wanted] == wanted
     assert page.cssselect("main[data-state=complete]")
-    assert "A page is asked for." in page.text_content()
+    assert "A page of the app leads to the payment screen." in page.text_content()
     assert page.cssselect("[data-happening=callback_answered] figure.time")
     assert len(page.cssselect(".timeline li[data-row]")) >= 3
+
+
+def test_a_story_has_an_end(bought: tuple[Phone, Purchase], sap: Sap) -> None:
+    """It ends with what the app made of it: as its own pages showed it, and where the books have it."""
+    phone, purchase = bought
+    for state in ("complete", "void"):
+        mark = f'<p data-payment="{purchase.code}" data-state="{state}"></p>'
+        sap.says("/finish", f'<main data-page="finish">{mark}</main>')
+        phone.page(f"{SHOP}/finish")
+    page = html.fromstring(phone.get(f"/payments/{purchase.code}?lang=en").text)
+    ends = [" ".join(one.text_content().split()) for one in page.cssselect(".timeline .what")][-2:]
+    assert ends == [
+        "The app shows it as: granted after the purchase",
+        "The app shows it as: void: not confirmed in time after the purchase",
+    ]
+    assert "have not been read" in page.cssselect("#now + dl")[0].text_content()
+    assert {"/desk/books", "/desk/actions/finish-of"} <= {form.action for form in page.forms}
+    assert page.cssselect("a[href='/desk/books#payments']")
 
 
 @pytest.mark.parametrize("path", ["/payments/nothing", "/log/999999", "/log/x"])

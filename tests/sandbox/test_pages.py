@@ -402,8 +402,14 @@ def rule(phone: Phone, name: str) -> str:
         ("/", "/"),
         ("/desk", "/desk"),
         ("/desk/outcomes", "/desk"),
+        ("/desk/side", "/desk"),
+        ("/desk/signatures", "/desk"),
+        ("/situation", "/desk"),
         ("/desk/books", "/desk/books"),
+        ("/desk/walkthroughs", "/desk/walkthroughs"),
+        ("/desk/walkthroughs/lost-ok", "/desk/walkthroughs"),
         ("/log", "/log"),
+        ("/assumptions", "/developer"),
     ],
 )
 def test_the_navigation_says_where_one_is(phone: Phone, path: str, where: str) -> None:

@@ -56,14 +56,14 @@ def played(phone: Phone) -> str:
 
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_a_look_changes_nothing(phone: Phone, app: Flask, goods: Sap, language: str) -> None:
-    """The page says what will be set up, asks the app for nothing, and makes no stage."""
+    """The page says what will be set up, asks the app for pages alone, and makes no stage."""
     before = played(phone)
     query = "who=taro&on=pc&item=dear&points=price-20&weather=callback.lost*1,api.slow:3*2&clock=%2B1d"
     text = phone.get(f"/situation?{query}&lang={language}").text
     assert "callback.lost*1" in text
     assert "api.slow:3*2" in text
     assert played(phone) == before
-    assert not goods.heard
+    assert {request.method for request in goods.heard} == {"GET"}
     with app.app_context(), store.reading() as session:
         assert session.query(Stage).count() == 1
 
@@ -93,6 +93,33 @@ def test_points(phone: Phone, goods: Sap, points: str, balance: int) -> None:
     set_up(phone, f"who=yuki&item=any&points={points}")
     text = phone.get("/").text
     assert f'data-persona="yuki" data-balance="{balance}"' in text
+
+
+@pytest.mark.parametrize(
+    ("query", "item", "price", "points"),
+    [
+        ("who=yuki&points=price-20", "loaf", "40pt", "20pt"),
+        ("who=taro&item=coat&points=price", "coat", "300pt", "300pt"),
+        ("who=hanako&item=dear", "glass", "8,000pt", "50,000pt"),
+        ("who=hanako&points=7", "loaf", "40pt", "7pt"),
+    ],
+)
+def test_named_before_it_is_set_up(
+    phone: Phone, goods: Sap, query: str, item: str, price: str, points: str
+) -> None:
+    """The page names the item, its price, and the points that the person will have."""
+    page = html.fromstring(phone.get(f"/situation?{query}").text)
+    named = [" ".join(one.text_content().split()) for one in page.cssselect("dd > strong")]
+    assert named[1:3] == [f"{item}, {price}", points]
+    assert page.cssselect(f"dd[data-item={item}]")
+
+
+def test_an_app_that_says_nothing(phone: Phone, sap: Sap) -> None:
+    """Where no item can be named the page says so, and stays what it is."""
+    answer = phone.get("/situation?who=yuki&points=price-20&lang=en")
+    assert answer.status_code == 200
+    assert "sells no such item now, or could not be asked" in answer.text
+    assert "20 less than the price of the item" in answer.text
 
 
 def test_all_of_it(phone: Phone, goods: Sap, app: Flask) -> None:
@@ -171,7 +198,7 @@ def test_every_cell_of_the_table_is_a_situation(phone: Phone) -> None:
     for device in ("mobile", "smartphone", "pc"):
         page = html.fromstring(phone.get(f"/desk/outcomes?on={device}&item=any").text)
         links = [str(a.get("href")) for a in page.cssselect(".cells a")]
-        assert len(links) == len(outcomes.rows()) * len(WEATHERS)
+        assert len(links) == len(outcomes.people()) * len(WEATHERS)
         seen |= set(links)
     for link in sorted(seen)[::7]:
         assert phone.get(link).status_code == 200

@@ -6,11 +6,12 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from storefront.sandbox import happenings, people, stage, store, wirelog
+from storefront.sandbox import clock, happenings, people, stage, store, wirelog
 from storefront.sandbox.cast import CAST
 from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE, User
 from storefront.sandbox.stage import Stage
+from storefront.sandbox.wirelog import Exchange, Kind
 from tests.sandbox.conftest import PLATFORM, SHOP, TEST_XML, Begin, Phone, Purchase, Sap, Shop, read_created
 
 
@@ -197,10 +198,52 @@ def test_one_browser_forgets_its_own(app: Flask, stranger: Stranger, monkeypatch
         assert stage.by_id(played(stranger))
 
 
+def test_who_is_still_there_keeps_the_stage(
+    app: Flask, stranger: Stranger, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
+) -> None:
+    """Those go first that have not been used for longest, however long ago the others were made."""
+    stranger.belongs_to("hanako")
+    old = played(stranger)
+    monkeypatch.setattr(stage, "KEEP", 2)
+    later(90)
+    with app.test_request_context():
+        unused = stage.make().id
+    later(90)
+    stranger.get("/desk")
+    with app.test_request_context():
+        stage.make()
+        assert (stage.by_id(old) is None, stage.by_id(unused) is None) == (False, True)
+
+
 def test_what_is_under_way_on_a_forgotten_stage(inside: Flask) -> None:
     """A stage forgotten while its callback is under way leaves nobody stumbling over it."""
     happenings.note("forgotten", Name.PAYMENT_FAILED)
     assert happenings.newest("forgotten", 1) == []
+    assert wirelog.record(exchange("forgotten")) == 0
+
+
+def test_the_log_of_all_stages_has_an_end(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest rows go first, whosever they are."""
+    monkeypatch.setattr(wirelog, "KEEP_IN_ALL", 3)
+    with inside.test_request_context():
+        stages = [stage.make().id for _ in range(2)]
+    for number in range(6):
+        wirelog.record(exchange(stages[number % 2]))
+    assert [len(wirelog.page(one, 1)[0]) for one in stages] == [1, 2]
+
+
+def exchange(stage_id: str) -> Exchange:
+    return Exchange(
+        stage_id=stage_id,
+        at=clock.now(),
+        kind=Kind.PAGE,
+        method="GET",
+        url=SHOP,
+        base_string="",
+        milliseconds=1,
+        good=True,
+        verdict="",
+    )
 
 
 def test_mine_is_the_newest(app: Flask) -> None:

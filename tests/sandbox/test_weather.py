@@ -232,8 +232,10 @@ def test_what_nobody_here_can_do(phone: Phone, kind: str) -> None:
     assert "data-weather" not in text
 
 
-def test_the_shops_own_machine(make: Callable[..., Flask], sap: Sap) -> None:
-    """Whoever started the shop is told to hold it just before it is asked."""
+@pytest.mark.parametrize("holds", [True, False], ids=["held", "held for another stage"])
+def test_the_shops_own_machine(make: Callable[..., Flask], sap: Sap, holds: bool) -> None:
+    """Whoever started the shop is told to hold it just before it is asked; if they cannot, none was met."""
+    sap.says("/frozen", status=204 if holds else 409)
     phone = Phone(make(machine_url="http://machine.test", machine_token=SecretStr("word")).test_client())
     shop = Shop(phone.client.application)
     let(phone, "shop.frozen", seconds=12)
@@ -249,6 +251,10 @@ def test_the_shops_own_machine(make: Callable[..., Flask], sap: Sap) -> None:
         "Bearer word",
     )
     assert asked.path == "/callback"
+    met = '"kind":"shop.frozen","seconds":12' in phone.get("/desk/happenings.json").text.replace(" ", "")
+    in_the_row = "shop.frozen" in phone.get("/log?kind=callback").text.partition('class="wire"')[2]
+    still_set = 'data-weather="shop.frozen" data-left="1" data-met="0"' in phone.get("/desk").text
+    assert (met, in_the_row, still_set) == (holds, holds, not holds)
 
 
 # Callbacks

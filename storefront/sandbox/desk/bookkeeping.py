@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify, redirect, render_template, url_for
 from flask import session as browser
 from flask.typing import ResponseReturnValue
 
-from storefront.sandbox import books, form_tokens, happenings, people, stage, wirelog
+from storefront.sandbox import books, form_tokens, happened, happenings, people, stage, wirelog
 from storefront.sandbox.books import Books, Page, Pause, Payment, Person
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import reading
@@ -32,8 +32,8 @@ blueprint = Blueprint("books", __name__)
 
 
 @blueprint.app_context_processor
-def _for_pages() -> dict[str, Callable[[], Books]]:
-    return {"books_now": lambda: of(stage.current())}
+def _for_pages() -> dict[str, Callable[[], Any]]:
+    return {"books_now": lambda: of(stage.current()), "books_read_at": lambda: read_at(stage.current())}
 
 
 @blueprint.get("/desk/books")
@@ -47,7 +47,7 @@ def show() -> ResponseReturnValue:
         books=of(on),
         names=names,
         ours={payment.code for payment in payments.all_of(on.id)},
-        last=max((last.at for _, last in reading.first_and_last(on).values()), default=None),
+        last=read_at(on),
         failed={owner_id: why for owner_id, why in failed.items() if owner_id in names},
     )
 
@@ -66,6 +66,11 @@ def read() -> ResponseReturnValue:
     browser[FAILED] = dict(reading.read(sandbox(), on))
     happenings.note(on.id, Name.BOOKS_READ, verdict=of(on).verdict.word)
     return redirect(url_for(".show"), 303)
+
+
+def read_at(on: Stage) -> datetime | None:
+    """When bags and histories were last read; None before."""
+    return max((last.at for _, last in reading.first_and_last(on).values()), default=None)
 
 
 def of(on: Stage) -> Books:
@@ -174,10 +179,5 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
 
 def _consumable(on: Stage) -> frozenset[str]:
     """The items whose pages were seen to say that they are for use."""
-    marks = [mark for seen in happenings.pages(on.id) for mark in _marks(seen.facts)]
+    marks = [mark for seen in happenings.pages(on.id) for mark in happened.marks(seen)]
     return frozenset(mark["item"] for mark in marks if mark.get("consumable") == "yes" and "item" in mark)
-
-
-def _marks(facts: dict[str, Any]) -> Sequence[dict[str, str]]:
-    found = facts.get("marks", [])
-    return [mark for mark in found if isinstance(mark, dict)] if isinstance(found, list) else []

@@ -90,9 +90,15 @@ def _in_words() -> dict[str, Any]:
 
 @blueprint.get("/desk/walkthroughs")
 def index() -> ResponseReturnValue:
-    """Every walkthrough, chapter by chapter."""
-    walk = walks.on(stage.current())
-    return render_template("sandbox/desk/walkthroughs.html", chapters=list(_chapters()), walk=walk)
+    """Every walkthrough, chapter by chapter; one of them is open, the first or the one that is asked for."""
+    chapters = list(_chapters())
+    asked = request.args.get("chapter")
+    return render_template(
+        "sandbox/desk/walkthroughs.html",
+        chapters=chapters,
+        chapter=asked if asked in [name for name, _, _ in chapters] else chapters[0][0],
+        walk=walks.on(stage.current()),
+    )
 
 
 @blueprint.get("/desk/walkthroughs.json")

@@ -35,7 +35,7 @@ _LABELS = {
     Outcome.NO_PAYMENT: N_("no payment, nothing taken"),
     Outcome.CLOSED: N_("closed, nothing taken"),
 }
-# The columns: what is in the way of a purchase that is confirmed at once.
+# What is in the way of a purchase that is confirmed at once.
 WEATHERS: Sequence[Spell | None] = (
     None,
     Spell("callback.lost", None, 1),
@@ -67,7 +67,7 @@ BEFORE = {
 AFTER = dict.fromkeys(("callback.lost", "callback.undelivered", "callback.queued"), Outcome.FAILED)
 
 
-def rows() -> Sequence[Persona]:
+def people() -> Sequence[Persona]:
     """The people of the table: those who have points, and are short of them, in a way of their own."""
     return [persona for persona in CAST if persona.key in PURSES or persona.is_everywhere]
 

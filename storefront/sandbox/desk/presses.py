@@ -9,6 +9,7 @@ from flask import url_for
 
 from storefront.sandbox.cast import BY_KEY
 from storefront.sandbox.context import sandbox
+from storefront.sandbox.desk.wording import SWITCHES
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_, language
@@ -32,12 +33,6 @@ BY_PHONE = {
     Word.BARE: N_("Open the callback's address on the phone, without its word"),
     Word.WRONG: N_("Open it with a wrong word"),
     Word.ANOTHER: N_("Open it with another payment's word"),
-}
-SWITCHES = {
-    "in_development": N_("In development"),
-    "approved": N_("Approved for payment"),
-    "replace_error_pages": N_("Replace error pages"),
-    "hold_events": N_("Hold events"),
 }
 
 

@@ -8,15 +8,16 @@ from flask.typing import ResponseReturnValue
 from storefront.sandbox import form_tokens, happenings, neighbours, people, situation, stage, weather
 from storefront.sandbox.cast import Persona
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.desk import outcomes
+from storefront.sandbox.desk import outcomes, wording
 from storefront.sandbox.desk.outcomes import PURSES, WEATHERS, Outcome
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import goods, start
 from storefront.sandbox.mixi.addresses import App
-from storefront.sandbox.mixi.goods import NothingSold
+from storefront.sandbox.mixi.goods import Good, NothingSold
 from storefront.sandbox.neighbours import Deaf
+from storefront.sandbox.people import FIRST_STAGE
 from storefront.sandbox.phone import open_app, start_address
 from storefront.sandbox.situation import ROLES, Situation, Spell
 from storefront.sandbox.stage import Stage
@@ -42,9 +43,15 @@ def _unknown(why: situation.Unknown) -> ResponseReturnValue:
 
 @blueprint.get("/situation")
 def show() -> ResponseReturnValue:
-    """What will be set up, in words. Changes nothing."""
-    said = {name: value for name, value in request.args.items() if name != "lang"}
-    return render_template("sandbox/desk/situation.html", situation=situation.read(said), kinds=KINDS)
+    """What will be set up, in words, with the item that the app has for it. Changes nothing."""
+    wanted = situation.read({name: value for name, value in request.args.items() if name != "lang"})
+    return render_template(
+        "sandbox/desk/situation.html",
+        situation=wanted,
+        good=_good(wanted),
+        kinds=KINDS,
+        points_of=wording.points,
+    )
 
 
 @blueprint.post("/situations")
@@ -81,19 +88,28 @@ def table() -> ResponseReturnValue:
     item, on = request.args.get("item", "any"), request.args.get("on", Device.MOBILE.value)
     if item not in ROLES or on not in list(Device):
         abort(404)
-    rows = [
-        (persona, [_cell(persona, Device(on), item, one) for one in WEATHERS]) for persona in outcomes.rows()
-    ]
+    cast = outcomes.people()
+    rows = [(spell, [_cell(persona, Device(on), item, spell) for persona in cast]) for spell in WEATHERS]
     return render_template(
         "sandbox/desk/outcomes.html",
+        people=cast,
         rows=rows,
-        weathers=WEATHERS,
         kinds=KINDS,
         roles=ROLES,
         devices=list(Device),
         item=item,
         device=Device(on),
     )
+
+
+def _good(wanted: Situation) -> Good | None:
+    """What would be chosen; looked up as a visit of somebody of the stage on which nobody plays."""
+    on = stage.by_id(FIRST_STAGE) or abort(404)
+    user = people.playing(on.id, wanted.persona)
+    try:
+        return goods.choose(sandbox(), on, user, wanted.item, least=wanted.shortage)
+    except NothingSold:
+        return None
 
 
 def _bring(on: Stage, spell: Spell) -> None:

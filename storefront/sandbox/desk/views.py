@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import clock, happenings, people, stage, walks, weather
 from storefront.sandbox.context import sandbox
-from storefront.sandbox.desk.wording import HAPPENED
+from storefront.sandbox.desk.wording import HAPPENED, facts
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS, Call, Kind, Where
+from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.caller import waits
 from storefront.sandbox.mixi.resend import FAULTS
@@ -20,7 +21,11 @@ RECENT = 12
 SOON, LATER = 2, 10  # seconds until the live part is loaded again
 LIVELY = timedelta(minutes=1)
 # What is wanted most, for who has set none yet.
-FAVOURITES = ("callback.lost", "api.down", "callback.queued")
+FAVOURITES = {
+    "callback.lost": N_("Lose the next answer to a callback"),
+    "api.down": N_("Cut the next call of the point API"),
+    "callback.queued": N_("Let the next callback wait in a queue"),
+}
 DAY = 86_400
 
 blueprint = Blueprint("desk", __name__)
@@ -38,7 +43,7 @@ def show() -> ResponseReturnValue:
         payments=payments.recent(on.id, RECENT),
         devices=list(Device),
         faults=FAULTS,
-        favourites=[KINDS[name] for name in FAVOURITES],
+        favourites=FAVOURITES,
         day=DAY,
         **_weather(),
     )
@@ -73,6 +78,7 @@ def live() -> ResponseReturnValue:
         latest=latest,
         names={user.owner_id: user.persona.name for user in people.everyone(on.id)},
         happened=HAPPENED,
+        facts=facts,
         paused=paused,
     )
     response = make_response(page)

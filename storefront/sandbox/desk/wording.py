@@ -4,7 +4,8 @@ The judge's own words are short and the same in every language: files and report
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from flask_babel import gettext
 
@@ -13,6 +14,7 @@ from storefront.sandbox.happened import Name
 from storefront.sandbox.judge import NOT_SEEN, NOTHING
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_, language
+from storefront.sandbox.mixi.resend import FAULTS
 from storefront.sandbox.walkthroughs import SUM
 
 HAPPENED: Mapping[str, str] = {
@@ -44,6 +46,12 @@ HAPPENED: Mapping[str, str] = {
     Name.SEEN: N_("Somebody said what was seen."),
     Name.BOOKS_READ: N_("The books were read."),
 }
+SWITCHES = {
+    "in_development": N_("In development"),
+    "approved": N_("Approved for payment"),
+    "replace_error_pages": N_("Replace error pages"),
+    "hold_events": N_("Hold events"),
+}
 ASKED: Mapping[str, str] = {
     "screen": N_("the screen: %(what)s"),
     "page": N_("the page: %(what)s"),
@@ -58,7 +66,7 @@ ASKED: Mapping[str, str] = {
     "notice": N_("the notice on the page: %(what)s"),
     "happened": N_("this has happened: %(what)s"),
     "never": N_("this never happens: %(what)s"),
-    "weather_met": N_("this weather: %(what)s"),
+    "weather_met": N_("this weather struck: %(what)s"),
     "books": N_("the books: %(what)s"),
 }
 # Words of files whose meaning does not depend on what was asked; what is none of them stays as it is.
@@ -121,6 +129,7 @@ NARROWED: Mapping[str, str] = {
     "times": N_("%(what)s times"),
 }
 LISTED = N_(", ")
+BY_THE_PRICE = {"-price": N_("less by the price"), "+price": N_("more by the price")}
 IN_DOUBT = {"yes": N_("in doubt"), "no": N_("not in doubt")}
 
 
@@ -138,6 +147,14 @@ def came(check: str, got: str) -> str:
 def meant(word: str) -> str:
     """A screen, a page or a state."""
     return _in_words(MEANT[word]) if word in MEANT else word
+
+
+def facts(told: Mapping[str, Any]) -> Iterator[str]:
+    """What a happening tells besides its name."""
+    for name, says in TOLD.items():
+        value = told.get(name)
+        if value is False or value not in (None, "", 0):
+            yield says(value)
 
 
 def points(words: str) -> str:
@@ -169,6 +186,8 @@ def _meant(asked: str, word: str) -> str:
         return _in_words(HAPPENED[word]).rstrip(".。")
     if asked == "weather_met" and word in KINDS:
         return _in_words(KINDS[word].says).rstrip(".。")
+    if asked == "balance" and word in BY_THE_PRICE:
+        return _in_words(BY_THE_PRICE[word])
     if asked == "balance" and "price" in word:
         return word.replace("price", _in_words(N_("the price")))
     return meant(word)
@@ -183,3 +202,28 @@ def _narrowed(name: str, value: str) -> str:
 
 def _in_words(text: str, **values: str) -> str:
     return str(gettext(text, **values))
+
+
+def _text(value: object) -> str:
+    """What may be a text of the catalogue."""
+    return _in_words(str(value))
+
+
+# What is told of a happening, in words.
+TOLD: Mapping[str, Callable[[Any], str]] = {
+    "kind": lambda kind: _in_words(KINDS[kind].says) if kind in KINDS else str(kind),
+    "switch": lambda switch: _text(SWITCHES.get(switch, switch)),
+    "on": lambda is_on: _in_words(N_("on") if is_on else N_("off")),
+    "screen": lambda screen: meant(str(screen)),
+    "page": lambda page: meant(str(page)),
+    "verdict": lambda verdict: meant(str(verdict)),
+    "points": lambda points: f"{points:,}pt",
+    "seconds": lambda seconds: _in_words(N_("%(seconds)s s"), seconds=f"{seconds:,}"),
+    "queued": lambda seconds: _in_words(N_("%(seconds)s s of it in a queue"), seconds=seconds),
+    "question": lambda asked: _in_words(N_("to buy") if asked == 10 else N_("to cancel")),
+    "fault": lambda fault: _text(FAULTS.get(fault, fault)),
+    "call": lambda call: _in_words(N_("creating a payment") if call == "create" else N_("confirming one")),
+    "type": _text,
+    "status": lambda status: meant(str(status)),
+    "reason": _text,
+}

@@ -6,10 +6,10 @@ Weather strikes here: what is forged is sent beside the true question, and nothi
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -170,9 +170,9 @@ def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met:
         for kind in ("undelivered", "queued", "lost", "copies", "replayed")
         if (strikes := weather.take(on, f"callback.{kind}", payment.owner_id, payment.code))
     }
-    _hold_the_shop(sandbox, on, payment)
+    held = _hold_the_shop(sandbox, on, payment)
     first = call(sandbox, on, payment, question)
-    first.weather += [*met, *(one.kind for one in struck.values())]
+    first.weather += [*met, *held, *(one.kind for one in struck.values())]
     if queued := struck.get("queued"):
         first.queued_seconds = queued.seconds or 0
         first.signed_seconds -= first.queued_seconds
@@ -193,12 +193,11 @@ def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met:
     return any(settled for _, settled in heard)
 
 
-def _hold_the_shop(sandbox: Sandbox, on: Stage, payment: Payment) -> None:
+def _hold_the_shop(sandbox: Sandbox, on: Stage, payment: Payment) -> Sequence[str]:
     """Weather of the shop's own machine strikes as it is asked: who started the shop holds it meanwhile."""
-    for kind in MACHINE:
-        if met := weather.take(on, kind, payment.owner_id, payment.code):
-            with suppress(neighbours.Deaf):
-                neighbours.hold(sandbox, kind, met.seconds or 1)
+    hold = partial(neighbours.hold, sandbox)
+    whose = payment.owner_id, payment.code
+    return [kind for kind in MACHINE if weather.take(on, kind, *whose, strike=hold)]
 
 
 def _copied(first: Call) -> Call:

@@ -10,6 +10,8 @@ from flask_babel import lazy_gettext as _
 from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
+from storefront.colorme.settings import NAME
+from storefront.shop import catalog
 from storefront.shop.catalog import Offer
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.visits import Visit
@@ -39,10 +41,11 @@ def is_metered(offer: Offer) -> bool:
 
 
 def means(here: Visit, item_id: str) -> str:
-    """What a press comes to: at once or on account, and under which contract."""
-    contract = contracts.standing(here.customer.id)
+    """What a press comes to: at once or on account, under which contract, and whether it is one more."""
+    contract, offer = contracts.standing(here.customer.id), catalog.offer(item_id, NAME)
     kind = "usage" if item_id in plans.current().metered else "option"
-    return f"{kind}:{contract.id if contract else ''}"
+    again = "again" if offer and is_had_by(offer, here.customer.id) else ""
+    return f"{kind}:{contract.id if contract else ''}:{again}"
 
 
 def is_had_by(offer: Offer, customer_id: int) -> bool:

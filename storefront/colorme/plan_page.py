@@ -11,14 +11,19 @@ from storefront.colorme import reckoning, reporting, sources
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
+from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.sources import Asked, Reading
 
 MOST = 12  # bills of the past
+ELSEWHERE = (Reading.REMINDERS, Reading.PREPAID_PAYOUT)  # of days that the page does not name
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A contract on a day. `trial_left` counts days, that day among them; `coming` are bills not paid yet."""
+    """A contract on a day. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
+
+    `reckoned` is what the open page of reckoning is to be asked for the same contract.
+    """
 
     trial_left: int | None
     period: Period | None
@@ -26,6 +31,7 @@ class Standing:
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
+    reckoned: Mapping[str, str]
 
 
 def standing(contract: Contract, today: date) -> Standing:
@@ -35,8 +41,9 @@ def standing(contract: Contract, today: date) -> Standing:
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
     used = usage.get(period.first, 0) if period else 0
-    readings = sources.readings(_asked(contract, terms, used))
-    return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings)
+    readings = [one for one in sources.readings(_asked(contract, terms, used)) if one not in ELSEWHERE]
+    reckoned = _reckoned(contract, usage.get(contract.charged_from, 0))
+    return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings, reckoned)
 
 
 def _trial_left(contract: Contract, today: date) -> int | None:
@@ -63,6 +70,18 @@ def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bil
 def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
     """What is prepaid is collected in the first moments of its day, what is postpaid until its last."""
     return bill.due_on < today or (bill.due_on == today and not terms.form.has_usage)
+
+
+def _reckoned(contract: Contract, usage: int) -> Mapping[str, str]:
+    reading = FirstPeriod.RUNNING_BLOCK if contract.in_block else FirstPeriod.NEXT_MONTH_9TH
+    return {
+        "form": contract.form.value,
+        "installed_on": contract.installed_on.isoformat(),
+        "trial_days": str(contract.trial.days if contract.trial else 0),
+        "first_period": reading.value,
+        "usage": str(usage),
+        **{name: str(getattr(contract, name)) for name in contract.form.amounts},
+    }
 
 
 def _asked(contract: Contract, terms: Terms, usage: int) -> Asked:

@@ -68,6 +68,7 @@ def plan() -> ResponseReturnValue:
         plan=plans.find(contract.plan_id),
         stands=plan_page.standing(contract, today),
         today=today,
+        in_doubt=purchases.in_doubt(here.customer),
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 

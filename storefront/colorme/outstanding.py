@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from storefront.colorme import charges, contracts, fees, reporting
@@ -54,6 +54,14 @@ def to_resolve() -> Sequence[Case]:
     return [*map(_of_option, charges.unknown()), *map(_of_usage, reporting.unsettled())]
 
 
+def without_token() -> Sequence[Case]:
+    """Usage that waits, and cannot be sent, with the last day for it."""
+    return [
+        replace(_of_usage(report), answer=f"{reporting.NO_TOKEN}, by {reporting.taken_until(report)}")
+        for report in reporting.without_token()
+    ]
+
+
 def lost() -> Sequence[Case]:
     """Usage that the store takes no report of any more."""
     return [_of_usage(report) for report in reporting.lost()]
@@ -101,6 +109,10 @@ def resolve(code: str, state: State) -> bool:
 
 def count_unknown() -> int:
     return charges.count_unknown() + len(reporting.unsettled())
+
+
+def count_without_token() -> int:
+    return len(reporting.without_token())
 
 
 def count_lost() -> int:

@@ -65,7 +65,7 @@ def plan() -> ResponseReturnValue:
     return render_template(
         "colorme/plan.html",
         contract=contract,
-        plan=plans.current().plans.get(contract.plan_id),
+        plan=plans.find(contract.plan_id),
         stands=plan_page.standing(contract, today),
         today=today,
         in_doubt=purchases.in_doubt(here.customer),

@@ -5,38 +5,52 @@ The store never tells what it collected. So all of it is our reckoning, and the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from storefront.colorme import reckoning, reporting, sources
+from storefront import clock
+from storefront.colorme import reckoning, reporting, sources, usage
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
+from storefront.colorme.reporting import Expected
 from storefront.colorme.sources import Asked, Reading
 
 MOST = 12  # bills of the past
+NOT_THE_OWNERS = (Reading.PREPAID_PAYOUT, Reading.SHORT_AT_INSTALL)  # the developer's; past
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A contract on a day. `trial_left` counts days, that day among them; `coming` are bills not paid yet."""
+    """A contract at a moment. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
+
+    `counting` is the period of a piece that is taken now: shortly before a period ends, the next one.
+    """
 
     trial_left: int | None
     period: Period | None
-    usage: int
+    counting: Period | None
+    usage: Expected
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
 
+    def open_until(self, bill: Bill) -> datetime | None:
+        """Until when usage is added to it; None if none is any more."""
+        return usage.counted_until(bill.period) if bill.period and bill.period == self.counting else None
 
-def standing(contract: Contract, today: date) -> Standing:
-    terms, usage = contract.terms, reporting.expected(contract, today)
+
+def standing(contract: Contract, now: datetime) -> Standing:
+    today, terms = clock.day(now), contract.terms
+    expected = reporting.expected(contract, today)
     period = reckoning.period_at(terms, today)
-    bills = list(_bills(terms, today, usage))
+    counting = usage.counted_to(contract, now) if terms.form.has_usage else None
+    bills = [
+        bill for bill in _bills(terms, counting.first if counting else today, expected.billed) if bill.yen
+    ]
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
-    used = usage.get(period.first, 0) if period else 0
-    readings = sources.readings(_asked(contract, terms, used))
-    return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings)
+    readings = _readings(contract, terms, expected)
+    return Standing(_trial_left(contract, today), period, counting, expected, coming, past[:MOST], readings)
 
 
 def _trial_left(contract: Contract, today: date) -> int | None:
@@ -46,7 +60,7 @@ def _trial_left(contract: Contract, today: date) -> int | None:
     return (trial.last - max(today, trial.first)).days + 1
 
 
-def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bill]:
+def _bills(terms: Terms, today: date, billed: Mapping[date, int]) -> Iterator[Bill]:
     """All so far, and the one that comes next."""
     if not terms.form.has_usage:
         for bill in reckoning.bills(terms):
@@ -57,7 +71,7 @@ def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bil
     for period in reckoning.periods(terms):
         if period.first > max(today, terms.charged_from):
             return
-        yield reckoning.bill(terms, period, usage.get(period.first, 0))
+        yield reckoning.bill(terms, period, billed.get(period.first, 0))
 
 
 def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
@@ -65,7 +79,13 @@ def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
     return bill.due_on < today or (bill.due_on == today and not terms.form.has_usage)
 
 
-def _asked(contract: Contract, terms: Terms, usage: int) -> Asked:
+def _readings(contract: Contract, terms: Terms, expected: Expected) -> Sequence[Reading]:
+    told = [one for one in sources.readings(_asked(contract, terms, expected)) if one not in NOT_THE_OWNERS]
+    return [*told, Reading.NOT_PAID_BACK] if terms.form.prepaid else told
+
+
+def _asked(contract: Contract, terms: Terms, expected: Expected) -> Asked:
     amounts = {name: getattr(contract, name) or 0 for name in ("price", "monthly", "initial")}
     days = contract.trial.days if contract.trial else 0
-    return Asked(contract.form, contract.installed_on, days, usage=usage, in_block=terms.in_block, **amounts)
+    taken = sum(expected.taken.values())
+    return Asked(contract.form, contract.installed_on, days, usage=taken, in_block=terms.in_block, **amounts)

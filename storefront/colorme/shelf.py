@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _
 from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
+from storefront.colorme.periods import Period
 from storefront.shop.catalog import Offer
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.visits import Visit
@@ -36,6 +37,12 @@ def asked(yen: int, on: date) -> int:
 def is_metered(offer: Offer) -> bool:
     """Whether a press takes it on account, in place of points."""
     return offer.item.id in plans.current().metered
+
+
+def counted_to(customer_id: int) -> Period | None:
+    """The period of a piece that this owner takes on account now."""
+    contract = contracts.standing(customer_id)
+    return usage.counted_to(contract, calendar.now()) if contract else None
 
 
 def means(here: Visit, item_id: str) -> str:

@@ -61,13 +61,12 @@ def plan() -> ResponseReturnValue:
     """What an owner has agreed to, what it costs next, and how to leave."""
     here = visit.current()
     visit.refresh()
-    contract, today = _contract(here), calendar.today()
+    contract = _contract(here)
     return render_template(
         "colorme/plan.html",
         contract=contract,
         plan=plans.current().plans.get(contract.plan_id),
-        stands=plan_page.standing(contract, today),
-        today=today,
+        stands=plan_page.standing(contract, calendar.now()),
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 

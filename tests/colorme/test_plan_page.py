@@ -12,6 +12,7 @@ from tests.colorme.conftest import (
     HERE,
     KONDO,
     STORE,
+    TESTER,
     Hooks,
     Kept,
     Store,
@@ -58,6 +59,7 @@ def test_in_the_trial(owner: Browser, store: Store) -> None:
     page = owner.get("/colorme/?lang=en").text
     assert "Uninstall the app by the end of 2021-07-20" in page
     assert "11 of 31 days" in page
+    assert ("Monthly fee only" in page, "A whole month" in page) == (True, True)
     assert KONDO in page
     assert "近藤商店" in page
     store.now = "2021-07-20T23:59:59+09:00"
@@ -73,23 +75,32 @@ def test_after_the_trial(owner: Browser, store: Store) -> None:
 
 
 def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
-    """Each has what it has, and a postpaid one all that is not paid yet."""
+    """Each has what it has, and a postpaid one all that is not paid yet; only that one leaves a debt."""
     for number, (plan, period, due) in enumerate(
         [
             ("QUAY01", "", []),
             ("ANCHOR1", "", []),
             ("BEACON1", "2021-07-10", [("monthly", 3000)]),
-            ("TIDE01", "2021-07-10", [("monthly", 2000)]),
             ("SPRAY1", "2021-07-10", []),
+            ("TIDE01", "2021-07-10", [("monthly", 2000)]),
         ]
     ):
         hooks.install(f"CONTR{number}", plan=plan)
         browser = come_in(app)
         assert marks(browser, "plan", "period-first") == [plan, period]
         assert lines(browser) == due, plan
+        page = browser.get("/colorme/?lang=en").text
+        assert ("goes on asking for" in page, "points. Where they" in page) == (
+            plan == "TIDE01",
+            plan == "BEACON1",
+        )
     store.now = "2021-08-31T12:00:00+09:00"
     tree = html.fromstring(browser.get("/colorme/").text)
     assert tree.xpath("//section/@data-period-first") == ["2021-07-10", "2021-08-10"]
+    hooks.install("CONTR9", "TIDE01", TESTER)
+    store.account = TESTER
+    page = come_in(app).get("/colorme/?lang=en").text
+    assert ("What any other shop would pay next" in page, "data-if-unpaid" in page) == (True, False)
 
 
 def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:

@@ -38,7 +38,7 @@ def install(hook: Install) -> None:
         hook.check(plan.form)
         trial = hook.trial_term.days if hook.trial_term else None
         agreed = Agreed(hook.contract_id, account, plan, installed_on, trial)
-        is_test = account in settings().colorme_test_accounts
+        is_test = settings().colorme_is_test(account)
         contracts.install(session, agreed, is_test=is_test, arrived_at=arrived_at, now=clock.now())
     log.info("installed", contract=hook.contract_id, plan=hook.plan_id)
 

@@ -13,10 +13,12 @@ from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
 from storefront.colorme.reporting import Expected
+from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.sources import Asked, Reading
 
 MOST = 12  # bills of the past
-NOT_THE_OWNERS = (Reading.PREPAID_PAYOUT, Reading.SHORT_AT_INSTALL)  # the developer's; past
+# Of days that the page does not name.
+ELSEWHERE = (Reading.REMINDERS, Reading.PREPAID_PAYOUT, Reading.SHORT_AT_INSTALL)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Standing:
     """A contract at a moment. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
 
     `counting` is the period of a piece that is taken now: shortly before a period ends, the next one.
+    `reckoned` is what the open page of reckoning is to be asked for the same contract.
     """
 
     trial_left: int | None
@@ -33,6 +36,7 @@ class Standing:
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
+    reckoned: Mapping[str, str]
 
     def open_until(self, bill: Bill) -> datetime | None:
         """Until when usage is added to it; None if none is any more."""
@@ -50,7 +54,9 @@ def standing(contract: Contract, now: datetime) -> Standing:
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
     readings = _readings(contract, terms, expected)
-    return Standing(_trial_left(contract, today), period, counting, expected, coming, past[:MOST], readings)
+    reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
+    left = _trial_left(contract, today)
+    return Standing(left, period, counting, expected, coming, past[:MOST], readings, reckoned)
 
 
 def _trial_left(contract: Contract, today: date) -> int | None:
@@ -79,8 +85,20 @@ def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
     return bill.due_on < today or (bill.due_on == today and not terms.form.has_usage)
 
 
+def _reckoned(contract: Contract, usage: int) -> Mapping[str, str]:
+    reading = FirstPeriod.RUNNING_BLOCK if contract.in_block else FirstPeriod.NEXT_MONTH_9TH
+    return {
+        "form": contract.form.value,
+        "installed_on": contract.installed_on.isoformat(),
+        "trial_days": str(contract.trial.days if contract.trial else 0),
+        "first_period": reading.value,
+        "usage": str(usage),
+        **{name: str(getattr(contract, name)) for name in contract.form.amounts},
+    }
+
+
 def _readings(contract: Contract, terms: Terms, expected: Expected) -> Sequence[Reading]:
-    told = [one for one in sources.readings(_asked(contract, terms, expected)) if one not in NOT_THE_OWNERS]
+    told = [one for one in sources.readings(_asked(contract, terms, expected)) if one not in ELSEWHERE]
     return [*told, Reading.NOT_PAID_BACK] if terms.form.prepaid else told
 
 

@@ -18,12 +18,18 @@ STATES: Mapping[str, LazyString] = {
     State.UNKNOWN: _("Not known yet"),
     State.INTENDED: _("Being charged"),
 }
+MOST = 20
 NOT_CHARGED = _("Nothing was charged.")
 LOOKED_UP = _("Color Me has not said whether it was charged. We look it up, and charge nothing again.")
 
 
 def newest(customer: Customer, most: int) -> Sequence[Purchase]:
     return [_purchase(charge) for charge in charges.newest(customer, most)]
+
+
+def in_doubt(customer: Customer) -> Sequence[Purchase]:
+    """Those of the newest that nobody knows yet whether they were charged."""
+    return [one for one in newest(customer, MOST) if one.in_doubt]
 
 
 def state(charge: Charge) -> State:

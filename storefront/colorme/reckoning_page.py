@@ -121,7 +121,8 @@ blueprint = Blueprint("colorme_reckoning", __name__, url_prefix="/colorme")
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
-    app.add_template_filter(lambda form: FORMS[form], "form")  # `monthly` is a word of a bill, too
+    # A form and a part of a bill may have the same name.
+    app.add_template_filter(lambda form: FORMS[form], "form")
     words = {**FIRST_PERIODS, **PARTS, **DAYS, **SOURCES, **READINGS}
     app.add_template_filter(lambda word: words[word], "reckoned")
 

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -25,6 +26,7 @@ from storefront.config import (
 
 NAME = "colorme"  # of the channel
 ACCOUNT = re.compile(r"PA[0-9]{8}")  # a shop, as the store names it (source: API document)
+RANGE = re.compile(r"PA[0-9]{1,7}\*")
 # All of them or none.
 KEYS = ("colorme_client_id", "colorme_client_secret", "colorme_webhook_secret")
 WITH_THE_REST = unset("no counter, or required with the other two")
@@ -38,7 +40,7 @@ class FirstPeriod(StrEnum):
 
 
 def _accounts(ids: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(ACCOUNT.fullmatch(one) for one in ids):
+    if not all(ACCOUNT.fullmatch(one) or RANGE.fullmatch(one) for one in ids):
         raise ValueError("must name accounts, such as PA00000001,PA00000002")
     return ids
 
@@ -82,7 +84,7 @@ class ColormeSettings(HouseSettings):
     colorme_test_accounts: Accounts = Field(
         (),
         description="Accounts of test shops, whose purchases are tests; commas between. No hook says which "
-        "shop is one.",
+        "shop is one. `PA999*` is a range, only beside a PUBLIC_URL on this machine.",
     )
     colorme_first_period: FirstPeriod = Field(
         FirstPeriod.NEXT_MONTH_9TH,
@@ -117,11 +119,25 @@ class ColormeSettings(HouseSettings):
         """Whether there is such a counter at all."""
         return bool(self.colorme_client_id)
 
+    def colorme_is_test(self, account: str) -> bool:
+        """Whether it is a test shop's."""
+        return any(fnmatchcase(account, one) for one in self.colorme_test_accounts)
+
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:
         lacking = [f"{PREFIX}{name.upper()}" for name in KEYS if not getattr(self, name)]
         if 0 < len(lacking) < len(KEYS):
             raise ValueError(f"{' and '.join(lacking)} must be set, too: there is no counter without it")
+        return self
+
+    @model_validator(mode="after")
+    def _real_shops(self) -> Self:
+        ranges = [one for one in self.colorme_test_accounts if RANGE.fullmatch(one)]
+        if ranges and not is_here(self.public_url):
+            raise ValueError(
+                f"{PREFIX}COLORME_TEST_ACCOUNTS must name each account: {ranges[0]} may be other people's "
+                f"shops, and is for a {PREFIX}PUBLIC_URL on this machine alone"
+            )
         return self
 
     @model_validator(mode="after")

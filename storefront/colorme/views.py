@@ -67,6 +67,7 @@ def plan() -> ResponseReturnValue:
         contract=contract,
         plan=plans.current().plans.get(contract.plan_id),
         stands=plan_page.standing(contract, calendar.now()),
+        in_doubt=purchases.in_doubt(here.customer),
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 

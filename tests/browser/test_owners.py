@@ -1,9 +1,12 @@
-"""Walkthroughs of shop owners by hand, in a real browser, with script and without."""
+"""Shop owners in a real browser: walkthroughs by hand, with script and without, and a look at every page."""
+
+from collections.abc import Iterable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from storefront import demo as the_demo
+from tests.browser.test_walk import follow, look
 from tests.demo import Demo
 
 pytestmark = [
@@ -12,6 +15,19 @@ pytestmark = [
     pytest.mark.parametrize("running", ["sqlite"], indirect=True),
 ]
 TURNING = 60_000  # milliseconds
+CONSOLE = "/my/applications/12"
+OPEN = (
+    *("/", "/calendar", "/weather", "/log", "/rules", "/nowhere", CONSOLE, f"{CONSOLE}/state/usage_charges"),
+    *(f"{CONSOLE}/state/sales", f"{CONSOLE}/mail", "/desk/walkthroughs", "/desk/walkthroughs/option-bought"),
+)
+# Kana and kanji, but for what says of itself that it is Japanese.
+JAPANESE = r"""[...document.querySelectorAll("body *")].filter(one => !one.closest("[lang=ja], code, pre"))
+  .flatMap(one => [...one.childNodes]).filter(one => one.nodeType === Node.TEXT_NODE)
+  .map(one => one.data.trim()).filter(text => /[\u3041-\u30fa\u4e00-\u9fff]/.test(text))"""
+STRANGERS = (
+    *("/colorme/", "/colorme/oauth?error=access_denied&state=x", "/colorme/oauth?state=x&code=y"),
+    *("/colorme/reckoning?form=monthly_usage", "/colorme/reckoning?form=monthly&monthly=3"),
+)
 
 
 class Owner:
@@ -97,3 +113,100 @@ def test_an_option_is_bought(owner: Owner) -> None:
     owner.seen()
     owner.seen()
     assert owner.verdict() == "passed"
+
+
+class Visitor:
+    """Somebody who looks at every page, in one language."""
+
+    def __init__(self, page: Page, running: Demo, language: str) -> None:
+        self.page, self.app, self.language = page, running.shop, language
+        self.store = the_demo.started(running.output.parent)["APPSTORE_PUBLIC_URL"]
+
+    def begin(self) -> None:
+        """New shops, and an app without cron: the days pass faster."""
+        self.page.goto(f"{self.store}/calendar")
+        follow(self.page, 'form[action$="/again"] button')
+        self.page.goto(f"{self.store}/calendar")
+        if self.page.locator('[data-daily="on"]').count():
+            follow(self.page, "button[value=off]")
+
+    def account(self, key: str) -> str:
+        self.page.goto(f"{self.store}/")
+        return str(self.page.locator(f'[data-key="{key}"]').get_attribute("data-shop"))
+
+    def see(self, address: str) -> None:
+        self.page.goto(f"{address}{'&' if '?' in address else '?'}lang={self.language}")
+        look(self.page)
+        if self.language == "en" and address.startswith(self.store):
+            assert self.page.evaluate(JAPANESE) == [], address
+
+    def see_all(self, site: str, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.see(site + path)
+
+    def install(self, account: str, form: str) -> None:
+        self.page.goto(f"{self.store}/shops/{account}/app")
+        follow(self.page, f'[data-form="{form}"] button')
+        look(self.page)
+        follow(self.page, 'button[value="allow"]')
+
+    def turn(self, day: str) -> None:
+        self.page.goto(f"{self.store}/calendar")
+        self.page.fill("#day", day)
+        follow(self.page, "form.day-of button")
+        expect(self.page.locator('main[data-state="standing"]')).to_have_count(1, timeout=TURNING)
+
+    def weather(self, kind: str) -> None:
+        self.page.goto(f"{self.store}/weather")
+        self.page.select_option("select[name=kind]", kind)
+        follow(self.page, "form.action button")
+
+    def buy(self, item: str) -> None:
+        self.page.goto(f"{self.app}/items/{item}")
+        follow(self.page, "form.buy button")
+
+
+@pytest.fixture(params=["ja", "en"])
+def visitor(request: pytest.FixtureRequest, browser: Browser, running: Demo) -> Iterator[Visitor]:
+    context = browser.new_context(locale=request.param)
+    context.set_default_timeout(30_000)
+    visitor = Visitor(context.new_page(), running, request.param)
+    visitor.begin()
+    yield visitor
+    context.close()
+
+
+def test_pages_of_the_store(visitor: Visitor) -> None:
+    """They fit and are accessible at any width, in light or dark; an English one has no Japanese of ours."""
+    account = visitor.account("bakery")
+    own = [f"/shops/{account}", f"/shops/{account}/app", f"/shops/{account}/mail"]
+    visitor.see_all(visitor.store, [*OPEN, *own])
+    visitor.install(account, "monthly")
+    visitor.turn("2021-08-02")
+    visitor.weather("charge.lost")
+    visitor.see_all(visitor.store, ["/", *own, "/calendar", "/weather", "/log", f"{CONSOLE}/state/sales"])
+    follow(visitor.page, 'nav a[href$="/log"]')
+    follow(visitor.page, "[data-wire] a")
+    visitor.see(visitor.page.url)
+
+
+def test_pages_of_an_owner(visitor: Visitor) -> None:
+    """The app's own fit and are accessible: without a visit, in the trial, bought, unknown, leaving."""
+    visitor.see_all(visitor.app, STRANGERS)
+    visitor.install(visitor.account("bakery"), "monthly")
+    visitor.see_all(visitor.app, ["/", "/items/cloak", "/items/loaf", "/history", "/colorme/"])
+    visitor.buy("cloak")
+    visitor.see(visitor.page.url)
+    visitor.weather("charge.lost")
+    visitor.buy("cloak")
+    assert visitor.page.locator('[data-state="unknown"]').count() == 1
+    visitor.see(visitor.page.url)
+    visitor.turn("2021-09-05")
+    visitor.see_all(visitor.app, ["/history", "/bag", "/legal", "/colorme/"])
+    visitor.weather("removal.before")
+    visitor.page.goto(f"{visitor.app}/colorme/")
+    follow(visitor.page, 'form[action*="/removal"] button')
+    look(visitor.page)
+    visitor.see(f"{visitor.app}/colorme/")
+    follow(visitor.page, 'form[action*="/leave"] button')
+    look(visitor.page)

@@ -22,7 +22,7 @@ from tests.colorme.conftest import (
     way_back,
 )
 from tests.databases import on_sqlite
-from tests.street import Browser, form_to
+from tests.street import Browser, form_to, words
 from tests.wire import Wire
 
 pytestmark = on_sqlite
@@ -51,15 +51,36 @@ def lines(browser: Browser) -> list[tuple[str, int]]:
     return [(str(line.get("data-line")), int(str(line.get("data-yen")))) for line in first]
 
 
+def test_reckoned_in_the_open(owner: Browser) -> None:
+    """The page leads to the open reckoning, which comes to the same for this very contract."""
+    links = html.fromstring(owner.get("/colorme/").text).xpath("//a/@href")
+    (address,) = [str(link) for link in links if "/colorme/reckoning" in str(link)]
+    bill = html.fromstring(owner.get(address).text).cssselect("section[data-bill='1']")[0]
+    said = [(line.get("data-line"), int(str(line.get("data-yen")))) for line in bill.cssselect("[data-line]")]
+    assert said == lines(owner)
+    assert bill.get("data-period-last") == "2021-08-31"
+
+
+def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:
+    """The page says so, and leads to what is known of it."""
+    notice = "//*[@data-notice='unknown']//a/@href"
+    assert html.fromstring(owner.get("/colorme/").text).xpath(notice) == []
+    store.say("/appstore/v1/application_charges.json", "rubbish", 502)
+    bought = owner.press("/items/cloak", "/colorme/charges").location
+    (address,) = html.fromstring(owner.get("/colorme/").text).xpath(notice)
+    assert bought == f"{HERE}{address}"
+    assert 'data-state="unknown"' in owner.get(str(address)).text
+
+
 def test_in_the_trial(owner: Browser, store: Store) -> None:
     """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
     names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
     assert marks(owner, *names) == ["LANTERN1", "2021-07-21", "10", "2021-07-21", "2021-08-31", "4470"]
     assert lines(owner) == [("prorated", 1064), ("monthly", 3000)]
-    page = owner.get("/colorme/?lang=en").text
+    page = words(owner.get("/colorme/?lang=en").text)
     assert "Uninstall the app by the end of 2021-07-20" in page
     assert "11 of 31 days" in page
-    assert ("Monthly fee only" in page, "A whole month" in page) == (True, True)
+    assert "FormMonthly fee only Installed on" in page
     assert KONDO in page
     assert "近藤商店" in page
     store.now = "2021-07-20T23:59:59+09:00"

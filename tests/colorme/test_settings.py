@@ -23,6 +23,17 @@ def test_some_settings_are_too_few() -> None:
         ColormeSettings.model_validate({**SETTINGS, **KEYS, "colorme_test_accounts": "PA1"})
 
 
+def test_a_range_of_test_shops() -> None:
+    """Accounts of a range are tests, beside a shop of this machine: on the web it would be other people's."""
+    told = {**SETTINGS, **KEYS, "colorme_test_accounts": "PA999*,PA00000009"}
+    here = ColormeSettings.model_validate({**told, "public_url": "http://127.0.0.1:8000"})
+    accounts = ("PA99900000", "PA99999999", "PA00000009", "PA00000001", "PA99899999")
+    assert [here.colorme_is_test(one) for one in accounts] == [True, True, True, False, False]
+    far = {**told, "public_url": "https://shop.example.com", "colorme_calendar_url": ""}
+    with pytest.raises(ValueError, match=r"must name each account: PA999\* may be"):
+        ColormeSettings.model_validate(far)
+
+
 def test_bounds_of_prices() -> None:
     """A catalogue says yen before tax, and is held to that."""
     rule = counter.price_rules(COUNTERS)["colorme"]

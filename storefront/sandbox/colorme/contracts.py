@@ -12,6 +12,7 @@ from storefront.sandbox.colorme.charges import PlanCharge
 from storefront.sandbox.colorme.reckoning import Form, Period, Terms, period_at, trial
 from storefront.sandbox.colorme.shops import Shop
 from storefront.sandbox.colorme.store import Base, reading
+from storefront.sandbox.language import N_
 from storefront.sandbox.storefile import Moment
 
 # Digits and capitals, without those that are taken for one another.
@@ -31,6 +32,13 @@ class Reason(StrEnum):
     OWNER = "by_shop_owner"
     UNPAID = "by_unpaid"
     APP = "by_app"
+
+
+REASONS = {
+    Reason.OWNER: N_("by the owner"),
+    Reason.UNPAID: N_("unpaid"),
+    Reason.APP: N_("by the app"),
+}
 
 
 class Contract(Base):

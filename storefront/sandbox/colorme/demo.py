@@ -8,7 +8,7 @@ from pathlib import Path
 
 from storefront.sandbox.colorme import walkthroughs
 from storefront.sandbox.colorme.settings import AppStoreSettings
-from storefront.sandbox.colorme.shops import TEST_ACCOUNTS
+from storefront.sandbox.colorme.shops import TEST_RANGE
 from storefront.sandbox.server import Server, Street
 
 CLIENT_ID = "lighthouse-tools"
@@ -35,7 +35,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "STOREFRONT_COLORME_CLIENT_ID": CLIENT_ID,
         "STOREFRONT_COLORME_CLIENT_SECRET": client_secret,
         "STOREFRONT_COLORME_WEBHOOK_SECRET": webhook_secret,
-        "STOREFRONT_COLORME_TEST_ACCOUNTS": ",".join(TEST_ACCOUNTS),
+        "STOREFRONT_COLORME_TEST_ACCOUNTS": f"{TEST_RANGE}*",
         "STOREFRONT_COLORME_API_URL": street.here,
         "STOREFRONT_COLORME_STORE_URL": f"{street.here}/",
         "STOREFRONT_COLORME_CALENDAR_URL": f"{street.here}/calendar.json",

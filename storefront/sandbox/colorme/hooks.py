@@ -35,7 +35,7 @@ from storefront.sandbox.storefile import Moment
 SIGNATURE = "X-Appstore-Signature"
 JSON = "application/json"
 MAX_ANSWER_BYTES = 64 * 1024
-ANOTHER = "PA99999999"
+ANOTHER = "PA00000000"
 # Why the app was not heard.
 REASONS = {
     "lost": N_("The weather lost the hook: the app was told nothing."),

@@ -22,7 +22,7 @@ from storefront.sandbox.colorme.bills import NAMES, STATES, Bill
 from storefront.sandbox.colorme.cast import DEBITS, Debit
 from storefront.sandbox.colorme.charges import PlanCharge
 from storefront.sandbox.colorme.context import appstore
-from storefront.sandbox.colorme.contracts import Contract, Reason
+from storefront.sandbox.colorme.contracts import REASONS, Contract, Reason
 from storefront.sandbox.colorme.reckoning import AMOUNT_NAMES, FORMS, Line, Period, Terms
 from storefront.sandbox.colorme.shops import Shop
 from storefront.sandbox.colorme.store import transaction
@@ -82,6 +82,7 @@ def shop(account: str) -> ResponseReturnValue:
         debits=DEBITS,
         sums=SUMS,
         forms=FORMS,
+        reasons=REASONS,
         kinds=NAMES,
         states=STATES,
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from flask_babel import gettext
 
 from storefront.sandbox.colorme.bills import NAMES, STATES
+from storefront.sandbox.colorme.contracts import REASONS
 from storefront.sandbox.colorme.happened import Name
 from storefront.sandbox.colorme.reckoning import AMOUNT_NAMES, FORMS
 from storefront.sandbox.colorme.walkthroughs import OF_YEN
@@ -52,6 +53,7 @@ MEANT: Mapping[str, str] = {
     **{one.value: text for one, text in FORMS.items()},
     **{one.value: text for one, text in NAMES.items()},
     **{one.value: text for one, text in STATES.items()},
+    **{one.value: text for one, text in REASONS.items()},
     "none": N_("none"),
     "unchanged": N_("unchanged"),
     "agrees": N_("they agree"),
@@ -74,10 +76,6 @@ MEANT: Mapping[str, str] = {
     "unknown": N_("unknown"),
     "installed": N_("installed"),
     "closed": N_("closed"),
-    # Why a contract ended
-    "by_shop_owner": N_("by the owner"),
-    "by_unpaid": N_("unpaid"),
-    "by_app": N_("by the app"),
     # Letters
     "reminder-3": N_("three days before the trial ends"),
     "reminder-1": N_("one day before the trial ends"),

@@ -19,7 +19,7 @@ from storefront.colorme.plan_file import PLANS
 from storefront.db import db, transaction
 from storefront.sandbox.colorme import contracts, create_appstore
 from storefront.sandbox.colorme.settings import AppStoreSettings
-from storefront.sandbox.colorme.shops import TEST_ACCOUNTS
+from storefront.sandbox.colorme.shops import TEST_RANGE
 from storefront.shop import ledger
 from tests.databases import fill
 from tests.sandbox.colorme.conftest import CLIENT, CLIENT_SECRET, HOOK_SECRET, LONG, STORE, App, Street
@@ -88,7 +88,7 @@ def both(tmp_path: Path) -> Iterator[Both]:
                 "colorme_api_url": STORE,
                 "colorme_store_url": f"{STORE}/",
                 "colorme_calendar_url": f"{STORE}/calendar.json",
-                "colorme_test_accounts": ",".join(TEST_ACCOUNTS),
+                "colorme_test_accounts": f"{TEST_RANGE}*",
             }
         ),
         to_store,

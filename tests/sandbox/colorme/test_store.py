@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from lxml import html
+from sqlalchemy import select
 from werkzeug import Response
 
-from storefront.sandbox.colorme import bills
+from storefront.sandbox.colorme import bills, shops, store
+from storefront.sandbox.colorme.shops import Shop
 from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, UNINSTALL, Make, Street, today
 from tests.street import words
 
@@ -287,6 +289,16 @@ def test_begin_again(street: Street) -> None:
     assert street.now() == "2021-07-10T12:00:00+09:00"
     assert street.be("bakery").account != before
     assert street.browser.get(f"/shops/{before}").status_code == 404
+
+
+def test_the_test_shop_is_known(street: Street) -> None:
+    """However often all begins again, the test shop is of its range, by a new account, and nobody else is."""
+    with street.app.app_context(), store.transaction() as session:
+        for _ in range(150):
+            shops.open_all(session)
+        every = session.scalars(select(Shop)).all()
+    assert all(shop.account.startswith(shops.TEST_RANGE) is shop.is_test for shop in every)
+    assert sum(shop.is_test for shop in every) == 151
 
 
 def test_forward_only(street: Street) -> None:

@@ -237,7 +237,7 @@ def doctor_command(books: bool, rebuild: bool) -> None:
 @main.command()
 @as_csv
 def outstanding(as_csv: bool) -> None:
-    """List payments that mixi has not confirmed, and holdings below zero."""
+    """List what waits for a person at each counter, such as what has no answer, and holdings below zero."""
     with shop().app_context():
         reports.outstanding(sys.stdout, as_csv)
 

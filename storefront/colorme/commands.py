@@ -92,7 +92,15 @@ def resolve(code: str, state: str) -> None:
             settled = outstanding.resolve(code, SAID[state])
         except NoCalendar as error:
             raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
-        click.echo(f"now {state}" if settled else "it cannot be settled so, or somebody else has done it")
+        if not settled:
+            raise click.ClickException(f"nothing was done: {_why_not(code, state)}")
+        click.echo(f"now {state}")
+
+
+def _why_not(code: str, state: str) -> str:
+    if state == "unsent" and ":" not in code:
+        return "an option is never sent again: say charged or declined"
+    return "somebody else has settled it meanwhile"
 
 
 def _checked(file: Path | None) -> PlanFile:

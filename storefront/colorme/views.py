@@ -25,6 +25,7 @@ from storefront.colorme.contracts import Contract
 from storefront.colorme.settings import NAME, settings
 from storefront.colorme.starts import TurnedAway, Why
 from storefront.colorme.usage import NotOnAccount
+from storefront.languages import DEFAULT_LANGUAGE
 from storefront.shop import buy_form, catalog, form_tokens, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.limits import Withheld
@@ -40,14 +41,15 @@ log = structlog.get_logger()
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
     """The settings page that the store lists, and the only way in: by the store's consent."""
-    return redirect(starts.begin())
+    return redirect(starts.begin(visit.language()))
 
 
 @blueprint.get("/oauth")
 def come_back() -> ResponseReturnValue:
     """The owner comes back from the store."""
     said = (request.args.get(name, "") for name in ("state", "code", "error"))
-    return visit.enter(starts.come_back(*said))
+    key, language = starts.come_back(*said)
+    return visit.enter(key, language if language != DEFAULT_LANGUAGE else None)
 
 
 @blueprint.post("/leave")
@@ -60,7 +62,13 @@ def leave() -> str:
 def plan() -> ResponseReturnValue:
     """What an owner has agreed to, what it costs next, and how to leave."""
     here = visit.current()
-    visit.refresh()
+    asked_to_go = _contract(here).asked_to_go_at is not None
+    try:
+        visit.refresh()
+    except Stranger:
+        if not asked_to_go:
+            raise
+        return _removed()
     contract = _contract(here)
     return render_template(
         "colorme/plan.html",
@@ -68,6 +76,7 @@ def plan() -> ResponseReturnValue:
         plan=plans.current().plans.get(contract.plan_id),
         stands=plan_page.standing(contract, calendar.now()),
         in_doubt=purchases.in_doubt(here.customer),
+        stayed=asked_to_go and contract.asked_to_go_at is None,
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 
@@ -110,8 +119,7 @@ def removal() -> ResponseReturnValue:
     except Unknown as failure:
         log.warning("removal without an answer", contract=contract.id, reason=failure.reason)
         return render_template("colorme/removal.html", outcome="unknown"), 503
-    visit.forget()
-    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
+    return _removed()
 
 
 @blueprint.errorhandler(TurnedAway)
@@ -119,6 +127,11 @@ def _turned_away(away: TurnedAway) -> ResponseReturnValue:
     log.warning("not let in", reason=away.why.value, cause=str(away.__cause__ or ""))
     urls = {"start_url": channel().start_url, "store_url": settings().colorme_store_url}
     return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
+
+
+def _removed() -> str:
+    visit.forget()
+    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
 
 
 def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValue:

@@ -48,6 +48,8 @@ def test_on_a_terminal(app: Flask, settings: Settings, code: str, kept: Kept, ho
     assert (said["unknown"]["code"], said["unknown"]["contract"]) == (code, "CONTR1")
     assert "500" in said["unknown"]["answer"]
     assert said["not_confirmed"]["contract"] == "CONTR2"
+    unsent = run(real, "resolve", code, "unsent")
+    assert (unsent.returncode, "never sent again" in unsent.stderr) == (1, True)
     done = run(real, "resolve", code, "charged")
     assert (done.returncode, "500" in done.stdout, "now charged" in done.stdout) == (0, True, True)
     assert kept.holdings()["cloak"] == 1

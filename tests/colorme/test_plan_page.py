@@ -162,10 +162,13 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
     store.say("/v1/shop.json", "rubbish", 500)
     assert "removal-unknown" in owner.get("/colorme/").text
     store.answers["/v1/shop.json"] = well
-    assert "removal-unknown" not in owner.get("/colorme/").text
+    assert 'data-notice="removal-declined"' in owner.get("/colorme/").text
+    assert "data-notice" not in owner.get("/colorme/").text
     assert kept.contracts() == {"CONTR1": "stands"}
     owner.press("/colorme/", "/colorme/removal")
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
+    told = owner.get("/colorme/")
+    assert (told.status_code, 'data-outcome="done"' in told.text) == (200, True)
     assert owner.get("/inventory").status_code == 401
     assert kept.contracts() == {"CONTR1": "not_found"}
 

@@ -28,7 +28,7 @@ DOORS: dict[str, set[str]] = {
     "operator": {"clock", "config", "db", "security", "shop"},
     "mixi": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
     "external": {"clock", "config", "db", "operator", "security", "shop"},
-    "colorme": {"bounded", "clock", "config", "db", "metrics", "operator", "security", "shop"},
+    "colorme": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
     "sandbox": {"bounded", "external.signing", "languages", "mixi.signing", "shop.yaml_file"},
     "robot": set(),
     "migrations": {"db"},

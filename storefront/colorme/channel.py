@@ -7,14 +7,20 @@ from flask import Flask, current_app
 
 from storefront.bounded import Timeouts
 from storefront.colorme.settings import NAME, ColormeSettings
+from storefront.gate import Gate
+
+
+class Crowded(Exception):
+    """The store was not asked: as many of us wait for its answers already as may."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """Without keys there is no counter."""
+    """Without keys there is no counter. Every thread passes the gate before it waits for the store."""
 
     settings: ColormeSettings
     http: requests.Session
+    gate: Gate
 
     @property
     def timeouts(self) -> Timeouts:
@@ -36,7 +42,7 @@ class Channel:
 
 
 def init_app(app: Flask, settings: ColormeSettings, http: requests.Session) -> None:
-    app.extensions[NAME] = Channel(settings, http)
+    app.extensions[NAME] = Channel(settings, http, Gate(settings.colorme_calls_at_once, Crowded))
 
 
 def channel() -> Channel:

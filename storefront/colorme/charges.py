@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, ForeignKey, String, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Exists, ForeignKey, String, and_, exists, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.colorme import calendar, client
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import ID_LENGTH, Contract
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
 from storefront.colorme.plan_file import Option
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
 from storefront.db import Model, db, insert_once, transaction
-from storefront.shop import inventory, ledger, limits
+from storefront.shop import customers, inventory, ledger, limits
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer
+from storefront.shop.form_tokens import StaleForm
 from storefront.shop.ledger import Kind
 from storefront.shop.limits import NotForSale, Reason
 
@@ -46,7 +47,6 @@ class Charge(Intent, Model):
     item_name: Mapped[str] = mapped_column(String(128))
     yen: Mapped[int]  # before tax, as registered
     paid: Mapped[int]  # with tax, as the button said
-    charged_yen: Mapped[int | None]  # before tax, as the store answered
     is_test: Mapped[bool]
     made_at: Mapped[datetime]  # by the calendar
     item: Mapped[Item] = relationship()
@@ -66,11 +66,15 @@ class Outcome:
     made_at: datetime | None = None  # as the store says
 
 
-def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) -> None:
+def buy(
+    contract: Contract, option: Option, offer: Offer, name: str, code: str, *, again: bool = False
+) -> None:
     """Charge one option for one form: whatever number of sends it has, it is one call.
 
-    Raises NotForSale, and then nothing was called.
+    What is for keeps is bought `again` only by who has read that it is. Raises NotForSale, and StaleForm if
+    it was bought since the form was made; then nothing was called.
     """
+    token = decrypted(contract.access_token)
     values = {
         "customer_id": contract.customer_id,
         "contract_id": contract.id,
@@ -89,7 +93,9 @@ def buy(contract: Contract, option: Option, offer: Offer, name: str, code: str) 
         if not insert_once(session, Charge, code=code, **values):
             return
         _reserve(session, offer, contract)
-    outcome = _call(decrypted(contract.access_token), option.id)
+        if not (again or offer.item.consumable):
+            _hold_first(session, contract.customer_id, offer.item.id, code)
+    outcome = _call(token, option.id)
     settle(code, outcome)
 
 
@@ -122,8 +128,7 @@ def find(customer_id: int, code: str) -> Charge | None:
 
 def are_charged(customer_id: int, item_id: str) -> bool:
     """Whether a customer has bought this item here, or may have."""
-    mine = and_(Charge.customer_id == customer_id, Charge.item_id == item_id, Charge.state != State.DECLINED)
-    return bool(db.session.scalar(select(exists().where(mine))))
+    return bool(db.session.scalar(select(_had(customer_id, item_id))))
 
 
 def newest(customer: Customer, most: int) -> Sequence[Charge]:
@@ -165,6 +170,18 @@ def _reserve(session: Session, offer: Offer, contract: Contract) -> None:
             raise NotForSale(Reason.LIMIT_REACHED)
 
 
+def _hold_first(session: Session, customer_id: int, item_id: str, code: str) -> None:
+    """Raise StaleForm unless this charge is the only one: another window may have been quicker."""
+    customers.hold(session, customer_id)
+    if session.scalar(select(_had(customer_id, item_id, besides=code))):
+        raise StaleForm
+
+
+def _had(customer_id: int, item_id: str, besides: str = "") -> Exists:
+    mine = and_(Charge.customer_id == customer_id, Charge.item_id == item_id, Charge.code != besides)
+    return exists().where(mine, Charge.state != State.DECLINED)
+
+
 def _call(token: str | None, option_id: str) -> Outcome:
     if token is None:
         return Outcome(State.DECLINED, "we have no token", NO_TOKEN)
@@ -180,8 +197,8 @@ def _call(token: str | None, option_id: str) -> Outcome:
 
 
 def _contradict(session: Session, code: str, outcome: Outcome) -> bool:
-    """A refusal that comes after a person's word: goods and entry stay until a person undoes them."""
-    said = and_(Charge.code == code, Charge.state == State.CHARGED, Charge.resolved_at.is_not(None))
+    """A refusal that comes after a person's word is kept."""
+    said = and_(Charge.code == code, may_contradict(Charge))
     values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
     return session.scalar(update(Charge).where(said).values(values).returning(Charge.code)) is not None
 

@@ -28,6 +28,18 @@ def hooks(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding
         yield ok("hooks", found)
 
 
+def threads(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding]:
+    """Whether those who wait for a slow store leave threads to other counters."""
+    if not settings.colorme_is_open:
+        return
+    found = f"{settings.colorme_calls_at_once} of {settings.threads} may wait for the store at once"
+    if 4 * settings.colorme_calls_at_once > settings.threads:
+        names = f"{PREFIX}COLORME_CALLS_AT_ONCE to at most a quarter of {PREFIX}THREADS"
+        yield warn("store", found, f"set {names}, or others' callbacks may find none")
+    else:
+        yield ok("store", found)
+
+
 def day(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding]:
     """Which day this counter goes by."""
     if not settings.colorme_is_open:

@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from storefront import metrics
 from storefront.bounded import TooLarge, read
 from storefront.clock import Deadline, TooLate
-from storefront.colorme.channel import Channel, channel
+from storefront.colorme.channel import Channel, Crowded, channel
 from storefront.colorme.contracts import SHOP_NAME_LENGTH
 from storefront.colorme.settings import ACCOUNT
 from storefront.colorme.tokens import GOOD_TOKEN
@@ -142,8 +142,13 @@ def _bearer(token: str) -> Mapping[str, str]:
 
 def _call(name: str, method: str, path: str, headers: Mapping[str, str], body: object, good: int) -> bytes:
     """The body of a good answer."""
+    store = channel()
     try:
-        said = _send(channel(), method, path, headers, body, good)
+        with store.gate.place():
+            said = _send(store, method, path, headers, body, good)
+    except Crowded as full:
+        metrics.count_call(f"colorme.{name}", "crowded")
+        raise NotConnected(str(full)) from full
     except (Declined, NotConnected, Unknown) as failure:
         metrics.count_call(f"colorme.{name}", type(failure).__name__.lower())
         raise

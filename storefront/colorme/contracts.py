@@ -273,10 +273,11 @@ def not_found(account: str) -> Contract | None:
     return last if last and last.reason is Reason.NOT_FOUND else None
 
 
-def stand_again(session: Session, contract_id: str) -> None:
-    """The store knows the token after all: the contract has never ended."""
+def stand_again(session: Session, contract_id: str) -> bool:
+    """The store knows the token after all: the contract has never ended. False if that was seen before."""
     found = update(Contract).where(Contract.id == contract_id, Contract.reason == Reason.NOT_FOUND)
-    session.execute(found.values(ended_at=None, reason=None, reckon_on=None))
+    values = {"ended_at": None, "reason": None, "reckon_on": None}
+    return session.scalar(found.values(values).returning(Contract.id)) is not None
 
 
 def forced_out() -> Sequence[Contract]:
@@ -331,7 +332,9 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
         "reckon_on": None,
     }
     ended = update(Contract).where(which).values(values).returning(Contract)
-    contracts = session.scalars(ended, execution_options={"synchronize_session": False}).all()
+    # As it stands now, whatever the session has read of it before.
+    anew = {"synchronize_session": False, "populate_existing": True}
+    contracts = session.scalars(ended, execution_options=anew).all()
     for contract in contracts:
         stands = exists().where(Contract.customer_id == contract.customer_id, Contract.ended_at.is_(None))
         if not session.scalar(select(stands)):

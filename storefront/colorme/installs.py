@@ -123,7 +123,8 @@ def find_again(account: str) -> Contract | None:
     except (Declined, NotConnected, Unknown):
         return None
     with transaction() as session:
-        contracts.stand_again(session, contract.id)
+        if contracts.stand_again(session, contract.id):
+            parcels.redo(session, contract, calendar.now())
     log.warning("stands after all", contract=contract.id)
     return contracts.standing_of(account)
 
@@ -165,7 +166,11 @@ def _clear(session: Session, ended: Contract) -> None:
 
 
 def _settle(session: Session, contract: Contract) -> None:
-    """What was given and entered for days that its end, told of late, has taken away; and what it allows."""
+    """What was given and entered for days that its end, told of late, has taken away; and what it allows.
+
+    Where another end was concluded before, that had taken away more.
+    """
     fees.undo(session, contract)
     parcels.undo(session, contract)
+    parcels.redo(session, contract, contract.ended_at or calendar.now())
     reporting.reopen(session, contract)

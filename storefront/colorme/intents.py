@@ -49,6 +49,7 @@ class Intent:
     http_status: Mapped[int | None]
     answer: Mapped[str] = mapped_column(String(ANSWER_LENGTH), default="")  # in a few words, for the operator
     charge_id: Mapped[str | None] = mapped_column(String(64))  # the store's own
+    charged_yen: Mapped[int | None]  # before tax, as the store answered; 0 where it says no to a person's yes
     retry_at: Mapped[datetime | None]  # real time; by the store's Retry-After
     resolved_at: Mapped[datetime | None]  # when a person said what became of it; real time
 
@@ -69,3 +70,11 @@ def may_settle(kind: type[Intent], outcome: State) -> ColumnElement[bool]:
     open_still = kind.state == State.INTENDED
     said_otherwise = and_(kind.state == State.DECLINED, kind.resolved_at.is_not(None))
     return or_(open_still, said_otherwise) if outcome is State.CHARGED else open_still
+
+
+def may_contradict(kind: type[Intent]) -> ColumnElement[bool]:
+    """What a late refusal is noted on: a person has said that it was charged.
+
+    Goods and entry stay until a person undoes them.
+    """
+    return and_(kind.state == State.CHARGED, kind.resolved_at.is_not(None))

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from storefront.bounded import TooLarge, read
 from storefront.clock import Deadline, TooLate
-from storefront.colorme.channel import Channel, channel
+from storefront.colorme.channel import Channel, Crowded, channel
 from storefront.colorme.settings import ColormeSettings, secret
 from storefront.colorme.tokens import GOOD_TOKEN
 
@@ -42,12 +42,13 @@ class _Session(OAuth2Session):
             self.mount(address, store.http.get_adapter(store.api("/")))
 
     def request(self, method: str, url: str, *rest: Any, **more: Any) -> requests.Response:  # type: ignore[override]  # as its caller has it
-        deadline = Deadline.after(self.store.timeouts.total)
         told = {**more, "timeout": self.store.timeouts.within(), "stream": True, "allow_redirects": False}
-        answer: requests.Response = super().request(method, url, *rest, **told)
-        with answer:
-            answer._content = read(answer, deadline.left(), MOST_BYTES)
-            answer._content_consumed = True  # type: ignore[attr-defined]  # so that nobody reads on
+        with self.store.gate.place():
+            deadline = Deadline.after(self.store.timeouts.total)
+            answer: requests.Response = super().request(method, url, *rest, **told)
+            with answer:
+                answer._content = read(answer, deadline.left(), MOST_BYTES)
+                answer._content_consumed = True  # type: ignore[attr-defined]  # so that nobody reads on
         return answer
 
 
@@ -75,7 +76,15 @@ def token(code: str) -> str:
         )["access_token"]
     except (InvalidGrantError, InvalidRequestError) as refusal:
         raise SpentCode from refusal
-    except (OAuth2Error, requests.RequestException, HTTPError, OSError, TooLarge, TooLate) as failure:
+    except (
+        OAuth2Error,
+        requests.RequestException,
+        HTTPError,
+        OSError,
+        Crowded,
+        TooLarge,
+        TooLate,
+    ) as failure:
         raise NoToken(type(failure).__name__) from failure
     except (ValueError, TypeError, KeyError, Warning) as failure:  # rubbish, or another scope than was asked
         raise NoToken(type(failure).__name__) from failure

@@ -10,7 +10,7 @@ from storefront.config import settings
 from storefront.operator import login
 from storefront.shop import form_tokens
 
-SAID = (State.CHARGED, State.DECLINED)
+SAID = (State.CHARGED, State.DECLINED, State.WAITING)
 
 blueprint = Blueprint("colorme_operator", __name__, url_prefix="/colorme")
 

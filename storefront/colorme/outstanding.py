@@ -9,7 +9,7 @@ from datetime import datetime
 
 from storefront.colorme import charges, contracts, fees, reporting
 from storefront.colorme.charges import Charge
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import State
 from storefront.colorme.periods import Period
 from storefront.colorme.reporting import Report
@@ -28,6 +28,16 @@ class Case:
     http_status: int | None
     answer: str
     charge_id: str | None
+
+    @property
+    def is_usage(self) -> bool:
+        """A report may be sent after all, where the store does not have it."""
+        return ":" in self.code
+
+    @property
+    def is_of_none(self) -> bool:
+        """The store never had its contract, so that nothing can be reported of it."""
+        return self.contract.reason is Reason.NEVER_MADE
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,8 @@ def owed() -> Sequence[Debt]:
 
 
 def otherwise() -> Sequence[Case]:
-    """Options that the store charged at another amount than was registered."""
-    return [_of_option(charge) for charge in charges.otherwise()]
+    """What the store charged another amount for than it was asked to, or than a person has said."""
+    return [*map(_of_option, charges.otherwise()), *map(_of_usage, reporting.otherwise())]
 
 
 def unconfirmed() -> Sequence[Contract]:
@@ -120,7 +130,7 @@ def _of_usage(report: Report) -> Case:
         report.code,
         report.contract,
         report.description,
-        report.yen,
+        report.entered,
         report.state,
         report.sent_at,
         report.http_status,

@@ -1,6 +1,6 @@
 """Parcels: what a plan with a monthly part brings, when its owner first comes in and at every renewal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 
 from sqlalchemy import and_, select
@@ -13,6 +13,9 @@ from storefront.colorme.periods import renewed_on
 from storefront.colorme.settings import NAME
 from storefront.shop import inventory
 from storefront.shop.inventory import Grant
+
+UNDONE = "undone:"  # before the key of what was taken back
+AGAIN = "+"  # at the end of a key: what was taken back is due after all
 
 
 def bring(session: Session, contract: Contract, today: date, now: datetime) -> None:
@@ -36,12 +39,34 @@ def undo(session: Session, contract: Contract) -> None:
 
     And all that a contract brought which the store never had.
     """
+    for key, one in _brought(session, contract).items():
+        if _is_gone(contract, _first(key)) and not _is_undone(session, key):
+            at, undone = contract.ended_at or one.granted_at, f"{UNDONE}{key}"
+            inventory.take_back(session, one.customer_id, one.item_id, undone, at, is_test=one.is_test)
+
+
+def redo(session: Session, contract: Contract, now: datetime) -> None:
+    """Give again what was taken back for an end that was none, or another."""
+    session.refresh(contract, with_for_update=True)
+    brought = _brought(session, contract)
+    for key, one in brought.items():
+        again = f"{key}{AGAIN}"
+        if not _is_gone(contract, _first(key)) and _is_undone(session, key) and again not in brought:
+            inventory.grant(session, one.customer_id, one.item_id, again, now, is_test=one.is_test)
+
+
+def _brought(session: Session, contract: Contract) -> Mapping[str, Grant]:
+    """All that it ever brought, by its key."""
     own = and_(Grant.customer_id == contract.customer_id, Grant.key.startswith(f"{NAME}:{contract.id}:"))
-    for one in session.scalars(select(Grant).where(own)).all():
-        first = date.fromisoformat(one.key.split(":")[2])
-        key, test, at = f"undone:{one.key}", one.is_test, contract.ended_at or one.granted_at
-        if _is_gone(contract, first) and not session.scalar(select(inventory.was_given(key))):
-            inventory.take_back(session, one.customer_id, one.item_id, key, at, is_test=test)
+    return {one.key: one for one in session.scalars(select(Grant).where(own))}
+
+
+def _first(key: str) -> date:
+    return date.fromisoformat(key.split(":")[2])
+
+
+def _is_undone(session: Session, key: str) -> bool:
+    return bool(session.scalar(select(inventory.was_given(f"{UNDONE}{key}"))))
 
 
 def _is_gone(contract: Contract, first: date) -> bool:

@@ -31,7 +31,7 @@ from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_settle
+from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
 from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -70,6 +70,14 @@ class Report(Intent, Model):
     def code(self) -> str:
         """What the operator calls it by."""
         return f"{self.contract_id}:{self.period_first}:{self.part}"
+
+    @property
+    def entered(self) -> int:
+        """Yen before tax, as the store has it, or will."""
+        return self.yen if self.charged_yen is None else self.charged_yen
+
+
+ENTERED = func.coalesce(Report.charged_yen, Report.yen)
 
 
 @dataclass(frozen=True)
@@ -163,11 +171,17 @@ def late() -> Sequence[Report]:
     return db.session.scalars(select(Report).where(Report.is_late).order_by(Report.contract_id)).all()
 
 
+def otherwise() -> Sequence[Report]:
+    """What the store entered another sum for than was reported, or than a person has said."""
+    other = select(Report).where(Report.state == State.CHARGED, Report.charged_yen != Report.yen)
+    return db.session.scalars(other.order_by(Report.contract_id, Report.period_first, Report.part)).all()
+
+
 def billed(contract: Contract, period: Period) -> int:
     """Usage that the store bills with this period: reported for it in time, or late for one before."""
     mine = and_(Report.contract_id == contract.id, Report.state == State.CHARGED)
     mine = and_(mine, Report.counts_to == period.first)
-    return db.session.scalar(select(func.sum(Report.yen)).where(mine)) or 0
+    return db.session.scalar(select(func.sum(ENTERED)).where(mine)) or 0
 
 
 def expected(contract: Contract, today: date) -> Expected:
@@ -185,7 +199,7 @@ def expected(contract: Contract, today: date) -> Expected:
     reports = select(Report).where(Report.contract_id == contract.id, ~Report.is_lost)
     for report in db.session.scalars(reports.where(Report.state != State.DECLINED)):
         sent = report.counts_to if report.state is not State.WAITING else None
-        bill(report.period_first, sent or _at_least(running, report.period_first), report.yen)
+        bill(report.period_first, sent or _at_least(running, report.period_first), report.entered)
     mine = select(Usage).where(Usage.contract_id == contract.id).order_by(Usage.period_first)
     for first, pieces in groupby(db.session.scalars(mine), lambda piece: piece.period_first):
         each = list(pieces)
@@ -280,10 +294,12 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
     outcome = _call(report, keys)
     counted = _counted(contract, report, outcome.made_at or now)
-    if not _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
-        log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
-        return None
-    return outcome
+    if _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
+        return outcome
+    if outcome.state in (State.DECLINED, State.WAITING):
+        _contradict(report, outcome)
+    log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
+    return None
 
 
 def _is_closed(contract: Contract, now: datetime) -> bool:
@@ -344,6 +360,7 @@ def _settle(
         "answer": outcome.answer[:ANSWER_LENGTH],
         "http_status": outcome.http_status,
         "charge_id": outcome.charge_id,
+        "charged_yen": outcome.charged_yen if outcome.state is State.CHARGED else None,
         "resolved_at": resolved_at or Report.resolved_at,
         "is_lost": is_lost,
         **(counted or {}),
@@ -357,6 +374,13 @@ def _settle(
             key = f"{NAME}:{report.code}"
             ledger.record(session, contract.customer_id, kind, yen, UNIT, key, now, channel=NAME)
     return done
+
+
+def _contradict(report: Report, outcome: Outcome) -> None:
+    """That it was not charged, whatever a person has said, is kept."""
+    values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
+    with transaction() as session:
+        session.execute(update(Report).where(_is(report), may_contradict(Report)).values(values))
 
 
 def _is(report: Report) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from storefront.tables import Row, Section, stamp
 CASE = ("code", "owner", "contract", "item", "yen", "state", "sent", "answer")
 INSTALL = ("contract", "owner", "plan", "installed")
 DEBT = ("contract", "owner", "period", "yen")
+OF_NONE = "Color Me never had this contract, and takes no report of it"
 COLUMNS = ("what", *CASE, "plan", "installed", "period")
 
 
@@ -25,7 +26,11 @@ def outstanding() -> Sequence[Section]:
         ),
         _cases("usage that Color Me takes no more, or less than it takes", "lost", found.lost()),
         _cases("usage that was reported after its period, and is billed with the next", "late", found.late()),
-        _cases("options charged at another amount than is registered", "otherwise", found.otherwise()),
+        _cases(
+            "charged at another amount than was asked for, or than a person has said",
+            "otherwise",
+            found.otherwise(),
+        ),
         Section(
             "bills of owners who were forced out, by reckoning: owed unless they have paid since",
             DEBT,
@@ -64,7 +69,7 @@ def _case(case: Case) -> Row:
         case.yen,
         case.state.value,
         stamp(case.sent_at),
-        case.answer,
+        f"{case.answer}; {OF_NONE}" if case.is_of_none else case.answer,
     )
 
 

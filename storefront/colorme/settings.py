@@ -107,6 +107,13 @@ class ColormeSettings(HouseSettings):
         le=60,
         description="For one call altogether; a charge without an answer by then counts as unknown.",
     )
+    colorme_calls_at_once: int = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="Threads of one process that may wait for the store's answers; half as many more wait "
+        "briefly for their turn. At most a quarter of a worker's threads: others' callbacks need some.",
+    )
     colorme_calendar_url: PerhapsAddress = Field(
         "",
         description="Where the day is asked for, in place of the system clock; only beside a PUBLIC_URL on "

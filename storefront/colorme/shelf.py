@@ -11,6 +11,8 @@ from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
+from storefront.colorme.settings import NAME
+from storefront.shop import catalog
 from storefront.shop.catalog import Offer
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.visits import Visit
@@ -46,10 +48,11 @@ def counted_to(customer_id: int) -> Period | None:
 
 
 def means(here: Visit, item_id: str) -> str:
-    """What a press comes to: at once or on account, and under which contract."""
-    contract = contracts.standing(here.customer.id)
+    """What a press comes to: at once or on account, under which contract, and whether it is one more."""
+    contract, offer = contracts.standing(here.customer.id), catalog.offer(item_id, NAME)
     kind = "usage" if item_id in plans.current().metered else "option"
-    return f"{kind}:{contract.id if contract else ''}"
+    again = "again" if offer and is_had_by(offer, here.customer.id) else ""
+    return f"{kind}:{contract.id if contract else ''}:{again}"
 
 
 def is_had_by(offer: Offer, customer_id: int) -> bool:

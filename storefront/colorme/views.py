@@ -85,13 +85,14 @@ def plan() -> ResponseReturnValue:
 def checkout() -> ResponseReturnValue:
     """The owner has pressed the button with the price on it, which is the consent: the store asks nobody."""
     here, offer = visit.current(), _offer(request.form.get("item", ""))
-    code = f"C{buy_form.sent(here, offer)}"  # which no terminal takes for an option
+    code = f"C{buy_form.sent()}"  # which no terminal takes for an option
     if charges.find(here.customer.id, code) is None:
+        again = shelf.is_had_by(offer, here.customer.id)
         buy_form.accept(here, offer)
         option = plans.current().option_of(offer.item.id)
         if option is None:
             return _take_on_account(here, offer, code)
-        charges.buy(_contract(here), option, offer, offer.item.name(here.language), code)
+        charges.buy(_contract(here), option, offer, offer.item.name(here.language), code, again=again)
     return redirect(here.target("colorme.charge", code=code), 303)
 
 

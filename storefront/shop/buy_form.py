@@ -17,19 +17,19 @@ def seal(here: Visit, offer: Offer, carries: str = "") -> str:
     return form_tokens.seal(here.customer.id, _purpose(here, offer), carries)
 
 
-def sent(here: Visit, offer: Offer) -> str:
-    """The nonce of the form that was sent for this offer; says nothing of whether it may still be bought.
-
-    Raises StaleForm, and NotFound at a counter that does not serve this visitor.
-    """
-    if not counter.of(offer.price.channel).serves(here.channel):
-        raise NotFound
-    return form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(here, offer))
+def sent() -> str:
+    """The nonce of the form that was sent, or StaleForm; says nothing of whether it may still be bought."""
+    return form_tokens.nonce(request.form.get("token", ""))
 
 
 def accept(here: Visit, offer: Offer) -> str:
-    """The same, if this visitor may begin to buy it now; else NotForSale or Withheld, too."""
-    nonce = sent(here, offer)
+    """The same, if it is this visitor's for this offer, who may begin to buy it now.
+
+    Raises StaleForm, NotForSale or Withheld, and NotFound at a counter that does not serve this visitor.
+    """
+    if not counter.of(offer.price.channel).serves(here.channel):
+        raise NotFound
+    nonce = form_tokens.unseal(request.form.get("token", ""), here.customer.id, _purpose(here, offer))
     visit.refresh(here)  # what was paid back meanwhile counts for no limit
     limits.check(offer, here.customer.id, here.device, clock.now())
     return nonce

@@ -28,6 +28,11 @@ def unseal(token: str, holder: int | str, purpose: str) -> str:
     return str(nonce)
 
 
+def nonce(token: str) -> str:
+    """The nonce of a good token, or StaleForm; whose it is and what for, `unseal` tells."""
+    return str(_opened(token)[2])
+
+
 def carried(token: str) -> str:
     """What a good token was given on its way, or StaleForm; whose it is, `unseal` tells."""
     return str(_opened(token)[3])

@@ -2,8 +2,10 @@
 
 import hmac
 import json
+import sqlite3
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from storefront.db import db, transaction
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import inventory, ledger
 from storefront.shop.customers import Customer
-from tests.databases import fill, new_database
+from tests.databases import ENGINES, fill, new_database
 from tests.street import SETTINGS, Browser, for_all
 from tests.wire import Wire
 
@@ -203,6 +205,28 @@ def prepare(url: str) -> None:
         db.engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite database of all tests here, since an app takes long to make; each has it as if new."""
+    return tmp_path_factory.mktemp("shop") / "shop.db"
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, one_file: Path) -> str:
+    """As everywhere, a full shelf on each engine in turn."""
+    if request.param == "sqlite":
+        copied(request.getfixturevalue("full_shelf"), one_file)
+        return f"sqlite:///{one_file}"
+    like = request.getfixturevalue("full_shelf_on_postgresql")
+    return new_database(request.getfixturevalue("postgresql"), "shop", like)
+
+
+def copied(source: Path, target: Path) -> None:
+    """Make one SQLite database what another is, whoever has it open."""
+    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
 @pytest.fixture
 def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -> Settings:
     """As everywhere, with this counter."""
@@ -211,12 +235,23 @@ def settings(database_url: str, pair: KeyPair, request: pytest.FixtureRequest) -
     return Settings.model_validate({**SETTINGS, **KEYS, **own, **(changed.kwargs if changed else {})})
 
 
+@pytest.fixture(scope="session")
+def apps() -> dict[str, Flask]:
+    """Those that were made, by what is special in their settings."""
+    return {}
+
+
 @pytest.fixture
-def app(settings: Settings) -> Iterator[Flask]:
-    http = requests.Session()
-    http.trust_env = False
-    app = create_app(settings, http)
-    app.extensions["http"] = http
+def app(settings: Settings, apps: dict[str, Flask], request: pytest.FixtureRequest) -> Iterator[Flask]:
+    changed = request.node.get_closest_marker("changed")
+    special = f"{settings.database_url} {changed}"
+    if special not in apps:
+        http = requests.Session()
+        http.trust_env = False
+        apps[special] = create_app(settings, http)
+        apps[special].extensions["http"] = http
+    app = apps[special]
+    app.extensions["http"].adapters = requests.Session().adapters
     yield app
     with app.app_context():
         db.session.remove()

@@ -1,5 +1,6 @@
 """The way in: by the store's consent, and by nothing else."""
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 from werkzeug.wrappers import Response
@@ -179,6 +180,7 @@ def test_an_uninstall_ends_every_visit(owner: Browser, hooks: Hooks, kept: Kept)
     assert kept.contract().access_token is None
 
 
+@pytest.mark.long
 def test_another_owner_in_this_browser(owner: Browser, store: Store, hooks: Hooks) -> None:
     """Who is in is asked before somebody else takes their place."""
     hooks.install("CONTR2", account=SATO, trial_term=trial("2021-07-11", "2021-07-21"))

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from storefront import clock
+from storefront import Settings, clock, create_app
 from storefront.clock import day
 from storefront.colorme import daily, outstanding, plans
 from storefront.colorme.contracts import Contract
@@ -239,9 +239,10 @@ def test_answers_to_what_is_no_hook_at_all(app: Flask, hooks: Hooks) -> None:
     assert hooks.send("/colorme/install", SAMPLE, **parameters).status_code == 200
 
 
-def test_the_database_is_down(app: Flask, hooks: Hooks, tmp_path: Any) -> None:
+def test_the_database_is_down(settings: Settings, tmp_path: Path) -> None:
     """503, for a machine; the store tells it again, or cancels the install."""
-    (tmp_path / "shop.db").rename(tmp_path / "gone.db")
+    told = {"database_url": f"sqlite:///{tmp_path}", "colorme_calendar_url": ""}  # a folder is none
+    hooks = Hooks(create_app(settings.model_copy(update=told)))
     for answer in (hooks.install(), hooks.uninstall()):
         assert (answer.status_code, answer.mimetype) == (503, "application/json")
 
@@ -319,6 +320,7 @@ def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept,
     """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
     hooks.install(plan="SPRAY1")
     come_in(app)
+    store.now = "2021-07-11T12:00:00+09:00"
     hooks.install("CONTR2", plan="SPRAY1")
     browser = come_in(app)
     store.now = "2021-07-13T12:00:00+09:00"

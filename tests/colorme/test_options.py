@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 from flask import Flask
 from sqlalchemy import select, update
@@ -16,9 +17,10 @@ from storefront.colorme.charges import Charge
 from storefront.colorme.intents import State
 from storefront.colorme.plan_file import Option
 from storefront.colorme.plans import Offered
-from storefront.db import transaction
+from storefront.db import db, transaction
 from storefront.shop import catalog
 from storefront.shop.catalog import Item, Price
+from storefront.shop.form_tokens import StaleForm
 from tests.colorme.conftest import (
     HERE,
     KONDO,
@@ -152,6 +154,19 @@ def test_unknown(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     assert all(charge.answer for charge in kept.charges())
 
 
+def test_nothing_is_held_meanwhile(app: Flask, owner: Browser, store: Store) -> None:
+    """No transaction is open while the store thinks, however long that is."""
+    open_ones: list[bool] = []
+
+    def answered(asked: Any) -> Response:
+        open_ones.append(db.session().in_transaction())
+        return store.charged(asked)
+
+    answer(app, store, answered)
+    buy(owner)
+    assert open_ones == [False]
+
+
 def test_a_lost_worker(app: Flask, owner: Browser, kept: Kept, store: Store) -> None:
     """A row that is still intended when all its time is over counts as unknown."""
     answer(app, store, UNKNOWN["broken"])
@@ -213,6 +228,7 @@ def test_declined_after_all(app: Flask, owner: Browser, store: Store, kept: Kept
         assert [(one.charged_yen, one.answer) for one in charges.otherwise()] == [(0, "422 422900")]
 
 
+@pytest.mark.long
 def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """What the store says it took is what is entered, and the operator is told."""
     store.points["CLOAK01"] = 700
@@ -241,10 +257,10 @@ def test_two_windows(app: Flask, owner: Browser, store: Store, kept: Kept) -> No
     """A limit holds for what is on its way, too: that is checked before the store is asked."""
     with app.app_context(), transaction() as session:
         session.execute(update(Item).filter_by(id="cloak").values(per_customer=1))
-    first, second = (form_to(owner.get("/items/cloak").text, ACTION) for _ in range(2))
+    first = form_to(owner.get("/items/cloak").text, ACTION)
     answer(app, store, UNKNOWN["broken"])
     assert owner.post(ACTION, first).status_code == 303
-    assert owner.post(ACTION, second).status_code == 409
+    assert owner.press("/items/cloak", ACTION).status_code == 409
     assert len(store.calls(CHARGES)) == 1
     with app.app_context():
         charges.resolve(kept.charges()[0].code, State.DECLINED)
@@ -253,6 +269,7 @@ def test_two_windows(app: Flask, owner: Browser, store: Store, kept: Kept) -> No
     assert owner.post(ACTION, first).status_code == 303
 
 
+@pytest.mark.long
 def test_the_last_of_a_stock(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
     """The same of what is there once for all."""
     with app.app_context(), transaction() as session:
@@ -266,6 +283,7 @@ def test_the_last_of_a_stock(app: Flask, owner: Browser, store: Store, hooks: Ho
     assert [browser.post(ACTION, form).status_code for browser, form in forms] == [303, 409]
 
 
+@pytest.mark.long
 def test_a_test_shop(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
     """It gets its goods, and nothing was earned."""
     hooks.install(account=TESTER)
@@ -275,6 +293,7 @@ def test_a_test_shop(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None
     assert [(kind, amount) for kind, _, amount in kept.book()] == [("test", 0)]
 
 
+@pytest.mark.long
 def test_what_is_not_sold_on_a_plan(owner: Browser, store: Store) -> None:
     """Metered pieces are no button without effect: the page says why."""
     page = owner.get("/items/loaf?lang=en").text
@@ -311,6 +330,31 @@ def test_bought_before(app: Flask, owner: Browser, store: Store) -> None:
     assert 'data-had="yes"' not in owner.get("/items/coat").text
 
 
+def test_an_old_window(owner: Browser, store: Store, kept: Kept) -> None:
+    """What is for keeps is not charged again by a page from before it was bought: nothing is called."""
+    first, second = (form_to(owner.get("/items/cloak").text, ACTION) for _ in range(2))
+    assert owner.post(ACTION, first).status_code == 303
+    refusal = owner.post(ACTION, second)
+    assert (refusal.status_code, 'data-page="stale"' in refusal.text) == (400, True)
+    assert len(store.calls(CHARGES)) == len(kept.charges()) == 1
+    assert owner.post(ACTION, first).status_code == 303
+    assert owner.press("/items/cloak", ACTION).status_code == 303
+    assert kept.holdings() == {**PARCEL, "cloak": 2}
+
+
+def test_two_windows_at_once(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """Nor by one that is pressed in the same moment: that is checked where the intent is written."""
+    with app.app_context():
+        contract, cloak = contracts.standing_of(KONDO), catalog.offer("cloak", "colorme")
+        assert contract
+        assert cloak
+        option = Option(id="CLOAK01", item="cloak")
+        charges.buy(contract, option, cloak, "cloak", "one-window")
+        with pytest.raises(StaleForm):
+            charges.buy(contract, option, cloak, "cloak", "another-window")
+    assert len(store.calls(CHARGES)) == len(kept.charges()) == 1
+
+
 def test_a_form_for_another_kind(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
     """Who agreed to take a piece on account has not agreed to be charged at once, nor the other way round."""
     hooks.install(plan="SPRAY1")
@@ -340,6 +384,7 @@ def test_one_code_for_both_kinds(app: Flask, hooks: Hooks, kept: Kept, store: St
     assert kept.holdings() == {"moss": 2}
 
 
+@pytest.mark.long
 def test_a_form_of_another_contract(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
     """What was agreed to under one contract is not taken under the next."""
     hooks.install(plan="SPRAY1")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import date
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -10,10 +11,11 @@ from flask import Flask
 from lxml import html
 
 from storefront import Settings
-from storefront.colorme import checks
+from storefront.colorme import checks, daily, reporting
+from storefront.colorme.reports import OF_NONE
 from storefront.findings import Verdict
 from storefront.operator import login
-from tests.colorme.conftest import HERE, KONDO, Hooks, Kept, Store, as_json
+from tests.colorme.conftest import HERE, KONDO, Hooks, Kept, Store, as_json, come_in
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.street import Browser, form_to
@@ -75,6 +77,59 @@ def test_on_the_operators_page(operator: Browser, code: str, kept: Kept) -> None
     assert "data-case" not in operator.get("/colorme/outstanding").text
 
 
+def test_a_report_that_the_store_does_not_have(
+    app: Flask, operator: Browser, store: Store, hooks: Hooks
+) -> None:
+    """Beside charged or not there is a third word, for usage alone: it is sent by the next run."""
+    counted(app, store, hooks, "CONTR1")
+    page = operator.get("/colorme/outstanding")
+    (case,) = html.fromstring(page.text).cssselect("[data-case]")
+    assert case.xpath(".//button/@value") == ["charged", "declined", "waiting"]
+    form = {**form_to(page.text, "/colorme/outstanding"), "state": "waiting"}
+    assert operator.post("/colorme/outstanding", form).status_code == 303
+    with app.app_context():
+        assert [report.code for report in reporting.waiting(date(2021, 8, 10))] == [case.get("data-case")]
+
+
+@pytest.mark.long
+def test_an_option_is_not_sent_again(operator: Browser, code: str, kept: Kept) -> None:
+    """That is its owner's to do, who presses anew: whoever says so changes nothing."""
+    page = operator.get("/colorme/outstanding")
+    (case,) = html.fromstring(page.text).cssselect("[data-case]")
+    assert case.xpath(".//button/@value") == ["charged", "declined"]
+    form = {**form_to(page.text, "/colorme/outstanding"), "state": "waiting"}
+    operator.post("/colorme/outstanding", form)
+    assert [charge.state.value for charge in kept.charges()] == ["unknown"]
+
+
+def test_usage_that_was_counted_on_none(
+    app: Flask, operator: Browser, settings: Settings, store: Store, hooks: Hooks
+) -> None:
+    """What was reported of an install that the store never had stays for a person, and it is said why."""
+    hooks.install("CONTR1", "SPRAY1")
+    come_in(app)
+    counted(app, store, hooks, "CONTR2")
+    assert "data-of-none" not in operator.get("/colorme/outstanding").text
+    hooks.uninstall("CONTR1", "SPRAY1", at="2021-08-12T12:00:00+09:00")
+    page = html.fromstring(operator.get("/colorme/outstanding?lang=en").text)
+    (case,) = page.cssselect("[data-case]")
+    assert case.xpath(".//@data-of-none") == ["CONTR2"]
+    assert "takes no report of it" in case.text_content()
+    real = settings.model_copy(update={"colorme_calendar_url": ""})
+    assert OF_NONE in run(real, "outstanding", "--csv").stdout
+
+
+def counted(app: Flask, store: Store, hooks: Hooks, contract: str) -> None:
+    """A piece that was taken under this contract, on the day after, and whose report was declined."""
+    store.now = "2021-07-11T12:00:00+09:00"
+    hooks.install(contract, "SPRAY1")
+    assert come_in(app).press("/items/moss", "/colorme/charges").status_code == 303
+    store.now = "2021-08-09T23:30:00+09:00"
+    with app.app_context():
+        daily.run()
+
+
+@pytest.mark.long
 def test_installs_that_were_none(
     operator: Browser, owner: Browser, settings: Settings, store: Store, hooks: Hooks
 ) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import pytest
 import requests
 from flask import Flask
 from lxml import html
@@ -95,6 +96,7 @@ def test_after_the_trial(owner: Browser, store: Store) -> None:
     assert lines(owner) == [("monthly", 3000)]
 
 
+@pytest.mark.long
 def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
     """Each has what it has, and a postpaid one all that is not paid yet; only that one leaves a debt."""
     for number, (plan, period, due) in enumerate(
@@ -140,6 +142,7 @@ def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kep
     assert [one.get("/inventory").status_code for one in (browser, other)] == [401, 401]
 
 
+@pytest.mark.long
 def test_a_removal_that_was_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """Nothing has changed, and the page says so; the same where the store was not reached."""
     store.say(INSTALLATION, {"errors": []}, 404)
@@ -205,6 +208,7 @@ def test_it_stands_after_all(app: Flask, owner: Browser, store: Store, kept: Kep
     assert sum(amount for *_, amount in kept.book()) == 4064 + 3000
 
 
+@pytest.mark.long
 def test_it_is_gone_indeed(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """Whose token the store does not know stays out, whatever other token the owner has now."""
     not_found(owner, store)
@@ -231,7 +235,7 @@ def test_its_own_hook_is_believed(app: Flask, owner: Browser, store: Store, hook
 
 
 def test_what_was_void_is_due_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
-    """A fee that a mistaken end had taken out of the book is entered anew."""
+    """The fee and the parcel that a mistaken end had taken away are entered and given anew, once."""
     store.say(INSTALLATION, "rubbish", 502)
     store.now = "2021-07-25T12:00:00+09:00"
     owner.press("/colorme/", "/colorme/removal")
@@ -239,13 +243,33 @@ def test_what_was_void_is_due_after_all(app: Flask, owner: Browser, store: Store
     store.say("/v1/shop.json", "rubbish", 500)
     run_daily(app, store, "2021-09-01T00:30:00+09:00")
     store.say("/v1/shop.json", {"errors": []}, 401)
+    assert kept.holdings() == {"lantern": 2, "moss": 2}
     run_daily(app, store, "2021-09-02T00:30:00+09:00")
     assert sum(amount for *_, amount in kept.book()) == 4064
+    assert kept.holdings() == {"lantern": 1, "moss": 1}
     store.answers["/v1/shop.json"] = well
-    come_in(app)
     for _ in range(2):
+        come_in(app)
         run_daily(app, store, "2021-09-03T00:30:00+09:00")
         assert sum(amount for *_, amount in kept.book()) == 4064 + 3000
+        assert kept.holdings() == {"lantern": 2, "moss": 2}
+
+
+@pytest.mark.long
+def test_the_parcel_of_a_day_that_it_stood(
+    app: Flask, owner: Browser, store: Store, hooks: Hooks, kept: Kept
+) -> None:
+    """The store tells a later end than we had concluded: what came between is given again."""
+    store.say(INSTALLATION, "rubbish", 502)
+    owner.press("/colorme/", "/colorme/removal")
+    store.say("/v1/shop.json", "rubbish", 500)
+    run_daily(app, store, "2021-10-01T00:30:00+09:00")
+    store.say("/v1/shop.json", {"errors": []}, 401)
+    run_daily(app, store, "2021-10-02T00:30:00+09:00")
+    assert kept.holdings() == {"lantern": 1, "moss": 1}
+    for _ in range(2):
+        assert hooks.uninstall(at="2021-09-15T12:00:00+09:00").status_code == 200
+        assert kept.holdings() == {"lantern": 2, "moss": 2}
 
 
 def run_daily(app: Flask, store: Store, at: str) -> None:

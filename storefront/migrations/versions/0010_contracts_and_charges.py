@@ -63,7 +63,6 @@ def upgrade() -> None:
         sa.Column("item_name", sa.String(128), nullable=False),
         sa.Column("yen", sa.Integer, nullable=False),
         sa.Column("paid", sa.Integer, nullable=False),
-        sa.Column("charged_yen", sa.Integer),
         sa.Column("is_test", sa.Boolean, nullable=False),
         sa.Column("made_at", MOMENT, nullable=False),
         *_intent(),
@@ -124,6 +123,7 @@ def _intent() -> list[sa.Column[object]]:
         sa.Column("http_status", sa.Integer),
         sa.Column("answer", sa.String(200), nullable=False),
         sa.Column("charge_id", sa.String(64)),
+        sa.Column("charged_yen", sa.Integer),
         sa.Column("retry_at", MOMENT),
         sa.Column("resolved_at", MOMENT),
     ]

@@ -93,6 +93,7 @@ def say(street: Street, walk: str, step: int, said: str = "yes") -> int:
     return street.browser.post(f"{walk}/seen", fields).status_code
 
 
+@pytest.mark.long
 def test_names_are_nobody_elses() -> None:
     """One command plays those of buyers and of owners, by names that are all different."""
     names = [one.name for one in (*of_buyers.read(), *OURS)]
@@ -249,6 +250,7 @@ def test_what_the_store_sees_nobody_says(street: Street) -> None:
     assert html.fromstring(street.browser.get(walk).text).cssselect("button[value=yes]")
 
 
+@pytest.mark.long
 def test_words_are_taken_back(street: Street) -> None:
     """What was said of a step by mistake is taken back, and the step is open again."""
     walk = begin(street, "trial-left-in-time")
@@ -271,6 +273,7 @@ def test_the_store_ticks_by_itself(street: Street) -> None:
     assert standing(street, walk)[0] == "missed"
 
 
+@pytest.mark.long
 def test_an_app_that_is_wrong(street: Street) -> None:
     """An app that does not hear of the uninstall is missed, with the row of the wire log that shows it."""
     walk = begin(street, "trial-left-in-time")
@@ -316,6 +319,7 @@ def test_facts_of_the_apps_pages(street: Street) -> None:
         assert street.browser.post(f"{walk}/seen", {**fields, **wrong}).status_code == 400
 
 
+@pytest.mark.long
 def test_one_at_a_time(street: Street) -> None:
     """There is one calendar: a walk is over when the next begins, and nothing more is noted of it."""
     first = begin(street, "install-free")
@@ -335,6 +339,7 @@ def test_nothing_is_noted_otherwise(street: Street) -> None:
         assert walks.told(1) == []
 
 
+@pytest.mark.long
 def test_a_walk_begins_on_its_own_day(street: Street) -> None:
     """New shops, on the day that the walkthrough says; what was installed before is told to be gone."""
     street.be("bakery").install("FREE01")

@@ -5,12 +5,13 @@ not surely declined, and not surely unsent, is unknown.
 """
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import requests
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from storefront import metrics
@@ -52,6 +53,14 @@ class Unknown(Exception):
         self.reason, self.status = reason, status
 
 
+def _whole(said: Any) -> Any:
+    """JSON has one kind of number: 500.0 is 500."""
+    return int(said) if isinstance(said, float) and said.is_integer() else said
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class _Said(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -62,14 +71,14 @@ Answer = TypeVar("Answer", bound=_Said)
 class Charged(_Said):
     """What the store has entered: its own id, yen before tax, and when, which decides the period."""
 
-    id: str = Field(min_length=1, max_length=64)
-    point: int = Field(ge=0, le=MOST_YEN)
+    id: str = Field(pattern="^[!-~]{1,64}$")
+    point: Whole = Field(ge=0, le=MOST_YEN)
     make_date: Any = None
 
     @property
     def made_at(self) -> datetime | None:
         """None if it does not say so: what was charged is charged all the same."""
-        told = self.make_date
+        told = _whole(self.make_date)
         return datetime.fromtimestamp(told, UTC) if type(told) is int and 0 <= told < LATEST else None
 
 
@@ -77,13 +86,13 @@ class UsageCharge(_Said):
     """What usage may be reported with after an uninstall, and until when (Unix seconds)."""
 
     api_token: str | None = Field(None, pattern=f"^{GOOD_TOKEN.pattern}$")
-    closing_on: int | None = Field(None, ge=0, lt=LATEST)
+    closing_on: Whole | None = Field(None, ge=0, lt=LATEST)
 
 
 class Removed(_Said):
     """The app is uninstalled. What a hook would say of it stands in this answer."""
 
-    uninstalled_at: int = Field(ge=0, lt=LATEST)
+    uninstalled_at: Whole = Field(ge=0, lt=LATEST)
     usage_charge: UsageCharge | None = None
 
 
@@ -95,7 +104,7 @@ class Shop(_Said):
 
     @property
     def name(self) -> str:
-        return (self.title or "")[:SHOP_NAME_LENGTH]
+        return (self.title or "").replace("\0", "")[:SHOP_NAME_LENGTH]  # PostgreSQL keeps no NUL
 
 
 class _Charge(_Said):
@@ -197,7 +206,8 @@ def _is_unsent(failure: BaseException) -> bool:
 
 def _body(answer: requests.Response, deadline: Deadline) -> bytes:
     try:
-        return read(answer, deadline.left(), MOST_BYTES)
+        # It may be packed on its way, whatever we ask for: what was charged is charged all the same.
+        return read(answer, deadline.left(), MOST_BYTES, decoded=True).removeprefix(BOM_UTF8)
     except TooLarge:
         raise Unknown("the answer is too long", answer.status_code) from None
 

@@ -4,6 +4,7 @@ A token says what the app may do in a shop, and by what `shop.json` answers to i
 """
 
 import os
+from codecs import BOM_UTF8
 from typing import Any
 
 import requests
@@ -18,7 +19,7 @@ from storefront.colorme.channel import Channel, Crowded, channel
 from storefront.colorme.settings import ColormeSettings, secret
 from storefront.colorme.tokens import GOOD_TOKEN
 
-SCOPE = ["write_application_charge"]
+SCOPE = "write_application_charge"
 AUTHORISE, TOKEN = "/oauth/authorize", "/oauth/token"  # addresses
 MOST_BYTES = 16 * 1024
 
@@ -35,7 +36,7 @@ class _Session(OAuth2Session):
     """Through the connections that the room keeps; an answer has an end in bytes and in time."""
 
     def __init__(self, store: Channel, **more: Any) -> None:
-        super().__init__(store.settings.colorme_client_id, redirect_uri=store.return_url, scope=SCOPE, **more)
+        super().__init__(store.settings.colorme_client_id, redirect_uri=store.return_url, **more)
         self.trust_env = False
         self.store = store
         for address in ("https://", "http://"):
@@ -47,7 +48,8 @@ class _Session(OAuth2Session):
             deadline = Deadline.after(self.store.timeouts.total)
             answer: requests.Response = super().request(method, url, *rest, **told)
             with answer:
-                answer._content = read(answer, deadline.left(), MOST_BYTES)
+                body = read(answer, deadline.left(), MOST_BYTES, decoded=True)
+                answer._content = body.removeprefix(BOM_UTF8)
                 answer._content_consumed = True  # type: ignore[attr-defined]  # so that nobody reads on
         return answer
 
@@ -60,7 +62,7 @@ def init_app(settings: ColormeSettings) -> None:
 
 def consent_url(state: str) -> str:
     """Where a shop owner says whether the app may."""
-    url, _ = _Session(channel(), state=state).authorization_url(channel().api(AUTHORISE))
+    url, _ = _Session(channel(), scope=[SCOPE], state=state).authorization_url(channel().api(AUTHORISE))
     return str(url)
 
 
@@ -73,7 +75,8 @@ def token(code: str) -> str:
             code=code,
             include_client_id=True,
             client_secret=secret(store.settings.colorme_client_secret),
-        )["access_token"]
+        )
+        found = given["access_token"]
     except (InvalidGrantError, InvalidRequestError) as refusal:
         raise SpentCode from refusal
     except (
@@ -86,8 +89,16 @@ def token(code: str) -> str:
         TooLate,
     ) as failure:
         raise NoToken(type(failure).__name__) from failure
-    except (ValueError, TypeError, KeyError, Warning) as failure:  # rubbish, or another scope than was asked
+    except (ValueError, TypeError, KeyError, AttributeError) as failure:  # rubbish
         raise NoToken(type(failure).__name__) from failure
-    if not (isinstance(given, str) and GOOD_TOKEN.fullmatch(given)):
+    if not (isinstance(found, str) and GOOD_TOKEN.fullmatch(found)):
         raise NoToken("it is none")
-    return given
+    if not _may_charge(given.get("scope")):
+        raise NoToken(f"it is not for {SCOPE}")
+    return found
+
+
+def _may_charge(scope: object) -> bool:
+    """Whether a token is for what we ask. The store may grant more, and need not say it (RFC 6749, 5.1)."""
+    named = map(str, scope) if isinstance(scope, list) else str(scope or SCOPE).replace(",", " ").split()
+    return SCOPE in named

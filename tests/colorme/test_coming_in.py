@@ -23,6 +23,7 @@ from tests.colorme.conftest import (
     come_in,
     trial,
     way_back,
+    wrapped,
 )
 from tests.databases import on_sqlite
 from tests.street import Browser
@@ -73,6 +74,18 @@ def test_the_parcel_and_the_token(app: Flask, owner: Browser, kept: Kept, store:
     assert KONDO not in token
 
 
+def test_what_the_store_grants(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> None:
+    """A token for more than was asked for lets in, however it is told and packed."""
+    hooks.install()
+    store.title = "近藤\0商店"
+    store.answers["/v1/shop.json"] = lambda asked: wrapped({"shop": {"id": KONDO, "title": store.title}})
+    for scope in ("", f"{SCOPE} read_products", f"read_products,{SCOPE}", ["read_products", SCOPE]):
+        told = {"access_token": "a-token", "token_type": "Bearer", "scope": scope}
+        store.answers["/oauth/token"] = lambda asked, told=told: wrapped(told)
+        come_in(app)
+    assert kept.contract().shop_name == "近藤商店"
+
+
 def no_answer(asked: object) -> Response:
     raise ConnectionResetError
 
@@ -85,6 +98,10 @@ SILENT = {
     "another scope": (
         "/oauth/token",
         lambda asked: as_json({"access_token": "x", "token_type": "bearer", "scope": "read_products"}),
+    ),
+    "a number for a scope": (
+        "/oauth/token",
+        lambda asked: as_json({"access_token": "x", "token_type": "bearer", "scope": 5}),
     ),
     "a token of two lines": (
         "/oauth/token",

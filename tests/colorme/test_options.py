@@ -1,5 +1,6 @@
 """Options: an intent, one call, and a state by its answer; what is not known is never guessed."""
 
+import gzip
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,7 @@ from tests.colorme.conftest import (
     as_json,
     come_in,
     trial,
+    wrapped,
 )
 from tests.databases import on_sqlite
 from tests.street import Browser, form_to
@@ -77,6 +79,14 @@ def test_charged(owner: Browser, store: Store, kept: Kept) -> None:
     assert f'data-payment="{charge.code}" data-state="charged"' in history
 
 
+def test_charged_in_other_wrapping(owner: Browser, store: Store, kept: Kept) -> None:
+    """A good answer is one however it is packed, and however it writes a whole number."""
+    said = {"application_charge": {"id": "T1", "point": 500.0}}
+    store.answers[CHARGES] = lambda asked: wrapped(said, 201)
+    assert 'data-state="charged"' in buy(owner)
+    assert [amount for *_, amount in kept.book()] == [500]
+
+
 def test_one_form_is_one_call(owner: Browser, store: Store, kept: Kept) -> None:
     """However often it is sent, and whatever the first send came to."""
     form = form_to(owner.get("/items/cloak").text, ACTION)
@@ -112,11 +122,13 @@ UNKNOWN: Mapping[str, Callable[[Any], Response] | Exception] = {
     "a list": refused(201, [1]),
     "no id": refused(201, {"application_charge": {"point": 500}}),
     "an empty id": refused(201, {"application_charge": {"id": "", "point": 500}}),
+    "an id that no database keeps": refused(201, {"application_charge": {"id": "T\0", "point": 500}}),
     "a number for an id": refused(201, {"application_charge": {"id": 1, "point": 500}}),
     "points in text": refused(201, {"application_charge": {"id": "T1", "point": "500"}}),
     "200": refused(200, {"application_charge": {"id": "T1", "point": 500}}),
     "a redirect": refused(302, "", Location=f"{STORE}/elsewhere"),
     "without end": refused(201, "x" * 100_000),
+    "a bomb": lambda asked: Response(gzip.compress(bytes(2**24)), 201, {"Content-Encoding": "gzip"}),
 }
 
 

@@ -116,5 +116,5 @@ def _checked(file: Path | None) -> PlanFile:
 
 
 def _say(found: PlanFile) -> None:
-    count = f"{len(found.plans)} plans, {len(found.options)} options, {len(found.metered)} metered items"
+    count = f"plans: {len(found.plans)}, options: {len(found.options)}, metered items: {len(found.metered)}"
     click.echo(f"{count}, no problem.")

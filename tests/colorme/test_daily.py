@@ -708,6 +708,11 @@ def test_owed(kondo: Owner) -> None:
         ("2021-06-10/2021-07-09", 2000),
     ]
     assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
+    with kondo.app.app_context():
+        assert outstanding.put_aside("CONTR1:2021-05-10")
+        assert not outstanding.put_aside("CONTR1:2021-05-10")
+        assert [str(debt.period.first) for debt in outstanding.owed()] == ["2021-04-20", "2021-06-10"]
+    assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
 
 
 @pytest.mark.long

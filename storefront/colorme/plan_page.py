@@ -55,11 +55,11 @@ def standing(contract: Contract, now: datetime) -> Standing:
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
     readings = _readings(contract, terms, expected)
     reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
-    left = _trial_left(contract, today)
+    left = trial_left(contract, today)
     return Standing(left, period, counting, expected, coming, past[:MOST], readings, reckoned)
 
 
-def _trial_left(contract: Contract, today: date) -> int | None:
+def trial_left(contract: Contract, today: date) -> int | None:
     trial = contract.trial
     if trial is None or today > trial.last:
         return None

@@ -11,6 +11,8 @@ from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
+from storefront.colorme.plan_file import Plan
+from storefront.colorme.plan_page import trial_left
 from storefront.colorme.settings import NAME
 from storefront.shop import catalog
 from storefront.shop.catalog import Offer
@@ -21,6 +23,15 @@ ON_NO_PLAN = _("It is sold on no plan at present.")
 NOT_BY_USE = _("It is taken on account, on plans that are charged by use. Yours is not one of them.")
 NOT_NOW = _("It cannot be taken on account at this moment.")
 IN_TRIAL = _("It is taken on account, and not during the free trial.")
+
+
+@dataclass(frozen=True)
+class OnPlan:
+    """A contract, the plan as it is offered, and the free days left, that day among them."""
+
+    contract: Contract
+    plan: Plan | None
+    trial_left: int | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,15 @@ def counted_to(customer_id: int) -> Period | None:
     """The period of a piece that this owner takes on account now."""
     contract = contracts.standing(customer_id)
     return usage.counted_to(contract, calendar.now()) if contract else None
+
+
+def on_plan(customer_id: int) -> OnPlan | None:
+    """What an owner is to know before the goods: which plan, and how long it is free."""
+    contract = contracts.standing(customer_id)
+    if contract is None:
+        return None
+    plan = plans.current().plans.get(contract.plan_id)
+    return OnPlan(contract, plan, trial_left(contract, calendar.today()))
 
 
 def means(here: Visit, item_id: str) -> str:

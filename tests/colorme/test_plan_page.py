@@ -75,6 +75,7 @@ def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:
 
 def test_in_the_trial(owner: Browser, store: Store) -> None:
     """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
+    assert "Free for 10 more days. Its parcel is in your bag." in words(owner.get("/?lang=en").text)
     names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
     assert marks(owner, *names) == ["LANTERN1", "2021-07-21", "10", "2021-07-21", "2021-08-31", "4470"]
     assert lines(owner) == [("prorated", 1064), ("monthly", 3000)]

@@ -25,7 +25,6 @@ from storefront.colorme.contracts import Contract
 from storefront.colorme.settings import NAME, settings
 from storefront.colorme.starts import TurnedAway, Why
 from storefront.colorme.usage import NotOnAccount
-from storefront.languages import DEFAULT_LANGUAGE
 from storefront.shop import buy_form, catalog, form_tokens, visit
 from storefront.shop.catalog import Offer
 from storefront.shop.limits import Withheld
@@ -48,8 +47,7 @@ def start() -> ResponseReturnValue:
 def come_back() -> ResponseReturnValue:
     """The owner comes back from the store."""
     said = (request.args.get(name, "") for name in ("state", "code", "error"))
-    key, language = starts.come_back(*said)
-    return visit.enter(key, language if language != DEFAULT_LANGUAGE else None)
+    return visit.enter(*starts.come_back(*said))
 
 
 @blueprint.post("/leave")

@@ -105,13 +105,14 @@ def resume(key: str) -> Visit:
     return _served(visit)
 
 
-def enter(key: str, chosen: str | None = None) -> Response:
+def enter(key: str, language: str = DEFAULT_LANGUAGE) -> Response:
     """Let this browser go on with the visit of this key; where it goes. Stranger if that visit is over.
 
-    `chosen` is a language that the address could not carry.
+    `language` is one that the address could not carry.
 
     Who is in somebody else's visit is asked first whether that is to end.
     """
+    chosen = language if language != DEFAULT_LANGUAGE else None
     entering, here = _find(key, chosen), _anybody()
     if entering is None:
         raise Stranger(forged=True)

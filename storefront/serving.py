@@ -225,7 +225,9 @@ def room(threads: int) -> int:
 
 
 def _bare_answer(status: str) -> bytes:
-    said = SAID.get(status[:3], "").encode()
-    kind = "Content-Type: text/html; charset=utf-8\r\n" if said else ""
-    head = f"HTTP/1.1 {status}\r\n{kind}Content-Length: {len(said)}\r\nConnection: close\r\n\r\n"
+    page = SAID.get(status[:3])
+    said = (page or f"{status}\n").encode()
+    kind = "text/html; charset=utf-8" if page else "text/plain"
+    length = f"Content-Type: {kind}\r\nContent-Length: {len(said)}"
+    head = f"HTTP/1.1 {status}\r\n{length}\r\nConnection: close\r\n\r\n"
     return head.encode() + said

@@ -244,7 +244,7 @@ def test_requests_ahead(shop: Shop) -> None:
     [
         (b"Content-Length: 3\r\n", CONTINUE, b"HTTP/1.1 405"),
         (b"Content-Length: %d\r\n" % (BODY_BYTES + 1), b"HTTP/1.1 413", b""),
-        (b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 411", b""),
+        (b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 411 Length Required\r\nContent-Type: text/plain", b""),
     ],
 )
 def test_expectations(shop: Shop, head: bytes, first: bytes, then: bytes) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
 from storefront.colorme import calendar, client
+from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import ID_LENGTH, Contract
 from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
@@ -51,6 +52,13 @@ class Charge(Intent, Model):
     made_at: Mapped[datetime]  # by the calendar
     item: Mapped[Item] = relationship()
     contract: Mapped[Contract] = relationship()
+
+    @property
+    def taken(self) -> int:
+        """Yen with tax: what the store took, or until it says so what the button said."""
+        if self.charged_yen is None or self.charged_yen == self.yen:
+            return self.paid
+        return with_tax(self.charged_yen, rate_on(clock.day(self.made_at)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.channel import channel
 from storefront.colorme.plan_file import PlanFileError
 from storefront.colorme.settings import NAME, ColormeSettings
-from storefront.config import PREFIX, is_here, is_private
+from storefront.config import HOUR, PREFIX, is_here, is_private
 from storefront.db import db
 from storefront.findings import Finding, count, fail, ok, warn
 
@@ -58,6 +58,19 @@ def day(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding]:
         yield ok("calendar", f"it is {clock.day(now)} in Japan")
 
 
+def closing(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding]:
+    """Whether an hourly run meets every period between the close of its count and its end."""
+    if not settings.colorme_is_open:
+        return
+    minutes = settings.colorme_closing_minutes
+    found = f"the count of a period closes {minutes} minutes before its end"
+    if 60 * minutes < HOUR:
+        advice = f"run `storefront daily` within them, or set {PREFIX}COLORME_CLOSING_MINUTES to {HOUR // 60}"
+        yield warn("closing", f"{found}; what is reported later is billed with the next", advice)
+    else:
+        yield ok("closing", found)
+
+
 def plans_on_offer(settings: ColormeSettings, http: requests.Session) -> Iterator[Finding]:
     """Whether what is offered is what the file says, and every item with a price can be had."""
     if not settings.colorme_is_open:
@@ -90,5 +103,7 @@ def open_cases(settings: ColormeSettings, http: requests.Session) -> Iterator[Fi
     yield count(
         "charges", outstanding.count_unknown(), "charges of which nobody knows whether they were made", show
     )
+    waiting = outstanding.count_without_token()
+    yield count("waiting usage", waiting, "usage reports without a token to send them with", show)
     yield count("lost usage", outstanding.count_lost(), "usage reports that Color Me takes no more", show)
     yield count("installs", outstanding.count_unconfirmed(), "installs whose owner has not come in", show)

@@ -51,9 +51,11 @@ def daily() -> None:
             click.echo(NO_COUNTER)
             return
         try:
-            work.run()
+            failed = work.run()
         except NoCalendar as error:
             raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
+        if failed:
+            raise click.ClickException(f"{failed} cases were left undone: the log names them; run it again")
         click.echo("Done.")
 
 

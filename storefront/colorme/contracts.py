@@ -29,7 +29,7 @@ from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.plan_file import Form, Plan
 from storefront.colorme.reckoning import Terms
 from storefront.colorme.settings import NAME, FirstPeriod, settings
-from storefront.db import Model, db, words
+from storefront.db import Model, db, insert_once, words
 from storefront.shop import customers, visits
 from storefront.shop.customers import Customer
 
@@ -47,6 +47,10 @@ class Reason(StrEnum):
     REPLACED = "replaced"  # by a later install; its own uninstall was lost, or is still to come
     NOT_FOUND = "not_found"  # of a removal without an answer: the store knew its token no more
     NEVER_MADE = "never_made"  # the store has thrown its install away: another one stood all the while
+
+
+# Concluded only: the token is kept, and where the store knows it after all, the contract has never ended.
+DOUBTFUL = (Reason.NOT_FOUND, Reason.NEVER_MADE)
 
 
 class Contract(Model):
@@ -115,6 +119,14 @@ class Contract(Model):
         return today < self.charged_from
 
 
+class EndedFirst(Model):
+    """A contract of which the store told the end before its beginning: its install revives nothing."""
+
+    __tablename__ = "colorme_ended_first"
+
+    contract_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+
+
 class Contradiction(Exception):
     """A contract of this id stands already, of another account or plan."""
 
@@ -161,6 +173,8 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
         if (known.customer_id, known.plan_id) != (customer_id, agreed.plan.id):
             raise Contradiction
         return False
+    if session.get(EndedFirst, agreed.id):
+        return False
     stands = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
     _end(session, stands, Ending(Reason.REPLACED, arrived_at), now)
     plan, trial = agreed.plan, agreed.trial
@@ -192,6 +206,11 @@ def end(session: Session, account: str, contract_id: str, ending: Ending, now: d
     return next(iter(_end(session, mine, ending, now)), None)
 
 
+def remember_end(session: Session, contract_id: str) -> None:
+    """Of a contract that we do not know: its install may still be on its way."""
+    insert_once(session, EndedFirst, contract_id=contract_id)
+
+
 def end_unnamed(
     session: Session, account: str, plan_id: str, ending: Ending, now: datetime
 ) -> Contract | None:
@@ -203,7 +222,7 @@ def end_unnamed(
     # An owner has one at a time, so an older one has ended before; of one second only the first can have.
     opened = select(Contract.id).where(mine, OPEN)
     before = opened.where(Contract.arrived_at < ending.at).order_by(Contract.arrived_at.desc())
-    then = opened.where(Contract.arrived_at.between(ending.at, _end_of_second(ending.at)))
+    then = opened.where(Contract.arrived_at.between(ending.at, ending.at + CLOCKS_DIFFER))
     found = session.scalar(before.limit(1)) or session.scalar(then.order_by(Contract.arrived_at).limit(1))
     return end(session, account, found, ending, now) if found else None
 
@@ -266,16 +285,16 @@ def stay(session: Session, contract_id: str) -> None:
     session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=None))
 
 
-def not_found(account: str) -> Contract | None:
-    """The last one of an account, if it ended because the store did not know its token."""
+def doubtful(account: str) -> Contract | None:
+    """The last one of an account, if it may stand at the store after all."""
     made = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
     last = db.session.scalar(made.limit(1))
-    return last if last and last.reason is Reason.NOT_FOUND else None
+    return last if last and last.reason in DOUBTFUL else None
 
 
 def stand_again(session: Session, contract_id: str) -> bool:
     """The store knows the token after all: the contract has never ended. False if that was seen before."""
-    found = update(Contract).where(Contract.id == contract_id, Contract.reason == Reason.NOT_FOUND)
+    found = update(Contract).where(Contract.id == contract_id, Contract.reason.in_(DOUBTFUL))
     values = {"ended_at": None, "reason": None, "reckon_on": None}
     return session.scalar(found.values(values).returning(Contract.id)) is not None
 
@@ -303,11 +322,6 @@ def _is_of(account: str) -> ColumnElement[bool]:
     return Contract.customer_id.in_(own)
 
 
-def _end_of_second(at: datetime) -> datetime:
-    """The store tells whole seconds."""
-    return at.replace(microsecond=999_999)
-
-
 def _confirmed(reason: Reason, at: datetime) -> Any:
     if reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID):
         return func.coalesce(Contract.confirmed_at, at)
@@ -317,7 +331,7 @@ def _confirmed(reason: Reason, at: datetime) -> Any:
 def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: datetime) -> Sequence[Contract]:
     """End these, and every visit of those who have none left; their tokens are forgotten.
 
-    Not those by which the store can be asked again whether that was true.
+    Not those by which the store can be asked whether that is true.
     What the store tells the end of, it has had: that confirms it as well as its owner would. What it never
     had, nobody has confirmed: the owner who came in was another's.
     """
@@ -325,7 +339,7 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
         "confirmed_at": _confirmed(ending.reason, ending.at),
         "ended_at": ending.at,
         "reason": ending.reason,
-        "access_token": Contract.access_token if ending.reason is Reason.NOT_FOUND else None,
+        "access_token": Contract.access_token if ending.reason in DOUBTFUL else None,
         "asked_to_go_at": None,
         "usage_token": ending.usage_token,
         "closing_at": ending.closing_at,

@@ -45,9 +45,16 @@ def uninstall() -> ResponseReturnValue:
     return jsonify({})
 
 
+@blueprint.route("/install/", methods=ANY, provide_automatic_options=False)
+@blueprint.route("/uninstall/", methods=ANY, provide_automatic_options=False)
+def elsewhere() -> ResponseReturnValue:
+    """What is registered at the store with a slash too many is no address of ours, and says so."""
+    raise NotFound
+
+
 @blueprint.before_request
 def _by_post() -> None:
-    if not settings().colorme_is_open:
+    if not settings().colorme_is_open or request.endpoint == f"{NAME}.elsewhere":
         raise NotFound
     if request.method != "POST":
         raise MethodNotAllowed(["POST"])

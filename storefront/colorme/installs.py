@@ -14,6 +14,7 @@ from storefront.colorme import calendar, client, contracts, fees, parcels, plans
 from storefront.colorme.client import Declined, NotConnected, Removed, Unknown, UsageCharge
 from storefront.colorme.contracts import Agreed, Contract, Ending, Reason
 from storefront.colorme.hooks import Install, Uninstall
+from storefront.colorme.plan_file import Plan
 from storefront.colorme.settings import settings
 from storefront.colorme.tokens import decrypted, encrypted
 from storefront.db import transaction
@@ -32,9 +33,7 @@ def install(hook: Install) -> None:
     arrived_at, account = calendar.now(), hook.account_id
     with transaction() as session:
         installed_on = hook.installed_on(clock.day(arrived_at))
-        plan = plans.take(session, hook.plan_id, account, installed_on)
-        if plan is None:
-            raise UnknownPlan
+        plan = plans.take(session, hook.plan_id, account, installed_on) or _taken(hook)
         hook.check(plan.form)
         trial = hook.trial_term.days if hook.trial_term else None
         agreed = Agreed(hook.contract_id, account, plan, installed_on, trial)
@@ -43,10 +42,19 @@ def install(hook: Install) -> None:
     log.info("installed", contract=hook.contract_id, plan=hook.plan_id)
 
 
+def _taken(hook: Install) -> Plan:
+    """A plan that is not offered any more, of a contract that has it; or UnknownPlan."""
+    known = contracts.find(hook.account_id, hook.contract_id)
+    plan = plans.find(hook.plan_id) if known else None
+    if plan is None:
+        raise UnknownPlan
+    return plan
+
+
 def uninstall(hook: Uninstall) -> None:
     """Do what an uninstall hook tells, once. Raises UnknownPlan or Malformed.
 
-    Of a contract that we do not know there is nothing to do.
+    Of a contract that we do not know there is nothing to do, and nothing when its install comes.
     """
     account, plan_id, named = hook.account_id, hook.plan_id, hook.recurring_application_charge_id
     # A plan that is not offered any more may still have a contract.
@@ -59,6 +67,8 @@ def uninstall(hook: Uninstall) -> None:
     with transaction() as session:
         if named:
             ended = contracts.end(session, account, named, ending, clock.now())
+            if known is None and ended is None:
+                contracts.remember_end(session, named)
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
@@ -86,14 +96,11 @@ def remove(contract: Contract) -> None:
     _gone(contract, removed)
 
 
-def look_up() -> None:
-    """See to every removal without an answer: its owner may never open another page."""
-    for contract in contracts.asked_to_go():
-        see(contract)
-
-
 def see(contract: Contract) -> None:
-    """Ask the store whether a removal without an answer was done; if so, it was when it was asked for."""
+    """Ask the store whether a removal without an answer was done; if so, it was when it was asked for.
+
+    Every day, too: its owner may never open another page.
+    """
     token = decrypted(contract.access_token)
     if token is None:
         return  # nobody can be asked until its owner comes in again
@@ -109,11 +116,11 @@ def see(contract: Contract) -> None:
 
 
 def find_again(account: str) -> Contract | None:
-    """The contract that ended only because the store once did not know its token; it knows it now.
+    """The contract of which we only concluded that it had ended; the store knows its token.
 
     Uninstalling makes a token void for good, so whoever is known by it has the app.
     """
-    contract = contracts.not_found(account)
+    contract = contracts.doubtful(account)
     token = decrypted(contract.access_token) if contract else None
     if contract is None or token is None:
         return None

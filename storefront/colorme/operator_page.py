@@ -23,6 +23,7 @@ def cases() -> str:
     return render_template(
         "colorme/outstanding.html",
         unknown=outstanding.to_resolve(),
+        without_token=outstanding.without_token(),
         lost=outstanding.lost(),
         late=outstanding.late(),
         otherwise=outstanding.otherwise(),

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -78,6 +78,14 @@ def to_resolve() -> Sequence[Case]:
     return [*map(_of_option, charges.unknown()), *map(_of_usage, reporting.unsettled())]
 
 
+def without_token() -> Sequence[Case]:
+    """Usage that waits, and cannot be sent, with the last day for it."""
+    return [
+        replace(_of_usage(report), answer=f"{reporting.NO_TOKEN}, by {reporting.taken_until(report)}")
+        for report in reporting.without_token()
+    ]
+
+
 def lost() -> Sequence[Case]:
     """Usage that the store takes no report of any more."""
     return _unseen("lost", [_of_usage(report) for report in reporting.lost()])
@@ -136,6 +144,10 @@ def put_aside(code: str) -> bool:
 
 def count_unknown() -> int:
     return charges.count_unknown() + len(reporting.unsettled())
+
+
+def count_without_token() -> int:
+    return len(reporting.without_token())
 
 
 def count_lost() -> int:

@@ -19,16 +19,15 @@ AGAIN = "+"  # at the end of a key: what was taken back is due after all
 
 
 def bring(session: Session, contract: Contract, today: date, now: datetime) -> None:
-    """Give every parcel that is due by today, each once, in the caller's transaction.
+    """Give every parcel that is due by today and was not given, in the caller's transaction.
 
     What a day has brought is closed: an item that the plan file adds to a parcel comes with the next.
     """
     session.refresh(contract, with_for_update=True)
-    plan, closed = plans.current().plans.get(contract.plan_id), contract.parcels_until or date.min
-    if plan is None:
-        return
-    for first in _days(contract, today):
-        for number, item_id in enumerate(plan.parcel if first > closed else (), 1):
+    plan, closed = plans.find(contract.plan_id), contract.parcels_until or date.min
+    due = (day for day in _days(contract, today) if day > closed and not _is_gone(contract, day))
+    for first in due:
+        for number, item_id in enumerate(plan.parcel if plan else (), 1):
             key = f"{_key(contract, first)}:{number}"
             inventory.grant(session, contract.customer_id, item_id, key, now, is_test=contract.is_test)
     contract.parcels_until = max(today, closed)
@@ -78,12 +77,13 @@ def _is_gone(contract: Contract, first: date) -> bool:
 
 
 def _days(contract: Contract, today: date) -> Iterator[date]:
-    """That of the install, and of every renewal."""
+    """That of the install, and of every renewal since we have known of it, however old its trial is."""
     yield contract.installed_on
     for period in reckoning.periods(contract.terms):
         if renewed_on(period) > today:
             return
-        yield renewed_on(period)
+        if renewed_on(period) >= clock.day(contract.arrived_at):
+            yield renewed_on(period)
 
 
 def _key(contract: Contract, first: date) -> str:

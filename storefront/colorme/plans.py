@@ -1,6 +1,6 @@
 """The plans on offer, as the plan file was loaded last, and which of them a shop once used."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ NOTHING = PlanFile(0, {}, {}, frozenset())
 
 
 class Offered(Model):
-    """The plan file in one row; who holds it sees no other plans come."""
+    """The plan file in one row, and the plans of files before it; who holds it sees no other plans come."""
 
     __tablename__ = "colorme_offered"
 
@@ -46,6 +46,12 @@ def current() -> PlanFile:
     return _read(db.session.scalar(select(Offered.said)))
 
 
+def find(plan_id: str) -> Plan | None:
+    """A plan that is offered, or was when somebody took it: its contracts go on."""
+    said = db.session.scalar(select(Offered.said))
+    return _read(said).plans.get(plan_id) or _retired(said).get(plan_id)
+
+
 def take(session: Session, plan_id: str, account: str, on: date) -> Plan | None:
     """A plan for somebody who installs it, so that it keeps its amounts; None if it is not offered."""
     said = session.scalar(select(Offered.said).with_for_update(read=True))
@@ -58,7 +64,11 @@ def take(session: Session, plan_id: str, account: str, on: date) -> Plan | None:
 def load(session: Session, path: Path) -> PlanFile:
     """Offer what the file says. Raises PlanFileError, and offers what it did before."""
     found = plan_file.read(path, prices(session))
-    row = upsert(session, Offered).values(id=THE_ONE, said=_said(found))
+    before = session.scalar(select(Offered.said))
+    known = {**_retired(before), **_read(before).plans}
+    retired = [plan for plan in known.values() if plan.id not in found.plans]
+    said = {**_said(found), "retired": _plans_said(retired)}
+    row = upsert(session, Offered).values(id=THE_ONE, said=said)
     session.execute(row.on_conflict_do_update(index_elements=["id"], set_={"said": row.excluded.said}))
     if kept := "\n".join(_broken(session, found, path)):
         raise PlanFileError(kept)
@@ -99,10 +109,20 @@ def _terms(plan: Plan) -> dict[str, Any]:
 def _said(found: PlanFile) -> dict[str, Any]:
     return {
         "trial_days": found.trial_days,
-        "plans": [plan.model_dump(mode="json", exclude_none=True) for plan in found.plans.values()],
+        "plans": _plans_said(found.plans.values()),
         "options": [option.model_dump() for option in found.options.values()],
         "metered": sorted(found.metered),
     }
+
+
+def _plans_said(plans: Iterable[Plan]) -> list[dict[str, Any]]:
+    return [plan.model_dump(mode="json", exclude_none=True) for plan in plans]
+
+
+def _retired(said: dict[str, Any] | None) -> Mapping[str, Plan]:
+    """Those that a file before this one had."""
+    rows = said.get("retired", ()) if said else ()
+    return {plan.id: plan for plan in map(Plan.model_validate, rows)}
 
 
 def _read(said: dict[str, Any] | None) -> PlanFile:

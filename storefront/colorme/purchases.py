@@ -45,7 +45,7 @@ def _purchase(charge: Charge) -> Purchase:
         channel=NAME,
         item_id=charge.item_id,
         item_name=charge.item_name,
-        amount=charge.paid,
+        amount=charge.taken,
         state=stands.value,
         at=charge.made_at,
         unfinished=NOT_CHARGED if stands is State.DECLINED else None,

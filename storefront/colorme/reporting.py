@@ -1,6 +1,6 @@
 """Closed periods are reported to the store: counted once, written down, and sent part by part.
 
-`count` closes what is to be closed, `send` sends what waits. Both may run twice at once: whoever moves a row
+`count` closes what is `ripe`, `send` sends what is `waiting`. Both may run twice at once: whoever moves a row
 first has it. Nothing that may have arrived is sent again.
 """
 
@@ -27,7 +27,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from storefront import clock
 from storefront.colorme import calendar, client, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
-from storefront.colorme.calendar import NoCalendar
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
@@ -93,29 +92,28 @@ class Expected:
     waits: int
 
 
-def count(now: datetime) -> None:
-    """Close the periods that are to be closed, each once. `now` is the calendar's."""
+def ripe(now: datetime) -> Sequence[str]:
+    """The contracts of which something is to be counted. `now` is the calendar's."""
     closed = _closed(now)
     total = func.sum(Usage.yen)
     worth = or_(total >= LEAST, func.count(Contract.ended_at) > 0)
-    ripe = select(Usage.contract_id).join(Contract).where(*closed).group_by(Usage.contract_id).having(worth)
-    for contract_id in db.session.scalars(ripe.order_by(Usage.contract_id)).all():
-        with transaction() as session:
-            _count(session, contract_id, closed)
+    found = select(Usage.contract_id).join(Contract).where(*closed).group_by(Usage.contract_id).having(worth)
+    return db.session.scalars(found.order_by(Usage.contract_id)).all()
 
 
-def send(now: datetime) -> None:
-    """Send what waits, each once; what surely did not arrive waits for the next run.
+def count(contract_id: str, now: datetime) -> None:
+    """Close the periods of a contract that are to be closed, each once."""
+    with transaction() as session:
+        _count(session, contract_id, _closed(now))
 
-    `now` is when the run began. Midnight may pass meanwhile, so each is sent by a moment of its own.
+
+def send(report: Report) -> None:
+    """Send what waits, once; what surely did not arrive waits for the next run.
+
+    Midnight may pass while others are sent, so each goes by a moment of its own.
     """
-    for report in waiting(clock.day(now)):
-        try:
-            outcome = _send(report, calendar.now())
-        except NoCalendar:
-            return
-        if outcome:
-            log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
+    if outcome := _send(report, calendar.now()):
+        log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
 
 
 def reopen(session: Session, contract: Contract) -> None:
@@ -128,7 +126,8 @@ def reopen(session: Session, contract: Contract) -> None:
 
 def doubt(now: datetime) -> int:
     """Let a person look before anything closed is sent: a backup may be older than a report of it."""
-    count(now)
+    for contract_id in ripe(now):
+        count(contract_id, now)
     values = {"state": State.UNKNOWN, "answer": RESTORED}
     with transaction() as session:
         doubted = update(Report).where(Report.state == State.WAITING).values(values).returning(Report.part)
@@ -153,6 +152,25 @@ def waiting(today: date) -> Sequence[Report]:
     """What is counted and not sent; of a calendar that went back, nothing that has not begun."""
     found = select(Report).where(Report.state == State.WAITING, Report.period_first <= today)
     return db.session.scalars(found.order_by(Report.contract_id, Report.period_first, Report.part)).all()
+
+
+def without_token() -> Sequence[Report]:
+    """What waits, and cannot be sent: its owner has to come in, or its contract's end to be told."""
+    found = select(Report).where(Report.state == State.WAITING)
+    ordered = found.order_by(Report.contract_id, Report.period_first, Report.part)
+    return [report for report in db.session.scalars(ordered) if _token(report.contract) is None]
+
+
+def taken_until(report: Report) -> date:
+    """The last day on which the store takes it, or while the contract stands, takes it for its period."""
+    contract = report.contract
+    if contract.closing_at:
+        return clock.day(contract.closing_at)
+    at = clock.day(contract.ended_at) if contract.ended_at else report.period_first
+    period = reckoning.period_at(contract.terms, at)
+    if period is None:
+        return report.period_first
+    return closing_on(period) if contract.ended_at else period.last
 
 
 def unsettled() -> Sequence[Report]:
@@ -283,16 +301,15 @@ def _write(session: Session, contract: Contract, period: Period, pieces: Sequenc
 def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
     contract = report.contract
-    token, usage_token = decrypted(contract.access_token), decrypted(contract.usage_token)
     if _is_closed(contract, now):
         outcome = Outcome(State.DECLINED, TOO_LATE)
         return outcome if _settle(report, Report.state == State.WAITING, outcome, now, is_lost=True) else None
-    if (usage_token if contract.ended_at else token) is None:
+    token = _token(contract)
+    if token is None:
         return Outcome(State.WAITING, NO_TOKEN)
     if not _claim(report, _counted(contract, report, now)):
         return None
-    keys = {"usage_token": usage_token} if contract.ended_at else {"token": token}
-    outcome = _call(report, keys)
+    outcome = _call(report, {"usage_token" if contract.ended_at else "token": token})
     counted = _counted(contract, report, outcome.made_at or now)
     if _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
         return outcome
@@ -302,16 +319,22 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     return None
 
 
+def _token(contract: Contract) -> str | None:
+    """What its usage is reported with; None, too, where the key is gone that it was kept under."""
+    return decrypted(contract.usage_token if contract.ended_at else contract.access_token)
+
+
 def _is_closed(contract: Contract, now: datetime) -> bool:
     """Whether nothing can be reported any more. Where we only concluded the end, its hook may still come."""
     if contract.ended_at is None:
         return False
-    if contract.closing_at:
-        return contract.usage_token is None or contract.closing_at < now
-    last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
     concluded = contract.reason in (Reason.REPLACED, Reason.NOT_FOUND)
-    waits = concluded and last and clock.day(now) <= closing_on(last)
-    return not waits
+    if contract.usage_token is None and not concluded:
+        return True
+    if contract.closing_at:
+        return contract.closing_at < now
+    last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
+    return last is None or clock.day(now) > closing_on(last)
 
 
 def _counted(contract: Contract, report: Report, at: datetime) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def outstanding() -> Sequence[Section]:
             "unknown",
             found.to_resolve(),
         ),
+        _cases(
+            "usage that waits for a token: its owner has to come in, or its uninstall to be told again",
+            "without_token",
+            found.without_token(),
+        ),
         _cases("usage that Color Me takes no more, or less than it takes", "lost", found.lost()),
         _cases("usage that was reported after its period, and is billed with the next", "late", found.late()),
         _cases(

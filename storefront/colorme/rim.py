@@ -19,7 +19,7 @@ RIM = Rim(
             ours_too="make a key of its own: Color Me knows the other one",
         ),
     ],
-    configured=[checks.hooks, checks.threads],
+    configured=[checks.hooks, checks.threads, checks.closing],
     recorded=[checks.plans_on_offer, checks.open_cases],
     reached=[checks.day],
     outstanding=reports.outstanding,

@@ -63,7 +63,7 @@ def on_plan(customer_id: int) -> OnPlan | None:
     contract = contracts.standing(customer_id)
     if contract is None:
         return None
-    plan = plans.current().plans.get(contract.plan_id)
+    plan = plans.find(contract.plan_id)
     return OnPlan(contract, plan, trial_left(contract, calendar.today()))
 
 

@@ -23,6 +23,7 @@ from storefront.shop.cookies import Cookie
 from storefront.shop.devices import Device
 
 STATE_SECONDS = 600  # ours, as long as the store's code is good
+MOST_BEGUN = 5  # ours: windows of one browser, the newest
 SALT = "storefront.colorme.state"
 COOKIE = Cookie("colorme", framed=True)  # the store leads back here, which a strict cookie would not follow
 
@@ -55,7 +56,7 @@ class UsedState(Model):
 def begin(language: str) -> str:
     """Where this browser goes to be let in, and comes back from in this language."""
     nonce = secrets.token_urlsafe(24)
-    COOKIE.write(nonce)
+    COOKIE.write([*_begun()[1 - MOST_BEGUN :], nonce])
     return oauth.consent_url(words.serializer(SALT).dumps([nonce, language]))
 
 
@@ -84,15 +85,22 @@ def _spend(state: str, now: datetime) -> str:
         nonce, language = words.serializer(SALT).loads(state, max_age=STATE_SECONDS)
     except (BadData, ValueError):
         raise TurnedAway(Why.STATE) from None
-    if nonce != COOKIE.read():
+    begun = _begun()
+    if nonce not in begun:
         raise TurnedAway(Why.STATE)
-    COOKIE.drop()
+    COOKIE.write([other for other in begun if other != nonce])
     forgotten = UsedState.used_at < now - timedelta(seconds=2 * STATE_SECONDS)  # their age alone refuses them
     with transaction() as session:
         session.execute(delete(UsedState).where(forgotten))
         if not insert_once(session, UsedState, state=nonce, used_at=now):
             raise TurnedAway(Why.STATE)
     return str(language)
+
+
+def _begun() -> list[str]:
+    """What this browser has begun and not finished: its owner may have several windows."""
+    said = COOKIE.read()
+    return said if isinstance(said, list) else []
 
 
 def _identified(code: str) -> tuple[str, Shop]:

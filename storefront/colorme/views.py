@@ -71,7 +71,7 @@ def plan() -> ResponseReturnValue:
     return render_template(
         "colorme/plan.html",
         contract=contract,
-        plan=plans.current().plans.get(contract.plan_id),
+        plan=plans.find(contract.plan_id),
         stands=plan_page.standing(contract, calendar.now()),
         in_doubt=purchases.in_doubt(here.customer),
         stayed=asked_to_go and contract.asked_to_go_at is None,

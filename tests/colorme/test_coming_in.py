@@ -1,5 +1,7 @@
 """The way in: by the store's consent, and by nothing else."""
 
+from functools import partial
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -81,9 +83,13 @@ def test_what_the_store_grants(app: Flask, store: Store, hooks: Hooks, kept: Kep
     store.answers["/v1/shop.json"] = lambda asked: wrapped({"shop": {"id": KONDO, "title": store.title}})
     for scope in ("", f"{SCOPE} read_products", f"read_products,{SCOPE}", ["read_products", SCOPE]):
         told = {"access_token": "a-token", "token_type": "Bearer", "scope": scope}
-        store.answers["/oauth/token"] = lambda asked, told=told: wrapped(told)
+        store.answers["/oauth/token"] = partial(wrapped_answer, told)
         come_in(app)
     assert kept.contract().shop_name == "近藤商店"
+
+
+def wrapped_answer(said: object, asked: object) -> Response:
+    return wrapped(said)
 
 
 def no_answer(asked: object) -> Response:
@@ -164,6 +170,14 @@ def test_a_state_is_good_once(app: Flask, hooks: Hooks) -> None:
     thief = Browser(app, HERE)
     thief.client.set_cookie("colorme-8000", cookie.value, domain="127.0.0.1")
     assert thief.get(back).status_code == 400
+
+
+def test_several_windows(app: Flask, hooks: Hooks) -> None:
+    """Each of the last few that a browser has begun in leads in, in any order."""
+    hooks.install()
+    browser = Browser(app, HERE)
+    first, *others = (way_back(browser) for _ in range(6))
+    assert [browser.get(back).status_code for back in (*others, first)] == [303] * 5 + [400]
 
 
 def test_a_shop_without_the_app(app: Flask, store: Store, hooks: Hooks) -> None:

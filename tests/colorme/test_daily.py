@@ -28,7 +28,7 @@ from storefront.colorme.usage import NotOnAccount, Usage
 from storefront.db import db, transaction
 from storefront.shop import catalog
 from storefront.shop.customers import Customer
-from tests.colorme.conftest import KONDO, TESTER, Hooks, Kept, Store, as_json, come_in, copied, trial
+from tests.colorme.conftest import KONDO, SATO, TESTER, Hooks, Kept, Store, as_json, come_in, copied, trial
 from tests.databases import on_sqlite
 
 LOAF, MOSS = 20, 150
@@ -312,11 +312,12 @@ def test_a_month_missed(kondo: Owner) -> None:
 
 
 @on_sqlite
-def test_after_the_uninstall(kondo: Owner) -> None:
+@pytest.mark.parametrize("told", [TOKEN, {"usage_charge": {"api_token": "late-token"}}])
+def test_after_the_uninstall(kondo: Owner, told: dict[str, object]) -> None:
     """U11: with the usage token in place of the other, once; and it is not late, whatever day it is."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
-    kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **TOKEN)
+    kondo.hooks.uninstall("CONTR1", "SPRAY1", at="2021-05-02T12:00:00+09:00", **told)
     kondo.daily("2021-05-20T12:00:00+09:00")
     kondo.daily("2021-05-20T12:30:00+09:00")
     (call,) = kondo.calls()
@@ -737,12 +738,15 @@ def test_not_confirmed(kondo: Owner) -> None:
 
 @on_sqlite
 def test_parcels_at_renewals(kondo: Owner) -> None:
-    """A standing contract has its parcel at every renewal, whether or not its owner looks."""
+    """A contract has its parcel at every renewal while it stood, whoever looks, and however late."""
     kondo.install("LANTERN1", "2021-04-15T12:00:00+09:00")
     assert kondo.kept.holdings() == {"lantern": 1, "moss": 1}
     kondo.daily("2021-06-01T00:30:00+09:00")
     kondo.daily("2021-06-01T00:45:00+09:00")
     assert kondo.kept.holdings() == {"lantern": 2, "moss": 2}
+    kondo.hooks.uninstall("CONTR1", "LANTERN1", at="2021-08-01T00:10:00+09:00")
+    kondo.daily("2021-08-01T00:30:00+09:00")
+    assert kondo.kept.holdings() == {"lantern": 4, "moss": 4}
 
 
 @pytest.mark.long
@@ -813,6 +817,25 @@ def statements(app: Flask) -> Iterator[list[str]]:
 def fees(kondo: Owner) -> list[tuple[str, str, int]]:
     """Kind, first day and yen of each plan fee in the book."""
     return [(kind, key.rsplit(":", 1)[1], yen) for kind, key, yen in kondo.kept.book()]
+
+
+@on_sqlite
+def test_one_that_fails(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One contract that cannot be reckoned keeps nothing from the others; the command ends with 1."""
+    monkeypatch.setattr(rim, "shop", lambda: kondo.app)
+    kondo.store.now, kondo.store.account = "2021-04-09T12:00:00+09:00", SATO
+    kondo.hooks.install("CONTR0", "LANTERN1", SATO)
+    come_in(kondo.app)
+    kondo.install("TIDE01")
+    kondo.take()
+    with kondo.app.app_context(), transaction() as session:
+        broken = update(Contract).where(Contract.id == "CONTR0")
+        session.execute(broken.values(charged_from=date.max))
+    kondo.store.now = "2021-06-01T00:30:00+09:00"
+    done = CliRunner().invoke(main, ["daily"])
+    assert (done.exit_code, "1 cases were left undone" in done.output) == (1, True)
+    assert kondo.reports() == {APRIL: ("charged", MOSS)}
+    assert sorted(fees(kondo)) == [("sale", "1", MOSS), ("sale", "2021-04-10", 2000)]
 
 
 @on_sqlite

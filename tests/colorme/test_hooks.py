@@ -225,8 +225,10 @@ def test_plans_that_there_are_not(app: Flask, hooks: Hooks) -> None:
 
 
 def test_answers_to_what_is_no_hook_at_all(app: Flask, hooks: Hooks) -> None:
-    """415, 413 and 405 are said in JSON, too."""
+    """404, 415, 413 and 405 are said in JSON, too."""
     for path in ("/colorme/install", "/colorme/uninstall"):
+        slash = hooks.send(f"{path}/", SAMPLE)
+        assert (slash.status_code, slash.mimetype) == (404, "application/json")
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""):
             assert hooks.send(path, SAMPLE, **{"Content-Type": kind}).status_code == 415
         large = hooks.send(path, b"[" + b" " * 64 * 1024 + b"]")
@@ -271,11 +273,21 @@ def test_a_good_uninstall(app: Flask, hooks: Hooks, kept: Kept) -> None:
 
 
 def test_a_captured_install_revives_nothing(hooks: Hooks, kept: Kept) -> None:
-    """The id of a contract is good once, whatever became of it."""
+    """The id of a contract is good once, whatever became of it, and in whatever order it was told."""
     hooks.install()
     hooks.uninstall()
-    assert hooks.install().status_code == 200
-    assert kept.contracts() == {"CONTR1": "by_shop_owner"}
+    hooks.install("CONTR2")
+    assert [hooks.uninstall("CONTR3").status_code for _ in range(2)] == [200, 200]
+    assert [hooks.install(one).status_code for one in ("CONTR1", "CONTR3")] == [200, 200]
+    assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
+
+
+def test_a_trial_of_long_ago(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """An install that comes years late brings its parcel, and none for the renewals that are past."""
+    hooks.install(trial_term=trial("2019-08-06", "2019-09-05"))
+    come_in(app)
+    daily_at(app, store, "2021-08-01T00:30:00+09:00")
+    assert kept.holdings() == {"lantern": 2, "moss": 2}
 
 
 def test_a_lost_uninstall(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
@@ -344,6 +356,23 @@ def test_the_clocks_differ(hooks: Hooks, kept: Kept, store: Store) -> None:
     assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
 
 
+def test_a_clock_that_is_slow(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """What was taken for no install at all stands again with all that it brought, by its owner's token."""
+    hooks.install(plan="QUAY01")
+    store.now = "2021-07-15T11:58:50+09:00"  # of a store that has 12:00:20
+    hooks.install("CONTR2", plan="LANTERN1")
+    come_in(app)
+    daily_at(app, store, "2021-07-15T14:30:00+09:00")
+    hooks.uninstall(plan="QUAY01", at="2021-07-15T12:00:00+09:00")
+    assert kept.contracts()["CONTR2"] == "never_made"
+    assert kept.holdings() == {}
+    come_in(app)
+    daily_at(app, store, "2021-07-15T15:30:00+09:00")
+    assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
+    assert kept.holdings() == {"lantern": 1, "moss": 1}
+    assert [amount for *_, amount in kept.book()] == [4645, -4645, 4645]
+
+
 def daily_at(app: Flask, store: Store, at: str) -> None:
     store.now = at
     with app.app_context():
@@ -360,6 +389,7 @@ def test_the_same_contract_of_another(hooks: Hooks, kept: Kept) -> None:
 
 def test_one_time_plans(hooks: Hooks, kept: Kept, store: Store) -> None:
     """Their uninstall names no contract: it ends what was installed by then, and no later one."""
+    store.now = "2021-07-10T12:00:10+09:00"  # by a clock that is fast
     hooks.install(plan="ANCHOR1")
     ending = {"plan": "ANCHOR1", "at": "2021-07-10T12:00:00+09:00"}
     assert hooks.uninstall(None, **ending).status_code == 200
@@ -372,15 +402,22 @@ def test_one_time_plans(hooks: Hooks, kept: Kept, store: Store) -> None:
     assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "by_shop_owner", "CONTR3": "stands"}
 
 
-def test_a_plan_that_is_not_offered_any_more(app: Flask, hooks: Hooks, kept: Kept, tmp_path: Path) -> None:
-    """Its contracts end all the same, named or not."""
+def test_a_plan_that_is_not_offered_any_more(
+    app: Flask, hooks: Hooks, kept: Kept, store: Store, tmp_path: Path
+) -> None:
+    """Its contracts have their parcels, and end, all the same, named or not."""
     hooks.install(plan="ANCHOR1")
     hooks.install("CONTR2", account=SATO)
+    store.account = SATO
+    come_in(app)
     fewer = tmp_path / "plans.yaml"
     fewer.write_text("trial_days: 0\nplans:\n  - {id: QUAY01, form: free, name: {ja: 波止場, en: Quay}}\n")
     with app.app_context(), transaction() as session:
         plans.load(session, fewer)
     assert hooks.install("CONTR3").status_code == 422
+    assert hooks.install("CONTR2", account=SATO).status_code == 200
+    daily_at(app, store, "2021-09-01T00:30:00+09:00")
+    assert kept.holdings(SATO) == {"lantern": 2, "moss": 2}
     assert hooks.uninstall(None, plan="ANCHOR1").status_code == 200
     assert hooks.uninstall("CONTR2", account=SATO).status_code == 200
     assert set(kept.contracts().values()) == {"by_shop_owner"}

@@ -90,6 +90,10 @@ def test_a_report_that_the_store_does_not_have(
     assert operator.post("/colorme/outstanding", form).status_code == 303
     with app.app_context():
         assert [report.code for report in reporting.waiting(date(2021, 8, 10))] == [case.get("data-case")]
+    assert "data-without-token" not in operator.get("/colorme/outstanding").text
+    hooks.install("CONTR2", "SPRAY1")
+    (waits,) = html.fromstring(operator.get("/colorme/outstanding").text).cssselect("[data-without-token]")
+    assert "2021-08-31" in waits.text_content()
 
 
 @pytest.mark.long
@@ -171,16 +175,20 @@ def test_with_the_doctor(app: Flask, settings: Settings, code: str, store: Store
 
     def found() -> dict[str, Verdict]:
         with app.app_context():
-            looked = [checks.hooks, checks.day, checks.plans_on_offer, checks.open_cases]
+            looked = [checks.hooks, checks.closing, checks.day, checks.plans_on_offer, checks.open_cases]
             return {one.check: one.verdict for check in looked for one in check(settings, http)}
 
     assert found() == {
         "hooks": Verdict.FAIL,  # the tests' shop is on this machine, their store is not
+        "closing": Verdict.OK,
         "calendar": Verdict.WARN,
         "plans": Verdict.OK,
         "charges": Verdict.WARN,
+        "waiting usage": Verdict.OK,
         "lost usage": Verdict.OK,
         "installs": Verdict.OK,
     }
     del store.answers["/calendar.json"]
     assert found()["calendar"] is Verdict.FAIL
+    settings = settings.model_copy(update={"colorme_closing_minutes": 59})
+    assert found()["closing"] is Verdict.WARN

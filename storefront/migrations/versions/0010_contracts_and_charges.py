@@ -13,7 +13,14 @@ MOMENT = sa.DateTime(timezone=True)
 FORMS = ("free", "one_time", "monthly", "monthly_initial", "monthly_usage", "usage")
 REASONS = ("by_shop_owner", "by_unpaid", "by_app", "replaced", "not_found", "never_made")
 STATES = ("waiting", "intended", "charged", "declined", "unknown")
-TABLES = ("colorme_start", "colorme_report", "colorme_usage", "colorme_charge", "colorme_contract")
+TABLES = (
+    "colorme_ended_first",
+    "colorme_start",
+    "colorme_report",
+    "colorme_usage",
+    "colorme_charge",
+    "colorme_contract",
+)
 
 
 def upgrade() -> None:
@@ -97,6 +104,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(64), primary_key=True),
         sa.Column("used_at", MOMENT, nullable=False, index=True),
     )
+    op.create_table("colorme_ended_first", sa.Column("contract_id", sa.String(32), primary_key=True))
 
 
 def downgrade() -> None:

@@ -128,9 +128,10 @@ def install(account: str) -> ResponseReturnValue:
 
 @blueprint.post("/shops/<account>/uninstall")
 def uninstall(account: str) -> ResponseReturnValue:
-    """The owner ends it; another plan is chosen only after that."""
+    """The owner ends it; another plan is chosen only after that. An old window ends no later contract."""
     standing = contracts.of(_found(account).account)
-    if standing and installing.uninstall(appstore(), standing.id, Reason.OWNER):
+    meant = standing and request.form.get("contract", standing.id) == standing.id
+    if standing and meant and installing.uninstall(appstore(), standing.id, Reason.OWNER):
         flash(N_("The app is uninstalled. Its tokens are void, and nothing is renewed."))
     return _to(account)
 

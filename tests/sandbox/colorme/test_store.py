@@ -12,7 +12,7 @@ from werkzeug import Response
 from storefront.sandbox.colorme import bills, shops, store
 from storefront.sandbox.colorme.shops import Shop
 from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, UNINSTALL, Make, Street, today
-from tests.street import words
+from tests.street import form_to, words
 
 NOTICE = "お客さまはすでにアプリを無料でお試しいただいているため、有料でのご利用となります。"
 
@@ -79,12 +79,16 @@ def test_a_trial_that_was_left_in_time(street: Street) -> None:
 
 
 def test_a_plan_without_trial_leaves_it(street: Street) -> None:
-    """The free plan first: the trial of another is still to be had."""
+    """The free plan first: the trial of another is still to be had, and no window of the first ends it."""
     street.be("bakery").install("FREE01")
+    action = f"/shops/{street.account}/uninstall"
+    of_the_first = form_to(street.browser.get(f"/shops/{street.account}").text, action)
     street.uninstall()
     assert NOTICE not in street.browser.get(f"/shops/{street.account}/app").text
     street.install("MONTH1")
     assert "trial_term" in street.sap.last(INSTALL)
+    street.browser.post(action, of_the_first)
+    assert street.sap.told(UNINSTALL) == 1
 
 
 @pytest.mark.long

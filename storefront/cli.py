@@ -41,13 +41,15 @@ as_csv = click.option("--csv", "as_csv", is_flag=True, help="As comma-separated 
 a_day = click.DateTime(["%Y-%m-%d"])
 
 DATA = demo.folder()
-data = click.option(
+a_folder = partial(
+    click.option,
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     default=DATA,
     show_default="demo in the instance folder",
-    help="Where databases and keys are kept.",
+    help="Where the demo's databases and keys are kept.",
 )
+data = a_folder()
 
 
 def an_origin(context: click.Context, option: click.Parameter, value: str) -> str:
@@ -171,12 +173,8 @@ def _where(data: Path) -> list[str]:
 
 
 @main.command("operator")
-@click.option("--demo", "of_demo", is_flag=True, help="Of the demo, with the settings it was started with.")
-@data
-def operator_command(of_demo: bool, data: Path) -> None:
+def operator_command() -> None:
     """Print an address that opens the operator's pages, and how the registration stands."""
-    if of_demo:
-        demo.take(demo.started(data))
     app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": IN_CODE}):
         standing = StringIO()
@@ -237,7 +235,7 @@ def doctor_command(books: bool, rebuild: bool) -> None:
 @main.command()
 @as_csv
 def outstanding(as_csv: bool) -> None:
-    """List payments that mixi has not confirmed, and holdings below zero."""
+    """List what waits for a person at each counter, such as what has no answer, and holdings below zero."""
     with shop().app_context():
         reports.outstanding(sys.stdout, as_csv)
 
@@ -319,5 +317,26 @@ def _load(app: Flask, file: Path | None) -> None:
     click.echo("\n".join([f"{count} items on the shelf.", *filter(None, loaded)]))
 
 
-for command in (art, texts, walkthrough, *(one for room in rims() for one in room.commands)):
+def _keep_folder(context: click.Context, _: click.Parameter, folder: Path) -> None:
+    context.meta[DEMO_FOLDER] = folder
+
+
+def _take_demo(context: click.Context, _: click.Parameter, of_demo: bool) -> None:
+    if of_demo:
+        demo.take(demo.started(context.meta[DEMO_FOLDER]))
+
+
+DEMO_FOLDER = "storefront.demo"
+# What the operator does with a shop can be done with the demo's.
+with_demo = click.option(
+    "--demo",
+    is_flag=True,
+    expose_value=False,
+    callback=_take_demo,
+    help="Of the demo, with the settings it was started with.",
+)
+of_rooms = [one for room in rims() for one in room.commands]
+for command in (operator_command, doctor_command, outstanding, ledger, *of_rooms):
+    a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
+for command in (art, texts, walkthrough, *of_rooms):
     main.add_command(command)

@@ -125,6 +125,9 @@ def walkthrough(
 ) -> None:
     """Play walkthroughs as buyers and shop owners would, and say which rules the shop has kept.
 
+    For each of a shop owner's its store begins anew: the shops and contracts that a running demo has there
+    are gone afterwards. --demo spares them.
+
     Ends with 0 if all that apply passed, 1 if any was missed, 2 for a wrong call or a broken file, 3 if shop
     or sandbox cannot be reached.
     """
@@ -150,7 +153,7 @@ def walkthrough(
             if pairs:
                 street = _street(platform, {**given, **told}, seed, is_new=own_demo)
                 walks, titles = _played(street, pairs, language)
-            more, called = _owners(told, of_owners, language, is_named=bool(names))
+            more, called = _owners(told, of_owners, language, is_named=bool(names), is_new=own_demo)
             walks, titles = [*walks, *more], {**titles, **called}
             click.echo(report.table(walks, language))
             moment = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
@@ -289,7 +292,12 @@ def _played(
 
 
 def _owners(
-    told: Mapping[str, str], chosen: Mapping[str, Sequence[Script]], language: str, *, is_named: bool
+    told: Mapping[str, str],
+    chosen: Mapping[str, Sequence[Script]],
+    language: str,
+    *,
+    is_named: bool,
+    is_new: bool,
 ) -> tuple[Sequence[Walk], Mapping[str, str]]:
     """Play those of shop owners where the demo has their store: one by one, since it has one calendar."""
     walks: list[Walk] = []
@@ -306,6 +314,10 @@ def _owners(
         known = {one["name"]: one for one in book["walkthroughs"]}
         if strange := sorted({one.name for one in scripts} - known.keys()):
             raise click.UsageError(f"the {store.name} at {here} does not know {', '.join(strange)}")
+        if not is_new:
+            click.echo(
+                f"The {store.name} at {here} begins anew for each: its shops and contracts will be gone."
+            )
         for number, script in enumerate(scripts, 1):
             walks.append(owner.play(street, book, known[script.name]))
             _say(walks[-1], number, len(scripts))

@@ -76,10 +76,11 @@ def test_what_a_platform_is_told(tmp_path: Path, name: str, value: str) -> None:
     assert not (tmp_path / "demo.env").exists()
 
 
-def test_no_demo_was_started(tmp_path: Path) -> None:
-    """The operator's address is of the demo in this folder, never of whatever shop is exported."""
+@pytest.mark.parametrize("command", ["operator", "outstanding", "daily", "doctor"])
+def test_no_demo_was_started(tmp_path: Path, command: str) -> None:
+    """What is said of the demo is of the one in this folder, never of whatever shop is exported."""
     exported = {f"STOREFRONT_{name}": value for name, value in SHOP.items()}
-    done = run_operator(tmp_path, f"sqlite:///{tmp_path}/shop.db", exported)
+    done = run_of_demo(command, tmp_path, f"sqlite:///{tmp_path}/shop.db", exported)
     assert done.exit_code == 1, done.output
     assert f"no demo was started in {tmp_path}" in done.output
 
@@ -95,10 +96,10 @@ SHOP = {
 }
 
 
-def run_operator(folder: Path, database: str, exported: dict[str, str]) -> Result:
+def run_of_demo(command: str, folder: Path, database: str, exported: dict[str, str]) -> Result:
     environment = {**exported, "STOREFRONT_DATABASE_URL": database}
     CliRunner(env=environment).invoke(main, ["upgrade"])
-    return CliRunner(env=environment).invoke(main, ["operator", "--demo", "--data", str(folder)])
+    return CliRunner(env=environment).invoke(main, [command, "--demo", "--data", str(folder)])
 
 
 def test_no_file_stands_against_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

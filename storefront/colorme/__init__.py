@@ -77,6 +77,8 @@ def init_app(app: Flask, settings: ColormeSettings, http: requests.Session | Non
     reckoning_page.init_app(app)
     app.add_template_test(shelf.is_metered, "metered")
     app.add_template_test(shelf.is_had_by, "had_by")
+    app.add_template_filter(shelf.counted_to)
+    app.add_template_filter(shelf.on_plan)
     errors.explain(app, NoCalendar, NO_CALENDAR, 503)
     metrics.add_gauge(app, "unknown_charges", outstanding.count_unknown)
     metrics.add_gauge(app, "lost_usage", outstanding.count_lost)

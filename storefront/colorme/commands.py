@@ -19,6 +19,8 @@ from storefront.shop.catalog_file import CatalogError
 from storefront.tables import stamp
 
 SAID = {"charged": State.CHARGED, "declined": State.DECLINED, "unsent": State.WAITING}
+SEEN = "seen"
+NOTHING = "nothing is open under {}; `storefront outstanding` lists what is"
 NO_COUNTER = f"There is no Color Me counter: {PREFIX}COLORME_CLIENT_ID is not set."
 
 
@@ -73,28 +75,41 @@ def restored() -> None:
 
 @click.command()
 @click.argument("code")
-@click.argument("state", type=click.Choice(list(SAID)))
+@click.argument("state", type=click.Choice([*SAID, SEEN]))
 def resolve(code: str, state: str) -> None:
     """Say what became of a charge without an answer of Color Me; settles it, once, with goods and entry.
 
-    A report of usage that Color Me does not have, and that is to be sent, is unsent.
+    A report of usage that Color Me does not have, and that is to be sent, is unsent. What is lost, late,
+    otherwise charged or owed is listed no more once it is seen; the book stays as it is.
     """
     with rim.shop().app_context():
+        if state == SEEN:
+            if not outstanding.put_aside(code):
+                raise click.ClickException(NOTHING.format(code))
+            click.echo(f"{code} is listed no more")
+            return
         case = next((one for one in outstanding.to_resolve() if one.code == code), None)
         if case is None:
-            raise click.ClickException(
-                f"nothing is open under {code}; `storefront outstanding` lists what is"
-            )
+            raise click.ClickException(NOTHING.format(code))
         answer = f"{case.http_status or 'none'} {case.answer}".strip()
         click.echo(
             f"{case.contract.account}, contract {case.contract.id}: {case.what}, {case.yen:,} yen before tax"
         )
-        click.echo(f"sent {stamp(case.sent_at)}, answer: {answer}")
+        by_calendar = f" (by the calendar {stamp(case.by_calendar)})" if case.by_calendar else ""
+        click.echo(f"sent {stamp(case.sent_at)}{by_calendar}, answer: {answer}")
         try:
             settled = outstanding.resolve(code, SAID[state])
         except NoCalendar as error:
             raise click.ClickException(f"nothing was done: the calendar does not answer: {error}") from None
-        click.echo(f"now {state}" if settled else "it cannot be settled so, or somebody else has done it")
+        if not settled:
+            raise click.ClickException(f"nothing was done: {_why_not(code, state)}")
+        click.echo(f"now {state}")
+
+
+def _why_not(code: str, state: str) -> str:
+    if state == "unsent" and ":" not in code:
+        return "an option is never sent again: say charged or declined"
+    return "somebody else has settled it meanwhile"
 
 
 def _checked(file: Path | None) -> PlanFile:
@@ -110,5 +125,5 @@ def _checked(file: Path | None) -> PlanFile:
 
 
 def _say(found: PlanFile) -> None:
-    count = f"{len(found.plans)} plans, {len(found.options)} options, {len(found.metered)} metered items"
+    count = f"plans: {len(found.plans)}, options: {len(found.options)}, metered items: {len(found.metered)}"
     click.echo(f"{count}, no problem.")

@@ -10,6 +10,7 @@ from storefront.config import settings
 from storefront.operator import login
 from storefront.shop import form_tokens
 
+SEEN = "seen"
 SAID = (State.CHARGED, State.DECLINED, State.WAITING)
 
 blueprint = Blueprint("colorme_operator", __name__, url_prefix="/colorme")
@@ -26,6 +27,7 @@ def cases() -> str:
         lost=outstanding.lost(),
         late=outstanding.late(),
         otherwise=outstanding.otherwise(),
+        owed=outstanding.owed(),
         unconfirmed=outstanding.unconfirmed(),
         never_made=outstanding.never_made(),
         token=lambda code: form_tokens.seal(holder, _purpose(code)),
@@ -37,9 +39,12 @@ def resolve() -> ResponseReturnValue:
     """Somebody has looked it up at the store: it is settled, once."""
     code, said = (request.form.get(name, "") for name in ("code", "state"))
     form_tokens.unseal(request.form.get("token", ""), login.required(), _purpose(code))
-    if said not in SAID:
+    if said == SEEN:
+        outstanding.put_aside(code)
+    elif said in SAID:
+        outstanding.resolve(code, State(said))
+    else:
         raise BadRequest
-    outstanding.resolve(code, State(said))
     return redirect(settings().public_url + url_for("colorme_operator.cases"), 303)
 
 

@@ -129,9 +129,9 @@ class Plan(_Row):
     initial: Yen | None = None
     parcel: Items = ()
 
-    @field_validator(*AMOUNTS)
+    @field_validator(*AMOUNTS, mode="before")
     @classmethod
-    def _of_its_form(cls, yen: int | None, others: ValidationInfo) -> int | None:
+    def _of_its_form(cls, yen: object, others: ValidationInfo) -> object:
         form = others.data.get("form")
         if form and others.field_name not in form.amounts:
             raise ValueError(f"a plan of the form {form} has none: leave it out")
@@ -197,9 +197,8 @@ def read(path: Path, prices: Mapping[str, int | None]) -> PlanFile:
         raise PlanFileError(f"{path}:1: a plan file is a mapping of trial_days, plans, options and metered")
     written = Written()
     found = written.made(_File, root, "a plan file", {})
-    problems = list(written.problems)
-    if found is not None:
-        problems += _problems(found, prices, written.lines, line_of(root))
+    said = Written().value(root)
+    problems = [*written.problems, *_problems(said, prices, written.lines, line_of(root))]
     if found is None or problems:
         lines = (f"{path}:{at}: {plain(reason)}" for at, reason in sorted(problems, key=lambda one: one[0]))
         raise PlanFileError("\n".join(lines))
@@ -213,14 +212,14 @@ def read(path: Path, prices: Mapping[str, int | None]) -> PlanFile:
 
 
 def _problems(
-    file: _File, prices: Mapping[str, int | None], lines: Mapping[Place, int], start: int
+    said: Mapping[str, Any], prices: Mapping[str, int | None], lines: Mapping[Place, int], start: int
 ) -> Iterator[Problem]:
-    """What no row shows by itself."""
-    if not file.plans:
+    """What no row shows by itself, whatever is wrong with some of them."""
+    if said.get("plans") == []:
         yield lines.get(("plans",), start), "plans: needs at least one: a free app has a free plan"
-    yield from _twice(_ids(file), lines, "id")
-    options = [(option.item, ("options", str(at), "item")) for at, option in enumerate(file.options)]
-    metered = [(item, ("metered", str(at))) for at, item in enumerate(file.metered)]
+    # Plans and options share one namespace.
+    yield from _twice([*_words(said, "plans", "id"), *_words(said, "options", "id")], lines, "id")
+    options, metered = _words(said, "options", "item"), _words(said, "metered")
     yield from _twice(options, lines, "option")
     yield from _twice(metered, lines, "metered item")
     for item, place in [*options, *metered]:
@@ -229,17 +228,24 @@ def _problems(
     for item, place in metered:
         if item in {option for option, _ in options}:
             yield lines[place], f"{'.'.join(place)}: {item} is an option already: it is either"
-    for at, plan in enumerate(file.plans):
-        for number, item in enumerate(plan.parcel):
-            if item not in prices:
-                place = ("plans", str(at), "parcel", str(number))
-                yield lines[place], f"{'.'.join(place)}: the catalogue has no item {item}"
+    for item, place in _words(said, "plans", "parcel"):
+        if item not in prices:
+            yield lines[place], f"{'.'.join(place)}: the catalogue has no item {item}"
 
 
-def _ids(file: _File) -> Iterator[tuple[str, Place]]:
-    """Plans and options share one namespace."""
-    yield from ((plan.id, ("plans", str(at), "id")) for at, plan in enumerate(file.plans))
-    yield from ((option.id, ("options", str(at), "id")) for at, option in enumerate(file.options))
+def _words(said: Any, *path: str) -> list[tuple[str, Place]]:
+    """The words that stand on this path, each with its place; a list on the way is gone through."""
+    found: list[tuple[Any, Place]] = [(said, ())]
+    for name in path:
+        under = [(one[name], (*at, name)) for one, at in found if isinstance(one, dict) and name in one]
+        found = [one for value, at in under for one in _each(value, at)]
+    return [(word, at) for word, at in found if isinstance(word, str)]
+
+
+def _each(value: Any, place: Place) -> list[tuple[Any, Place]]:
+    if not isinstance(value, list):
+        return [(value, place)]
+    return [(one, (*place, str(at))) for at, one in enumerate(value)]
 
 
 def _twice(named: Any, lines: Mapping[Place, int], noun: str) -> Iterator[Problem]:

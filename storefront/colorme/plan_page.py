@@ -5,55 +5,68 @@ The store never tells what it collected. So all of it is our reckoning, and the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
-from storefront.colorme import reckoning, reporting, sources
+from storefront import clock
+from storefront.colorme import reckoning, reporting, sources, usage
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
+from storefront.colorme.reporting import Expected
 from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.sources import Asked, Reading
 
 MOST = 12  # bills of the past
-ELSEWHERE = (Reading.REMINDERS, Reading.PREPAID_PAYOUT)  # of days that the page does not name
+# Of days that the page does not name.
+ELSEWHERE = (Reading.REMINDERS, Reading.PREPAID_PAYOUT, Reading.SHORT_AT_INSTALL)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A contract on a day. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
+    """A contract at a moment. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
 
+    `counting` is the period of a piece that is taken now: shortly before a period ends, the next one.
     `reckoned` is what the open page of reckoning is to be asked for the same contract.
     """
 
     trial_left: int | None
     period: Period | None
-    usage: int
+    counting: Period | None
+    usage: Expected
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
     reckoned: Mapping[str, str]
 
+    def open_until(self, bill: Bill) -> datetime | None:
+        """Until when usage is added to it; None if none is any more."""
+        return usage.counted_until(bill.period) if bill.period and bill.period == self.counting else None
 
-def standing(contract: Contract, today: date) -> Standing:
-    terms, usage = contract.terms, reporting.expected(contract, today)
+
+def standing(contract: Contract, now: datetime) -> Standing:
+    today, terms = clock.day(now), contract.terms
+    expected = reporting.expected(contract, today)
     period = reckoning.period_at(terms, today)
-    bills = list(_bills(terms, today, usage))
+    counting = usage.counted_to(contract, now) if terms.form.has_usage else None
+    bills = [
+        bill for bill in _bills(terms, counting.first if counting else today, expected.billed) if bill.yen
+    ]
     coming = [bill for bill in bills if not _is_over(bill, terms, today)]
     past = [bill for bill in reversed(bills) if _is_over(bill, terms, today)]
-    used = usage.get(period.first, 0) if period else 0
-    readings = [one for one in sources.readings(_asked(contract, terms, used)) if one not in ELSEWHERE]
-    reckoned = _reckoned(contract, usage.get(contract.charged_from, 0))
-    return Standing(_trial_left(contract, today), period, used, coming, past[:MOST], readings, reckoned)
+    readings = _readings(contract, terms, expected)
+    reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
+    left = trial_left(contract, today)
+    return Standing(left, period, counting, expected, coming, past[:MOST], readings, reckoned)
 
 
-def _trial_left(contract: Contract, today: date) -> int | None:
+def trial_left(contract: Contract, today: date) -> int | None:
     trial = contract.trial
     if trial is None or today > trial.last:
         return None
     return (trial.last - max(today, trial.first)).days + 1
 
 
-def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bill]:
+def _bills(terms: Terms, today: date, billed: Mapping[date, int]) -> Iterator[Bill]:
     """All so far, and the one that comes next."""
     if not terms.form.has_usage:
         for bill in reckoning.bills(terms):
@@ -64,7 +77,7 @@ def _bills(terms: Terms, today: date, usage: Mapping[date, int]) -> Iterator[Bil
     for period in reckoning.periods(terms):
         if period.first > max(today, terms.charged_from):
             return
-        yield reckoning.bill(terms, period, usage.get(period.first, 0))
+        yield reckoning.bill(terms, period, billed.get(period.first, 0))
 
 
 def _is_over(bill: Bill, terms: Terms, today: date) -> bool:
@@ -84,7 +97,13 @@ def _reckoned(contract: Contract, usage: int) -> Mapping[str, str]:
     }
 
 
-def _asked(contract: Contract, terms: Terms, usage: int) -> Asked:
+def _readings(contract: Contract, terms: Terms, expected: Expected) -> Sequence[Reading]:
+    told = [one for one in sources.readings(_asked(contract, terms, expected)) if one not in ELSEWHERE]
+    return [*told, Reading.NOT_PAID_BACK] if terms.form.prepaid else told
+
+
+def _asked(contract: Contract, terms: Terms, expected: Expected) -> Asked:
     amounts = {name: getattr(contract, name) or 0 for name in ("price", "monthly", "initial")}
     days = contract.trial.days if contract.trial else 0
-    return Asked(contract.form, contract.installed_on, days, usage=usage, in_block=terms.in_block, **amounts)
+    taken = sum(expected.taken.values())
+    return Asked(contract.form, contract.installed_on, days, usage=taken, in_block=terms.in_block, **amounts)

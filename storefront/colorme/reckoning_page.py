@@ -34,10 +34,10 @@ EXAMPLE = {
 FORMS: Mapping[str, LazyString] = {
     Form.FREE: _("Free"),
     Form.ONE_TIME: _("Bought once"),
-    Form.MONTHLY: _("Monthly"),
-    Form.MONTHLY_INITIAL: _("Monthly, with an initial fee"),
-    Form.MONTHLY_USAGE: _("Monthly, with usage"),
-    Form.USAGE: _("Usage alone"),
+    Form.MONTHLY: _("Monthly fee only"),
+    Form.MONTHLY_INITIAL: _("Monthly fee and initial fee"),
+    Form.MONTHLY_USAGE: _("Monthly fee and usage"),
+    Form.USAGE: _("Usage only"),
 }
 FIRST_PERIODS: Mapping[str, LazyString] = {
     FirstPeriod.NEXT_MONTH_9TH: _("to the 9th of the next month, as written"),
@@ -55,6 +55,8 @@ DAYS: Mapping[str, LazyString] = {
     What.TRIAL: _("Free trial"),
     What.REMINDED: _("The store writes that the trial ends"),
     What.CHARGED_FROM: _("First paid day"),
+    What.PAID_AT_ONCE: _("Collected with the install"),
+    What.SHORT: _("With too few points nothing is installed"),
     What.COLLECTED: _("Collected; too few points end the contract"),
     What.RENEWED: _("Renewed"),
     What.FIXED: _("The sum is fixed, and listed on the sales page"),
@@ -92,6 +94,11 @@ READINGS: Mapping[str, LazyString] = {
     Reading.PREPAID_PAYOUT: _(
         "What was collected beforehand is paid out by the end of the next month, as late as what was not."
     ),
+    Reading.SHORT_AT_INSTALL: _(
+        "It is not said what happens where points do not suffice at an install: nothing is installed, and "
+        "nothing collected."
+    ),
+    Reading.NOT_PAID_BACK: _("What was collected beforehand is not paid back by an uninstall."),
     Reading.REPORTS: _(
         "Usage is reported in as few reports as the limits of each allow; less than 100 yen waits for the "
         "next period."

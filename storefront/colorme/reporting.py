@@ -6,6 +6,7 @@ first has it. Nothing that may have arrived is sent again.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -76,6 +77,19 @@ class Report(Intent, Model):
 
 
 ENTERED = func.coalesce(Report.charged_yen, Report.yen)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Usage as the store bills it, by the first day of its period; `earlier` is what of it was taken before.
+
+    `taken` has what was taken in each period, and `waits` is less than a report may say.
+    """
+
+    billed: Mapping[date, int]
+    earlier: Mapping[date, int]
+    taken: Mapping[date, int]
+    waits: int
 
 
 def ripe(now: datetime) -> Sequence[str]:
@@ -188,21 +202,33 @@ def billed(contract: Contract, period: Period) -> int:
     return db.session.scalar(select(func.sum(ENTERED)).where(mine)) or 0
 
 
-def expected(contract: Contract, today: date) -> Mapping[date, int]:
-    """Usage as the store bills it, by its period's first day: what was sent, and what is still to be sent.
+def expected(contract: Contract, today: date) -> Expected:
+    """What was sent, and what is still to be sent.
 
-    What is not sent when its period is over, or is below the least of a report, comes with the running one.
+    What is not sent when its period is over, or was below the least of a report, comes with the running one.
     """
     running = reckoning.period_at(contract.terms, max(today, contract.charged_from))
-    sums: Counter[date] = Counter()
+    billed, own, taken, waits = Counter[date](), Counter[date](), Counter[date](), Counter[date]()
+
+    def bill(taken_in: date, first: date, yen: int) -> None:
+        billed[first] += yen
+        own[first] += yen if taken_in == first else 0
+
     reports = select(Report).where(Report.contract_id == contract.id, ~Report.is_lost)
     for report in db.session.scalars(reports.where(Report.state != State.DECLINED)):
         sent = report.counts_to if report.state is not State.WAITING else None
-        sums[sent or _at_least(running, report.period_first)] += report.entered
-    open_ones = select(Usage).where(Usage.contract_id == contract.id, ~Usage.reported)
-    for piece in db.session.scalars(open_ones):
-        sums[_at_least(running, piece.period_first)] += piece.yen
-    return sums
+        bill(report.period_first, sent or _at_least(running, report.period_first), report.entered)
+    mine = select(Usage).where(Usage.contract_id == contract.id).order_by(Usage.period_first)
+    for first, pieces in groupby(db.session.scalars(mine), lambda piece: piece.period_first):
+        each = list(pieces)
+        taken[first] = sum(piece.yen for piece in each)
+        waits[first] = sum(piece.yen for piece in each if not piece.reported)
+        if waits.total() >= LEAST:
+            for taken_in, yen in waits.items():
+                bill(taken_in, _at_least(running, first), yen)
+            waits.clear()
+    earlier = {first: yen - min(own[first], taken[first]) for first, yen in billed.items()}
+    return Expected(billed, earlier, taken, waits.total())
 
 
 def of_contract(contract_id: str) -> Sequence[Report]:

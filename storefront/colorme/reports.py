@@ -9,14 +9,16 @@ from storefront.tables import Row, Section, stamp
 
 CASE = ("code", "owner", "contract", "item", "yen", "state", "sent", "answer")
 INSTALL = ("contract", "owner", "plan", "installed")
-DEBT = ("contract", "owner", "period", "yen")
+DEBT = ("code", "contract", "owner", "period", "yen")
 OF_NONE = "Color Me never had this contract, and takes no report of it"
 COLUMNS = ("what", *CASE, "plan", "installed", "period")
 
 
 def outstanding() -> Sequence[Section]:
     """What is unknown, lost, late, owed or not confirmed, each by its contract's id."""
-    debts = [(one.contract.id, one.contract.account, str(one.period), one.yen) for one in found.owed()]
+    debts = [
+        (one.code, one.contract.id, one.contract.account, str(one.period), one.yen) for one in found.owed()
+    ]
     installs, none = map(_installs, (found.unconfirmed(), found.never_made()))
     return (
         _cases(
@@ -37,7 +39,7 @@ def outstanding() -> Sequence[Section]:
             found.otherwise(),
         ),
         Section(
-            "bills of owners who were forced out, by reckoning: owed unless they have paid since",
+            "bills of owners who were forced out, by reckoning: once paid, `storefront resolve CODE seen`",
             DEBT,
             debts,
             COLUMNS,

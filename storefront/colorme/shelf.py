@@ -10,6 +10,9 @@ from flask_babel import lazy_gettext as _
 from storefront.colorme import calendar, charges, contracts, plans, usage
 from storefront.colorme.amounts import rate_on, with_tax
 from storefront.colorme.contracts import Contract
+from storefront.colorme.periods import Period
+from storefront.colorme.plan_file import Plan
+from storefront.colorme.plan_page import trial_left
 from storefront.colorme.settings import NAME
 from storefront.shop import catalog
 from storefront.shop.catalog import Offer
@@ -20,6 +23,15 @@ ON_NO_PLAN = _("It is sold on no plan at present.")
 NOT_BY_USE = _("It is taken on account, on plans that are charged by use. Yours is not one of them.")
 NOT_NOW = _("It cannot be taken on account at this moment.")
 IN_TRIAL = _("It is taken on account, and not during the free trial.")
+
+
+@dataclass(frozen=True)
+class OnPlan:
+    """A contract, the plan as it is offered, and the free days left, that day among them."""
+
+    contract: Contract
+    plan: Plan | None
+    trial_left: int | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,21 @@ def asked(yen: int, on: date) -> int:
 def is_metered(offer: Offer) -> bool:
     """Whether a press takes it on account, in place of points."""
     return offer.item.id in plans.current().metered
+
+
+def counted_to(customer_id: int) -> Period | None:
+    """The period of a piece that this owner takes on account now."""
+    contract = contracts.standing(customer_id)
+    return usage.counted_to(contract, calendar.now()) if contract else None
+
+
+def on_plan(customer_id: int) -> OnPlan | None:
+    """What an owner is to know before the goods: which plan, and how long it is free."""
+    contract = contracts.standing(customer_id)
+    if contract is None:
+        return None
+    plan = plans.find(contract.plan_id)
+    return OnPlan(contract, plan, trial_left(contract, calendar.today()))
 
 
 def means(here: Visit, item_id: str) -> str:

@@ -33,6 +33,8 @@ class Reading(StrEnum):
     MONTH_START = "month_start"
     REMINDERS = "reminders"
     PREPAID_PAYOUT = "prepaid_payout"
+    SHORT_AT_INSTALL = "short_at_install"
+    NOT_PAID_BACK = "not_paid_back"
     REPORTS = "reports"
     NO_BILL = "no_bill"
 
@@ -58,6 +60,7 @@ REMINDERS = Origin(Source.READ, Reading.REMINDERS)
 PRORATION = Origin(Source.OURS, Reading.PRORATION)
 RATE_DAY = Origin(Source.OURS, Reading.RATE_DAY)
 PREPAID_PAYOUT = Origin(Source.OURS, Reading.PREPAID_PAYOUT)
+SHORT_AT_INSTALL = Origin(Source.OURS, Reading.SHORT_AT_INSTALL)
 REPORTS = Origin(Source.OURS, Reading.REPORTS)
 NO_BILL = Origin(Source.OURS, Reading.NO_BILL)
 
@@ -69,6 +72,8 @@ class What(StrEnum):
     TRIAL = "trial"
     REMINDED = "reminded"
     CHARGED_FROM = "charged_from"
+    PAID_AT_ONCE = "paid_at_once"
+    SHORT = "short"
     COLLECTED = "collected"
     RENEWED = "renewed"
     FIXED = "fixed"
@@ -193,7 +198,11 @@ def _tax(bill: Bill) -> Origin:
 
 def _days(asked: Asked, bill: Bill, period: Origin) -> Iterator[Dated]:
     if not asked.form.has_usage:
-        yield Dated(What.COLLECTED, bill.due_on, STATED)
+        if bill.due_on == asked.installed_on:
+            yield Dated(What.PAID_AT_ONCE, bill.due_on, STATED)
+            yield Dated(What.SHORT, bill.due_on, SHORT_AT_INSTALL)
+        else:
+            yield Dated(What.COLLECTED, bill.due_on, STATED)
         yield Dated(What.PAID_OUT, periods.prepaid_paid_out_by(bill.due_on), PREPAID_PAYOUT)
     if bill.period:
         yield Dated(What.RENEWED, periods.renewed_on(bill.period), period)

@@ -53,17 +53,17 @@ class UsedState(Model):
     used_at: Mapped[datetime] = mapped_column(index=True)
 
 
-def begin() -> str:
-    """Where this browser goes to be let in."""
+def begin(language: str) -> str:
+    """Where this browser goes to be let in, and comes back from in this language."""
     nonce = secrets.token_urlsafe(24)
     COOKIE.write([*_begun()[1 - MOST_BEGUN :], nonce])
-    return oauth.consent_url(words.serializer(SALT).dumps(nonce))
+    return oauth.consent_url(words.serializer(SALT).dumps([nonce, language]))
 
 
-def come_back(state: str, code: str, error: str) -> str:
-    """Let in who comes back from the store; the key of their visit. Raises TurnedAway."""
+def come_back(state: str, code: str, error: str) -> tuple[str, str]:
+    """Let in who comes back from the store; the key of their visit, and its language. Raises TurnedAway."""
     now = clock.now()
-    _spend(state, now)
+    language = _spend(state, now)
     if error or not code:
         raise TurnedAway(Why.DENIED)
     token, shop = _identified(code)
@@ -76,14 +76,14 @@ def come_back(state: str, code: str, error: str) -> str:
             raise TurnedAway(Why.NOT_INSTALLED)
         parcels.bring(session, contract, clock.day(at), at)
         visits.begin(session, key, contract.customer_id, Device.PC, now, now)
-    return key
+    return key, language
 
 
-def _spend(state: str, now: datetime) -> None:
-    """The state is this browser's, and is used up; or TurnedAway."""
+def _spend(state: str, now: datetime) -> str:
+    """The state is this browser's, and is used up; the language it began in. Or TurnedAway."""
     try:
-        nonce = words.serializer(SALT).loads(state, max_age=STATE_SECONDS)
-    except BadData:
+        nonce, language = words.serializer(SALT).loads(state, max_age=STATE_SECONDS)
+    except (BadData, ValueError):
         raise TurnedAway(Why.STATE) from None
     begun = _begun()
     if nonce not in begun:
@@ -94,6 +94,7 @@ def _spend(state: str, now: datetime) -> None:
         session.execute(delete(UsedState).where(forgotten))
         if not insert_once(session, UsedState, state=nonce, used_at=now):
             raise TurnedAway(Why.STATE)
+    return str(language)
 
 
 def _begun() -> list[str]:

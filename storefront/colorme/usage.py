@@ -1,6 +1,6 @@
 """Usage: metered pieces taken on account, granted at once, each counted to a contract period."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import ForeignKey, Index, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storefront import clock
 from storefront.colorme import reckoning
 from storefront.colorme.contracts import Contract
-from storefront.colorme.periods import Period
+from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.settings import NAME, settings
 from storefront.db import Model, db, insert_once, transaction
 from storefront.shop import customers, inventory, limits
@@ -76,6 +76,17 @@ def closes_before(now: datetime) -> date:
     return clock.day(now + timedelta(minutes=settings().colorme_closing_minutes))
 
 
+def counted_until(period: Period) -> datetime:
+    """The first moment at which a piece counts to the next one."""
+    end = datetime.combine(renewed_on(period), time(), clock.JAPAN)
+    return end - timedelta(minutes=settings().colorme_closing_minutes)
+
+
+def counted_to(contract: Contract, now: datetime) -> Period | None:
+    """The period of a piece that is taken now."""
+    return reckoning.period_at(contract.terms, closes_before(now))
+
+
 def _period(session: Session, contract: Contract, offer: Offer, now: datetime) -> Period:
     """What a piece counts to that is taken now; the contract stays as it is meanwhile."""
     buyer, test = contract.customer_id, contract.is_test
@@ -83,7 +94,7 @@ def _period(session: Session, contract: Contract, offer: Offer, now: datetime) -
     customers.hold(session, buyer)
     standing = select(Contract).where(Contract.id == contract.id).with_for_update()
     held = session.scalars(standing, execution_options={"populate_existing": True}).one()
-    period = reckoning.period_at(held.terms, closes_before(now))
+    period = counted_to(held, now)
     if period is None or not may_take(held, clock.day(now)):
         raise NotOnAccount
     return period

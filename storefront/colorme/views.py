@@ -40,14 +40,14 @@ log = structlog.get_logger()
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
     """The settings page that the store lists, and the only way in: by the store's consent."""
-    return redirect(starts.begin())
+    return redirect(starts.begin(visit.language()))
 
 
 @blueprint.get("/oauth")
 def come_back() -> ResponseReturnValue:
     """The owner comes back from the store."""
     said = (request.args.get(name, "") for name in ("state", "code", "error"))
-    return visit.enter(starts.come_back(*said))
+    return visit.enter(*starts.come_back(*said))
 
 
 @blueprint.post("/leave")
@@ -60,15 +60,21 @@ def leave() -> str:
 def plan() -> ResponseReturnValue:
     """What an owner has agreed to, what it costs next, and how to leave."""
     here = visit.current()
-    visit.refresh()
-    contract, today = _contract(here), calendar.today()
+    asked_to_go = _contract(here).asked_to_go_at is not None
+    try:
+        visit.refresh()
+    except Stranger:
+        if not asked_to_go:
+            raise
+        return _removed()
+    contract = _contract(here)
     return render_template(
         "colorme/plan.html",
         contract=contract,
         plan=plans.find(contract.plan_id),
-        stands=plan_page.standing(contract, today),
-        today=today,
+        stands=plan_page.standing(contract, calendar.now()),
         in_doubt=purchases.in_doubt(here.customer),
+        stayed=asked_to_go and contract.asked_to_go_at is None,
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 
@@ -112,8 +118,7 @@ def removal() -> ResponseReturnValue:
     except Unknown as failure:
         log.warning("removal without an answer", contract=contract.id, reason=failure.reason)
         return render_template("colorme/removal.html", outcome="unknown"), 503
-    visit.forget()
-    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
+    return _removed()
 
 
 @blueprint.errorhandler(TurnedAway)
@@ -121,6 +126,11 @@ def _turned_away(away: TurnedAway) -> ResponseReturnValue:
     log.warning("not let in", reason=away.why.value, cause=str(away.__cause__ or ""))
     urls = {"start_url": channel().start_url, "store_url": settings().colorme_store_url}
     return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
+
+
+def _removed() -> str:
+    visit.forget()
+    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
 
 
 def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValue:

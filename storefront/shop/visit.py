@@ -105,12 +105,15 @@ def resume(key: str) -> Visit:
     return _served(visit)
 
 
-def enter(key: str) -> Response:
+def enter(key: str, language: str = DEFAULT_LANGUAGE) -> Response:
     """Let this browser go on with the visit of this key; where it goes. Stranger if that visit is over.
+
+    `language` is one that the address could not carry.
 
     Who is in somebody else's visit is asked first whether that is to end.
     """
-    entering, here = _find(key), _anybody()
+    chosen = language if language != DEFAULT_LANGUAGE else None
+    entering, here = _find(key, chosen), _anybody()
     if entering is None:
         raise Stranger(forged=True)
     if here and here.customer.id != entering.customer.id:
@@ -297,9 +300,9 @@ def _going_on() -> Visit | None:
     return found
 
 
-def _find(key: str) -> Visit | None:
+def _find(key: str, chosen: str | None = None) -> Visit | None:
     """The visit of this key, unless it has ended or its counter is gone."""
-    found = visits.find(key, asked_language(), clock.now())
+    found = visits.find(key, chosen or asked_language(), clock.now())
     return found if found and found.channel in {one.channel for one in entrances()} else None
 
 

@@ -61,6 +61,8 @@ def test_the_way_in(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> None:
     }
     assert store.calls("/v1/shop.json")[0].headers["Authorization"] == f"Bearer token-of-{KONDO}"
     assert kept.contract().confirmed_at is not None
+    state = asked(browser.get("/colorme/start?lang=en").location)["state"]
+    assert browser.get(f"/colorme/oauth?state={state}&code=a-code").location == f"{HERE}/?lang=en"
 
 
 def test_the_parcel_and_the_token(app: Flask, owner: Browser, kept: Kept, store: Store) -> None:

@@ -194,14 +194,39 @@ def test_the_page_says_what_is_billed(kondo: Owner) -> None:
     kondo.daily("2021-05-09T23:30:00+09:00")
     kondo.take(at="2021-05-20T12:00:00+09:00")
     assert usage_on_page(kondo) == {"2021-05-10": LOAF + MOSS}
+    assert "20 yen</span> were taken in periods before" in plan_page(kondo)
     kondo.daily("2021-06-10T00:30:00+09:00")
     assert kondo.report("2021-05-10:1").is_late
     kondo.take("loaf", "2021-06-20T12:00:00+09:00")
-    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS + LOAF}
+    assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS}
+    page = plan_page(kondo)
+    assert f'data-waits="{LOAF}"' in page
+    assert "170 yen</span> were taken in periods before" in page
     kondo.take(at="2021-06-20T12:00:00+09:00")
     kondo.answer({"errors": []}, 422)
     kondo.daily("2021-07-09T23:30:00+09:00")
     assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS}
+
+
+@on_sqlite
+def test_the_page_promises_nothing_else(kondo: Owner) -> None:
+    """Less than a report may say is no bill, and the last hour of a period counts to the next, as it says."""
+    kondo.install()
+    kondo.take("loaf", "2021-05-01T12:00:00+09:00")
+    page = plan_page(kondo)
+    assert ("data-bill" in page, f'data-waits="{LOAF}"' in page) == (False, True)
+    kondo.take(at="2021-05-09T22:59:59+09:00")
+    assert "before 2021-05-09 23:00 is added" in plan_page(kondo)
+    kondo.take(at="2021-05-09T23:00:00+09:00")
+    page = plan_page(kondo)
+    assert 'data-counted-to="2021-05-10"' in come_in(kondo.app).get("/items/moss").text
+    assert (f'data-usage="{LOAF + MOSS}"' in page, f'data-usage-next="{MOSS}"' in page) == (True, True)
+    assert usage_on_page(kondo) == {"2021-04-10": LOAF + MOSS, "2021-05-10": MOSS}
+    assert "before 2021-05-09 23:00 is added" not in page
+
+
+def plan_page(kondo: Owner) -> str:
+    return come_in(kondo.app).get("/colorme/?lang=en").text
 
 
 def usage_on_page(kondo: Owner) -> dict[str, int]:
@@ -683,6 +708,11 @@ def test_owed(kondo: Owner) -> None:
         ("2021-05-10/2021-06-09", 2000),
         ("2021-06-10/2021-07-09", 2000),
     ]
+    assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
+    with kondo.app.app_context():
+        assert outstanding.put_aside("CONTR1:2021-05-10")
+        assert not outstanding.put_aside("CONTR1:2021-05-10")
+        assert [str(debt.period.first) for debt in outstanding.owed()] == ["2021-04-20", "2021-06-10"]
     assert sum(amount for *_, amount in kondo.kept.book()) == 1333 + MOSS + 2000 + 2000
 
 

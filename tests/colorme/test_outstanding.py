@@ -50,6 +50,8 @@ def test_on_a_terminal(app: Flask, settings: Settings, code: str, kept: Kept, ho
     assert (said["unknown"]["code"], said["unknown"]["contract"]) == (code, "CONTR1")
     assert "500" in said["unknown"]["answer"]
     assert said["not_confirmed"]["contract"] == "CONTR2"
+    unsent = run(real, "resolve", code, "unsent")
+    assert (unsent.returncode, "never sent again" in unsent.stderr) == (1, True)
     done = run(real, "resolve", code, "charged")
     assert (done.returncode, "500" in done.stdout, "now charged" in done.stdout) == (0, True, True)
     assert kept.holdings()["cloak"] == 1
@@ -65,6 +67,7 @@ def test_on_the_operators_page(operator: Browser, code: str, kept: Kept) -> None
     assert (case.get("data-case"), case.get("data-state")) == (code, "unknown")
     assert KONDO in case.text_content()
     assert "500" in case.text_content()
+    assert "2021-07-10 12:00" in case.text_content()
     form = {**form_to(page.text, "/colorme/outstanding"), "state": "declined"}
     assert Browser(operator.client.application, HERE).post("/colorme/outstanding", form).status_code == 401
     assert operator.post("/colorme/outstanding", {**form, "state": "unknown"}).status_code == 400
@@ -132,6 +135,17 @@ def counted(app: Flask, store: Store, hooks: Hooks, contract: str) -> None:
 
 
 @pytest.mark.long
+def test_seen_to(operator: Browser, app: Flask, owner: Browser, store: Store) -> None:
+    """What needs no answer, but an eye, leaves the page once a person has seen to it."""
+    store.points["CLOAK01"] = 400
+    assert owner.press("/items/cloak", "/colorme/charges").status_code == 303
+    page = operator.get("/colorme/outstanding")
+    assert "data-otherwise" in page.text
+    form = {**form_to(page.text, "/colorme/outstanding"), "state": "seen"}
+    assert operator.post("/colorme/outstanding", form).status_code == 303
+    assert "data-otherwise" not in operator.get("/colorme/outstanding").text
+
+
 def test_installs_that_were_none(
     operator: Browser, owner: Browser, settings: Settings, store: Store, hooks: Hooks
 ) -> None:

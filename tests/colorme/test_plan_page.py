@@ -13,6 +13,7 @@ from tests.colorme.conftest import (
     HERE,
     KONDO,
     STORE,
+    TESTER,
     Hooks,
     Kept,
     Store,
@@ -74,13 +75,14 @@ def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:
 
 def test_in_the_trial(owner: Browser, store: Store) -> None:
     """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
+    assert "Free for 10 more days. Its parcel is in your bag." in words(owner.get("/?lang=en").text)
     names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
     assert marks(owner, *names) == ["LANTERN1", "2021-07-21", "10", "2021-07-21", "2021-08-31", "4470"]
     assert lines(owner) == [("prorated", 1064), ("monthly", 3000)]
     page = words(owner.get("/colorme/?lang=en").text)
     assert "Uninstall the app by the end of 2021-07-20" in page
     assert "11 of 31 days" in page
-    assert "FormMonthly Installed on" in page
+    assert "FormMonthly fee only Installed on" in page
     assert KONDO in page
     assert "近藤商店" in page
     store.now = "2021-07-20T23:59:59+09:00"
@@ -97,23 +99,32 @@ def test_after_the_trial(owner: Browser, store: Store) -> None:
 
 @pytest.mark.long
 def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
-    """Each has what it has, and a postpaid one all that is not paid yet."""
+    """Each has what it has, and a postpaid one all that is not paid yet; only that one leaves a debt."""
     for number, (plan, period, due) in enumerate(
         [
             ("QUAY01", "", []),
             ("ANCHOR1", "", []),
             ("BEACON1", "2021-07-10", [("monthly", 3000)]),
-            ("TIDE01", "2021-07-10", [("monthly", 2000)]),
             ("SPRAY1", "2021-07-10", []),
+            ("TIDE01", "2021-07-10", [("monthly", 2000)]),
         ]
     ):
         hooks.install(f"CONTR{number}", plan=plan)
         browser = come_in(app)
         assert marks(browser, "plan", "period-first") == [plan, period]
         assert lines(browser) == due, plan
+        page = browser.get("/colorme/?lang=en").text
+        assert ("goes on asking for" in page, "points. Where they" in page) == (
+            plan == "TIDE01",
+            plan == "BEACON1",
+        )
     store.now = "2021-08-31T12:00:00+09:00"
     tree = html.fromstring(browser.get("/colorme/").text)
     assert tree.xpath("//section/@data-period-first") == ["2021-07-10", "2021-08-10"]
+    hooks.install("CONTR9", "TIDE01", TESTER)
+    store.account = TESTER
+    page = come_in(app).get("/colorme/?lang=en").text
+    assert ("What any other shop would pay next" in page, "data-if-unpaid" in page) == (True, False)
 
 
 def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
@@ -155,10 +166,13 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
     store.say("/v1/shop.json", "rubbish", 500)
     assert "removal-unknown" in owner.get("/colorme/").text
     store.answers["/v1/shop.json"] = well
-    assert "removal-unknown" not in owner.get("/colorme/").text
+    assert 'data-notice="removal-declined"' in owner.get("/colorme/").text
+    assert "data-notice" not in owner.get("/colorme/").text
     assert kept.contracts() == {"CONTR1": "stands"}
     owner.press("/colorme/", "/colorme/removal")
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
+    told = owner.get("/colorme/")
+    assert (told.status_code, 'data-outcome="done"' in told.text) == (200, True)
     assert owner.get("/inventory").status_code == 401
     assert kept.contracts() == {"CONTR1": "not_found"}
 

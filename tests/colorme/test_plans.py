@@ -47,6 +47,7 @@ metered: [loaf]
         ("form: free", "form: gratis", 5, "a form is one of free, one_time, monthly"),
         ("ja: 無料, ", "", 6, "needs 'ja' as well"),
         ("form: free", "form: free\n    monthly: 3000", 6, "a plan of the form free has none"),
+        ("form: free", "form: free\n    price: 3", 6, "a plan of the form free has none"),
         ("    monthly: 3000\n", "", 7, "a plan of the form monthly needs monthly"),
         ("monthly: 3000", "monthly: 99", 10, "99 yen is not within 100 to 1,000,000"),
         ("monthly: 3000", "monthly: 1000001", 10, "is not within 100 to 1,000,000"),
@@ -84,10 +85,10 @@ def test_every_problem(tmp_path: Path) -> None:
     """All problems are told at once, from the first line to the last."""
     file = tmp_path / "plans.yaml"
     broken = GOOD.replace("trial_days: 10", "trial_days: 1").replace("3000", "99")
-    file.write_text(broken.replace("form: usage", "form: x"))
+    file.write_text(broken.replace("form: usage", "form: x").replace("[loaf]", "[rope]"))
     with pytest.raises(PlanFileError) as error:
         plan_file.read(file, PRICES)
-    assert [int(line.split(":")[1]) for line in str(error.value).splitlines()] == [2, 10, 12]
+    assert [int(line.split(":")[1]) for line in str(error.value).splitlines()] == [2, 10, 12, 15]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "- a", "a", "plans: [", "\0"])
@@ -177,7 +178,7 @@ def test_the_command(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """`--check` needs no settings, and says with its line what is wrong."""
     monkeypatch.delenv("STOREFRONT_CATALOG", raising=False)
     good = CliRunner().invoke(main, ["plans", "--check"])
-    assert (good.exit_code, good.output) == (0, "6 plans, 2 options, 2 metered items, no problem.\n")
+    assert (good.exit_code, good.output) == (0, "plans: 6, options: 2, metered items: 2, no problem.\n")
     broken = tmp_path / "plans.yaml"
     broken.write_text(PLANS.read_text().replace("item: coat", "item: ticket"))
     told = CliRunner().invoke(main, ["plans", "--check", str(broken)])

@@ -49,6 +49,15 @@ def test_free(app: Flask) -> None:
     assert days(page) == [("installed", "2021-07-10", "stated")]
 
 
+def test_at_the_install(app: Flask) -> None:
+    """What is collected with an install ends no contract: that nothing is installed then is ours."""
+    for asked_for in ({"form": "one_time"}, {"form": "monthly", "trial_days": "0"}):
+        told = days(asked(app, **asked_for))
+        assert ("paid_at_once", "2021-07-10", "stated") in told
+        assert ("short", "2021-07-10", "ours") in told
+        assert ("collected", "2021-07-10", "stated") not in told
+
+
 def test_both_readings(app: Flask) -> None:
     """Q4 and its other reading: what is read is marked as read, and the reading is told."""
     long = asked(app, installed_on="2021-04-05", **CHAINED)

@@ -13,6 +13,7 @@ from storefront.sandbox.colorme.charges import PlanCharge
 from storefront.sandbox.colorme.context import AppStore
 from storefront.sandbox.colorme.contracts import Contract, Reason, State, code
 from storefront.sandbox.colorme.diary import Mood
+from storefront.sandbox.colorme.reckoning import Form
 from storefront.sandbox.colorme.shops import Shop
 from storefront.sandbox.colorme.store import reading, transaction
 from storefront.sandbox.language import N_
@@ -121,7 +122,9 @@ def _stands(contract: Contract, now: datetime) -> None:
         diary.note(
             session,
             now,
-            N_("Installed on plan %(plan)s; charged from %(day)s."),
+            N_("Installed on plan %(plan)s; nothing is charged for it.")
+            if contract.form is Form.FREE
+            else N_("Installed on plan %(plan)s; charged from %(day)s."),
             {
                 "plan": contract.plan_id,
                 "day": contract.charged_from.isoformat(),
@@ -160,8 +163,8 @@ def remind(session: Session, contract: Contract, now: datetime) -> None:
             diary.note(
                 session,
                 now,
-                N_("Reminder: the trial ends in %(days)s days."),
-                {"days": before},
+                N_("Reminder: the trial ends on %(last)s."),
+                {"last": contract.trial.last.isoformat()},
                 account=contract.account,
                 contract=contract.id,
             )

@@ -392,6 +392,7 @@ def test_payouts(make: Make) -> None:
     # 3,300 less 20% is 2,640, below 3,000; two of them are 5,280, less 264.
     assert ["carried over" in row for row in rows] == [True, False, True]
     assert "¥5,016" in rows[1]
+    assert street.account in page.cssselect("[data-bill]")[0].text_content()
 
 
 def test_the_plan_file_is_read_again(street: Street, tmp_path: Any) -> None:

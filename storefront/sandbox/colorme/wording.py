@@ -26,7 +26,7 @@ ASKED: Mapping[str, str] = {
     "history": N_("the app's history and the store's bills: %(what)s"),
     "happened": N_("this has happened: %(what)s"),
     "never": N_("this never happens: %(what)s"),
-    "weather_met": N_("this weather: %(what)s"),
+    "weather_met": N_("this weather struck: %(what)s"),
 }
 HAPPENED: Mapping[str, str] = {
     Name.WALK_BEGUN: N_("a walkthrough was begun"),

@@ -113,6 +113,14 @@ SILENT = {
         "/oauth/token",
         lambda asked: as_json({"access_token": "a\nb", "token_type": "bearer", "scope": SCOPE}),
     ),
+    "a token in kana": (
+        "/oauth/token",
+        lambda asked: as_json({"access_token": "あ", "token_type": "bearer", "scope": SCOPE}),
+    ),
+    "a token without end": (
+        "/oauth/token",
+        lambda asked: as_json({"access_token": "x" * 600, "token_type": "bearer", "scope": SCOPE}),
+    ),
     "our keys are wrong": ("/oauth/token", lambda asked: as_json({"error": "invalid_client"}, 401)),
     "cut": ("/oauth/token", no_answer),
     "no shop": ("/v1/shop.json", lambda asked: as_json({"shop": None})),

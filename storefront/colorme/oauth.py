@@ -102,4 +102,4 @@ def _may_charge(scope: object) -> bool:
     """Whether a token is for what we ask. The store may grant more, and need not say it (RFC 6749, 5.1)."""
     said = " ".join(map(str, scope)) if isinstance(scope, list) else str(scope or "")
     named = said.replace(",", " ").split()
-    return SCOPE in named or not named
+    return not named or SCOPE in named

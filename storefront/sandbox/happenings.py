@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, delete, select
+from sqlalchemy import JSON, ColumnElement, Delete, ForeignKey, Index, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,6 +42,20 @@ class Happening(Base):
     wire_id: Mapped[int | None]
 
 
+def _forget(alike: ColumnElement[bool]) -> Delete:
+    """The oldest lines of a stage go. Put together once, since every line that is noted asks for it."""
+    mine = (Happening.stage_id == bindparam("stage"), alike)
+    kept = select(Happening.id).where(*mine).order_by(Happening.id.desc()).offset(bindparam("keep"))
+    old = delete(Happening).where(*mine, Happening.id.in_(kept), Happening.name != Name.WALK_BEGUN)
+    return old.execution_options(synchronize_session=False)
+
+
+_NOTE = insert(Base.metadata.tables[Happening.__tablename__])
+# Pages are most of what happens: however many there are, they push nothing else out.
+_FORGET_PAGES = _forget(Happening.name == Name.PAGE_SHOWN)
+_FORGET_ELSE = _forget(Happening.name != Name.PAGE_SHOWN)
+
+
 def note(
     stage_id: str,
     name: Name,
@@ -53,26 +67,21 @@ def note(
     **facts: Any,
 ) -> None:
     """This happened now, by the real clock."""
-    row = Happening(
-        stage_id=stage_id,
-        at=clock.now(),
-        name=name,
-        owner_id=owner_id,
-        point_code=point_code,
-        device=device,
-        facts=facts,
-        wire_id=wire_id,
-    )
-    # Pages are most of what happens: however many there are, they push nothing else out.
-    is_page = Happening.name == Name.PAGE_SHOWN
-    alike = (Happening.stage_id == stage_id, is_page if name is Name.PAGE_SHOWN else ~is_page)
-    kept = select(Happening.id).where(*alike).order_by(Happening.id.desc())
+    row = {
+        "stage_id": stage_id,
+        "at": clock.now(),
+        "name": name,
+        "owner_id": owner_id,
+        "point_code": point_code,
+        "device": device,
+        "facts": facts,
+        "wire_id": wire_id,
+    }
+    forget = _FORGET_PAGES if name is Name.PAGE_SHOWN else _FORGET_ELSE
     # What is still under way when its stage is forgotten has nowhere to be noted.
     with suppress(IntegrityError), transaction() as session:
-        session.add(row)
-        session.flush()
-        old = (*alike, Happening.id.in_(kept.offset(KEEP)), Happening.name != Name.WALK_BEGUN)
-        session.execute(delete(Happening).where(*old))
+        session.execute(_NOTE, row)
+        session.execute(forget, {"stage": stage_id, "keep": KEEP})
 
 
 def all_of(stage_id: str) -> Sequence[Happening]:

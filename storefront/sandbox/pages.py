@@ -97,12 +97,13 @@ class Bends:
 def _bends() -> Bends:
     on = stage.current()
     normal = {Switch.APPROVED: True}
+    felt = weather.felt(on)
     turned = [one.value for one in Switch if getattr(on, one.value) != normal.get(one, False)]
     return Bends(
         on.clock_seconds,
         on.now() if on.clock_seconds else None,
-        weather.standing(on),
-        weather.shared(on),
+        [row for row in felt if row.stage_id == on.id],
+        [row for row in felt if row.stage_id != on.id],
         turned,
         walks.on(on) if on.walkthrough else None,
     )

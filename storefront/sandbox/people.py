@@ -3,10 +3,19 @@
 import secrets
 import string
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask import session as browser
-from sqlalchemy import CheckConstraint, ForeignKey, Select, String, UniqueConstraint, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Select,
+    String,
+    UniqueConstraint,
+    bindparam,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.cast import BY_KEY, CAST, Persona
@@ -61,8 +70,12 @@ class User(Base):
         return self.balance - self.given
 
 
+SECOND = timedelta(seconds=1)
 # Who lives on several stages belongs to the one where they opened the app last.
 LAST_OPENED = (User.opened_at.desc().nulls_last(), User.id)
+# Put together once, since every request asks for one of them.
+_BY_ID = select(User).where(User.owner_id == bindparam("owner")).order_by(*LAST_OPENED).limit(1)
+_ON_STAGE = _BY_ID.where(User.stage_id == bindparam("stage"))
 
 
 def invite(session: Session, stage_id: str, points: Mapping[str, int]) -> None:
@@ -90,11 +103,9 @@ def playing(stage_id: str, persona: Persona) -> User:
 
 def find(owner_id: str, stage_id: str | None = None) -> User | None:
     """The user with this id, if there is one: on this stage, or where they opened the app last."""
-    chosen = select(User).where(User.owner_id == owner_id).order_by(*LAST_OPENED).limit(1)
+    chosen = _BY_ID if stage_id is None else _ON_STAGE
     with reading() as session:
-        return session.scalars(
-            chosen if stage_id is None else chosen.where(User.stage_id == stage_id)
-        ).one_or_none()
+        return session.scalars(chosen, {"owner": owner_id, "stage": stage_id}).one_or_none()
 
 
 def pick_up(user: User, device: Device, now: datetime) -> None:
@@ -135,7 +146,9 @@ def add_app(session: Session, user: User, now: datetime) -> bool:
 
 
 def use(user: User, now: datetime) -> None:
-    """This user is in the app."""
+    """This user is in the app; so that is written down, not more than once a second."""
+    if user.used_at and timedelta(0) <= now - user.used_at < SECOND:
+        return
     with transaction() as session:
         session.execute(update(User).where(User.id == user.id).values(used_at=now))
 

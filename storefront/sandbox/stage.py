@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flask import session as browser
-from sqlalchemy import String, delete, select, update
+from sqlalchemy import String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import clock, people
@@ -82,6 +82,9 @@ class Stage(Base):
         return {Device.SMARTPHONE: self.smartphone_key, Device.PC: self.pc_key}[device]
 
 
+_BY_ID = select(Stage).where(Stage.id == bindparam("id"))  # put together once: every request asks for it
+
+
 def open_house(session: Session, settings: SandboxSettings) -> None:
     """See to the first stage; and what the settings say of switches holds on every stage from now on."""
     if session.get(Stage, FIRST_STAGE) is None:
@@ -138,15 +141,14 @@ def begin(stage: Stage) -> None:
 
 def current() -> Stage:
     """The stage this browser plays on, or the first one, to look at. Changes nothing on it."""
-    with reading() as session:
-        on = session.get(Stage, people.stage_played()) or session.get_one(Stage, FIRST_STAGE)
+    on = by_id(people.stage_played()) or by_id(FIRST_STAGE)
+    assert on
     return _used(on)
 
 
 def own() -> Stage:
     """The stage this browser plays on; made if it has none. For whatever changes something."""
-    with reading() as session:
-        mine = session.get(Stage, browser.get(PLAYED, ""))
+    mine = by_id(browser.get(PLAYED, ""))
     if mine is None:
         mine = make()
         begin(mine)
@@ -164,7 +166,7 @@ def lately() -> Sequence[Stage]:
 def by_id(stage_id: str) -> Stage | None:
     """The stage of this id, unless it has been forgotten."""
     with reading() as session:
-        return session.get(Stage, stage_id)
+        return session.scalars(_BY_ID, {"id": stage_id}).one_or_none()
 
 
 def of_owner(owner_id: str) -> Stage | None:

@@ -7,11 +7,11 @@ clear()           as if it had never been set
 Of several that fit the narrowest is taken: a payment's, a person's, everybody's.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import g
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, delete, or_, select, update
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.sandbox import clock, happenings, strokes
@@ -98,7 +98,7 @@ def set(
     )
     with transaction() as session:
         session.add(row)
-    _forget(stage)
+    _forget()
     happenings.note(
         stage.id, Name.WEATHER_SET, owner_id=owner_id, point_code=point_code, kind=kind, left=left
     )
@@ -115,7 +115,7 @@ def take(
 ) -> Weather | None:
     """The weather of this kind that strikes here and now, counted; None if none does."""
     # Nothing set is nothing in the way: who writes would wait for the file.
-    if kind not in _kinds(stage):
+    if not any(row.kind == kind for row in standing(stage)):
         return None
     fits = _fitting(stage.id, kind, owner_id, point_code, call)
     narrowest = (Weather.point_code.is_(None), Weather.owner_id.is_(None), Weather.id)
@@ -123,6 +123,7 @@ def take(
     counted = update(Weather).where(Weather.id == chosen).values(left=Weather.left - 1, met=Weather.met + 1)
     with transaction() as session:
         row = session.scalars(counted.returning(Weather)).one_or_none()
+    _forget()
     if row is None or not strokes.falls(row.seed, kind, row.met, row.chance):
         return None
     happenings.note(
@@ -138,9 +139,19 @@ def take(
 
 def standing(stage: Stage) -> Sequence[Weather]:
     """What is set on this stage and not over, oldest first."""
-    still = (Weather.stage_id == stage.id, _still())
-    with reading() as session:
-        return session.scalars(select(Weather).where(*still).order_by(Weather.id)).all()
+    return [row for row in felt(stage) if row.stage_id == stage.id]
+
+
+def felt(stage: Stage) -> Sequence[Weather]:
+    """The same, and what is set on other stages and strikes here, too: the provider knows no stages.
+
+    Looked up once in a request, and again after it has changed something.
+    """
+    known: dict[str, Sequence[Weather]] = g.setdefault(LOOKED_UP, {})
+    if stage.id not in known:
+        with reading() as session:
+            known[stage.id] = session.scalars(_FELT, {"stage": stage.id}).all()
+    return known[stage.id]
 
 
 def stands(
@@ -150,14 +161,6 @@ def stands(
     fits = _fitting(stage.id, kind, owner_id, point_code, None)
     with reading() as session:
         return session.scalars(select(Weather).where(*fits).limit(1)).first()
-
-
-def shared(stage: Stage) -> Sequence[Weather]:
-    """What is set on other stages and strikes on this one, too: the provider knows no stages."""
-    kinds = [kind.name for kind in KINDS.values() if kind.where is Where.PROVIDER]
-    others = (Weather.stage_id != stage.id, Weather.kind.in_(kinds))
-    with reading() as session:
-        return session.scalars(select(Weather).where(*others, _still()).order_by(Weather.id)).all()
 
 
 def met(number: int, left: int | None, times: int, *, struck: bool) -> bool:
@@ -177,22 +180,14 @@ def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = Non
     which += [Weather.kind == kind] if kind is not None else []
     with transaction() as session:
         gone = session.scalars(delete(Weather).where(*which).returning(Weather)).all()
-    _forget(stage)
+    _forget()
     for one in gone:
         happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one.kind)
     return gone
 
 
-def _kinds(stage: Stage) -> Set[str]:
-    """What kinds stand on this stage; looked up once in a request."""
-    known: dict[str, Set[str]] = g.setdefault(LOOKED_UP, {})
-    if stage.id not in known:
-        known[stage.id] = {row.kind for row in standing(stage)}
-    return known[stage.id]
-
-
-def _forget(stage: Stage) -> None:
-    g.setdefault(LOOKED_UP, {}).pop(stage.id, None)
+def _forget() -> None:
+    g.pop(LOOKED_UP, None)
 
 
 def _fitting(
@@ -214,3 +209,12 @@ def _still() -> ColumnElement[bool]:
 
 def _counts(left: int | None) -> bool:
     return left is None or 1 <= left <= MOST_TIMES
+
+
+_SHARED = [kind.name for kind in KINDS.values() if kind.where is Where.PROVIDER]
+# Put together once, since every page asks for it.
+_FELT = (
+    select(Weather)
+    .where(or_(Weather.stage_id == bindparam("stage"), Weather.kind.in_(_SHARED)), _still())
+    .order_by(Weather.id)
+)

@@ -8,7 +8,19 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -181,6 +193,15 @@ _OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
 }
 
 
+# Put together once, since every row asks for it.
+_WIRE = Base.metadata.tables[Exchange.__tablename__]
+_RECORD = insert(_WIRE).returning(_WIRE.c.id)
+_MINE = Exchange.stage_id.is_not_distinct_from(bindparam("stage"))
+_KEPT = select(Exchange.id).where(_MINE).order_by(Exchange.id.desc()).offset(bindparam("keep"))
+_OLD = Exchange.id.in_(_KEPT) | (Exchange.id <= bindparam("oldest"))
+_FORGET = delete(Exchange).where(_OLD).execution_options(synchronize_session=False)
+
+
 def record(exchange: Exchange) -> int:
     """Write one exchange down, redacted, and forget its stage's oldest; the number of its row.
 
@@ -189,14 +210,16 @@ def record(exchange: Exchange) -> int:
     for name in TEXTS:
         setattr(exchange, name, redact(getattr(exchange, name) or ""))
     with suppress(IntegrityError), transaction() as session:
-        session.add(exchange)
-        session.flush()
-        number = exchange.id
-        mine = Exchange.stage_id.is_not_distinct_from(exchange.stage_id)
-        kept = select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(KEEP)
-        session.execute(delete(Exchange).where(Exchange.id.in_(kept) | (Exchange.id <= number - KEEP_IN_ALL)))
+        number: int = session.scalars(_RECORD, _columns(exchange)).one()
+        session.execute(_FORGET, {"stage": exchange.stage_id, "keep": KEEP, "oldest": number - KEEP_IN_ALL})
         return number
     return 0
+
+
+def _columns(exchange: Exchange) -> Mapping[str, object]:
+    """Of the row what is told; the rest is as usual."""
+    told = ((column.name, getattr(exchange, column.name)) for column in _WIRE.columns)
+    return {name: value for name, value in told if value is not None}
 
 
 def text(content_type: str, body: bytes) -> str:

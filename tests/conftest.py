@@ -108,9 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not (leaves_long(config) or config.option.rest):
         return
-    left = [item for item in items if is_short(item) == config.option.rest]
+    left = [item for item in items if is_short(item) == config.option.rest or is_once_more(item)]
     config.hook.pytest_deselected(items=left)
-    kept = [item for item in items if is_short(item) != config.option.rest]
+    kept = [item for item in items if is_short(item) != config.option.rest and not is_once_more(item)]
     items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -126,8 +126,16 @@ def is_short(item: pytest.Item) -> bool:
     """Whether a test runs without --all: on SQLite, and, of the money path, on PostgreSQL."""
     if item.get_closest_marker("long"):
         return False
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "postgresql" not in parameters or item.get_closest_marker("money") is not None
+    return not on_postgresql(item) or item.get_closest_marker("money") is not None
+
+
+def is_once_more(item: pytest.Item) -> bool:
+    """Whether a test asks PostgreSQL for what SQLite has answered in the same way."""
+    return on_postgresql(item) and item.get_closest_marker("either") is not None
+
+
+def on_postgresql(item: pytest.Item) -> bool:
+    return hasattr(item, "callspec") and "postgresql" in item.callspec.params.values()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -120,11 +120,10 @@ def test_settings_for_a_shell(running: Demo, folder: Path) -> None:
     assert settings["SANDBOX_KEYS"] == str(folder / "keys")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops(tmp_path: Path, number: int) -> None:
+def test_stops(tmp_path: Path) -> None:
     """Both sides are gone when it ends."""
     with demo(tmp_path) as running:
-        assert running.stop(number) == 0
+        assert running.stop(signal.SIGINT) == 0
         for address in (running.shop, running.platform):
             with pytest.raises(requests.ConnectionError):
                 requests.get(address, timeout=1)
@@ -212,9 +211,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize(
-    "address", ["mysql://host/shop", "nonsense", "postgresql+psycopg://127.0.0.1:9/shop", "sqlite://"]
-)
+@pytest.mark.parametrize("address", ["mysql://host/shop", "postgresql+psycopg://127.0.0.1:9/shop"])
 def test_a_database_that_cannot_be_used(tmp_path: Path, address: str) -> None:
     """A sentence, never a traceback."""
     ended = run("demo", *free_options(), "--data", str(tmp_path), "--database", address)

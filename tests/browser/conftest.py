@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 from tests.conftest import lacking
-from tests.databases import ENGINES, new_database
 from tests.demo import Demo, demo
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -40,14 +39,11 @@ def launched(chromium: BrowserType, *more: str) -> Iterator[Browser]:
     browser.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """The demo, its shop on each engine in turn."""
-    url = None
-    if request.param == "postgresql":
-        url = new_database(request.getfixturevalue("postgresql"), "walk")
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo as it starts; a browser sees nothing of its database."""
     folder: Path = tmp_path_factory.mktemp("demo")
-    with demo(folder, url) as running:
+    with demo(folder) as running:
         yield running
 
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from tests.browser.test_walk import one_shop_is_enough
 from tests.demo import Demo
 
-pytestmark = [pytest.mark.long, one_shop_is_enough]
+pytestmark = [pytest.mark.long]
 
 PRICE = "10"  # of a loaf, the cheapest
 BAG, HISTORY = 1, 2  # among the places

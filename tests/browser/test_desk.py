@@ -7,12 +7,12 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.test_by_hand import Begin, begin
-from tests.browser.test_walk import follow, look, one_shop_is_enough
+from tests.browser.test_walk import follow, look
 from tests.demo import Demo
 
 __all__ = ["begin"]  # a fixture
 
-pytestmark = [pytest.mark.long, one_shop_is_enough]
+pytestmark = [pytest.mark.long]
 
 SITUATION = (
     "/situation?who=yuki&on=mobile&item=any&points=price-20&weather=callback.lost*1,api.slow:3*2&clock=%2B1d"
@@ -83,10 +83,9 @@ def test_a_stage_is_its_browsers(begin: Begin, context: BrowserContext) -> None:
     hands.decide("buy", "bought")
 
 
-@pytest.mark.parametrize("spoken", ["ja", "en"])
-def test_every_page_of_the_desk(browser: Browser, running: Demo, spoken: str) -> None:
+def test_every_page_of_the_desk(browser: Browser, running: Demo) -> None:
     """It fits and is accessible at every width, in light and dark, before anything was done on the stage."""
-    page = _speaking(browser, running, spoken)
+    page = _speaking(browser, running, "en")
     for path in EMPTY:
         page.goto(running.platform + path)
         look(page)
@@ -98,10 +97,9 @@ def test_every_page_of_the_desk(browser: Browser, running: Demo, spoken: str) ->
     page.context.close()
 
 
-@pytest.mark.parametrize("spoken", ["ja", "en"])
-def test_every_page_of_a_played_stage(browser: Browser, running: Demo, spoken: str) -> None:
+def test_every_page_of_a_played_stage(browser: Browser, running: Demo) -> None:
     """The same of what a purchase leaves: rows, payments, weather, a turned clock, and a walk half done."""
-    page = _speaking(browser, running, spoken)
+    page = _speaking(browser, running, "ja")
     page.goto(f"{running.platform}/desk/walkthroughs/lost-ok")
     follow(page, "button[value=mobile]")
     walk = page.url

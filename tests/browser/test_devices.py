@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_walk import follow, look, one_shop_is_enough
+from tests.browser.test_walk import follow, look
 from tests.demo import COMMAND, Demo
 
 pytestmark = pytest.mark.long
@@ -60,7 +60,6 @@ def hand(request: pytest.FixtureRequest, browser: Browser, running: Demo, langua
     context.close()
 
 
-@one_shop_is_enough
 def test_buy_with_points(hand: Hand) -> None:
     """hanako buys a loaf: confirm, return, find it in the bag."""
     before = hand.held("loaf")
@@ -73,7 +72,6 @@ def test_buy_with_points(hand: Hand) -> None:
     assert hand.held("loaf") == before + 1
 
 
-@one_shop_is_enough
 def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     """The telescope costs more than a phone may pay at once; there its page says where it is sold."""
     hand.open("/items/telescope")
@@ -81,7 +79,6 @@ def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     assert hand.page.locator("main .message").count() == (0 if hand.device == "pc" else 1)
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_pages_on_our_own_domain(browser: Browser, running: Demo, spoken: str) -> None:
     """They fit and are accessible: what a visitor sees on a PC."""
@@ -100,7 +97,6 @@ def test_pages_on_our_own_domain(browser: Browser, running: Demo, spoken: str) -
     context.close()
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """The printed address leads in, and every page of every room fits and is accessible."""

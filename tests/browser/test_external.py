@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_devices import IN_BAG, Hand, hand, language, operators_page
 from tests.browser.test_frames import desk, open_app, over_tls
-from tests.browser.test_walk import follow, look, one_shop_is_enough
+from tests.browser.test_walk import follow, look
 from tests.demo import Demo
 
 __all__ = ["desk", "hand", "language"]  # fixtures
@@ -23,7 +23,6 @@ FORBIDDEN = {
 }
 
 
-@one_shop_is_enough
 def test_the_warning_page(hand: Hand) -> None:
     """On a PC hanako meets the warning and pays outside in a new window; elsewhere the rule is named."""
     before = hand.held("lantern")
@@ -55,7 +54,6 @@ def test_the_warning_page(hand: Hand) -> None:
     assert hand.held("lantern") == before + 1
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_its_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     """They fit and are accessible: the warning, what the provider shows, and the way back."""
@@ -79,7 +77,6 @@ def test_its_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     context.close()
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """Stopping the app on paper closes the door, taking it back opens it."""
@@ -95,7 +92,6 @@ def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> No
     page.context.close()
 
 
-@one_shop_is_enough
 def test_from_the_frame(desk: Page, running: Demo) -> None:
     """The warning stands in the frame, the provider in a window of its own, which shows the payment after."""
     app = open_app(desk, running.platform)

@@ -12,7 +12,7 @@ from storefront import demo
 from storefront.sandbox import key_pairs
 from tests.browser.apart import apart
 from tests.browser.conftest import launched
-from tests.browser.test_walk import follow, look, one_shop_is_enough
+from tests.browser.test_walk import follow, look
 from tests.demo import Demo, free_ports
 
 pytestmark = pytest.mark.long
@@ -50,7 +50,6 @@ def in_own_window(page: Page) -> Page:
     return window
 
 
-@one_shop_is_enough
 def test_a_purchase_in_the_frame(desk: Page, running: Demo) -> None:
     """Shelf, item, payment screen, and back: all in the frame, and the page around it stays."""
     app = open_app(desk, running.platform, "yuki")
@@ -68,7 +67,6 @@ def test_a_purchase_in_the_frame(desk: Page, running: Demo) -> None:
     expect(desk).to_have_url(re.compile("/apps/pc$"))
 
 
-@one_shop_is_enough
 def test_leaving_the_payment_screen_leaves_the_frame(desk: Page, running: Demo) -> None:
     """No page of the platform's stands in a frame of its own but the payment screen."""
     app = open_app(desk, running.platform)
@@ -78,7 +76,6 @@ def test_leaving_the_payment_screen_leaves_the_frame(desk: Page, running: Demo) 
     expect(desk).to_have_url(f"{running.platform}/")
 
 
-@one_shop_is_enough
 def test_by_choice_in_its_own_window(desk: Page, running: Demo) -> None:
     """The same app, the same person, and nothing of the platform's around it."""
     open_app(desk, running.platform)
@@ -87,7 +84,6 @@ def test_by_choice_in_its_own_window(desk: Page, running: Demo) -> None:
     expect(window.locator(".who")).to_be_visible()
 
 
-@one_shop_is_enough
 def test_somebody_elses_start_address_asks(desk: Page, running: Demo) -> None:
     """Opened in a browser with a visit it asks, in the frame as well; the choice is the buyer's."""
     hanako = str(open_app(desk, running.platform, "hanako").locator(".who").text_content())
@@ -101,7 +97,6 @@ def test_somebody_elses_start_address_asks(desk: Page, running: Demo) -> None:
     expect(app.locator(".who")).not_to_have_text(hanako)
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     """The platform's page around the app, and the page that asks, at every width, in light and dark."""
@@ -118,6 +113,7 @@ def test_the_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     context.close()
 
 
+@pytest.mark.parametrize("desk", ["no script"], indirect=True)
 def test_the_point_interface_on_another_host(desk: Page, tmp_path: Path) -> None:
     """Container and interface are two hosts, and the button of the shop still leads to the interface."""
     ports = dict(zip(SERVERS, free_ports(len(SERVERS)), strict=True))

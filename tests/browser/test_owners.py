@@ -9,11 +9,7 @@ from storefront import demo as the_demo
 from tests.browser.test_walk import follow, look
 from tests.demo import Demo
 
-pytestmark = [
-    pytest.mark.long,
-    # What the pages do does not depend on the database.
-    pytest.mark.parametrize("running", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.long
 TURNING = 60_000  # milliseconds
 CONSOLE = "/my/applications/12"
 OPEN = (

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.long
 
 LOOKS: dict[int, Literal["light", "dark"] | None] = {240: "light", 1280: "dark", 360: None}
 # What a page looks like does not depend on the database, and what is sold is sold on each without a browser.
-one_shop_is_enough = pytest.mark.parametrize("running", ["sqlite"], indirect=True)
 
 
 class Walk:
@@ -112,7 +111,6 @@ def test_cancel(walk: Walk) -> None:
     assert walk.balance("hanako") == 50_000
 
 
-@one_shop_is_enough
 def test_top_up(walk: Walk) -> None:
     """yuki is a little short: she tops up, and the same purchase goes on."""
     walk.open_app("yuki")
@@ -128,7 +126,6 @@ def test_top_up(walk: Walk) -> None:
     assert walk.newest() == "complete"
 
 
-@one_shop_is_enough
 def test_leave(walk: Walk) -> None:
     """jiro just leaves: the purchase stays unfinished, and nothing is held or owed."""
     walk.open_app("jiro")
@@ -139,7 +136,6 @@ def test_leave(walk: Walk) -> None:
     assert walk.balance("jiro") == 0
 
 
-@one_shop_is_enough
 def test_test_purchase(walk: Walk) -> None:
     """mika tests for the shop: the goods come, no points go."""
     walk.open_app("mika")
@@ -151,7 +147,6 @@ def test_test_purchase(walk: Walk) -> None:
     expect(walk.page.locator("[data-payment]").first).to_contain_text("テスト購入")
 
 
-@one_shop_is_enough
 def test_the_bare_shop_leads_to_the_platform(walk: Walk) -> None:
     """Opened outside, the shop says where it opens, and its link goes there."""
     walk.page.goto(walk.running.shop)
@@ -160,7 +155,6 @@ def test_the_bare_shop_leads_to_the_platform(walk: Walk) -> None:
     expect(walk.page).to_have_url(re.compile(walk.running.platform))
 
 
-@one_shop_is_enough
 @pytest.mark.parametrize("language", ["ja", "en"])
 def test_pages_fit_and_are_accessible(browser: Browser, running: Demo, language: str) -> None:
     """No page scrolls sideways or breaks a rule of accessibility, at any width, in light or dark."""

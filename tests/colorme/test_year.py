@@ -9,7 +9,7 @@ from tests.colorme import accounts, year
 from tests.colorme.year import BEGINS
 
 pytestmark = pytest.mark.long
-SHOPS, DAYS, SEED = 14, 365, 12  # of 200 by hand: python -m tests.colorme.year
+SHOPS, DAYS, SEED = 9, 365, 12  # of 200 by hand: python -m tests.colorme.year
 
 
 def test_a_year(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ from tests.external.conftest import (
 )
 from tests.street import HANAKO, SHOP, at_once, words
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.either]
 
 REGISTRATION, MALFUNCTIONS = "/external/registration", "/external/malfunctions"
 NEW = f"{MALFUNCTIONS}/new"

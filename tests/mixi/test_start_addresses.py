@@ -41,6 +41,8 @@ from tests.street import (
     words,
 )
 
+pytestmark = pytest.mark.either
+
 SAFE = "https://shop.test"
 DEVICES = ["pc", "smartphone"]
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]

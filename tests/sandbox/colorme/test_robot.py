@@ -14,7 +14,15 @@ from tests.demo import demo
 
 pytestmark = pytest.mark.long
 
-OURS = walkthroughs.read()
+# One of each kind; all of them by hand: storefront walkthrough --demo
+SOME = (
+    "install-monthly",
+    "trial-left-in-time",
+    "option-bought",
+    "unknown-and-charged",
+    "usage-over-two-periods",
+)
+OURS = [one for one in walkthroughs.read() if one.name in SOME]
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def lacking(reason: str) -> NoReturn:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also what is long, and PostgreSQL everywhere")
-    parser.addoption("--rest", action="store_true", help="only what --all adds")
+    parser.addoption("--rest", action="store_true", help="what CI runs besides: all but the thorough")
 
 
 def pytest_configure() -> None:
@@ -108,9 +108,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if not (leaves_long(config) or config.option.rest):
         return
-    left = [item for item in items if is_short(item) == config.option.rest or is_once_more(item)]
+    left = [item for item in items if is_short(item) == config.option.rest or is_for_all_alone(item)]
     config.hook.pytest_deselected(items=left)
-    kept = [item for item in items if is_short(item) != config.option.rest and not is_once_more(item)]
+    kept = [item for item in items if is_short(item) != config.option.rest and not is_for_all_alone(item)]
     items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
 
@@ -129,9 +129,10 @@ def is_short(item: pytest.Item) -> bool:
     return not on_postgresql(item) or item.get_closest_marker("money") is not None
 
 
-def is_once_more(item: pytest.Item) -> bool:
-    """Whether a test asks PostgreSQL for what SQLite has answered in the same way."""
-    return on_postgresql(item) and item.get_closest_marker("either") is not None
+def is_for_all_alone(item: pytest.Item) -> bool:
+    """Whether only --all asks it: what is thorough, and PostgreSQL for what is short and moves no money."""
+    known = {mark.name for mark in item.iter_markers()}
+    return "thorough" in known or (on_postgresql(item) and not known & {"money", "long"})
 
 
 def on_postgresql(item: pytest.Item) -> bool:

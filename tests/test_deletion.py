@@ -168,6 +168,7 @@ def test_a_purchase_in_the_demo(without: Path, gone: Gone, tmp_path: Path) -> No
         running.wait(30)
 
 
+@pytest.mark.thorough
 def test_the_rest_of_the_tests(without: Path) -> None:
     """What is left passes its tests, once `storefront texts` has dropped the words of what is gone."""
     storefront(without, "texts")

@@ -29,8 +29,6 @@ from tests.street import (
     start_address,
 )
 
-pytestmark = pytest.mark.either
-
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere"]
 UNPACK = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
 

@@ -26,7 +26,7 @@ from tests.databases import on_sqlite
 from tests.demo import wait_for
 from tests.street import HANAKO, Books, Container
 
-pytestmark = pytest.mark.empty_database
+pytestmark = [pytest.mark.long, pytest.mark.empty_database]
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # One row of each table, as the first version knew it.

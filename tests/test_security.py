@@ -30,8 +30,6 @@ from tests.street import (
     words,
 )
 
-pytestmark = pytest.mark.either
-
 PATHS = ["/", "/items/loaf", "/inventory", "/history", "/legal", "/nowhere", "/mixi/callback", "/healthz"]
 
 

@@ -109,6 +109,7 @@ def test_from_the_frame(desk: Page, running: Demo) -> None:
     expect(app.locator("[data-page=warning]")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_from_a_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) -> None:
     """Where browsers keep other sites' cookies out, the way back opens no visit; the frame has one."""
     with over_tls(browser, tmp_path) as (page, app, street):

@@ -113,6 +113,7 @@ def test_the_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     context.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("desk", ["no script"], indirect=True)
 def test_the_point_interface_on_another_host(desk: Page, tmp_path: Path) -> None:
     """Container and interface are two hosts, and the button of the shop still leads to the interface."""
@@ -134,6 +135,7 @@ def test_the_point_interface_on_another_host(desk: Page, tmp_path: Path) -> None
         expect(shop.locator("h1")).to_contain_text("かばんに入りました")
 
 
+@pytest.mark.thorough
 def test_the_frame_of_another_site_over_tls(browser: Browser, tmp_path: Path) -> None:
     """Where browsers keep other sites' cookies out, the visit lives in the frame."""
     with over_tls(browser, tmp_path) as (_, app, _street):

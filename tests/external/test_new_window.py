@@ -31,8 +31,6 @@ from tests.external.conftest import (
 )
 from tests.street import HANAKO, SHOP, TARO, at_once, words
 
-pytestmark = pytest.mark.either
-
 FORM = "/external/payments"
 OTHER_SITES = ["cross-site", "same-site", "none"]
 

@@ -308,6 +308,7 @@ def test_a_shop_that_cannot_verify(
     assert answered(tell(shop, notice(code))) == OK
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("off", [-WINDOW + 5, WINDOW - 5])
 def test_within_the_window(shop: Flask, code: str, off: int) -> None:
     """A clock that is a few minutes off is forgiven."""
@@ -335,6 +336,7 @@ WRONG: dict[str, dict[str, Any]] = {
 NO_OUTCOME = {"none": None, "mixi's": "10", "a state of ours": "complete"}
 
 
+@pytest.mark.long
 @on_sqlite
 def test_a_signature_does_not_make_sense_of_it(shop: Flask, code: str, outside: Outside) -> None:
     """Rightly signed, and yet no notice: 400, nothing done."""
@@ -344,6 +346,7 @@ def test_a_signature_does_not_make_sense_of_it(shop: Flask, code: str, outside: 
         assert untouched(outside, code), (what, outcome)
 
 
+@pytest.mark.long
 @on_sqlite
 def test_no_word_of_ours(shop: Flask, code: str, outside: Outside) -> None:
     """Nobody knows whether money was taken: 400, nothing done."""
@@ -353,6 +356,7 @@ def test_no_word_of_ours(shop: Flask, code: str, outside: Outside) -> None:
         assert untouched(outside, code), what
 
 
+@pytest.mark.long
 @on_sqlite
 def test_money_of_a_notice_that_cannot_be_read(shop: Flask, code: str, outside: Outside) -> None:
     """Money was taken, and nobody can tell what for: it goes back, and the right word is heard after it."""
@@ -362,6 +366,7 @@ def test_money_of_a_notice_that_cannot_be_read(shop: Flask, code: str, outside: 
     assert answered(tell(shop, notice(code))) == OK
 
 
+@pytest.mark.long
 @on_sqlite
 def test_what_was_delivered_is_not_given_back_for_a_slip(shop: Flask, code: str, outside: Outside) -> None:
     """The delivered try told again in words that cannot be read is refused; only other money goes back."""
@@ -375,6 +380,7 @@ def test_what_was_delivered_is_not_given_back_for_a_slip(shop: Flask, code: str,
         assert (outside.status(code), outside.grants(), outside.entries()) == before, what
 
 
+@pytest.mark.long
 def test_a_field_twice(shop: Flask, code: str, outside: Outside) -> None:
     """A signature covers each field once, so that no two readers read different ones."""
     fields = notice(code)
@@ -391,6 +397,7 @@ def test_a_field_twice(shop: Flask, code: str, outside: Outside) -> None:
 FORM = "application/x-www-form-urlencoded"
 
 
+@pytest.mark.long
 def test_only_the_form_is_read(shop: Flask, code: str, outside: Outside) -> None:
     """A notice in the query, or asked for with GET, is none."""
     query = urlencode(notice(code))
@@ -409,6 +416,7 @@ def test_an_unknown_payment(shop: Flask, code: str, outside: Outside) -> None:
     assert untouched(outside, code)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["nothing", "paid", "cancelled"])
 def test_another_sum(shop: Flask, code: str, outside: Outside, first: str) -> None:
     """A notice over another sum than ours gives out nothing and changes nothing."""
@@ -430,6 +438,7 @@ def test_a_wrong_sum_spoils_nothing(shop: Flask, code: str) -> None:
     assert answered(tell(shop, notice(code))) == OK
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("first", "then"),
     [
@@ -490,6 +499,7 @@ def test_a_declined_try(shop: Flask, hanako: Browser, code: str, outside: Outsid
     assert (outside.status(code), outside.payment(code).reference) == (Status.COMPLETE, "TRY2")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["nothing", "paid", "cancelled"])
 def test_another_currency(shop: Flask, code: str, outside: Outside, first: str) -> None:
     """Money in another currency is refused with a reason; only what was not delivered is owed back."""
@@ -540,6 +550,7 @@ def test_money_of_another_try(shop: Flask, code: str, outside: Outside, outcome:
     assert (outside.status(code), len(outside.grants())) == (Status.COMPLETE, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("outcome", BACK)
 def test_back_before_it_was_told_of(shop: Flask, code: str, outside: Outside, outcome: str) -> None:
     """Money that went back before we heard of it buys nothing when the word of the payment comes late."""
@@ -548,6 +559,7 @@ def test_back_before_it_was_told_of(shop: Flask, code: str, outside: Outside, ou
     assert (outside.status(code), outside.grants(), outside.entries()) == (Status(outcome), [], [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("outcome", BACK)
 def test_back_for_a_try_that_did_not_work(shop: Flask, code: str, outside: Outside, outcome: str) -> None:
     """A try whose money went back before anything was given spoils no later try; one sale is the most."""
@@ -559,6 +571,7 @@ def test_back_for_a_try_that_did_not_work(shop: Flask, code: str, outside: Outsi
     assert (outside.status(code), len(outside.grants())) == (Status(outcome), 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("closing", ["stopped", "terminated"])
 def test_closed_since_the_buyer_left(
     shop: Flask, hanako: Browser, code: str, outside: Outside, closing: str

@@ -63,7 +63,7 @@ from tests.external.conftest import (
 )
 from tests.street import HANAKO, SHOP, at_once, words
 
-pytestmark = [pytest.mark.long, pytest.mark.either]
+pytestmark = pytest.mark.long
 
 REGISTRATION, MALFUNCTIONS = "/external/registration", "/external/malfunctions"
 NEW = f"{MALFUNCTIONS}/new"

@@ -38,6 +38,8 @@ from tests.external.conftest import (
 from tests.street import SHOP, TARO, at_once, words
 from tests.wire import Wire
 
+pytestmark = pytest.mark.long
+
 
 class Line(Wire):
     """The provider's line to the shop; while it loses answers, the shop hears and is not heard."""

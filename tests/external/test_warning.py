@@ -60,8 +60,6 @@ from tests.external.conftest import (
 )
 from tests.street import HANAKO, SETTINGS, SHOP, TARO, Container, ScriptedApi, at_once, claims, sign, words
 
-pytestmark = pytest.mark.either
-
 WAY = "/external/items/"
 LANGUAGES = ("ja", "en")
 changed = pytest.mark.changed

@@ -37,10 +37,7 @@ from tests.street import (
 )
 
 TAPS = 10
-pytestmark = [
-    pytest.mark.changed(mixi_mobile_charset="shift_jis", mixi_taps_per_minute=TAPS),
-    pytest.mark.either,
-]
+pytestmark = pytest.mark.changed(mixi_mobile_charset="shift_jis", mixi_taps_per_minute=TAPS)
 
 
 @pytest.fixture

@@ -41,8 +41,6 @@ from tests.street import (
     words,
 )
 
-pytestmark = pytest.mark.either
-
 SAFE = "https://shop.test"
 DEVICES = ["pc", "smartphone"]
 PAGES = ["/", "/items/loaf", "/inventory", "/history", "/legal"]

@@ -23,6 +23,7 @@ def test_every_bug_can_be_planted() -> None:
         assert set(bug.walkthroughs) <= {one.name for one in walkthroughs.read()}
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_two_are_caught() -> None:
     """Each of the two is caught by a walkthrough and turns the books red; the right shop passes."""

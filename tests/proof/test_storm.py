@@ -53,6 +53,7 @@ def test_read_then_write_is_caught() -> None:
     assert not report.holds
 
 
+@pytest.mark.thorough
 def test_no_look_at_the_clock_is_caught() -> None:
     """A shop that never checks its deadline says OK too late, and the storm notices."""
     report = blow("sqlite", FEW, Broken.CLOCKLESS)
@@ -61,6 +62,7 @@ def test_no_look_at_the_clock_is_caught() -> None:
     assert not report.holds
 
 
+@pytest.mark.thorough
 def test_no_count_is_caught() -> None:
     """A shop that counts no sales sells more than there is, and the storm notices."""
     report = blow("sqlite", FEW, Broken.UNCOUNTED)

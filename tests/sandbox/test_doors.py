@@ -13,6 +13,8 @@ from storefront.sandbox.store import Base, transaction
 from storefront.sandbox.wirelog import Exchange, Kind
 from tests.sandbox.conftest import APP, PLATFORM, SHOP, XML, Begin, Phone, Sap
 
+pytestmark = pytest.mark.long
+
 Logged = Callable[[], list[Exchange]]
 WORD = "Zk3-q_0cXw7pT9vLh2mN4g"  # 128 bits, as a URL may carry them
 DOOR = f"{SHOP}/callback/{WORD}"

@@ -33,6 +33,8 @@ from tests.street import Browser
 from tests.test_demo_start import run
 from tests.wire import Wire
 
+pytestmark = pytest.mark.long
+
 PROVIDER = "http://provider.test:8002"
 SHOP = "http://shop.test"
 NOTICES = "/external/notice"

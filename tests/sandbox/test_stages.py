@@ -14,6 +14,8 @@ from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Exchange, Kind
 from tests.sandbox.conftest import PLATFORM, SHOP, TEST_XML, Begin, Phone, Purchase, Sap, Shop, read_created
 
+pytestmark = pytest.mark.long
+
 
 class Stranger(Phone):
     """Another browser, which has not been here before and is on no stage."""

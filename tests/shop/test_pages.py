@@ -5,8 +5,6 @@ from lxml import html
 
 from tests.street import HANAKO, TARO, Books, Container, only_form, words
 
-pytestmark = pytest.mark.either
-
 
 def holding(container: Container, item: str, owner: str = HANAKO) -> int | None:
     page = html.fromstring(container.get("/inventory", owner).text)

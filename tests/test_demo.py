@@ -100,6 +100,7 @@ def test_one_in_a_folder(running: Demo, folder: Path) -> None:
     assert (folder / "demo.env").read_text() == before
 
 
+@pytest.mark.thorough
 def test_prints_what_can_be_typed(running: Demo, folder: Path) -> None:
     """The command for the operator's pages works as printed, without the virtual environment's path."""
     (command,) = re.findall(r"The operator: +(.+)", running.output.read_text())
@@ -144,6 +145,7 @@ def answers(address: str) -> bool:
     return True
 
 
+@pytest.mark.thorough
 def test_stops_when_started_in_the_background(tmp_path: Path) -> None:
     """A shell starts background jobs deaf to SIGINT; ours hears it all the same."""
     ports = own_ports()
@@ -211,6 +213,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("address", ["mysql://host/shop", "postgresql+psycopg://127.0.0.1:9/shop"])
 def test_a_database_that_cannot_be_used(tmp_path: Path, address: str) -> None:
     """A sentence, never a traceback."""
@@ -318,6 +321,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.thorough
 def test_catalog_check(tmp_path: Path) -> None:
     """`storefront catalog --check` needs no settings; a bad file is an error with its line."""
     good = run("catalog", "--check")

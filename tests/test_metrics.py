@@ -138,6 +138,7 @@ def test_only_for_the_token(two: list[tuple[str, int]]) -> None:
         assert requests.get(f"{address}/metrics", headers=headers, timeout=30).status_code == 404
 
 
+@pytest.mark.thorough
 def test_one_server_takes_away_what_is_left(tmp_path: Path) -> None:
     """Numbers of a server that is gone are not added to another's, and do not pile up."""
     with served(tmp_path, workers=1) as (address, _):

@@ -263,6 +263,7 @@ def test_a_text_stays_one() -> None:
     assert {row["points"] for row in table(file.getvalue())} == {"7"}
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 @on_sqlite
 def test_every_file_says_that_it_is_utf_8(app: Flask, settings: Settings) -> None:

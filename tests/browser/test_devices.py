@@ -79,6 +79,7 @@ def test_what_only_a_pc_may_pay(hand: Hand) -> None:
     assert hand.page.locator("main .message").count() == (0 if hand.device == "pc" else 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_pages_on_our_own_domain(browser: Browser, running: Demo, spoken: str) -> None:
     """They fit and are accessible: what a visitor sees on a PC."""
@@ -97,6 +98,7 @@ def test_pages_on_our_own_domain(browser: Browser, running: Demo, spoken: str) -
     context.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """The printed address leads in, and every page of every room fits and is accessible."""

@@ -77,6 +77,7 @@ def test_its_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
     context.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """Stopping the app on paper closes the door, taking it back opens it."""

@@ -414,6 +414,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HostileAp
         yield api, client(api.address, certificate)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "behaviour",
     [*WITHOUT_END, hostile.hundred_megabytes, hostile.reset, hostile.closed, hostile.closed_in_the_body],

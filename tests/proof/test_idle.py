@@ -98,6 +98,7 @@ def test_what_is_not_waited_for(shop: Shop, head: str, status: bytes) -> None:
     assert said(shop, request).startswith(b"HTTP/1.1 " + status)
 
 
+@pytest.mark.thorough
 def test_behind_a_proxy() -> None:
     """nginx in front keeps such sockets to itself, and changes nothing that was signed."""
     if not NGINX:

@@ -742,6 +742,7 @@ PLANTED = settings(
 ENOUGH = ("starts_buying", "decides", "looks")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("street", ["sqlite"], indirect=True)
 def test_a_planted_mistake_is_found(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     """Void while our OK may still be on its way: the model objects."""

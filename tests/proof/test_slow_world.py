@@ -299,6 +299,7 @@ def test_a_long_queue(sqlite_shop: Shop, postgresql_shop: Shop) -> None:
         assert shop.standing(code) == SOLD
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("moment", ["claim", "before_commit", "after_commit"])
 def test_a_worker_stops(shop: Shop, moment: str) -> None:
     """A pause anywhere between claim and answer: OK is not said late, and what is durable stays in doubt."""
@@ -523,6 +524,7 @@ def test_files_may_not_grow(sqlite_shop: Shop) -> None:
     assert_full_then_not(sqlite_shop, codes, make_room)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "size"), [("sqlite", "4m"), ("postgresql", "128m")])
 def test_a_full_disk(kind: str, size: str) -> None:
     """The database's own small filesystem is full to the last byte."""

@@ -80,7 +80,16 @@ COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefron
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(scope="module", params=COUNTERS, ids=lambda gone: gone.room)
+EXTERNAL, COLORME = COUNTERS
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(EXTERNAL, id="external", marks=pytest.mark.thorough),
+        pytest.param(COLORME, id="colorme"),
+    ],
+)
 def gone(request: pytest.FixtureRequest) -> Gone:
     """Each counter in turn."""
     counter: Gone = request.param

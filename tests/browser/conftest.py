@@ -47,7 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield running
 
 
-@pytest.fixture(params=["script", "no script"])
+@pytest.fixture(params=[pytest.param("script", marks=pytest.mark.thorough), "no script"])
 def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A phone-sized page, in Japanese, with script and without."""
     context = browser.new_context(

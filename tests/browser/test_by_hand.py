@@ -118,6 +118,7 @@ def test_the_first_purchase(begin: Begin) -> None:
     assert hands.verdict() == "passed"
 
 
+@pytest.mark.thorough
 def test_a_shortage(begin: Begin) -> None:
     """The second of five: 20 points short, topped up on the payment screen, and the same payment goes on."""
     hands = begin("short-and-topped-up", "mobile")
@@ -131,6 +132,7 @@ def test_a_shortage(begin: Begin) -> None:
     assert hands.verdict() == "passed"
 
 
+@pytest.mark.thorough
 def test_a_cancelled_purchase(begin: Begin) -> None:
     """The third, on a smartphone: what stands on the shop's own domain the tester says."""
     hands = begin("cancel", "smartphone")
@@ -187,6 +189,7 @@ def test_paying_outside_on_a_pc(begin: Begin) -> None:
     assert hands.verdict() == "passed"
 
 
+@pytest.mark.thorough
 def test_the_law(begin: Begin) -> None:
     """The legal notice is reached from beside the button."""
     hands = begin("law-beside-the-button", "mobile")

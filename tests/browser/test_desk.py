@@ -83,6 +83,7 @@ def test_a_stage_is_its_browsers(begin: Begin, context: BrowserContext) -> None:
     hands.decide("buy", "bought")
 
 
+@pytest.mark.thorough
 def test_every_page_of_the_desk(browser: Browser, running: Demo) -> None:
     """It fits and is accessible at every width, in light and dark, before anything was done on the stage."""
     page = _speaking(browser, running, "en")

@@ -162,7 +162,7 @@ class Visitor:
         follow(self.page, "form.buy button")
 
 
-@pytest.fixture(params=["ja", "en"])
+@pytest.fixture(params=["ja", pytest.param("en", marks=pytest.mark.thorough)])
 def visitor(request: pytest.FixtureRequest, browser: Browser, running: Demo) -> Iterator[Visitor]:
     context = browser.new_context(locale=request.param)
     context.set_default_timeout(30_000)

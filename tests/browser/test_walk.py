@@ -155,7 +155,7 @@ def test_the_bare_shop_leads_to_the_platform(walk: Walk) -> None:
     expect(walk.page).to_have_url(re.compile(walk.running.platform))
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.thorough)])
 def test_pages_fit_and_are_accessible(browser: Browser, running: Demo, language: str) -> None:
     """No page scrolls sideways or breaks a rule of accessibility, at any width, in light or dark."""
     context = browser.new_context(locale=language)

@@ -6,7 +6,6 @@ import pytest
 
 from tests import postgresql
 from tests.conftest import lacking
-from tests.databases import ENGINES
 from tests.proof.served import Broken
 from tests.proof.storm import (
     BEFORE,
@@ -35,7 +34,7 @@ def blow(database: str, count: int, broken: Broken | None = None) -> Report:
     return storm(database, count, SEED, SECONDS, broken)
 
 
-@pytest.mark.parametrize("database", ENGINES)
+@pytest.mark.parametrize("database", [pytest.param("sqlite", marks=pytest.mark.thorough), "postgresql"])
 def test_the_books_survive_a_storm(database: str) -> None:
     """Whatever is sent and whoever dies: no wrong grant, no lost OK, none too late, even books at the end."""
     report = blow(database, DELIVERIES)

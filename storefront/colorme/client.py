@@ -219,7 +219,7 @@ def _errors(answer: requests.Response, deadline: Deadline) -> Sequence[str]:
         return tuple(str(int(error["code"])) for error in errors)[:5]
     except (Unknown, requests.RequestException, HTTPError, OSError, ValueError, TypeError, LookupError):
         return ()
-    except RecursionError:
+    except (OverflowError, RecursionError):  # 1e999 is no number, and brackets may never end
         return ()
 
 

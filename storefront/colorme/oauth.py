@@ -89,7 +89,7 @@ def token(code: str) -> str:
         TooLate,
     ) as failure:
         raise NoToken(type(failure).__name__) from failure
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as failure:  # rubbish
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as failure:
         raise NoToken(type(failure).__name__) from failure
     if not (isinstance(found, str) and GOOD_TOKEN.fullmatch(found)):
         raise NoToken("it is none")

@@ -269,9 +269,13 @@ def come_in(session: Session, contract_id: str, access_token: str, shop_name: st
     return session.scalar(done) is not None
 
 
-def ask_to_go(session: Session, contract_id: str, at: datetime) -> None:
-    """Its removal was asked for; until there is an answer nobody knows whether it stands at the store."""
-    session.execute(update(Contract).where(Contract.id == contract_id).values(asked_to_go_at=at))
+def ask_to_go(session: Session, contract_id: str, at: datetime) -> bool:
+    """Its removal was asked for; until there is an answer nobody knows whether it stands at the store.
+
+    False if it was asked for before, and nobody knows yet.
+    """
+    first = update(Contract).where(Contract.id == contract_id, Contract.asked_to_go_at.is_(None))
+    return session.scalar(first.values(asked_to_go_at=at).returning(Contract.id)) is not None
 
 
 def asked_to_go() -> Sequence[Contract]:

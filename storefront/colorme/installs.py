@@ -87,10 +87,12 @@ def remove(contract: Contract) -> None:
     if token is None:
         raise Declined(REVOKED)
     with transaction() as session:
-        contracts.ask_to_go(session, contract.id, calendar.now())
+        is_first = contracts.ask_to_go(session, contract.id, calendar.now())
     try:
         removed = client.remove(token)
-    except (Declined, NotConnected):
+    except (Declined, NotConnected) as refusal:
+        if not is_first:  # it says nothing of the one before, which may have been done
+            raise Unknown(f"asked for before: {refusal}") from refusal
         _stay(contract)
         raise
     _gone(contract, removed)

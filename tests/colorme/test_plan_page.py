@@ -177,6 +177,19 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
     assert kept.contracts() == {"CONTR1": "not_found"}
 
 
+def test_a_removal_pressed_again(owner: Browser, store: Store, kept: Kept) -> None:
+    """A refusal to the second press says nothing of the first, whose answer was lost: the store is asked."""
+    form = form_to(owner.get("/colorme/").text, "/colorme/removal")
+    store.say(INSTALLATION, "rubbish", 502)
+    assert owner.post("/colorme/removal", form).status_code == 503
+    store.say(INSTALLATION, {"errors": []}, 401)
+    assert owner.post("/colorme/removal", form).status_code == 503
+    assert kept.contract().asked_to_go_at is not None
+    store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
+    assert 'data-outcome="done"' in owner.get("/colorme/").text
+    assert kept.contracts() == {"CONTR1": "not_found"}
+
+
 def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """A removal that was done without an answer is seen by the day's work, as of when it was asked for."""
     store.say(INSTALLATION, "rubbish", 502)

@@ -25,7 +25,8 @@ from storefront.colorme.contracts import Contract
 from storefront.colorme.settings import NAME, settings
 from storefront.colorme.starts import TurnedAway, Why
 from storefront.colorme.usage import NotOnAccount
-from storefront.shop import buy_form, catalog, form_tokens, visit
+from storefront.db import transaction
+from storefront.shop import buy_form, catalog, form_tokens, visit, visits
 from storefront.shop.catalog import Offer
 from storefront.shop.limits import Withheld
 from storefront.shop.visit import Stranger
@@ -52,7 +53,11 @@ def come_back() -> ResponseReturnValue:
 
 @blueprint.post("/leave")
 def leave() -> str:
+    """An owner goes everywhere at once: in every window, and from who has copied a cookie."""
+    owner, now = visit.current().customer.id, clock.now()
     visit.leave(request.form.get("token", ""))
+    with transaction() as session:
+        visits.end_all(session, [owner], now, now)
     return render_template("colorme/left.html", start_url=channel().start_url)
 
 

@@ -227,3 +227,11 @@ def test_another_owner_in_this_browser(owner: Browser, store: Store, hooks: Hook
     asked_first = owner.get(way_back(owner))
     assert "/change" in asked_first.location
     assert KONDO[-6:] in owner.get("/").text
+
+
+def test_out_everywhere(app: Flask, hooks: Hooks) -> None:
+    """Who goes ends every visit of theirs, whoever else has its cookie."""
+    hooks.install()
+    one, other = come_in(app), come_in(app)
+    one.press("/", "/colorme/leave")
+    assert [browser.get("/colorme/").status_code for browser in (one, other)] == [401, 401]

@@ -35,7 +35,7 @@ from storefront.shop.customers import Customer
 
 ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
 SHOP_NAME_LENGTH = 128
-CLOCKS_DIFFER = timedelta(minutes=1)  # at most, ours and the store's
+CLOCKS_DIFFER = timedelta(minutes=1)  # at most: ours, the store's, and those of our hosts
 
 
 class Reason(StrEnum):
@@ -356,5 +356,5 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
     for contract in contracts:
         stands = exists().where(Contract.customer_id == contract.customer_id, Contract.ended_at.is_(None))
         if not session.scalar(select(stands)):
-            visits.end_all(session, [contract.customer_id], now, now)
+            visits.end_all(session, [contract.customer_id], now + CLOCKS_DIFFER, now)
     return contracts

@@ -5,6 +5,7 @@ Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `se
 """
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import structlog
 from sqlalchemy.orm import Session
@@ -81,40 +82,55 @@ def uninstall(hook: Uninstall) -> None:
 def remove(contract: Contract) -> None:
     """Have the store uninstall the app from its owner's shop. Raises Declined, NotConnected or Unknown.
 
-    After Unknown nobody knows whether it did; `see` asks.
+    After Unknown nobody knows whether it did; `see` asks, and so does who presses again.
     """
     token = decrypted(contract.access_token)
     if token is None:
         raise Declined(REVOKED)
     with transaction() as session:
         is_first = contracts.ask_to_go(session, contract.id, calendar.now())
+    if not is_first:
+        return _see_again(contract)
     try:
         removed = client.remove(token)
-    except (Declined, NotConnected) as refusal:
-        if not is_first:  # it says nothing of the one before, which may have been done
-            raise Unknown(f"asked for before: {refusal}") from refusal
+    except (Declined, NotConnected):
         _stay(contract)
         raise
-    _gone(contract, removed)
+    except Unknown:
+        with transaction() as session:  # again, since somebody may have seen it stand meanwhile
+            contracts.ask_to_go(session, contract.id, calendar.now())
+        raise
+    return _gone(contract, removed)
 
 
-def see(contract: Contract) -> None:
+def _see_again(contract: Contract) -> None:
+    """A second removal would be refused if the first was done, and its refusal would say nothing."""
+    stands = see(contract)
+    if stands:
+        raise Declined(HTTPStatus.CONFLICT)
+    if stands is None:
+        raise Unknown("it was asked for before")
+
+
+def see(contract: Contract) -> bool | None:
     """Ask the store whether a removal without an answer was done; if so, it was when it was asked for.
 
-    Every day, too: its owner may never open another page.
+    Every day, too: its owner may never open another page. Whether it stands; None if nobody knows.
     """
     token = decrypted(contract.access_token)
     if token is None:
-        return  # nobody can be asked until its owner comes in again
+        return None  # nobody can be asked until its owner comes in again
     try:
         client.shop(token)
     except Declined as refusal:
-        if refusal.status == REVOKED:
-            _gone(contract, None)
+        if refusal.status != REVOKED:
+            return None
+        _gone(contract, None)
+        return False
     except (NotConnected, Unknown):
-        return
-    else:
-        _stay(contract)
+        return None
+    _stay(contract)
+    return True
 
 
 def find_again(account: str) -> Contract | None:

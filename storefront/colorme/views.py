@@ -57,7 +57,7 @@ def leave() -> str:
     owner, now = visit.current().customer.id, clock.now()
     visit.leave(request.form.get("token", ""))
     with transaction() as session:
-        visits.end_all(session, [owner], now, now)
+        visits.end_all(session, [owner], now + contracts.CLOCKS_DIFFER, now)
     return render_template("colorme/left.html", start_url=channel().start_url)
 
 

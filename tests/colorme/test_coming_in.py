@@ -101,6 +101,11 @@ SILENT = {
     "down": ("/oauth/token", lambda asked: Response(status=502)),
     "rubbish for a token": ("/oauth/token", lambda asked: RUBBISH),
     "a list for a token": ("/oauth/token", lambda asked: as_json([1])),
+    "brackets without end": ("/oauth/token", lambda asked: Response("[" * 15_000)),
+    "a token for ever": (
+        "/oauth/token",
+        lambda asked: as_json({"access_token": "x", "token_type": "bearer", "expires_in": float("inf")}),
+    ),
     "another scope": (
         "/oauth/token",
         lambda asked: as_json({"access_token": "x", "token_type": "bearer", "scope": "read_products"}),

@@ -107,6 +107,7 @@ UNREACHED = MaxRetryError(None, "/", NewConnectionError(None, "refused"))  # typ
 DECLINED: Mapping[str, Callable[[Any], Response] | Exception] = {
     "short of points": refused(422, errors(422900)),
     "another refusal": refused(402, "<html>"),
+    "a code without end": refused(422, {"errors": [{"code": float("inf")}]}),
     "no such option": refused(404, errors(404100)),
     "the token is void": refused(401, errors(401010)),
     "too often": refused(429, errors(429000), **{"Retry-After": "30"}),

@@ -178,16 +178,34 @@ def test_a_removal_without_an_answer(owner: Browser, store: Store, kept: Kept) -
 
 
 def test_a_removal_pressed_again(owner: Browser, store: Store, kept: Kept) -> None:
-    """A refusal to the second press says nothing of the first, whose answer was lost: the store is asked."""
+    """While the first press has no answer, another sends none: it asks what became of the first."""
     form = form_to(owner.get("/colorme/").text, "/colorme/removal")
     store.say(INSTALLATION, "rubbish", 502)
-    assert owner.post("/colorme/removal", form).status_code == 503
-    store.say(INSTALLATION, {"errors": []}, 401)
-    assert owner.post("/colorme/removal", form).status_code == 503
+    well = store.answers["/v1/shop.json"]
+    store.say("/v1/shop.json", "rubbish", 500)
+    assert [owner.post("/colorme/removal", form).status_code for _ in range(3)] == [503, 503, 503]
     assert kept.contract().asked_to_go_at is not None
+    store.answers["/v1/shop.json"] = well
+    assert owner.post("/colorme/removal", form).status_code == 409
+    assert (len(store.calls(INSTALLATION)), kept.contract().asked_to_go_at) == (1, None)
+    assert owner.post("/colorme/removal", form).status_code == 503
     store.answers["/v1/shop.json"] = lambda asked: as_json({"errors": [{"code": 401010}]}, 401)
-    assert 'data-outcome="done"' in owner.get("/colorme/").text
+    assert 'data-outcome="done"' in owner.post("/colorme/removal", form).text
     assert kept.contracts() == {"CONTR1": "not_found"}
+
+
+def test_seen_meanwhile(owner: Browser, store: Store, kept: Kept) -> None:
+    """Who sees it stand while its removal is on its way has seen too early: its answer is lost."""
+    form = form_to(owner.get("/colorme/").text, "/colorme/removal")
+
+    def in_between(asked: object) -> Response:
+        assert owner.post("/colorme/removal", form).status_code == 409
+        return Response(status=502)
+
+    store.answers[INSTALLATION] = in_between
+    assert owner.post("/colorme/removal", form).status_code == 503
+    assert len(store.calls(INSTALLATION)) == 1
+    assert kept.contract().asked_to_go_at is not None
 
 
 def test_nobody_looks_again(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:

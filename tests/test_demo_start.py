@@ -76,6 +76,7 @@ def test_what_a_platform_is_told(tmp_path: Path, name: str, value: str) -> None:
     assert not (tmp_path / "demo.env").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["operator", "outstanding", "daily", "doctor"])
 def test_no_demo_was_started(tmp_path: Path, command: str) -> None:
     """What is said of the demo is of the one in this folder, never of whatever shop is exported."""

@@ -205,6 +205,7 @@ def assert_told(world: World, wrong: set[str]) -> None:
     assert "pa55word" not in "".join(map(str, found))
 
 
+@pytest.mark.long
 @on_sqlite
 @pytest.mark.parametrize("breaks", ON_SQLITE, ids=lambda breaks: breaks.__name__)
 def test_a_world_on_sqlite(world: World, breaks: Callable[[World], None]) -> None:

@@ -23,6 +23,7 @@ def japanese(side: Side) -> Catalog:
     return texts.read(side.file("ja"), "ja")
 
 
+@pytest.mark.long
 def test_nothing_to_collect(side: Side, tmp_path: Path) -> None:
     """`storefront texts` leaves the catalogue as it is: it has what stands in code and pages, and no more."""
     file = tmp_path / "messages.po"
@@ -31,6 +32,7 @@ def test_nothing_to_collect(side: Side, tmp_path: Path) -> None:
     assert file.read_text() == side.file("ja").read_text(), "run `storefront texts`"
 
 
+@pytest.mark.long
 def test_whoever_writes_it(side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another version of Babel makes the same files of the same texts."""
     monkeypatch.setattr("babel.messages.catalog.VERSION", "0")

@@ -72,6 +72,7 @@ def asked(browser: Browser, pair: KeyPair, method: str, at: str, code: str) -> I
     yield browser.client.open(f"{SHOP}{at}?point_code={code}&status=10", method=method)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "TRACE"])
 def test_only_get_and_post_do_anything(
     app: Flask,

@@ -354,6 +354,7 @@ def test_outstanding(town: Town, settings: Settings) -> None:
     assert "0 completed here" in run(settings, "outstanding").stdout
 
 
+@pytest.mark.long
 def test_a_backup_restores_the_shop(town: Town, settings: Settings, tmp_path: Path) -> None:
     """What was sold before the backup is there again, exactly; what came after it shows as a difference."""
     town.buy("excalibur", "taro")

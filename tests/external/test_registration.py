@@ -986,6 +986,7 @@ def test_later_facts_change_no_earlier_day(facts: Facts, on: date) -> None:
     assert refusal(facts, on=on) == refusal(known(facts, on), on=on)
 
 
+@pytest.mark.long
 @given(anything, days, days)
 def test_nothing_but_a_stop_or_an_expiry_ends_it(facts: Facts, one: date, other: date) -> None:
     """What was allowed stays so, unless mixi stops it, a certificate ends or a termination is approved."""

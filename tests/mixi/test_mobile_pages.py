@@ -185,6 +185,7 @@ def read(page: str) -> HtmlElement:
     return html.fromstring(page)
 
 
+@pytest.mark.long
 @on_sqlite
 @EVERYWHERE
 def test_they_are_small(walk: Walk, visit: Visit) -> None:

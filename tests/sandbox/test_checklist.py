@@ -158,6 +158,7 @@ def can_say(phone: Phone, walk: str) -> set[str]:
     return {str(button.get("value")) for button in page.cssselect("button[name=seen]")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("page", "device"),
     [

@@ -366,6 +366,7 @@ def test_silence(phone: Phone, wire: Wire, broken: Exception) -> None:
     assert Phone.screen_of(answer) == "error"
 
 
+@pytest.mark.long
 def test_slowness(make: Callable[..., Flask], sap: Sap) -> None:
     """A page has a limited time in total."""
     let_go = threading.Event()

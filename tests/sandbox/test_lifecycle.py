@@ -205,6 +205,7 @@ def test_a_server_error(phone: Phone, sap: Sap, pair: KeyPair) -> None:
     assert told(sap, pair)[2:] == [(ADD, [owner("hanako")]), (REMOVE, [owner("hanako")])]
 
 
+@pytest.mark.long
 def test_slowness(make: Callable[..., Flask], sap: Sap) -> None:
     """Nobody waits longer for an event than its time, however many there are to tell."""
     let_go, late = threading.Event(), threading.Event()

@@ -225,6 +225,7 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
     assert "an id is" in str(error.value)
 
 
+@pytest.mark.long
 def test_what_passes_the_check_can_be_loaded(app: Flask, tmp_path: Path) -> None:
     """The largest numbers and the farthest moments fit the database, and its pages."""
     file = tmp_path / "catalog.yaml"

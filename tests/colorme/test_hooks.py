@@ -182,8 +182,13 @@ BAD_INSTALLS: Mapping[str, bytes] = {
     "a trial on a free plan": text(installed(plan="QUAY01", trial_term=TERM)),
     "a trial on a one-time plan": text(installed(plan="ANCHOR1", trial_term=TERM)),
     "a trial on a usage plan": text(installed(plan="SPRAY1", trial_term=TERM)),
+    "an uninstall": text(uninstalled()),
+    "the end of usage": text(installed(plan="TIDE01", usage_charge=USAGE)),
+    "a reason": text(installed(reason="by_shop_owner")),
+    "a moment of the end": text(installed(uninstalled_at=1625929200)),
 }
 BAD_UNINSTALLS: Mapping[str, bytes] = {
+    "an install": text(installed()),
     "another reason": text(uninstalled(reason="by_app")),
     "no reason": text({key: value for key, value in uninstalled().items() if key != "reason"}),
     "no moment": text({key: value for key, value in uninstalled().items() if key != "uninstalled_at"}),

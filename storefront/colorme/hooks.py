@@ -23,7 +23,8 @@ from storefront.colorme.settings import ACCOUNT
 
 SIGNATURE = "X-Appstore-Signature"
 DEEPEST = 16  # levels; a hook has three
-OF_AN_END = {"uninstalled_at", "reason", "usage_charge"}  # one key signs both, so no body may be taken for both
+# One key signs installs and ends, so no body may be taken for both.
+OF_AN_END = {"uninstalled_at", "reason", "usage_charge"}
 ONE_DAY = timedelta(days=1)
 
 

@@ -28,7 +28,19 @@ from storefront.colorme.usage import NotOnAccount, Usage
 from storefront.db import db, transaction
 from storefront.shop import catalog
 from storefront.shop.customers import Customer
-from tests.colorme.conftest import KONDO, SATO, TESTER, Hooks, Kept, Store, as_json, come_in, copied, trial
+from tests.colorme.conftest import (
+    KONDO,
+    SATO,
+    TESTER,
+    Hooks,
+    Kept,
+    Store,
+    as_json,
+    charged_usage,
+    come_in,
+    copied,
+    trial,
+)
 from tests.databases import on_sqlite
 
 LOAF, MOSS = 20, 150
@@ -85,7 +97,7 @@ class Owner:
 
     def answer(self, said: object = None, status: int = 201, **headers: str) -> None:
         self.store.answers[PATH] = lambda asked: (
-            as_json(said, status, **headers) if said is not None else charged(asked)
+            as_json(said, status, **headers) if said is not None else charged_usage(asked)
         )
 
 
@@ -98,11 +110,6 @@ def kondo(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> Owner:
     owner = Owner(app, store, hooks, kept)
     owner.answer()
     return owner
-
-
-def charged(asked: Request) -> Response:
-    said = json.loads(asked.get_data())["usage_charge"]
-    return as_json({"usage_charge": {**said, "id": f"U{next(NUMBERS):05}"}}, 201)
 
 
 def moment(text: str) -> datetime:
@@ -366,6 +373,7 @@ def test_replaced(kondo: Owner, comes: bool) -> None:
     """Of a contract that another took the place of, usage waits for the late uninstall with its token."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.store.removals += 1
     assert kondo.hooks.install("CONTR2", "SPRAY1").status_code == 200
     kondo.daily("2021-05-02T12:00:00+09:00")
     assert kondo.reports() == {APRIL: ("waiting", MOSS)}
@@ -487,7 +495,7 @@ def test_charged_after_all(kondo: Owner) -> None:
             with transaction() as session:
                 session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
             assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
-        return charged(asked)
+        return charged_usage(asked)
 
     kondo.store.answers[PATH] = meanwhile
     kondo.daily("2021-05-09T23:30:00+09:00")
@@ -782,7 +790,7 @@ def test_nothing_due(kondo: Owner, shops: int) -> None:
     assert not [one for one in seen if not one.startswith(("SELECT", "BEGIN"))]
 
 
-QUESTIONS = 4
+QUESTIONS = 5
 
 
 def _multiply(app: Flask, shops: int) -> None:

@@ -299,6 +299,7 @@ def test_a_lost_uninstall(app: Flask, hooks: Hooks, kept: Kept, store: Store) ->
     """An install takes the place of what stood; the late uninstall ends the old one only."""
     hooks.install(plan="TIDE01")
     before = come_in(app)
+    store.removals += 1
     hooks.install("CONTR2")
     assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "stands"}
     assert before.get("/inventory").status_code == 401
@@ -336,7 +337,6 @@ def test_an_install_that_the_store_never_had(
 def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
     """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
     hooks.install(plan="SPRAY1")
-    come_in(app)
     store.now = "2021-07-11T12:00:00+09:00"
     hooks.install("CONTR2", plan="SPRAY1")
     browser = come_in(app)

@@ -30,7 +30,7 @@ from storefront.colorme.amounts import LEAST, usage_reports
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
+from storefront.colorme.intents import Intent, State, is_unknown, may_contradict, may_settle
 from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -342,7 +342,7 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     counted = _counted(contract, report, outcome.made_at or now)
     if _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
         return outcome
-    if outcome.state in (State.DECLINED, State.WAITING):
+    if outcome.state is not State.UNKNOWN:
         _contradict(report, outcome)
     log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
     return None
@@ -412,11 +412,9 @@ def _settle(
 ) -> bool:
     """The conditional update comes first: of any number that settle one report, one enters it."""
     values = {
+        **outcome.evidence,
         "state": outcome.state,
         "settled_at": now,
-        "answer": outcome.answer[:ANSWER_LENGTH],
-        "http_status": outcome.http_status,
-        "charge_id": outcome.charge_id,
         "charged_yen": outcome.charged_yen if outcome.state is State.CHARGED else None,
         "resolved_at": resolved_at or Report.resolved_at,
         "is_lost": is_lost,
@@ -434,8 +432,8 @@ def _settle(
 
 
 def _contradict(report: Report, outcome: Outcome) -> None:
-    """That it was not charged, whatever a person has said, is kept."""
-    values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
+    """What the store says after a person's word that it was charged is kept."""
+    values = {**outcome.evidence, "charged_yen": outcome.charged_yen or 0}
     with transaction() as session:
         session.execute(update(Report).where(_is(report), may_contradict(Report)).values(values))
 

@@ -505,9 +505,9 @@ def test_charged_after_all(kondo: Owner) -> None:
 
 @pytest.mark.long
 @on_sqlite
-@pytest.mark.parametrize("status", [422, 429])
-def test_declined_after_all(kondo: Owner, status: int) -> None:
-    """A refusal after a person's word that a report was charged is kept, and shown to the operator."""
+@pytest.mark.parametrize(("status", "yen"), [(422, 0), (429, 0), (201, 149)])
+def test_otherwise_after_all(kondo: Owner, status: int, yen: int) -> None:
+    """What the store says after a person's word that a report was charged is kept, and shown."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
 
@@ -516,14 +516,14 @@ def test_declined_after_all(kondo: Owner, status: int) -> None:
             with transaction() as session:
                 session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
             assert reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
-        return as_json({"errors": []}, status)
+        return as_json({"usage_charge": {"id": "U1", "point": yen}}, status)
 
     kondo.store.answers[PATH] = meanwhile
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     with kondo.app.app_context():
         shown = [(case.code, case.yen, case.http_status) for case in outstanding.otherwise()]
-    assert shown == [(f"CONTR1:{APRIL}", 0, status)]
+    assert shown == [(f"CONTR1:{APRIL}", yen, status)]
 
 
 @pytest.mark.long

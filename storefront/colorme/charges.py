@@ -104,11 +104,12 @@ def buy(
         "answer": "",
     }
     with transaction() as session:
+        customers.hold(session, contract.customer_id)
         if not insert_once(session, Charge, code=code, **values):
             return
         _reserve(session, offer, contract)
         if not (again or offer.item.consumable):
-            _hold_first(session, contract.customer_id, offer.item.id, code)
+            _check_first(session, contract.customer_id, offer.item.id, code)
     outcome = _call(token, option.id)
     settle(code, outcome)
 
@@ -184,9 +185,8 @@ def _reserve(session: Session, offer: Offer, contract: Contract) -> None:
             raise NotForSale(Reason.LIMIT_REACHED)
 
 
-def _hold_first(session: Session, customer_id: int, item_id: str, code: str) -> None:
+def _check_first(session: Session, customer_id: int, item_id: str, code: str) -> None:
     """Raise StaleForm unless this charge is the only one: another window may have been quicker."""
-    customers.hold(session, customer_id)
     if session.scalar(select(_had(customer_id, item_id, besides=code))):
         raise StaleForm
 

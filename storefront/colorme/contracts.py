@@ -206,9 +206,13 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
 
 
 def hold(session: Session, contract_id: str) -> Contract:
-    """A contract as it stands now, and stays until the commit; its owner is held first, as everywhere."""
+    """A contract as it stands now, and stays until the commit.
+
+    Its owner first and goods afterwards, as everywhere at this counter: who holds some of them in another
+    sequence could wait for each other.
+    """
     customers.hold(session, session.get_one(Contract, contract_id).customer_id)
-    held = select(Contract).where(Contract.id == contract_id).with_for_update()
+    held = select(Contract).where(Contract.id == contract_id).with_for_update(key_share=True)
     return session.scalars(held, execution_options={"populate_existing": True}).one()
 
 

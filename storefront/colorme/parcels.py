@@ -23,7 +23,7 @@ def bring(session: Session, contract: Contract, today: date, now: datetime) -> N
 
     What a day has brought is closed: an item that the plan file adds to a parcel comes with the next.
     """
-    session.refresh(contract, with_for_update=True)
+    session.refresh(contract)
     plan, closed = plans.find(contract.plan_id), contract.parcels_until or date.min
     due = (day for day in _days(contract, today) if day > closed and not _is_gone(contract, day))
     for first in due:
@@ -46,7 +46,7 @@ def undo(session: Session, contract: Contract) -> None:
 
 def redo(session: Session, contract: Contract, now: datetime) -> None:
     """Give again what was taken back for an end that was none, or another."""
-    session.refresh(contract, with_for_update=True)
+    session.refresh(contract)
     brought = _brought(session, contract)
     for key, one in brought.items():
         again = f"{key}{AGAIN}"

@@ -1,7 +1,7 @@
 """The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -484,20 +484,26 @@ def test_two_operators(kondo: Owner) -> None:
     assert (kondo.reports(), kondo.kept.book()) == ({APRIL: ("declined", MOSS)}, [])
 
 
+def meanwhile(kondo: Owner, said: State, then: Callable[[Request], Response]) -> None:
+    """A person takes the worker for lost while its report is still on its way, and then it is answered."""
+
+    def answered(asked: Request) -> Response:
+        with kondo.app.app_context():
+            with transaction() as session:
+                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
+            assert reporting.resolve(f"CONTR1:{APRIL}", said)
+        return then(asked)
+
+    kondo.store.answers[PATH] = answered
+
+
 @on_sqlite
 def test_charged_after_all(kondo: Owner) -> None:
     """The store's own word that it has charged a report stands against a person's that it has not."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
 
-    def meanwhile(asked: Request) -> Response:
-        with kondo.app.app_context():
-            with transaction() as session:
-                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
-            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
-        return charged_usage(asked)
-
-    kondo.store.answers[PATH] = meanwhile
+    meanwhile(kondo, State.DECLINED, charged_usage)
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
@@ -511,14 +517,8 @@ def test_otherwise_after_all(kondo: Owner, status: int, yen: int) -> None:
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
 
-    def meanwhile(asked: Request) -> Response:
-        with kondo.app.app_context():
-            with transaction() as session:
-                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
-            assert reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
-        return as_json({"usage_charge": {"id": "U1", "point": yen}}, status)
-
-    kondo.store.answers[PATH] = meanwhile
+    said = {"usage_charge": {"id": "U1", "point": yen}}
+    meanwhile(kondo, State.CHARGED, lambda asked: as_json(said, status))
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     with kondo.app.app_context():

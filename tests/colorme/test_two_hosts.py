@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ FORMS, SENDS, RUNS, OWNERS = 25, 8, 4, 6
 ACTION, CHARGES = "/colorme/charges", "/appstore/v1/application_charges.json"
 SIZE = [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8"]
 COMMAND = str(Path(sys.executable).with_name("storefront"))
-SLOWLY = 0.05  # seconds that the store takes
+SLOWLY = 0.02  # seconds that the store takes
 PATIENCE = 60
 
 
@@ -84,8 +85,12 @@ class Hosts:
         )
         assert answer.status_code == 303, answer.text
 
-    def run(self, *words: str) -> str:
-        done = subprocess.run(
+    def run(self, *words: str) -> None:
+        done = self.tried(*words)
+        assert done.returncode == 0, done.stderr
+
+    def tried(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             [COMMAND, *words],
             env=without_settings(self.environment),
             capture_output=True,
@@ -93,13 +98,11 @@ class Hosts:
             timeout=PATIENCE,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    def ask(self, query: str) -> list[tuple[object, ...]]:
+    def ask(self, query: str, **told: object) -> list[tuple[object, ...]]:
         engine = create_engine(self.environment["STOREFRONT_DATABASE_URL"])
         with engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(text(query))]
+            rows = [tuple(row) for row in connection.execute(text(query), told)]
         engine.dispose()
         return rows
 
@@ -143,8 +146,9 @@ def _listening(store: Store, port: int) -> Iterator[None]:
         thread.join()
 
 
-def test_forms_and_days(hosts: Hosts) -> None:
-    """Eight sends of each form, half to each host: one call, one piece. Four runs of the day: one report."""
+def test_forms_days_and_words(hosts: Hosts) -> None:
+    """Eight sends of a form, half to each host, are one call; four runs of the day, one report; four
+    persons' words, one."""
     hosts.store.now = "2021-04-10T12:00:00+09:00"
     for number in range(OWNERS):
         hosts.install(number)
@@ -168,3 +172,18 @@ def test_forms_and_days(hosts: Hosts) -> None:
     assert states == [("charged", OWNERS, 150 * (FORMS + OWNERS - 1))]
     entered = hosts.ask("SELECT count(*), sum(amount) FROM entry")
     assert entered == [(1 + FORMS + OWNERS, 500 * (1 + FORMS) + 150 * (FORMS + OWNERS - 1))]
+    hosts.store.say(CHARGES, {}, 502)
+    hosts.send(0, browser, hosts.forms(browser, "coat", 1)[0])
+    [(code,)] = hosts.ask("SELECT code FROM colorme_charge WHERE state = 'unknown'")
+    with ThreadPoolExecutor(RUNS) as persons:
+        said = [
+            *persons.map(
+                lambda word: hosts.tried("resolve", str(code), word), RUNS // 2 * ["charged", "declined"]
+            )
+        ]
+    (heard,) = [one.stdout for one in said if one.returncode == 0]
+    state = "charged" if "now charged" in heard else "declined"
+    assert hosts.ask("SELECT state FROM colorme_charge WHERE code = :code", code=code) == [(state,)]
+    coats = hosts.ask("SELECT count(*) FROM \"grant\" WHERE item_id = 'coat'")
+    assert coats == [(int(state == "charged"),)]
+    assert hosts.ask("SELECT count(*) FROM entry WHERE key = :key", key=f"colorme:{code}") == coats

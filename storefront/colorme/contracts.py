@@ -316,8 +316,9 @@ def doubtful(account: str) -> Contract | None:
     """One of an account that may stand at the store after all: what was replaced, or else its last one."""
     mine = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
     made = db.session.scalars(mine).all()
-    in_place = next((one for one in made if _is_in_doubt(one)), None)
-    return in_place or next((one for one in made[:1] if one.reason in INFERRED), None)
+    stands = any(one.ended_at is None for one in made)
+    last = made[0] if made and not stands and made[0].reason in INFERRED else None
+    return next((one for one in made if _is_in_doubt(one)), last)
 
 
 def replaced() -> Sequence[Contract]:

@@ -107,22 +107,28 @@ def count(contract_id: str, now: datetime) -> None:
         _count(session, contract_id, _closed(now))
 
 
-def send(report: Report) -> None:
-    """Send what waits, once; what surely did not arrive waits for the next run.
+def send(report: Report) -> bool:
+    """Send what waits, once; what surely did not arrive waits for the next run. Whether it is charged now.
 
     Midnight may pass while others are sent, so each goes by a moment of its own.
     """
-    if outcome := _send(report, calendar.now()):
+    outcome = _send(report, calendar.now())
+    if outcome:
         log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
+    return outcome is not None and outcome.state is State.CHARGED
 
 
 def tell(contract: Contract) -> None:
-    """Report all that was taken until now, though its period is not over: the contract is about to end."""
+    """Report all that was taken until now, though its period is not over: the contract is about to end.
+
+    Its owner waits for it, so that the first one that the store does not take is the last.
+    """
     with transaction() as session:
         _count(session, contract.id, [~Usage.reported])
     mine = select(Report).where(Report.contract_id == contract.id, Report.state == State.WAITING)
     for report in db.session.scalars(mine.order_by(Report.period_first, Report.part)).all():
-        send(report)
+        if not send(report):
+            return
 
 
 def reopen(session: Session, contract: Contract) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.wrappers import Response
 
 from storefront.colorme import daily
 from storefront.colorme.reporting import Report
-from storefront.db import db
+from storefront.db import db, transaction
+from storefront.shop.catalog import Price
 from tests.colorme.conftest import (
     HERE,
     Hooks,
@@ -163,6 +164,19 @@ def test_usage_before_a_removal(
     assert kept.contracts() == {"CONTR1": "not_found"}
     assert kept.holdings() == {"moss": 1}
     assert kept.book() == [("sale", APRIL, 150)]
+
+
+def test_a_removal_while_the_store_is_not_well(app: Flask, kondo: Browser, kept: Kept, store: Store) -> None:
+    """Of several reports the first that is not taken is the last: the owner waits for the page."""
+    with app.app_context(), transaction() as session:
+        session.execute(update(Price).filter_by(item_id="moss", channel="colorme").values(amount=600_001))
+    for _ in range(3):
+        kondo.press("/items/moss", ACTION)
+    store.say(REPORTS, {}, 502)
+    store.say(INSTALLATION, {"uninstalled_at": seconds("2021-04-10T12:00:00+09:00")})
+    assert kondo.press("/colorme/", REMOVAL).status_code == 200
+    assert len(store.calls(REPORTS)) == 1
+    assert [state for state, _ in states(app)] == ["unknown", "waiting"]
 
 
 def test_a_new_install_that_is_real(

@@ -255,10 +255,12 @@ def end_never_made(session: Session, stood: Contract, until: datetime, now: date
     Our answer to such an install was lost, or the hook was kept by somebody and sent again.
     """
     same_day = Contract.installed_on == stood.installed_on  # a late hook counts to its own
-    later = and_(same_day, Contract.arrived_at >= stood.arrived_at)
-    came = and_(or_(Contract.installed_on > stood.installed_on, later), Contract.arrived_at <= until)
+    later = or_(
+        Contract.installed_on > stood.installed_on, and_(same_day, Contract.arrived_at > stood.arrived_at)
+    )
+    meanwhile = and_(or_(Contract.ended_at.is_(None), later), Contract.arrived_at <= until)
     mine = and_(Contract.customer_id == stood.customer_id, Contract.id != stood.id)
-    return _end(session, and_(mine, came, OPEN), Ending(Reason.NEVER_MADE, until), now)
+    return _end(session, and_(mine, meanwhile, OPEN), Ending(Reason.NEVER_MADE, until), now)
 
 
 def find(account: str, contract_id: str) -> Contract | None:

@@ -334,6 +334,15 @@ def test_an_install_that_the_store_never_had(
         assert [one.id for one in outstanding.never_made()] == ["CONTR2"]
 
 
+def test_a_calendar_that_stands_still(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """Of one moment on it nothing shows which was first: what was replaced in it is no install that was none."""
+    hooks.install()
+    store.removals += 1
+    hooks.install("CONTR2")
+    hooks.uninstall("CONTR2", at="2021-07-10T13:00:00+09:00")
+    assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "by_shop_owner"}
+
+
 def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
     """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
     hooks.install(plan="SPRAY1")

@@ -335,7 +335,7 @@ def test_an_install_that_the_store_never_had(
 
 
 def test_a_calendar_that_stands_still(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
-    """Of one moment on it nothing shows which was first: what was replaced in it is no install that was none."""
+    """Of one moment on it nothing shows which was first: what was replaced then was an install."""
     hooks.install()
     store.removals += 1
     hooks.install("CONTR2")

@@ -31,7 +31,7 @@ ACTION, CHARGES = "/colorme/charges", "/appstore/v1/application_charges.json"
 SIZE = [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8"]
 COMMAND = str(Path(sys.executable).with_name("storefront"))
 SLOWLY = 0.02  # seconds that the store takes
-PATIENCE = 60
+LONGEST = 60  # seconds for an answer or a command
 
 
 class SlowStore(Store):
@@ -59,29 +59,29 @@ class Hosts:
         body = json.dumps(installed(f"CONTR{number}", "SPRAY1", f"PA0000000{number}")).encode()
         headers = {"X-Appstore-Signature": signature(body), "Content-Type": "application/json"}
         address = f"{self.addresses[number % 2]}/colorme/install"
-        assert requests.post(address, body, headers=headers, timeout=PATIENCE).status_code == 200
+        assert requests.post(address, body, headers=headers, timeout=LONGEST).status_code == 200
 
     def come_in(self, number: int) -> requests.Session:
         """An owner's browser, which begins at one host and comes back to the other."""
         self.store.account = f"PA0000000{number}"
         browser = requests.Session()
         browser.trust_env = False
-        begun = browser.get(f"{self.addresses[0]}/colorme/start", allow_redirects=False, timeout=PATIENCE)
+        begun = browser.get(f"{self.addresses[0]}/colorme/start", allow_redirects=False, timeout=LONGEST)
         state = parse_qs(urlsplit(begun.headers["Location"]).query)["state"][0]
         back = f"{self.addresses[1]}/colorme/oauth?state={state}&code=a-code"
-        assert browser.get(back, allow_redirects=False, timeout=PATIENCE).status_code == 303
+        assert browser.get(back, allow_redirects=False, timeout=LONGEST).status_code == 303
         return browser
 
     def forms(self, browser: requests.Session, item: str, count: int) -> list[dict[str, str]]:
         address = f"{self.addresses[0]}/items/{item}"
-        return [dict(form_to(browser.get(address, timeout=PATIENCE).text, ACTION)) for _ in range(count)]
+        return [dict(form_to(browser.get(address, timeout=LONGEST).text, ACTION)) for _ in range(count)]
 
     def send(self, host: int, browser: requests.Session, form: dict[str, str]) -> None:
         """A press in a window of its own; the cookies are those of the visit."""
         address, cookies = self.addresses[host] + ACTION, browser.cookies.get_dict()
         headers = {"Origin": self.environment["STOREFRONT_PUBLIC_URL"]}
         answer = requests.post(
-            address, form, headers=headers, cookies=cookies, allow_redirects=False, timeout=PATIENCE
+            address, form, headers=headers, cookies=cookies, allow_redirects=False, timeout=LONGEST
         )
         assert answer.status_code == 303, answer.text
 
@@ -95,7 +95,7 @@ class Hosts:
             env=without_settings(self.environment),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=LONGEST,
             check=False,
         )
 

@@ -109,7 +109,7 @@ ORDER: dict[str, list[str]] = {
     ],
     "colorme": [
         "settings", "periods", "amounts", "plan_file", "reckoning", "sources", "plans", "tokens", "channel",
-        "calendar", "intents", "contracts", "parcels", "fees", "client", "oauth", "charges", "usage",
+        "calendar", "intents", "contracts", "fees", "parcels", "client", "oauth", "charges", "usage",
         "reporting", "plan_page", "purchases", "outstanding", "shelf", "hooks", "installs", "daily", "starts",
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",

@@ -16,11 +16,16 @@ class Crowded(Exception):
 
 @dataclass(frozen=True)
 class Channel:
-    """Without keys there is no counter. Every thread passes the gate before it waits for the store."""
+    """Without keys there is no counter. Every thread passes a gate before it waits for the store.
+
+    A code is anybody's to make up. Who comes with one has a gate of their own, so that however many do,
+    owners who are in find theirs free.
+    """
 
     settings: ColormeSettings
     http: requests.Session
     gate: Gate
+    gate_for_codes: Gate
 
     @property
     def timeouts(self) -> Timeouts:
@@ -42,7 +47,9 @@ class Channel:
 
 
 def init_app(app: Flask, settings: ColormeSettings, http: requests.Session) -> None:
-    app.extensions[NAME] = Channel(settings, http, Gate(settings.colorme_calls_at_once, Crowded))
+    places = settings.colorme_calls_at_once
+    gates = Gate(places, Crowded), Gate(-(-places // 2), Crowded)
+    app.extensions[NAME] = Channel(settings, http, *gates)
 
 
 def channel() -> Channel:

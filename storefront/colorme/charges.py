@@ -4,7 +4,7 @@
 was none. Each settles once: status, grant and entry in one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,6 +73,12 @@ class Outcome:
     retry_after: int | None = None
     made_at: datetime | None = None  # as the store says
 
+    @property
+    def evidence(self) -> Mapping[str, str | int | None]:
+        """What is kept of it in either table."""
+        answer = self.answer[:ANSWER_LENGTH]
+        return {"answer": answer, "http_status": self.http_status, "charge_id": self.charge_id}
+
 
 def buy(
     contract: Contract, option: Option, offer: Offer, name: str, code: str, *, again: bool = False
@@ -98,11 +104,12 @@ def buy(
         "answer": "",
     }
     with transaction() as session:
+        customers.hold(session, contract.customer_id)
         if not insert_once(session, Charge, code=code, **values):
             return
         _reserve(session, offer, contract)
         if not (again or offer.item.consumable):
-            _hold_first(session, contract.customer_id, offer.item.id, code)
+            _check_first(session, contract.customer_id, offer.item.id, code)
     outcome = _call(token, option.id)
     settle(code, outcome)
 
@@ -113,7 +120,7 @@ def settle(code: str, outcome: Outcome) -> None:
     with transaction() as session:
         mine = Charge.code == code
         settled = _settle(session, and_(mine, may_settle(Charge, outcome.state)), outcome, now)
-        if not settled and outcome.state is State.DECLINED:
+        if not settled and outcome.state is not State.UNKNOWN:
             settled = _contradict(session, code, outcome)
     log.info("option", code=code, state=outcome.state.value, answer=outcome.answer, settled=settled)
 
@@ -178,9 +185,8 @@ def _reserve(session: Session, offer: Offer, contract: Contract) -> None:
             raise NotForSale(Reason.LIMIT_REACHED)
 
 
-def _hold_first(session: Session, customer_id: int, item_id: str, code: str) -> None:
+def _check_first(session: Session, customer_id: int, item_id: str, code: str) -> None:
     """Raise StaleForm unless this charge is the only one: another window may have been quicker."""
-    customers.hold(session, customer_id)
     if session.scalar(select(_had(customer_id, item_id, besides=code))):
         raise StaleForm
 
@@ -205,9 +211,9 @@ def _call(token: str | None, option_id: str) -> Outcome:
 
 
 def _contradict(session: Session, code: str, outcome: Outcome) -> bool:
-    """A refusal that comes after a person's word is kept."""
+    """What the store says after a person's word that it was charged is kept."""
     said = and_(Charge.code == code, may_contradict(Charge))
-    values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
+    values = {**outcome.evidence, "charged_yen": outcome.charged_yen or 0}
     return session.scalar(update(Charge).where(said).values(values).returning(Charge.code)) is not None
 
 
@@ -221,11 +227,9 @@ def _settle(
     """The conditional update comes first: of any number that settle one charge, one gives and enters."""
     after = outcome.retry_after
     values = {
+        **outcome.evidence,
         "state": outcome.state,
         "settled_at": now,
-        "answer": outcome.answer[:ANSWER_LENGTH],
-        "http_status": outcome.http_status,
-        "charge_id": outcome.charge_id,
         "charged_yen": outcome.charged_yen if outcome.state is State.CHARGED else None,
         "retry_at": clock.now() + timedelta(seconds=after) if after is not None else None,
         "resolved_at": resolved_at or Charge.resolved_at,

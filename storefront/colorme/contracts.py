@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, relationship
 
 from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.plan_file import Form, Plan
@@ -49,8 +49,9 @@ class Reason(StrEnum):
     NEVER_MADE = "never_made"  # the store has thrown its install away: another one stood all the while
 
 
-# Concluded only: the token is kept, and where the store knows it after all, the contract has never ended.
-DOUBTFUL = (Reason.NOT_FOUND, Reason.NEVER_MADE)
+# Concluded only, since the store has not told it: the token is kept, and where the store knows it after all,
+# the contract has never ended. A hook that tells the end wins, too.
+INFERRED = (Reason.REPLACED, Reason.NOT_FOUND, Reason.NEVER_MADE)
 
 
 class Contract(Model):
@@ -156,14 +157,13 @@ class Ending:
     closing_at: datetime | None = None
 
 
-# Whose own uninstall has not been told of: that it has ended is our conclusion, and the store's word wins.
-INFERRED = (Reason.REPLACED, Reason.NOT_FOUND, Reason.NEVER_MADE)
 OPEN = or_(Contract.ended_at.is_(None), Contract.reason.in_(INFERRED))
 
 
 def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: datetime, now: datetime) -> bool:
     """Keep a contract, once; another one of its account is replaced. False for the same again.
 
+    Where the store's own days say that it is the older one, it is the one that is replaced: its hook is late.
     Raises Contradiction. `now` is real time, `arrived_at` the calendar's.
     """
     customer_id = customers.enrol(session, NAME, agreed.account, now)
@@ -175,8 +175,11 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
         return False
     if session.get(EndedFirst, agreed.id):
         return False
-    stands = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
-    _end(session, stands, Ending(Reason.REPLACED, arrived_at), now)
+    mine = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
+    is_newer = Contract.installed_on > agreed.installed_on
+    newer = session.scalar(select(Contract.arrived_at).where(mine, is_newer))
+    if newer is None:
+        _end(session, mine, Ending(Reason.REPLACED, arrived_at), now)
     plan, trial = agreed.plan, agreed.trial
     session.add(
         Contract(
@@ -194,10 +197,29 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
             trial_last=trial and trial.last,
             charged_from=agreed.charged_from,
             in_block=settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK,
+            ended_at=newer,
+            reason=newer and Reason.REPLACED,
         )
     )
     session.flush()
     return True
+
+
+def hold(session: Session, contract_id: str) -> Contract:
+    """A contract as it stands now, and stays until the commit.
+
+    Its owner first and goods afterwards, as everywhere at this counter: who holds some of them in another
+    sequence could wait for each other.
+    """
+    customers.hold(session, session.get_one(Contract, contract_id).customer_id)
+    held = select(Contract).where(Contract.id == contract_id).with_for_update(key_share=True)
+    return session.scalars(held, execution_options={"populate_existing": True}).one()
+
+
+def hold_all(session: Session, account: str) -> None:
+    """The same for all that an account has, of which any may end."""
+    for owner in session.scalars(select(Contract.customer_id).where(_is_of(account)).distinct()).all():
+        customers.hold(session, owner)
 
 
 def end(session: Session, account: str, contract_id: str, ending: Ending, now: datetime) -> Contract | None:
@@ -227,15 +249,18 @@ def end_unnamed(
     return end(session, account, found, ending, now) if found else None
 
 
-def end_never_made(session: Session, ended: Contract, now: datetime) -> Sequence[Contract]:
-    """End what arrived while this one stood at the store: an account has one at a time, so it was none there.
+def end_never_made(session: Session, stood: Contract, until: datetime, now: datetime) -> Sequence[Contract]:
+    """End what came while this one stood at the store: an account has one at a time, so it was none there.
 
     Our answer to such an install was lost, or the hook was kept by somebody and sent again.
     """
-    stood_until = (ended.ended_at or ended.arrived_at) - CLOCKS_DIFFER
-    later = and_(Contract.arrived_at > ended.arrived_at, Contract.arrived_at < stood_until)
-    mine = and_(Contract.customer_id == ended.customer_id, Contract.id != ended.id)
-    return _end(session, and_(mine, later, OPEN), Ending(Reason.NEVER_MADE, stood_until), now)
+    same_day = Contract.installed_on == stood.installed_on  # a late hook counts to its own
+    later = or_(
+        Contract.installed_on > stood.installed_on, and_(same_day, Contract.arrived_at > stood.arrived_at)
+    )
+    meanwhile = and_(or_(Contract.ended_at.is_(None), later), Contract.arrived_at <= until)
+    mine = and_(Contract.customer_id == stood.customer_id, Contract.id != stood.id)
+    return _end(session, and_(mine, meanwhile, OPEN), Ending(Reason.NEVER_MADE, until), now)
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -290,15 +315,34 @@ def stay(session: Session, contract_id: str) -> None:
 
 
 def doubtful(account: str) -> Contract | None:
-    """The last one of an account, if it may stand at the store after all."""
-    made = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
-    last = db.session.scalar(made.limit(1))
-    return last if last and last.reason in DOUBTFUL else None
+    """One of an account that may stand at the store after all: what was replaced, or else its last one."""
+    mine = select(Contract).where(_is_of(account)).order_by(Contract.arrived_at.desc())
+    made = db.session.scalars(mine).all()
+    stands = any(one.ended_at is None for one in made)
+    last = made[0] if made and not stands and made[0].reason in INFERRED else None
+    return next((one for one in made if _is_in_doubt(one)), last)
+
+
+def replaced() -> Sequence[Contract]:
+    """Those in whose place another one stands, as long as the store has not said that they are gone."""
+    waiting = select(Contract).where(Contract.reason == Reason.REPLACED, Contract.access_token.is_not(None))
+    return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
+
+
+def is_gone(session: Session, contract_id: str) -> None:
+    """The store knows the token of what was replaced no more, which is no conclusion: it is forgotten."""
+    found = update(Contract).where(Contract.id == contract_id, Contract.reason == Reason.REPLACED)
+    session.execute(found.values(access_token=None))
 
 
 def stand_again(session: Session, contract_id: str) -> bool:
-    """The store knows the token after all: the contract has never ended. False if that was seen before."""
-    found = update(Contract).where(Contract.id == contract_id, Contract.reason.in_(DOUBTFUL))
+    """The store knows the token after all: the contract has never ended.
+
+    False if that was seen before, or another one has come to stand meanwhile.
+    """
+    other = aliased(Contract)
+    taken = exists().where(other.customer_id == Contract.customer_id, other.ended_at.is_(None))
+    found = update(Contract).where(Contract.id == contract_id, Contract.reason.in_(INFERRED), ~taken)
     values = {"ended_at": None, "reason": None, "reckon_on": None}
     return session.scalar(found.values(values).returning(Contract.id)) is not None
 
@@ -326,6 +370,10 @@ def _is_of(account: str) -> ColumnElement[bool]:
     return Contract.customer_id.in_(own)
 
 
+def _is_in_doubt(contract: Contract) -> bool:
+    return contract.reason is Reason.REPLACED and contract.access_token is not None
+
+
 def _confirmed(reason: Reason, at: datetime) -> Any:
     if reason in (Reason.BY_SHOP_OWNER, Reason.BY_UNPAID):
         return func.coalesce(Contract.confirmed_at, at)
@@ -343,7 +391,7 @@ def _end(session: Session, which: ColumnElement[bool], ending: Ending, now: date
         "confirmed_at": _confirmed(ending.reason, ending.at),
         "ended_at": ending.at,
         "reason": ending.reason,
-        "access_token": Contract.access_token if ending.reason in DOUBTFUL else None,
+        "access_token": Contract.access_token if ending.reason in INFERRED else None,
         "asked_to_go_at": None,
         "usage_token": ending.usage_token,
         "closing_at": ending.closing_at,

@@ -26,6 +26,7 @@ def run() -> int:
     """
     now = calendar.now()
     failed = _each((one.id, partial(installs.see, one)) for one in contracts.asked_to_go())
+    failed += _each((one.id, partial(installs.ask_again, one)) for one in contracts.replaced())
     failed += _each((one, partial(_reckon, one, now)) for one in _due(clock.day(now)))
     failed += _each((one, partial(reporting.count, one, now)) for one in reporting.ripe(now))
     return failed + _each(
@@ -56,8 +57,7 @@ def _due(today: date) -> Sequence[str]:
 def _reckon(contract_id: str, now: datetime) -> None:
     today = clock.day(now)
     with transaction() as session:
-        held = select(Contract).where(Contract.id == contract_id).with_for_update()
-        contract = session.scalars(held, execution_options={"populate_existing": True}).one()
+        contract = contracts.hold(session, contract_id)
         ended_on = clock.day(contract.ended_at) if contract.ended_at else today
         # What was due before its end; but nothing to an owner who never came in.
         if contract.ended_at is None or contract.parcels_until:

@@ -68,6 +68,14 @@ def unpaid(contract: Contract) -> Iterator[Bill]:
             yield bill
 
 
+def were_paid(contract: Contract, today: date) -> bool:
+    """Whether a fee of it was collected by then, as far as we know: the store does not tell."""
+    still_owed = set(map(_first, unpaid(contract)))
+    return any(
+        bill.due_on <= today and _first(bill) not in still_owed for bill in _owed_until(contract, today)
+    )
+
+
 def owed(contract: Contract) -> Iterator[Bill]:
     """Every bill of the plan in its order, to the last one that its end leaves; without end if it stands."""
     if contract.reason is Reason.NEVER_MADE:

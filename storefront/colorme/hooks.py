@@ -1,7 +1,8 @@
 """What the store tells by its hooks: verified, then parsed, then believed.
 
-Its key signs nothing but the bodies of hooks, and no browser can have it sign one. A signature has no
-moment in it, so what was captured can be sent again; no hook does anything twice.
+Its key signs nothing but the bodies of hooks, and no browser can have it sign one. A signature has neither
+moment nor address in it, so what was captured can be sent again, and elsewhere: no hook does anything
+twice, and what one of the two addresses takes the other refuses.
 """
 
 import hmac
@@ -22,6 +23,8 @@ from storefront.colorme.settings import ACCOUNT
 
 SIGNATURE = "X-Appstore-Signature"
 DEEPEST = 16  # levels; a hook has three
+# One key signs installs and ends, so no body may be taken for both.
+OF_AN_END = {"uninstalled_at", "reason", "usage_charge"}
 ONE_DAY = timedelta(days=1)
 
 
@@ -93,6 +96,13 @@ class Install(_Hook):
 
     application_charge_id: Id | None = None
     trial_term: TrialTerm | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_end(cls, said: Any) -> Any:
+        if isinstance(said, Mapping) and said.keys() & OF_AN_END:
+            raise ValueError("it tells of an end")
+        return said
 
     @model_validator(mode="after")
     def _one_id(self) -> Self:

@@ -1,7 +1,7 @@
 """The app comes into a shop, and out of it: by the store's hooks, or by its owner's press on our page.
 
 Verbs: `install`, `uninstall` (what a hook tells), `remove` (ask the store), `see` (what became of that),
-`find_again` (it was not so).
+`ask_again` (whether what we concluded is so).
 """
 
 from datetime import UTC, datetime
@@ -66,6 +66,7 @@ def uninstall(hook: Uninstall) -> None:
     hook.check(plan.form)
     ending = _ending(Reason(hook.reason), hook.uninstalled_at, hook.usage_charge)
     with transaction() as session:
+        contracts.hold_all(session, account)
         if named:
             ended = contracts.end(session, account, named, ending, clock.now())
             if known is None and ended is None:
@@ -73,7 +74,8 @@ def uninstall(hook: Uninstall) -> None:
         else:
             ended = contracts.end_unnamed(session, account, plan_id, ending, clock.now())
         if ended:
-            _clear(session, ended)
+            if _clear(session, ended, ending.at - contracts.CLOCKS_DIFFER):
+                parcels.bring(session, ended, clock.day(ending.at), ending.at)
             _settle(session, ended)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
@@ -91,6 +93,7 @@ def remove(contract: Contract) -> None:
         is_first = contracts.ask_to_go(session, contract.id, calendar.now())
     if not is_first:
         return _see_again(contract)
+    reporting.tell(contract)  # if the answer is lost, so is the token that came with it
     try:
         removed = client.remove(token)
     except (Declined, NotConnected):
@@ -133,25 +136,39 @@ def see(contract: Contract) -> bool | None:
     return True
 
 
-def find_again(account: str) -> Contract | None:
-    """The contract of which we only concluded that it had ended; the store knows its token.
+def ask_again(contract: Contract) -> bool | None:
+    """Ask the store whether a contract stands of which we only concluded that it had ended.
 
-    Uninstalling makes a token void for good, so whoever is known by it has the app.
+    Uninstalling makes a token void for good. So whoever is known by it has the app, and whatever install
+    came meanwhile was none. None if nobody knows.
     """
-    contract = contracts.doubtful(account)
-    token = decrypted(contract.access_token) if contract else None
-    if contract is None or token is None:
-        return None
+    token, asked_at = decrypted(contract.access_token), calendar.now()
+    if token is None:
+        return False
+    instead = contracts.standing_of(contract.account)
     try:
-        if client.shop(token).id != account:
+        stands = client.shop(token).id == contract.account
+    except Declined as refusal:
+        if refusal.status != REVOKED:
             return None
-    except (Declined, NotConnected, Unknown):
+        stands = False
+    except (NotConnected, Unknown):
         return None
     with transaction() as session:
-        if contracts.stand_again(session, contract.id):
-            parcels.redo(session, contract, calendar.now())
-    log.warning("stands after all", contract=contract.id)
-    return contracts.standing_of(account)
+        contracts.hold_all(session, contract.account)
+        if not stands:
+            contracts.is_gone(session, contract.id)
+        elif contract.reason in contracts.INFERRED:
+            _clear(session, contract, max(asked_at, instead.arrived_at) if instead else asked_at)
+            _stand_again(session, contract, asked_at)
+    return stands
+
+
+def _stand_again(session: Session, contract: Contract, now: datetime) -> None:
+    if contracts.stand_again(session, contract.id):
+        parcels.redo(session, contract, now)
+        reporting.revive(session, contract)
+        log.warning("stands after all", contract=contract.id)
 
 
 def _gone(contract: Contract, removed: Removed | None) -> None:
@@ -160,6 +177,7 @@ def _gone(contract: Contract, removed: Removed | None) -> None:
     reason = Reason.BY_APP if removed else Reason.NOT_FOUND
     ending = _ending(reason, at, removed.usage_charge if removed else None)
     with transaction() as session:
+        contracts.hold(session, contract.id)
         if ended := contracts.end(session, contract.account, contract.id, ending, clock.now()):
             _settle(session, ended)
     log.info("uninstalled", contract=contract.id, reason=reason.value)
@@ -180,14 +198,17 @@ def _ending(reason: Reason, at: int, told: UsageCharge | None) -> Ending:
     )
 
 
-def _clear(session: Session, ended: Contract) -> None:
-    """What was given, entered and taken under installs that were none belongs to the one that stood."""
-    for none in contracts.end_never_made(session, ended, clock.now()):
-        log.warning("never made", contract=none.id, stood=ended.id)
-        usage.move(session, none, ended)
+def _clear(session: Session, stood: Contract, until: datetime) -> bool:
+    """What was given, entered and taken under installs that were none belongs to the one that stood.
+
+    Whether there were any.
+    """
+    none_at_all = contracts.end_never_made(session, stood, until, clock.now())
+    for none in none_at_all:
+        log.warning("never made", contract=none.id, stood=stood.id)
+        usage.move(session, none, stood)
         _settle(session, none)
-        if ended.ended_at:
-            parcels.bring(session, ended, clock.day(ended.ended_at), ended.ended_at)
+    return bool(none_at_all)
 
 
 def _settle(session: Session, contract: Contract) -> None:

@@ -73,7 +73,7 @@ def may_settle(kind: type[Intent], outcome: State) -> ColumnElement[bool]:
 
 
 def may_contradict(kind: type[Intent]) -> ColumnElement[bool]:
-    """What a late refusal is noted on: a person has said that it was charged.
+    """What a late answer is noted on, a refusal or another amount: a person has said that it was charged.
 
     Goods and entry stay until a person undoes them.
     """

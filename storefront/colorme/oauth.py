@@ -44,7 +44,7 @@ class _Session(OAuth2Session):
 
     def request(self, method: str, url: str, *rest: Any, **more: Any) -> requests.Response:  # type: ignore[override]  # as its caller has it
         told = {**more, "timeout": self.store.timeouts.within(), "stream": True, "allow_redirects": False}
-        with self.store.gate.place():
+        with self.store.gate_for_codes.place():
             deadline = Deadline.after(self.store.timeouts.total)
             answer: requests.Response = super().request(method, url, *rest, **told)
             with answer:

@@ -1,4 +1,8 @@
-"""Parcels: what a plan with a monthly part brings, when its owner first comes in and at every renewal."""
+"""Parcels: what a plan with a monthly part brings, when its owner first comes in and at every renewal.
+
+On a trial, and where the plan is paid afterwards, the first one comes on trust. An owner who had one and left
+before a plan fee was paid waits for the next, or goods were to be had by installing anew.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -7,10 +11,11 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from storefront import clock
-from storefront.colorme import plans, reckoning
+from storefront.colorme import fees, plans, reckoning
 from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.periods import renewed_on
 from storefront.colorme.settings import NAME
+from storefront.db import db
 from storefront.shop import inventory
 from storefront.shop.inventory import Grant
 
@@ -23,9 +28,10 @@ def bring(session: Session, contract: Contract, today: date, now: datetime) -> N
 
     What a day has brought is closed: an item that the plan file adds to a parcel comes with the next.
     """
-    session.refresh(contract, with_for_update=True)
+    session.refresh(contract)
     plan, closed = plans.find(contract.plan_id), contract.parcels_until or date.min
-    due = (day for day in _days(contract, today) if day > closed and not _is_gone(contract, day))
+    days = _days(contract, today, waits=_waits(session, contract, today))
+    due = (day for day in days if day > closed and not _is_gone(contract, day))
     for first in due:
         for number, item_id in enumerate(plan.parcel if plan else (), 1):
             key = f"{_key(contract, first)}:{number}"
@@ -46,12 +52,37 @@ def undo(session: Session, contract: Contract) -> None:
 
 def redo(session: Session, contract: Contract, now: datetime) -> None:
     """Give again what was taken back for an end that was none, or another."""
-    session.refresh(contract, with_for_update=True)
+    session.refresh(contract)
     brought = _brought(session, contract)
     for key, one in brought.items():
         again = f"{key}{AGAIN}"
         if not _is_gone(contract, _first(key)) and _is_undone(session, key) and again not in brought:
             inventory.grant(session, one.customer_id, one.item_id, again, now, is_test=one.is_test)
+
+
+def first_on(contract: Contract) -> date | None:
+    """When the first parcel comes to who does not get one on trust; None if one has come."""
+    if contract.parcels_until is None or _brought(db.session(), contract):
+        return None
+    if contract.form.prepaid:
+        return contract.charged_from
+    return next(map(renewed_on, reckoning.periods(contract.terms)), None)
+
+
+def _waits(session: Session, contract: Contract, today: date) -> bool:
+    """Whether that of the install does not come with it."""
+    if contract.parcels_until:  # decided when its owner first came in
+        return f"{_key(contract, contract.installed_on)}:1" not in _brought(session, contract)
+    return _is_owed_for(session, contract, today)
+
+
+def _is_owed_for(session: Session, contract: Contract, today: date) -> bool:
+    """Whether the last contract of the same owner that has brought any was never paid for."""
+    others = and_(Contract.customer_id == contract.customer_id, Contract.id != contract.id)
+    made = select(Contract).where(others, Contract.reason.is_distinct_from(Reason.NEVER_MADE))
+    before = session.scalars(made.order_by(Contract.arrived_at.desc())).all()
+    last = next((one for one in before if _brought(session, one)), None)
+    return last is not None and not fees.were_paid(last, today)
 
 
 def _brought(session: Session, contract: Contract) -> Mapping[str, Grant]:
@@ -76,9 +107,12 @@ def _is_gone(contract: Contract, first: date) -> bool:
     return first > ended_on or (unpaid and first == ended_on)
 
 
-def _days(contract: Contract, today: date) -> Iterator[date]:
+def _days(contract: Contract, today: date, *, waits: bool) -> Iterator[date]:
     """That of the install, and of every renewal since we have known of it, however old its trial is."""
-    yield contract.installed_on
+    if not waits:
+        yield contract.installed_on
+    elif contract.form.prepaid and contract.charged_from <= today:
+        yield contract.charged_from
     for period in reckoning.periods(contract.terms):
         if renewed_on(period) > today:
             return

@@ -164,7 +164,7 @@ class Option(_Row):
 class PlanFile:
     """What the file says; plans and options by id. `metered` items are taken on account.
 
-    `lines` has where each plan stands, if it was read from a file.
+    `lines` has where each id stands, if it was read from a file.
     """
 
     trial_days: int
@@ -207,7 +207,8 @@ def read(path: Path, prices: Mapping[str, int | None]) -> PlanFile:
         {plan.id: plan for plan in found.plans},
         {option.id: option for option in found.options},
         frozenset(found.metered),
-        {plan.id: written.lines["plans", str(at)] for at, plan in enumerate(found.plans)},
+        {plan.id: written.lines["plans", str(at)] for at, plan in enumerate(found.plans)}
+        | {option.id: written.lines["options", str(at)] for at, option in enumerate(found.options)},
     )
 
 

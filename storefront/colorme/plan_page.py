@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from storefront import clock
-from storefront.colorme import reckoning, reporting, sources, usage
+from storefront.colorme import parcels, plans, reckoning, reporting, sources, usage
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
 from storefront.colorme.reckoning import Bill, Terms
@@ -26,6 +26,7 @@ class Standing:
     """A contract at a moment. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
 
     `counting` is the period of a piece that is taken now: shortly before a period ends, the next one.
+    `parcel_on` is when the first parcel comes, where that of the install does not come with it.
     `reckoned` is what the open page of reckoning is to be asked for the same contract.
     """
 
@@ -36,6 +37,7 @@ class Standing:
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
+    parcel_on: date | None
     reckoned: Mapping[str, str]
 
     def open_until(self, bill: Bill) -> datetime | None:
@@ -56,7 +58,8 @@ def standing(contract: Contract, now: datetime) -> Standing:
     readings = _readings(contract, terms, expected)
     reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
     left = trial_left(contract, today)
-    return Standing(left, period, counting, expected, coming, past[:MOST], readings, reckoned)
+    waits = parcels.first_on(contract)
+    return Standing(left, period, counting, expected, coming, past[:MOST], readings, waits, reckoned)
 
 
 def trial_left(contract: Contract, today: date) -> int | None:
@@ -99,7 +102,10 @@ def _reckoned(contract: Contract, usage: int) -> Mapping[str, str]:
 
 def _readings(contract: Contract, terms: Terms, expected: Expected) -> Sequence[Reading]:
     told = [one for one in sources.readings(_asked(contract, terms, expected)) if one not in ELSEWHERE]
-    return [*told, Reading.NOT_PAID_BACK] if terms.form.prepaid else told
+    plan = plans.find(contract.plan_id)
+    on_trust = plan and plan.parcel and (contract.trial or not terms.form.prepaid)
+    told += [Reading.NOT_PAID_BACK] if terms.form.prepaid else []
+    return [*told, Reading.PARCEL_ON_TRUST] if on_trust else told
 
 
 def _asked(contract: Contract, terms: Terms, expected: Expected) -> Asked:

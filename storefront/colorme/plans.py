@@ -84,8 +84,11 @@ def load_configured(session: Session) -> str:
 
 
 def _broken(session: Session, found: PlanFile, path: Path) -> Iterator[str]:
-    """Each plan that says other amounts than it was used with."""
+    """Each plan that says other amounts than it was used with, and each option with the id of such a plan."""
     for use in session.scalars(select(PlanUse).order_by(PlanUse.plan_id)):
+        if use.plan_id in found.options:
+            place = f"{path}:{found.lines[use.plan_id]}"
+            yield f"{place}: {use.plan_id} was a plan that {use.account} has used: take an id of its own"
         plan = found.plans.get(use.plan_id)
         if plan and _terms(plan) != {name: getattr(use, name) for name in ("form", *AMOUNTS)}:
             had = [f"{name} {getattr(use, name)}" for name in AMOUNTS if getattr(use, name) is not None]

@@ -104,6 +104,11 @@ READINGS: Mapping[str, LazyString] = {
         "next period."
     ),
     Reading.NO_BILL: _("A period that comes to nothing has no bill."),
+    Reading.PARCEL_ON_TRUST: _(
+        "On a trial, or a plan that is paid afterwards, the first parcel comes before anything is paid. Who "
+        "left before a plan fee was paid gets the next on the first paid day of another contract, or at its "
+        "first renewal where it is paid afterwards."
+    ),
 }
 PROBLEMS: Mapping[str, LazyString] = {
     "form": _("Choose one of the forms."),

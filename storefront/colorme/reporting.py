@@ -25,12 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
-from storefront.colorme import calendar, client, reckoning
+from storefront.colorme import calendar, client, contracts, reckoning
 from storefront.colorme.amounts import LEAST, usage_reports
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
 from storefront.colorme.contracts import Contract, Reason
-from storefront.colorme.intents import ANSWER_LENGTH, Intent, State, is_unknown, may_contradict, may_settle
+from storefront.colorme.intents import Intent, State, is_unknown, may_contradict, may_settle
 from storefront.colorme.periods import Period, closing_on
 from storefront.colorme.settings import NAME
 from storefront.colorme.tokens import decrypted
@@ -107,13 +107,28 @@ def count(contract_id: str, now: datetime) -> None:
         _count(session, contract_id, _closed(now))
 
 
-def send(report: Report) -> None:
-    """Send what waits, once; what surely did not arrive waits for the next run.
+def send(report: Report) -> bool:
+    """Send what waits, once; what surely did not arrive waits for the next run. Whether it is charged now.
 
     Midnight may pass while others are sent, so each goes by a moment of its own.
     """
-    if outcome := _send(report, calendar.now()):
+    outcome = _send(report, calendar.now())
+    if outcome:
         log.info("usage", code=report.code, state=outcome.state.value, answer=outcome.answer)
+    return outcome is not None and outcome.state is State.CHARGED
+
+
+def tell(contract: Contract) -> None:
+    """Report all that was taken until now, though its period is not over: the contract is about to end.
+
+    Its owner waits for it, so that the first one that the store does not take is the last.
+    """
+    with transaction() as session:
+        _count(session, contract.id, [~Usage.reported])
+    mine = select(Report).where(Report.contract_id == contract.id, Report.state == State.WAITING)
+    for report in db.session.scalars(mine.order_by(Report.period_first, Report.part)).all():
+        if not send(report):
+            return
 
 
 def reopen(session: Session, contract: Contract) -> None:
@@ -122,6 +137,16 @@ def reopen(session: Session, contract: Contract) -> None:
     void = and_(mine, Report.state == State.DECLINED, Report.http_status == REVOKED)
     if contract.usage_token:
         session.execute(update(Report).where(void).values(state=State.WAITING))
+
+
+def revive(session: Session, contract: Contract) -> None:
+    """Its end was none: what was declined, lost or written off because of it is to be reported after all."""
+    mine = and_(Report.contract_id == contract.id, Report.state == State.DECLINED)
+    nobody_said = and_(mine, Report.resolved_at.is_(None))
+    unsent = and_(nobody_said, or_(Report.http_status == REVOKED, Report.answer == TOO_LATE))
+    session.execute(update(Report).where(unsent).values(state=State.WAITING, is_lost=False))
+    for report in session.scalars(select(Report).where(mine, Report.answer == WRITTEN_OFF)).all():
+        _take_up(session, report)
 
 
 def doubt(now: datetime) -> int:
@@ -258,8 +283,7 @@ def _count(session: Session, contract_id: str, closed: Sequence[ColumnElement[bo
 
     Each period is reported for itself, however many were missed; only what is below the least is carried on.
     """
-    held = select(Contract).where(Contract.id == contract_id).with_for_update()
-    contract = session.scalars(held, execution_options={"populate_existing": True}).one()
+    contract = contracts.hold(session, contract_id)
     mine = select(Usage).join(Contract).where(Usage.contract_id == contract_id, *closed)
     pieces = session.scalars(mine.with_for_update(of=Usage).order_by(Usage.period_first)).all()
     carried: list[Usage] = []
@@ -298,6 +322,17 @@ def _write(session: Session, contract: Contract, period: Period, pieces: Sequenc
         )
 
 
+def _take_up(session: Session, report: Report) -> None:
+    """The pieces that were written off wait again for more: they are the last that were taken."""
+    last = select(Usage).where(Usage.contract_id == report.contract_id, Usage.reported)
+    pieces, yen = session.scalars(last.order_by(Usage.taken_at.desc(), Usage.code)), 0
+    for piece in pieces.all():
+        if yen == report.yen:
+            break
+        piece.reported, yen = False, yen + piece.yen
+    session.delete(report)
+
+
 def _send(report: Report, now: datetime) -> Outcome | None:
     """One call, for one row that this run has moved; None if another run has."""
     contract = report.contract
@@ -313,7 +348,7 @@ def _send(report: Report, now: datetime) -> Outcome | None:
     counted = _counted(contract, report, outcome.made_at or now)
     if _settle(report, may_settle(Report, outcome.state), outcome, now, counted):
         return outcome
-    if outcome.state in (State.DECLINED, State.WAITING):
+    if outcome.state is not State.UNKNOWN:
         _contradict(report, outcome)
     log.warning("usage settled before its answer", code=report.code, answer=outcome.answer)
     return None
@@ -326,7 +361,7 @@ def _token(contract: Contract) -> str | None:
 
 def _is_closed(contract: Contract, now: datetime) -> bool:
     """Whether nothing can be reported any more. Where we only concluded the end, its hook may still come."""
-    if contract.ended_at is None:
+    if contract.ended_at is None or _may_stand(contract):
         return False
     concluded = contract.reason in (Reason.REPLACED, Reason.NOT_FOUND)
     if contract.usage_token is None and not concluded:
@@ -335,6 +370,11 @@ def _is_closed(contract: Contract, now: datetime) -> bool:
         return contract.closing_at < now
     last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
     return last is None or clock.day(now) > closing_on(last)
+
+
+def _may_stand(contract: Contract) -> bool:
+    """Whether the store has still to say that what was replaced is gone: nothing is written off before."""
+    return contract.reason is Reason.REPLACED and decrypted(contract.access_token) is not None
 
 
 def _counted(contract: Contract, report: Report, at: datetime) -> dict[str, Any]:
@@ -378,11 +418,9 @@ def _settle(
 ) -> bool:
     """The conditional update comes first: of any number that settle one report, one enters it."""
     values = {
+        **outcome.evidence,
         "state": outcome.state,
         "settled_at": now,
-        "answer": outcome.answer[:ANSWER_LENGTH],
-        "http_status": outcome.http_status,
-        "charge_id": outcome.charge_id,
         "charged_yen": outcome.charged_yen if outcome.state is State.CHARGED else None,
         "resolved_at": resolved_at or Report.resolved_at,
         "is_lost": is_lost,
@@ -400,8 +438,8 @@ def _settle(
 
 
 def _contradict(report: Report, outcome: Outcome) -> None:
-    """That it was not charged, whatever a person has said, is kept."""
-    values = {"charged_yen": 0, "answer": outcome.answer[:ANSWER_LENGTH], "http_status": outcome.http_status}
+    """What the store says after a person's word that it was charged is kept."""
+    values = {**outcome.evidence, "charged_yen": outcome.charged_yen or 0}
     with transaction() as session:
         session.execute(update(Report).where(_is(report), may_contradict(Report)).values(values))
 

@@ -112,7 +112,8 @@ class ColormeSettings(HouseSettings):
         ge=1,
         le=1000,
         description="Threads of one process that may wait for the store's answers; half as many more wait "
-        "briefly for their turn. At most a quarter of a worker's threads: others' callbacks need some.",
+        "briefly for their turn, and half as many beside them come in. At most a quarter of a worker's "
+        "threads: others' callbacks need some.",
     )
     colorme_calendar_url: PerhapsAddress = Field(
         "",

@@ -94,4 +94,6 @@ def withheld(customer_id: int, item_ids: Collection[str]) -> Mapping[str, LazySt
 def _against_usage(contract: Contract | None, today: date) -> LazyString | None:
     if contract is None or not contract.form.has_usage:
         return NOT_BY_USE
-    return None if usage.may_take(contract, today) else IN_TRIAL
+    if usage.may_take(contract, today):
+        return None
+    return IN_TRIAL if contract.in_trial(today) else NOT_NOW

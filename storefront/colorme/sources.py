@@ -37,6 +37,7 @@ class Reading(StrEnum):
     NOT_PAID_BACK = "not_paid_back"
     REPORTS = "reports"
     NO_BILL = "no_bill"
+    PARCEL_ON_TRUST = "parcel_on_trust"
 
 
 @dataclass(frozen=True)

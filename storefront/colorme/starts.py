@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storefront import clock
 from storefront.colorme import calendar, client, contracts, installs, oauth, parcels
 from storefront.colorme.client import Declined, NotConnected, Shop, Unknown
+from storefront.colorme.contracts import Contract
 from storefront.colorme.oauth import NoToken, SpentCode
 from storefront.colorme.tokens import encrypted
 from storefront.db import Model, insert_once, transaction
@@ -67,11 +68,12 @@ def come_back(state: str, code: str, error: str) -> tuple[str, str]:
     if error or not code:
         raise TurnedAway(Why.DENIED)
     token, shop = _identified(code)
-    contract = contracts.standing_of(shop.id) or installs.find_again(shop.id)
+    contract = _contract(shop.id)
     if contract is None:
         raise TurnedAway(Why.NOT_INSTALLED)
     at, key = calendar.now(), secrets.token_hex(32)
     with transaction() as session:
+        contracts.hold(session, contract.id)
         if not contracts.come_in(session, contract.id, encrypted(token), shop.name, at):
             raise TurnedAway(Why.NOT_INSTALLED)
         parcels.bring(session, contract, clock.day(at), at)
@@ -101,6 +103,14 @@ def _begun() -> list[str]:
     """What this browser has begun and not finished: its owner may have several windows."""
     said = COOKIE.read()
     return said if isinstance(said, list) else []
+
+
+def _contract(account: str) -> Contract | None:
+    """What an account has; the store is asked first where we only concluded which one that is."""
+    in_doubt = contracts.doubtful(account)
+    if in_doubt and installs.ask_again(in_doubt) is None:
+        raise TurnedAway(Why.SILENT)
+    return contracts.standing_of(account)
 
 
 def _identified(code: str) -> tuple[str, Shop]:

@@ -2,16 +2,16 @@
 
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import ForeignKey, Index, String, func, select
+from sqlalchemy import ForeignKey, Index, String, exists, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock
-from storefront.colorme import reckoning
+from storefront.colorme import contracts, reckoning
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.settings import NAME, settings
-from storefront.db import Model, db, insert_once, transaction
-from storefront.shop import customers, inventory, limits
+from storefront.db import Model, db, transaction
+from storefront.shop import inventory, limits
 from storefront.shop.catalog import Offer
 
 
@@ -37,8 +37,9 @@ class Usage(Model):
 
 
 def may_take(contract: Contract, today: date) -> bool:
-    """Whether the plan has a usage part, and its trial is over."""
-    return contract.ended_at is None and contract.form.has_usage and not contract.in_trial(today)
+    """Whether the plan has a usage part, its trial is over, and its owner has not asked to go."""
+    stands = contract.ended_at is None and contract.asked_to_go_at is None
+    return stands and contract.form.has_usage and not contract.in_trial(today)
 
 
 def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
@@ -48,13 +49,21 @@ def take(contract: Contract, offer: Offer, code: str, now: datetime) -> bool:
     """
     values = {"contract_id": contract.id, "item_id": offer.item.id, "quantity": 1, "yen": offer.price.amount}
     with transaction() as session:
-        period = _period(session, contract, offer, now)
-        days = {"period_first": period.first, "period_last": period.last}
-        if not insert_once(session, Usage, code=code, taken_at=now, reported=False, **values, **days):
+        held = contracts.hold(session, contract.id)
+        if session.get(Usage, code):  # looked at before limits, which it has perhaps used up
             return False
+        period = _period(session, held, offer, now)
+        days = {"period_first": period.first, "period_last": period.last}
+        session.add(Usage(code=code, taken_at=now, reported=False, **values, **days))
         key, test = f"{NAME}:usage:{code}", contract.is_test  # no option has it, whatever its form was
         inventory.grant(session, contract.customer_id, offer.item.id, key, now, is_test=test)
     return True
+
+
+def was_taken(customer_id: int, code: str) -> bool:
+    """Whether this form of a customer's has brought a piece."""
+    own = exists().where(Usage.code == code, Usage.contract_id == Contract.id)
+    return bool(db.session.scalar(select(own.where(Contract.customer_id == customer_id))))
 
 
 def move(session: Session, of: Contract, to: Contract) -> None:
@@ -87,13 +96,10 @@ def counted_to(contract: Contract, now: datetime) -> Period | None:
     return reckoning.period_at(contract.terms, closes_before(now))
 
 
-def _period(session: Session, contract: Contract, offer: Offer, now: datetime) -> Period:
+def _period(session: Session, held: Contract, offer: Offer, now: datetime) -> Period:
     """What a piece counts to that is taken now; the contract stays as it is meanwhile."""
-    buyer, test = contract.customer_id, contract.is_test
+    buyer, test = held.customer_id, held.is_test
     limits.enforce(session, offer.item.id, buyer, offer.amount, clock.now(), channel=NAME, is_test=test)
-    customers.hold(session, buyer)
-    standing = select(Contract).where(Contract.id == contract.id).with_for_update()
-    held = session.scalars(standing, execution_options={"populate_existing": True}).one()
     period = counted_to(held, now)
     if period is None or not may_take(held, clock.day(now)):
         raise NotOnAccount

@@ -89,6 +89,8 @@ def checkout() -> ResponseReturnValue:
     """The owner has pressed the button with the price on it, which is the consent: the store asks nobody."""
     here, offer = visit.current(), _offer(request.form.get("item", ""))
     code = f"C{buy_form.sent()}"  # which no terminal takes for an option
+    if usage.was_taken(here.customer.id, code):
+        return _in_the_bag(here)
     if charges.find(here.customer.id, code) is None:
         again = shelf.is_had_by(offer, here.customer.id)
         buy_form.accept(here, offer)
@@ -144,6 +146,10 @@ def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValu
         usage.take(_contract(here), offer, code, calendar.now())
     except NotOnAccount:
         raise Withheld(shelf.NOT_NOW) from None
+    return _in_the_bag(here)
+
+
+def _in_the_bag(here: Visit) -> ResponseReturnValue:
     return redirect(here.target("shop.bag"), 303)
 
 

@@ -58,16 +58,26 @@ class Store:
     def __init__(self) -> None:
         self.now = NOON
         self.account, self.title = KONDO, "近藤商店"
+        self.removals = 0  # each makes the tokens before it void
         self.asked: list[Request] = []
         self.answers: dict[str, Answer] = {
             "/calendar.json": lambda asked: as_json({"now": self.now}),
             "/oauth/token": lambda asked: as_json(
-                {"access_token": f"token-of-{self.account}", "token_type": "Bearer", "scope": SCOPE}
+                {"access_token": self.token, "token_type": "Bearer", "scope": SCOPE}
             ),
-            "/v1/shop.json": lambda asked: as_json({"shop": {"id": self.account, "title": self.title}}),
+            "/v1/shop.json": self.shop,
             "/appstore/v1/application_charges.json": self.charged,
         }
         self.points = {"CLOAK01": 500, "COAT01": 4800}
+
+    @property
+    def token(self) -> str:
+        return f"token-of-{self.account}" + "-anew" * self.removals
+
+    def shop(self, asked: Request) -> Response:
+        if asked.headers["Authorization"] != f"Bearer {self.token}":
+            return as_json({"errors": [{"code": 401010}]}, 401)
+        return as_json({"shop": {"id": self.account, "title": self.title}})
 
     def charged(self, asked: Request) -> Response:
         wanted = json.loads(asked.get_data())["application_charge"]["application_charge_source_id"]
@@ -90,11 +100,18 @@ class Store:
 
 
 SCOPE = "write_application_charge"
+NUMBERS = iter(range(100_000))
 
 
 def as_json(said: Any, status: int = 200, **headers: str) -> Response:
     text = said if isinstance(said, str) else json.dumps(said)
     return Response(text, status, headers, content_type="application/json")
+
+
+def charged_usage(asked: Request) -> Response:
+    """A usage charge, as it was asked for."""
+    said = json.loads(asked.get_data())["usage_charge"]
+    return as_json({"usage_charge": {**said, "id": f"U{next(NUMBERS):05}"}}, 201)
 
 
 def wrapped(said: Any, status: int = 200) -> Response:

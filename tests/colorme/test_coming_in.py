@@ -1,14 +1,17 @@
 """The way in: by the store's consent, and by nothing else."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from werkzeug.wrappers import Response
 
-from storefront.colorme.contracts import Contract
-from storefront.db import db
+from storefront import clock
+from storefront.colorme.contracts import CLOCKS_DIFFER, Contract
+from storefront.db import db, transaction
+from storefront.shop.visits import Opened
 from tests.colorme.conftest import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -215,6 +218,23 @@ def test_leaving(app: Flask, owner: Browser) -> None:
     thief.client.set_cookie("visit-8000", copied.value, domain="127.0.0.1")
     assert thief.get("/inventory").status_code == 401
     assert come_in(app).get("/inventory").status_code == 200
+
+
+@pytest.mark.parametrize("by", ["log-out", "uninstall"])
+def test_a_host_whose_clock_is_fast(app: Flask, owner: Browser, hooks: Hooks, by: str) -> None:
+    """A visit that it has opened, almost a minute ahead of us, ends as well."""
+    elsewhere = come_in(app)
+    with app.app_context(), transaction() as session:
+        newest = select(func.max(Opened.opened_at)).scalar_subquery()
+        ahead = update(Opened).where(Opened.opened_at == newest)
+        session.execute(ahead.values(opened_at=clock.now() + CLOCKS_DIFFER - timedelta(seconds=5)))
+    assert elsewhere.get("/inventory").status_code == 200
+    if by == "log-out":
+        owner.press("/", "/colorme/leave")
+    else:
+        hooks.uninstall()
+        hooks.install("CONTR2")
+    assert elsewhere.get("/inventory").status_code == 401
 
 
 def test_an_uninstall_ends_every_visit(owner: Browser, hooks: Hooks, kept: Kept) -> None:

@@ -73,9 +73,21 @@ def test_taps_beyond_the_gate(app: Flask, owner: Browser, store: Store, kept: Ke
     assert kept.holdings()["cloak"] == 1 + PLACES
 
 
+def test_made_up_codes(app: Flask, owner: Browser, store: Store) -> None:
+    """However many come with one, an owner who is in is served."""
+    windows = [Browser(app, HERE) for _ in range(6)]
+    addresses = [way_back(one, code="made-up") for one in windows]
+    with slow(store, "/oauth/token") as strangers:
+        ways = [strangers.submit(one.get, address) for one, address in zip(windows, addresses, strict=True)]
+        wait_for(lambda: sum(way.done() for way in ways) == len(ways) - 1)
+        assert {way.result().status_code for way in ways if way.done()} == {503}
+        bought = owner.press("/items/cloak", ACTION)
+        assert 'data-state="charged"' in owner.get(str(bought.location)).text
+
+
 @pytest.mark.changed(colorme_calls_at_once=1)
 @pytest.mark.parametrize("path", ["/oauth/token", "/v1/shop.json"])
-def test_the_way_in_has_the_same_gate(app: Flask, owner: Browser, store: Store, path: str) -> None:
+def test_the_way_in_has_gates(app: Flask, owner: Browser, store: Store, path: str) -> None:
     """Who would come in while all places are taken hears that the store is silent; the setting counts."""
     windows = [Browser(app, HERE) for _ in range(4)]
     addresses = [way_back(one) for one in windows]

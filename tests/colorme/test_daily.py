@@ -1,7 +1,7 @@
 """The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -28,7 +28,19 @@ from storefront.colorme.usage import NotOnAccount, Usage
 from storefront.db import db, transaction
 from storefront.shop import catalog
 from storefront.shop.customers import Customer
-from tests.colorme.conftest import KONDO, SATO, TESTER, Hooks, Kept, Store, as_json, come_in, copied, trial
+from tests.colorme.conftest import (
+    KONDO,
+    SATO,
+    TESTER,
+    Hooks,
+    Kept,
+    Store,
+    as_json,
+    charged_usage,
+    come_in,
+    copied,
+    trial,
+)
 from tests.databases import on_sqlite
 
 LOAF, MOSS = 20, 150
@@ -85,7 +97,7 @@ class Owner:
 
     def answer(self, said: object = None, status: int = 201, **headers: str) -> None:
         self.store.answers[PATH] = lambda asked: (
-            as_json(said, status, **headers) if said is not None else charged(asked)
+            as_json(said, status, **headers) if said is not None else charged_usage(asked)
         )
 
 
@@ -98,11 +110,6 @@ def kondo(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> Owner:
     owner = Owner(app, store, hooks, kept)
     owner.answer()
     return owner
-
-
-def charged(asked: Request) -> Response:
-    said = json.loads(asked.get_data())["usage_charge"]
-    return as_json({"usage_charge": {**said, "id": f"U{next(NUMBERS):05}"}}, 201)
 
 
 def moment(text: str) -> datetime:
@@ -366,6 +373,7 @@ def test_replaced(kondo: Owner, comes: bool) -> None:
     """Of a contract that another took the place of, usage waits for the late uninstall with its token."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
+    kondo.store.removals += 1
     assert kondo.hooks.install("CONTR2", "SPRAY1").status_code == 200
     kondo.daily("2021-05-02T12:00:00+09:00")
     assert kondo.reports() == {APRIL: ("waiting", MOSS)}
@@ -476,20 +484,26 @@ def test_two_operators(kondo: Owner) -> None:
     assert (kondo.reports(), kondo.kept.book()) == ({APRIL: ("declined", MOSS)}, [])
 
 
+def meanwhile(kondo: Owner, said: State, then: Callable[[Request], Response]) -> None:
+    """A person takes the worker for lost while its report is still on its way, and then it is answered."""
+
+    def answered(asked: Request) -> Response:
+        with kondo.app.app_context():
+            with transaction() as session:
+                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
+            assert reporting.resolve(f"CONTR1:{APRIL}", said)
+        return then(asked)
+
+    kondo.store.answers[PATH] = answered
+
+
 @on_sqlite
 def test_charged_after_all(kondo: Owner) -> None:
     """The store's own word that it has charged a report stands against a person's that it has not."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
 
-    def meanwhile(asked: Request) -> Response:
-        with kondo.app.app_context():
-            with transaction() as session:
-                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
-            assert reporting.resolve(f"CONTR1:{APRIL}", State.DECLINED)
-        return charged(asked)
-
-    kondo.store.answers[PATH] = meanwhile
+    meanwhile(kondo, State.DECLINED, charged_usage)
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     assert [amount for *_, amount in kondo.kept.book()] == [MOSS]
@@ -497,25 +511,19 @@ def test_charged_after_all(kondo: Owner) -> None:
 
 @pytest.mark.long
 @on_sqlite
-@pytest.mark.parametrize("status", [422, 429])
-def test_declined_after_all(kondo: Owner, status: int) -> None:
-    """A refusal after a person's word that a report was charged is kept, and shown to the operator."""
+@pytest.mark.parametrize(("status", "yen"), [(422, 0), (429, 0), (201, 149)])
+def test_otherwise_after_all(kondo: Owner, status: int, yen: int) -> None:
+    """What the store says after a person's word that a report was charged is kept, and shown."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
 
-    def meanwhile(asked: Request) -> Response:
-        with kondo.app.app_context():
-            with transaction() as session:
-                session.execute(update(Report).values(sent_at=moment("2020-01-01T12:00:00+09:00")))
-            assert reporting.resolve(f"CONTR1:{APRIL}", State.CHARGED)
-        return as_json({"errors": []}, status)
-
-    kondo.store.answers[PATH] = meanwhile
+    said = {"usage_charge": {"id": "U1", "point": yen}}
+    meanwhile(kondo, State.CHARGED, lambda asked: as_json(said, status))
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert kondo.reports() == {APRIL: ("charged", MOSS)}
     with kondo.app.app_context():
         shown = [(case.code, case.yen, case.http_status) for case in outstanding.otherwise()]
-    assert shown == [(f"CONTR1:{APRIL}", 0, status)]
+    assert shown == [(f"CONTR1:{APRIL}", yen, status)]
 
 
 @pytest.mark.long
@@ -782,7 +790,7 @@ def test_nothing_due(kondo: Owner, shops: int) -> None:
     assert not [one for one in seen if not one.startswith(("SELECT", "BEGIN"))]
 
 
-QUESTIONS = 4
+QUESTIONS = 5
 
 
 def _multiply(app: Flask, shops: int) -> None:

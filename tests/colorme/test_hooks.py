@@ -182,8 +182,13 @@ BAD_INSTALLS: Mapping[str, bytes] = {
     "a trial on a free plan": text(installed(plan="QUAY01", trial_term=TERM)),
     "a trial on a one-time plan": text(installed(plan="ANCHOR1", trial_term=TERM)),
     "a trial on a usage plan": text(installed(plan="SPRAY1", trial_term=TERM)),
+    "an uninstall": text(uninstalled()),
+    "the end of usage": text(installed(plan="TIDE01", usage_charge=USAGE)),
+    "a reason": text(installed(reason="by_shop_owner")),
+    "a moment of the end": text(installed(uninstalled_at=1625929200)),
 }
 BAD_UNINSTALLS: Mapping[str, bytes] = {
+    "an install": text(installed()),
     "another reason": text(uninstalled(reason="by_app")),
     "no reason": text({key: value for key, value in uninstalled().items() if key != "reason"}),
     "no moment": text({key: value for key, value in uninstalled().items() if key != "uninstalled_at"}),
@@ -294,6 +299,7 @@ def test_a_lost_uninstall(app: Flask, hooks: Hooks, kept: Kept, store: Store) ->
     """An install takes the place of what stood; the late uninstall ends the old one only."""
     hooks.install(plan="TIDE01")
     before = come_in(app)
+    store.removals += 1
     hooks.install("CONTR2")
     assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "stands"}
     assert before.get("/inventory").status_code == 401
@@ -328,10 +334,18 @@ def test_an_install_that_the_store_never_had(
         assert [one.id for one in outstanding.never_made()] == ["CONTR2"]
 
 
+def test_a_calendar_that_stands_still(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
+    """Of one moment on it nothing shows which was first: what was replaced then was an install."""
+    hooks.install()
+    store.removals += 1
+    hooks.install("CONTR2")
+    hooks.uninstall("CONTR2", at="2021-07-10T13:00:00+09:00")
+    assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "by_shop_owner"}
+
+
 def test_usage_of_an_install_that_was_none(app: Flask, hooks: Hooks, kept: Kept, store: Store) -> None:
     """What was taken meanwhile is reported of the contract that stood, with the token of its end."""
     hooks.install(plan="SPRAY1")
-    come_in(app)
     store.now = "2021-07-11T12:00:00+09:00"
     hooks.install("CONTR2", plan="SPRAY1")
     browser = come_in(app)

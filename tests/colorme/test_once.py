@@ -1,13 +1,23 @@
-"""One form is one charge, whatever number of sends arrives at the same moment."""
+"""One form is one charge, whatever number of sends arrives at the same moment; nobody waits for ever."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
-from storefront.colorme import charges, contracts, plans, usage
+from storefront.colorme import charges, contracts, daily, plans, usage
+from storefront.colorme.contracts import Contract
+from storefront.colorme.usage import NotOnAccount
+from storefront.db import db
 from storefront.shop import catalog
-from tests.colorme.conftest import KONDO, Hooks, Kept, Store, come_in
+from tests.colorme.conftest import KONDO, Hooks, Kept, Store, come_in, trial
+from tests.databases import on_postgresql
 from tests.street import at_once
 
 pytestmark = pytest.mark.long
@@ -22,14 +32,14 @@ def kondo(app: Flask, store: Store, hooks: Hooks) -> str:
     return KONDO
 
 
-def buy(app: Flask, account: str, code: str) -> None:
+def buy(app: Flask, account: str, code: str, *, again: bool = True) -> None:
     with app.app_context():
         contract, option = contracts.standing_of(account), plans.current().option_of("cloak")
         offer = catalog.offer("cloak", "colorme")
         assert contract
         assert option
         assert offer
-        charges.buy(contract, option, offer, "a cloak", code, again=True)
+        charges.buy(contract, option, offer, "a cloak", code, again=again)
 
 
 def take(app: Flask, account: str, code: str) -> None:
@@ -54,3 +64,53 @@ def test_one_piece_for_eight_sends(app: Flask, kondo: str, kept: Kept) -> None:
     for number in range(FORMS):
         at_once(*[partial(take, app, kondo, f"form-{number}")] * SENDS)
     assert kept.holdings() == {"moss": FORMS}
+
+
+@contextmanager
+def slowly(app: Flask) -> Iterator[None]:
+    """Whoever has come to hold an owner or a contract pauses, so that others come to hold what is next."""
+
+    def pause(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith("UPDATE c") or "colorme_contract" in statement:
+            time.sleep(0.1)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "after_cursor_execute", pause)
+    try:
+        yield
+    finally:
+        event.remove(engine, "after_cursor_execute", pause)
+
+
+@on_postgresql
+@pytest.mark.parametrize("against", ["end", "option"])
+def test_nobody_waits_for_each_other(
+    app: Flask, hooks: Hooks, store: Store, kept: Kept, against: str
+) -> None:
+    """A piece on account, beside a late end that takes a parcel back, or an option."""
+    store.now = "2021-07-10T12:00:00+09:00"
+    assert hooks.install(plan="TIDE01", trial_term=trial("2021-07-11", "2021-07-14")).status_code == 200
+    come_in(app)
+    store.now = "2021-09-10T12:00:00+09:00"
+    day(app)
+    others = {"end": lambda: end(hooks), "option": lambda: buy(app, KONDO, "an option", again=False)}
+    with app.app_context(), slowly(app):
+        at_once(others[against], lambda: take_today(app, store))
+    assert kept.holdings()["tidetable"] == {"end": 2, "option": 3}[against]
+
+
+def day(app: Flask) -> None:
+    with app.app_context():
+        assert daily.run() == 0
+
+
+def end(hooks: Hooks) -> None:
+    assert hooks.uninstall(plan="TIDE01", at="2021-09-09T12:00:00+09:00").status_code == 200
+
+
+def take_today(app: Flask, store: Store) -> None:
+    with app.app_context(), suppress(NotOnAccount):
+        contract, offer = db.session.get_one(Contract, "CONTR1"), catalog.offer("moss", "colorme")
+        assert offer
+        usage.take(contract, offer, "a piece", datetime.fromisoformat(store.now))

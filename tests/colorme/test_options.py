@@ -19,7 +19,7 @@ from storefront.colorme.intents import State
 from storefront.colorme.plan_file import Option
 from storefront.colorme.plans import Offered
 from storefront.db import db, transaction
-from storefront.shop import catalog
+from storefront.shop import catalog, form_tokens
 from storefront.shop.catalog import Item, Price
 from storefront.shop.form_tokens import StaleForm
 from tests.colorme.conftest import (
@@ -241,6 +241,16 @@ def test_declined_after_all(app: Flask, owner: Browser, store: Store, kept: Kept
         assert [(one.charged_yen, one.answer) for one in charges.otherwise()] == [(0, "422 422900")]
 
 
+def test_another_amount_after_all(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
+    """So is an amount that is not the registered one: goods and entry stay as the person has said."""
+    store.points["CLOAK01"] = 700
+    meanwhile(app, store, State.CHARGED, store.charged)
+    buy(owner)
+    with app.app_context():
+        assert [(one.charged_yen, bool(one.charge_id)) for one in charges.otherwise()] == [(700, True)]
+    assert [amount for *_, amount in kept.book()] == [500]
+
+
 @pytest.mark.long
 def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """What the store says it took is what is entered and shown, and the operator is told."""
@@ -250,6 +260,23 @@ def test_another_amount(app: Flask, owner: Browser, store: Store, kept: Kept) ->
     assert [amount for _, _, amount in kept.book()] == [700]
     with app.app_context():
         assert [charge.charged_yen for charge in charges.otherwise()] == [700]
+
+
+def test_a_second_press_for_the_last_piece(app: Flask, store: Store, hooks: Hooks, kept: Kept) -> None:
+    """It is answered as the first was, though nothing is left by now."""
+    hooks.install(plan="SPRAY1")
+    browser = come_in(app)
+    with app.app_context(), transaction() as session:
+        session.execute(update(Item).filter_by(id="moss").values(stock=1))
+    form = form_to(browser.get("/items/moss").text, ACTION)
+    assert [browser.post(ACTION, form).location for _ in range(2)] == [f"{HERE}/inventory"] * 2
+    with app.app_context():
+        contract, moss = contracts.standing_of(KONDO), catalog.offer("moss", "colorme")
+        assert contract
+        assert moss
+        code = f"C{form_tokens.nonce(form['token'])}"
+        assert not usage.take(contract, moss, code, contract.arrived_at)
+    assert kept.holdings() == {"moss": 1}
 
 
 def test_a_form_is_its_owners(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
@@ -377,7 +404,7 @@ def test_a_form_for_another_kind(app: Flask, hooks: Hooks, store: Store, kept: K
     spent = form_to(browser.get("/items/moss").text, ACTION)
     assert browser.post(ACTION, spent).status_code == 303
     sell(app, metered=["loaf"], options=["cloak", "moss"])
-    assert [browser.post(ACTION, form).status_code for form in (on_account, spent)] == [400, 400]
+    assert [browser.post(ACTION, form).status_code for form in (on_account, spent)] == [400, 303]
     at_once = form_to(browser.get("/items/moss").text, ACTION)
     sell(app, metered=["loaf", "moss"], options=["cloak"])
     assert browser.post(ACTION, at_once).status_code == 400

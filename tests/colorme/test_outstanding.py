@@ -112,7 +112,6 @@ def test_usage_that_was_counted_on_none(
 ) -> None:
     """What was reported of an install that the store never had stays for a person, and it is said why."""
     hooks.install("CONTR1", "SPRAY1")
-    come_in(app)
     counted(app, store, hooks, "CONTR2")
     assert "data-of-none" not in operator.get("/colorme/outstanding").text
     hooks.uninstall("CONTR1", "SPRAY1", at="2021-08-12T12:00:00+09:00")

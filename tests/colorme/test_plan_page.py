@@ -109,6 +109,7 @@ def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
             ("TIDE01", "2021-07-10", [("monthly", 2000)]),
         ]
     ):
+        store.removals += 1
         hooks.install(f"CONTR{number}", plan=plan)
         browser = come_in(app)
         assert marks(browser, "plan", "period-first") == [plan, period]

@@ -154,6 +154,22 @@ def test_a_used_plan_keeps_its_amounts(app: Flask, tmp_path: Path) -> None:
 
 
 @on_sqlite
+def test_an_option_is_no_used_plan(app: Flask, tmp_path: Path) -> None:
+    """What is charged at once under the id of a plan that was taken out would be that plan at the store."""
+    changed = tmp_path / "plans.yaml"
+    said = PLANS.read_text().replace("- {id: QUAY01", "# {id: QUAY01").replace("CLOAK01", "QUAY01")
+    changed.write_text(said)
+    with app.app_context(), transaction() as session:
+        plans.load(session, changed)
+        plans.load(session, PLANS)
+        assert plans.take(session, "QUAY01", "PA00000009", date(2021, 7, 10))
+        with pytest.raises(
+            PlanFileError, match=f"{changed}:\\d+: QUAY01 was a plan that PA00000009 has used"
+        ):
+            plans.load(session, changed)
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -1,6 +1,6 @@
 """What the developer sees: 課金設定, publication, usage charges and sales, letters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -84,36 +84,25 @@ def reprice(app_id: str, plan_id: str) -> ResponseReturnValue:
     """Change what an unused plan charge costs."""
     _check(app_id)
     given = {name: int(text) for name, text in request.form.items() if name in AMOUNT_NAMES and _is_yen(text)}
-    try:
-        charges.reprice(plan_id, given, calendar.now())
-        flash(N_("The amounts are changed here; the app's plan file does not know of it."))
-    except charges.Refused as why:
-        flash(str(why))
-    return _to(app_id)
+    done = N_("The amounts are changed here; the app's plan file does not know of it.")
+    return _tried(app_id, lambda: charges.reprice(plan_id, given, calendar.now()), done)
 
 
 @blueprint.post("/my/applications/<app_id>/publication")
 def apply(app_id: str) -> ResponseReturnValue:
     """Apply for publication with the plan charges that are chosen."""
     _check(app_id)
-    try:
-        charges.apply(request.form.getlist("plan"), calendar.now())
-        flash(N_("The application is with the store."))
-    except charges.Refused as why:
-        flash(str(why))
-    return _to(app_id)
+    plans = request.form.getlist("plan")
+    done = N_("The application is with the store.")
+    return _tried(app_id, lambda: charges.apply(plans, calendar.now()), done)
 
 
 @blueprint.post("/my/applications/<app_id>/publication/approval")
 def approve(app_id: str) -> ResponseReturnValue:
     """The store's part: publish what was applied for."""
     _check(app_id)
-    try:
-        charges.approve(calendar.now())
-        flash(N_("The app is published with these plans."))
-    except charges.Refused as why:
-        flash(str(why))
-    return _to(app_id)
+    done = N_("The app is published with these plans.")
+    return _tried(app_id, lambda: charges.approve(calendar.now()), done)
 
 
 @blueprint.get("/my/applications/<app_id>/state/usage_charges")
@@ -180,6 +169,16 @@ def payouts(every: Sequence[Bill], settings: AppStoreSettings) -> Sequence[Payou
 def _check(app_id: str) -> None:
     if app_id != appstore().settings.app_id:
         abort(404)
+
+
+def _tried(app_id: str, act: Callable[[], object], done: str) -> ResponseReturnValue:
+    """Back to the app's page, which says that it is done, or why not."""
+    try:
+        act()
+        flash(done)
+    except charges.Refused as why:
+        flash(str(why))
+    return _to(app_id)
 
 
 def _is_yen(text: str) -> bool:

@@ -78,7 +78,8 @@ class _Gauges(Collector):
             log.error("database did not answer", kind=type(error).__name__, path=request.path)
             counts = {}
         for name, count in counts.items():
-            yield GaugeMetricFamily(f"storefront_{name}", f"As it stands now: {name.replace('_', ' ')}.", count)
+            meaning = f"As it stands now: {name.replace('_', ' ')}."
+            yield GaugeMetricFamily(f"storefront_{name}", meaning, count)
         yield GaugeMetricFamily("storefront_database_up", "Whether the database has answered.", bool(counts))
 
 

@@ -66,7 +66,9 @@ def _written(field: FieldInfo) -> str:
     """The default as the environment would have it; empty where words alone say it."""
     extra = field.json_schema_extra
     says_more = isinstance(extra, dict) and "unset" in extra
-    return "" if says_more or isinstance(field.default, Path) else _default(field).strip("`").replace(NONE, "")
+    if says_more or isinstance(field.default, Path):
+        return ""
+    return _default(field).strip("`").replace(NONE, "")
 
 
 def _default(field: FieldInfo) -> str:

@@ -24,7 +24,7 @@ import click
 import requests
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, create_engine, delete, func, select
+from sqlalchemy import Engine, create_engine, delete, func, make_url, select
 from sqlalchemy.orm import Session
 
 from storefront import clock
@@ -34,6 +34,7 @@ from storefront.shop.ledger import Entry
 from storefront.shop.turns import Turn
 from tests import postgresql
 from tests.browser.apart import certificate
+from tests.databases import ask
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.idle import NGINX
@@ -44,6 +45,7 @@ from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET
 KIT = ROOT / ".deploy"
 APART = 1.0  # seconds by which the second host's clock is ahead
 AHEAD = "PROOF_AHEAD"
+NAME = "shop"  # of the database and of its role, who is no administrator
 TOKEN = "the token of the proofs, and of nobody else"
 TAPS = 10  # a minute, for each buyer
 NOT_REACHED = "not reached"
@@ -83,14 +85,14 @@ class Host:
     name: str
     port: int
     folder: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     starts: int = 0
     running: ExitStack = field(default_factory=ExitStack)
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self, **changed: str) -> None:
         self.starts += 1
-        own = {**self.environment, **changed}
+        self.environment = own = {**self.environment, **changed}
         words = f"{self.name}-{self.starts}"
         server = served.gunicorn(self.folder, words, self.port, "tests.proof.hosts:create_app()", SIZE, own)
         self.process = self.running.enter_context(server)
@@ -128,6 +130,7 @@ class Hosts:
 
     folder: Path
     shop: str
+    plain: str
     platform: str
     authority: Path
     environment: dict[str, str]
@@ -161,6 +164,18 @@ class Hosts:
             Asked(method, place, int(status), [int(port) for port in re.findall(r":(\d+)", hosts)])
             for method, place, status, hosts, *_ in asked
         ]
+
+    def stop(self) -> None:
+        for host in self.both:
+            host.stop()
+
+    def start(self, database_url: str | None = None) -> None:
+        """Both hosts, on the same database as before or on another."""
+        if database_url:
+            self.environment["STOREFRONT_DATABASE_URL"] = database_url
+            self.engine = create_engine(database_url)
+        for host in self.both:
+            host.start(STOREFRONT_DATABASE_URL=self.environment["STOREFRONT_DATABASE_URL"])
 
     def scalar(self, query: object) -> int:
         with Session(self.engine) as session:
@@ -198,7 +213,7 @@ class Hosts:
 
 
 @contextmanager
-def hosts(folder: Path, **settings: str) -> Iterator[Hosts]:
+def hosts(folder: Path, taps: int = TAPS) -> Iterator[Hosts]:
     """Both hosts, their database, the proxy and the platform, each a server of its own."""
     one, other, front, plain, there = free_ports(5)
     shop, platform = f"https://{HOST}:{front}", f"http://{HOST}:{there}"
@@ -218,15 +233,17 @@ def hosts(folder: Path, **settings: str) -> Iterator[Hosts]:
     size = ["--workers", "1", "--threads", "32"]
     with ExitStack() as stack:
         database = stack.enter_context(postgresql.server(folder, postgresql.fastest()))
+        ask(database.url, f"CREATE ROLE {NAME} LOGIN", f"CREATE DATABASE {NAME} OWNER {NAME} ENCODING 'UTF8'")
+        address = make_url(database.url).set(username=NAME, database=NAME).render_as_string()
         environment = served.prepared(
             folder,
             shop,
-            database.url,
+            address,
             platform,
             STOREFRONT_METRICS_TOKEN=TOKEN,
             STOREFRONT_MIXI_CERTIFICATE_URL=f"{platform}/certificates/{{channel}}/{{name}}.pem",
             REQUESTS_CA_BUNDLE=str(files["cert"]),
-            **{"STOREFRONT_MIXI_TAPS_PER_MINUTE": str(TAPS), **settings},
+            STOREFRONT_MIXI_TAPS_PER_MINUTE=str(taps),
         )
         served_there = served.gunicorn(
             folder, "sandbox", there, "storefront.sandbox:create_sandbox()", size, sandbox
@@ -240,9 +257,10 @@ def hosts(folder: Path, **settings: str) -> Iterator[Hosts]:
             stack.callback(host.stop)
             host.start()
         stack.enter_context(proxy(proxy_conf(folder, front, plain, [one, other], files), front))
-        engine = create_engine(database.url)
+        engine = create_engine(address)
         stack.callback(engine.dispose)
-        yield Hosts(folder, shop, platform, files["cert"], environment, database, both, engine)
+        addresses = shop, f"http://{HOST}:{plain}", platform
+        yield Hosts(folder, *addresses, files["cert"], environment, database, both, engine)
 
 
 def metrics_in(folder: Path) -> dict[str, str]:
@@ -363,7 +381,7 @@ def main(buyers: int, purchases: int) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # or the servers would outlive us
     with (
         TemporaryDirectory() as folder,
-        hosts(Path(folder), STOREFRONT_MIXI_TAPS_PER_MINUTE="1000") as street,
+        hosts(Path(folder), taps=1000) as street,
     ):
         first = street.both[0]
         troubles: Mapping[str, Callable[[], None]] = {

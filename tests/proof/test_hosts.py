@@ -1,13 +1,22 @@
 """Two hosts on one database, their clocks a second apart, are one shop, whichever answers or dies."""
 
+import os
+import re
 import signal
+import socket
+import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+from sqlalchemy import make_url
 
 from storefront.sandbox.phone import OWN_WINDOW
 from tests import postgresql
@@ -16,12 +25,14 @@ from tests.demo import wait_for
 from tests.proof.hosts import APART, TAPS, Asked, Host, Hosts, hosts, rush, stop_and_go_on
 from tests.proof.idle import NGINX
 from tests.proof.kills import BUYER, POINTS, Phone, Screen
-from tests.proof.served import Step
+from tests.proof.served import COMMAND_SECONDS, ROOT, Step, without_settings
 from tests.street import callback_target, sign
 
 pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 CALLBACK = "mixi/callback"
+README = ROOT / "storefront" / "README.md"
+AWAY = "お店につながりません"
 TOO_LARGE = "送信内容が大きすぎます"
 
 
@@ -182,7 +193,7 @@ def test_a_host_dies(street: Hosts, step: Step) -> None:
 
 
 def test_a_host_hangs(street: Hosts) -> None:
-    """Stopped: mixi hears the other host in time; going on, it answers what it was asked and grants nothing."""
+    """Stopped: mixi hears the other host in time; going on, it answers what it was asked, no more."""
     phones, held = [street.phone() for _ in range(6)], street.held()
     chosen = [phone.choose() for phone in phones]
     answered = [host.answered() for host in street.both]
@@ -207,3 +218,123 @@ def test_many_buy_meanwhile(street: Hosts) -> None:
     outcome = rush(street, 4, 2, lambda: stop_and_go_on(street.both[1]))
     assert (outcome.lost, outcome.doubled) == (0, 0)
     assert outcome.bought >= 4
+
+
+def test_logs_name_nobody(street: Hosts) -> None:
+    """After purchases and every kind of failure nginx has logged no word, owner, code, signature or token."""
+    phone = on_pc(street)
+    bought = phone.press(phone.press(phone.get(f"{street.shop}/items/excalibur"), "payments"), "/buy")
+    phone.get(bought.finish)
+    payment = street.newest()
+    target = callback_target(payment.point_code, payment.owner_id, word=str(payment.word))
+    query = f"?{target.partition('?')[2]}"
+    signed = sign("GET", target, origin=street.shop)
+    forged = {"Authorization": signed["Authorization"].replace("oauth_nonce", "oauth_n0nce")}
+    door = street.command("operator").split()[0]
+
+    def get(path: str, **more: Any) -> requests.Response:
+        return requests.request(
+            more.pop("method", "GET"), street.shop + path, timeout=30, verify=str(street.authority), **more
+        )
+
+    assert get(target, headers=signed).text == "OK"
+    assert get(target, headers=forged).status_code == 401
+    assert requests.get(door, timeout=30, verify=str(street.authority)).status_code == 200
+    assert get(f"/mixi/callback/{payment.word}/more{query}", headers=signed).status_code == 404
+    for way in ("//mixi//callback/", "/%6Dixi/callback/", "/mixi%2Fcallback%2F", "/a/../mixi/callback/"):
+        get(f"{way}{payment.word}{query}", headers=signed)
+    for path in (f"/mixi/start/pc{query}", f"/inventory{query}", f"/items/{payment.owner_id}{query}"):
+        assert get(path).status_code in (401, 404)
+    assert get("/readyz").status_code == get("/metrics").status_code == 404
+    long, wide = get(f"{target}&x={'x' * 20_000}"), get(target, headers={"X": "x" * 20_000})
+    assert [answer.status_code for answer in (long, wide)] == [414, 431]
+    assert all(TOO_LARGE in answer.content.decode() for answer in (long, wide))
+    head = f"POST /mixi/payments{query} HTTP/1.1\r\nHost: shop\r\nContent-Length: {1 << 21}\r\n\r\n"
+    large = said(street, head)
+    assert large.startswith("HTTP/1.1 413")
+    assert TOO_LARGE in large
+    assert said(street, f"GET {target} HTTP/1.1\r\nHost: a b\r\n\r\n").startswith("HTTP/1.1 400")
+    assert said(street, f"GET {target} HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 400")
+    moved = requests.get(street.plain + target, timeout=30, allow_redirects=False)
+    assert moved.status_code == 308
+    street.stop()
+    away = get(target, headers=signed)
+    assert away.status_code == 502
+    assert AWAY in away.content.decode()
+    street.start()
+    assert get(target, headers=sign("GET", target, origin=street.shop)).text == "OK"
+
+    secrets = {
+        payment.word,
+        payment.owner_id,
+        payment.point_code,
+        "oauth",
+        "opensocial",
+        "token",
+        "/callback/",
+    }
+    logs = [street.folder / name for name in ("access.log", "error.log", "combined.log")]
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    assert not [line for line in lines if any(secret in line for secret in secrets)]
+    assert {CALLBACK, "mixi/start", "inventory", "operator"} <= {asked.place for asked in street.log()}
+
+
+def test_backup_and_restore(street: Hosts) -> None:
+    """As the README has it, word by word, by a role that is no administrator; then both hosts sell on."""
+    phone = street.phone()
+    phone.press(phone.choose(), "/buy")
+    street.age()
+    phone.open("/history")
+    begun = phone.choose()
+    backup, restore = re.split(r"^# to restore.*\n", commands("pg_dump"), flags=re.MULTILINE)
+    run(street, backup)
+    kept = street.held()
+    forgotten = phone.press(begun, "/buy")
+    assert street.held() == kept + 1
+    street.stop()
+    doctor = run(street, restore)
+    assert {line.split()[1] for line in doctor.splitlines() if line.startswith("FAIL")} <= {"public"}, doctor
+    restored = make_url(street.environment["STOREFRONT_DATABASE_URL"]).set(database="restored")
+    street.start(restored.render_as_string())
+    assert street.held() == kept
+    assert re.search(r"create[\s\S]+complete", street.command("check", forgotten.code))
+    assert phone.press(phone.choose(), "/buy").name == "bought"
+    assert street.held() == kept + 1
+
+
+def commands(first: str) -> str:
+    """The block of commands in the README that begins with this one."""
+    blocks = re.findall(r"^```sh\n(.+?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if block.startswith(first)]
+    return str(block)
+
+
+def run(street: Hosts, block: str) -> str:
+    """Carry out a README's commands, in the harness's folder and on its server; what they print."""
+    here = re.sub(
+        r"postgresql://(\w+)@db/(\w+)", rf"'postgresql://\1@/\2?host={street.database.data}'", block
+    )
+    tools = Path(postgresql.tool("pg_dump")).parent
+    environment = {**without_settings(street.environment), "PATH": f"{tools}:{os.environ['PATH']}"}
+    script = here.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        env=environment,
+        cwd=street.folder,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+    )
+    assert done.returncode == 0 or "FAIL" in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def said(street: Hosts, request: str) -> str:
+    """The answer to bytes that no client would send."""
+    parts = urlsplit(street.shop)
+    plain = socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=30)
+    context = ssl.create_default_context(cafile=str(street.authority))
+    with context.wrap_socket(plain, server_hostname=str(parts.hostname)) as line:
+        line.sendall(request.encode())
+        line.settimeout(5)
+        return b"".join(iter(lambda: line.recv(65536), b"")).decode()

@@ -148,12 +148,6 @@ class Hosts:
         ready.write_text(step)
         ready.rename(self.folder / "step")
 
-    def the_gone(self) -> Host:
-        """The host that came to the step."""
-        wait_for(lambda: any(host.is_gone() for host in self.both))
-        (host,) = [host for host in self.both if host.is_gone()]
-        return host
-
     def log(self) -> list[Asked]:
         """What the proxy has noted."""
         lines = (self.folder / "access.log").read_text().splitlines()

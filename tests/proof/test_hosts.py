@@ -57,7 +57,7 @@ def since(street: Hosts) -> Callable[[], list[Asked]]:
 
 @pytest.fixture(autouse=True)
 def even(street: Hosts) -> Iterator[None]:
-    """After each test what is held was earned; both hosts are up for the next, whatever became of this one."""
+    """After each test what is held was earned; for the next one both hosts are up, whatever became of it."""
     yield
     for host in street.both:
         if host.is_gone():

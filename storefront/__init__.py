@@ -69,6 +69,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     health.init_app(app, settings)
     security.init_app(app, settings)
     metrics.init_app(app, settings, _standing)
+    metrics.add_gauge(app, "clock_seconds", db.clock_seconds)
     metrics.add_gauge(app, "negative_holdings", inventory.count_negatives)
     shop.init_app(app)
     operator.init_app(app)
@@ -77,7 +78,7 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     return app
 
 
-def _standing() -> Mapping[str, int]:
+def _standing() -> Mapping[str, float]:
     """What the operator should know of at any time."""
     health.spare_the_database()
     return metrics.gauges()

@@ -212,10 +212,12 @@ def catalog_command(file: Path | None, check: bool) -> None:
 
 
 @main.command("settings")
-@click.option("--markdown", is_flag=True, help="As tables for a README.")
-def settings_command(markdown: bool) -> None:
+@click.option("form", "--markdown", flag_value="markdown", help="As tables for a README.")
+@click.option("form", "--env", flag_value="env", help="As a file for a server's environment.")
+def settings_command(form: str | None) -> None:
     """Print every setting, its default and its meaning."""
-    (settings_table.write_markdown if markdown else settings_table.write)(sys.stdout)
+    written = {"markdown": settings_table.write_markdown, "env": settings_table.write_environment}
+    written.get(form or "", settings_table.write)(sys.stdout)
 
 
 @main.command("doctor")

@@ -34,6 +34,11 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
+    """How far their clock runs ahead of ours, read at some moment between two of ours."""
+    return (theirs - (before + (after - before) / 2)).total_seconds()
+
+
 @dataclass(frozen=True)
 class Deadline:
     """A moment after which an answer is worthless, held against a clock that nobody can set."""

@@ -26,6 +26,7 @@ from sqlalchemy import (
     event,
     literal,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -258,6 +259,13 @@ def transaction(deadline: Deadline | None = None) -> Iterator[Session]:
         except BaseException:
             session.rollback()
             raise
+
+
+def clock_seconds() -> float:
+    """How far this host's clock runs ahead of the database's; SQLite has no clock but the host's."""
+    before = clock.now()
+    theirs = db.session.scalars(select(this_moment())).one()
+    return -clock.seconds_off(theirs, before, clock.now())
 
 
 def fresh() -> Session:

@@ -41,7 +41,7 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10)
 
 log = structlog.get_logger()
 
-Standing = Callable[[], Mapping[str, int]]
+Standing = Callable[[], Mapping[str, float]]
 
 
 class _Reserved(MmapedDict):
@@ -78,7 +78,8 @@ class _Gauges(Collector):
             log.error("database did not answer", kind=type(error).__name__, path=request.path)
             counts = {}
         for name, count in counts.items():
-            yield GaugeMetricFamily(f"storefront_{name}", f"How many: {name.replace('_', ' ')}.", count)
+            meaning = f"As it stands now: {name.replace('_', ' ')}."
+            yield GaugeMetricFamily(f"storefront_{name}", meaning, count)
         yield GaugeMetricFamily("storefront_database_up", "Whether the database has answered.", bool(counts))
 
 
@@ -148,12 +149,12 @@ def folder(settings: HouseSettings, instance: str) -> Path:
     return Path(settings.metrics_folder or os.path.join(instance, NAME)).absolute()
 
 
-def add_gauge(app: Flask, name: str, count: Callable[[], int]) -> None:
+def add_gauge(app: Flask, name: str, count: Callable[[], float]) -> None:
     """One more number that is read when somebody asks."""
     app.extensions.setdefault(GAUGES, {})[name] = count
 
 
-def gauges() -> Mapping[str, int]:
+def gauges() -> Mapping[str, float]:
     """What all of them say now."""
     return {name: count() for name, count in current_app.extensions[GAUGES].items()}
 

@@ -7,10 +7,16 @@ from typing import TextIO
 from pydantic.fields import FieldInfo
 
 from storefront import COUNTERS, tables
-from storefront.config import HouseSettings
+from storefront.config import PREFIX, HouseSettings
 from storefront.tables import Row
 
+NONE = "none"
 HEADING = ("name", "default", "meaning")
+ENVIRONMENT = """\
+# Made by `storefront settings --env`: every setting, what it means, and its default.
+# A line that begins with # sets nothing; those that do not are required. Keep this file its owner's alone.
+# What is secret may stand in a file of its own instead, as STOREFRONT_SECRET_KEY_FILE=/run/secrets/key.
+"""
 
 
 def write(out: TextIO) -> None:
@@ -30,18 +36,39 @@ def write_markdown(out: TextIO) -> None:
         out.write("\n")
 
 
+def write_environment(out: TextIO) -> None:
+    """For the file that a server takes its environment from."""
+    out.write(ENVIRONMENT)
+    for title, fields in _fields():
+        out.write(f"\n## {title}\n")
+        for name, field in fields:
+            mark, value = ("", "") if field.is_required() else ("#", _written(field))
+            unset = "" if value or mark == "" else f" ({_default(field)})"
+            out.write(f"\n# {field.description}{unset}\n{mark}{PREFIX}{name.upper()}={value}\n")
+
+
 def parts() -> Iterator[tuple[str, Sequence[Row]]]:
     """The house's, then each counter's own, under a title."""
+    for title, fields in _fields():
+        yield title, [(name.upper(), _default(field), field.description or "") for name, field in fields]
+
+
+def _fields() -> Iterator[tuple[str, Iterable[tuple[str, FieldInfo]]]]:
     house = HouseSettings.model_fields
-    yield "The house", _rows(house.items())
+    yield "The house", house.items()
     for counter in COUNTERS:
         if counter.settings:
-            own = ((name, one) for name, one in counter.settings.model_fields.items() if name not in house)
-            yield counter.channel, _rows(own)
+            own = counter.settings.model_fields.items()
+            yield counter.channel, [(name, field) for name, field in own if name not in house]
 
 
-def _rows(fields: Iterable[tuple[str, FieldInfo]]) -> Sequence[Row]:
-    return [(name.upper(), _default(field), field.description or "") for name, field in fields]
+def _written(field: FieldInfo) -> str:
+    """The default as the environment would have it; empty where words alone say it."""
+    extra = field.json_schema_extra
+    says_more = isinstance(extra, dict) and "unset" in extra
+    if says_more or isinstance(field.default, Path):
+        return ""
+    return _default(field).strip("`").replace(NONE, "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -56,4 +83,4 @@ def _default(field: FieldInfo) -> str:
         return f"{value:g}"
     if isinstance(value, Path):
         return "the shipped one"
-    return f"`{value}`" if value else "none"
+    return f"`{value}`" if value else NONE

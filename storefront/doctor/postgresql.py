@@ -6,10 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from storefront import clock
-from storefront.clock import SKEW_SECONDS
+from storefront.clock import SKEW_SECONDS, seconds_off
 from storefront.db import BOUNDS, db
 from storefront.doctor.schema import migrated
-from storefront.doctor.wire import seconds_off
 from storefront.findings import Finding, fail, ok, warn
 
 MIB = 1024 * 1024

@@ -119,11 +119,6 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def seconds_off(theirs: datetime, before: datetime, after: datetime) -> float:
-    """How far their clock runs ahead of ours, read at some moment between two of ours."""
-    return (theirs - (before + (after - before) / 2)).total_seconds()
-
-
 def moment_of(stamp: str) -> datetime | None:
     """The moment that a Date names, if it does."""
     try:

@@ -117,7 +117,7 @@ def platform_clock(settings: MixiSettings, http: requests.Session) -> Iterator[F
         yield warn("platform", f"{address} sends no Date", "compare our clock with a time server by hand")
         return
     # A Date names a whole second; on average it is half over.
-    off = wire.seconds_off(theirs + timedelta(seconds=0.5), before, after)
+    off = clock.seconds_off(theirs + timedelta(seconds=0.5), before, after)
     found, advice = f"the clock of {address} is {off:+.1f} s from ours", "let this host ask a time server"
     if abs(off) > settings.mixi_clock_skew + LISTENS - WORK_SECONDS:
         yield fail("platform", found, f"{advice}: callbacks would be refused as late or badly signed")

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from datetime import date
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -165,6 +167,8 @@ def test_as_numbers(app: Flask, code: str, hooks: Hooks) -> None:
     said = app.test_client().get("/metrics", headers=headers).text
     assert "storefront_unknown_charges 1.0" in said
     assert "storefront_unconfirmed_installs 1.0" in said
+    alerts = (Path(__file__).parents[2] / ".deploy" / "alerts-colorme.yaml").read_text()
+    assert all(f"\n{name} " in said for name in re.findall(r"storefront_\w+", alerts))
     assert 'storefront_api_calls_total{call="colorme.charge",result="unknown"} 1.0' in said
 
 

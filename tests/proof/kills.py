@@ -59,10 +59,11 @@ class Screen:
 class Phone:
     """A browser with its cookies, in front of the sandbox."""
 
-    def __init__(self, platform: str, shop: str) -> None:
+    def __init__(self, platform: str, shop: str, authority: Path | None = None) -> None:
         self.platform, self.shop = platform, shop
         self.http = requests.Session()
         self.http.trust_env = False
+        self.http.verify = str(authority) if authority else True
         self.press(self.get(platform), "/phone", persona=BUYER)
 
     def get(self, url: str) -> Screen:

@@ -43,6 +43,7 @@ WORKERS, THREADS = 2, 8
 PREVIOUS_SECRET = "the secret before it"
 START_SECONDS, STOP_SECONDS, COMMAND_SECONDS = 60, 10, 120
 AS_IN_PRODUCTION = ("--config", "python:storefront.serving")
+SIZE = [*AS_IN_PRODUCTION, "--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
 
 # What a callback's answer says of itself, for the proofs alone: seconds since the epoch.
 ARRIVED, CHECKED = "X-Proof-Arrived", "X-Proof-Checked"
@@ -122,11 +123,27 @@ def shop(
     folder: Path, port: int, database_url: str, platform: str, broken: Broken | None = None, **settings: str
 ) -> Iterator[Served]:
     """The shop, migrated, behind two workers, its platform at `platform`."""
+    environment = prepared(folder, f"http://{HOST}:{port}", database_url, platform, broken, **settings)
+    with gunicorn(folder, "shop", port, "tests.proof.served:create_app()", SIZE, environment) as process:
+        served = Served(process, folder, port)
+        wait_for(lambda: len(served.workers()) == WORKERS, START_SECONDS)
+        yield served
+
+
+def prepared(
+    folder: Path,
+    public_url: str,
+    database_url: str,
+    platform: str,
+    broken: Broken | None = None,
+    **settings: str,
+) -> dict[str, str]:
+    """The environment of a shop whose database is migrated."""
     (folder / "workers").mkdir()
     points = f"{platform}/atom/mobile/point/@me"
     environment = {
         "STOREFRONT_SECRET_KEY": "a secret of the proofs, and of nobody else",
-        "STOREFRONT_PUBLIC_URL": f"http://{HOST}:{port}",
+        "STOREFRONT_PUBLIC_URL": public_url,
         "STOREFRONT_DATABASE_URL": database_url,
         "STOREFRONT_CATALOG": str(GOODS),
         "STOREFRONT_MIXI_APP_ID": APP_ID,
@@ -142,19 +159,21 @@ def shop(
         FOLDER: str(folder),
         BROKEN: broken or "",
     }
-    command = [str(Path(sys.executable).parent / "storefront"), "upgrade"]
-    subprocess.run(
-        command,
+    command(environment, "upgrade")
+    return environment
+
+
+def command(environment: Mapping[str, str], *words: str) -> str:
+    """What `storefront` prints, with this environment."""
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "storefront"), *words],
         env=without_settings(environment),
         check=True,
         timeout=COMMAND_SECONDS,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    size = [*AS_IN_PRODUCTION, "--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
-    with gunicorn(folder, "shop", port, "tests.proof.served:create_app()", size, environment) as process:
-        served = Served(process, folder, port)
-        wait_for(lambda: len(served.workers()) == WORKERS, START_SECONDS)
-        yield served
+    return done.stdout
 
 
 @contextmanager
@@ -221,6 +240,10 @@ def create_app() -> Flask:
     return app
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class _Callback(threading.local):
     """The callback that this thread is answering, if it is one."""
 
@@ -236,7 +259,7 @@ class _Callback(threading.local):
         with suppress(FileNotFoundError):
             if self.trigger.read_text() == step:
                 self.trigger.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
 
     def surround(self, owner: Any, name: str, before: Step | None, after: Step | None) -> None:
         inner = getattr(owner, name)

@@ -1,0 +1,162 @@
+"""The deploy kit: each of its files is what its own tool accepts, and what the shop says of itself."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
+from ruamel.yaml import YAML
+
+from storefront import Settings, create_app
+from storefront.cli import main
+from storefront.config import PREFIX
+from tests.browser.apart import certificate
+from tests.conftest import lacking
+from tests.databases import fill
+from tests.proof.hosts import KIT, proxy_conf
+from tests.proof.idle import NGINX
+from tests.proof.served import ROOT
+from tests.street import SETTINGS
+
+TOKEN = "the token of the tests, and of nobody else"
+PROGRAMS = "/srv/storefront/.venv/bin"
+UNITS = [file.name for file in sorted([*KIT.glob("*.service"), *KIT.glob("*.timer")])]
+ALERTS = sorted(KIT.glob("alerts*.yaml"))
+OWN = {f"{PREFIX}{name.upper()}": field for name, field in Settings.model_fields.items()}
+REQUIRED = {name for name, field in OWN.items() if field.is_required()}
+
+
+def check(*command: str | Path) -> str:
+    """What a tool says that has nothing against it."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said
+
+
+def tool(name: str) -> str:
+    """Where it is; what few have is asked where it is."""
+    folders = [os.environ["PATH"], "/usr/sbin", str(Path(sys.executable).parent)]
+    found = shutil.which(name, path=os.pathsep.join(folders))
+    if not found:
+        pytest.skip(f"no {name}")
+    return found
+
+
+def test_the_environment_is_what_the_command_prints() -> None:
+    """env.example has every setting; those that are no comment are the required ones."""
+    printed = CliRunner().invoke(main, ["settings", "--env"]).output
+    assert (KIT / "env.example").read_text() == printed, "storefront settings --env > .deploy/env.example"
+    lines = re.findall(rf"^(#?)({PREFIX}\w+)=", printed, re.MULTILINE)
+    assert {name for _, name in lines} == OWN.keys()
+    assert {name for mark, name in lines if not mark} == REQUIRED
+
+
+def test_defaults_as_written_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shop is the same with every default of env.example made a setting, and with none."""
+    written = re.findall(rf"^#({PREFIX}\w+)=(.+)$", (KIT / "env.example").read_text(), re.MULTILINE)
+    assert len(written) > len(OWN) / 3
+    for name in os.environ.keys() & OWN.keys():
+        monkeypatch.delenv(name)
+    for name in REQUIRED:
+        monkeypatch.setenv(name, str(SETTINGS[name.removeprefix(PREFIX).lower()]))
+    bare = Settings()
+    for name, value in written:
+        monkeypatch.setenv(name, value)
+    assert Settings() == bare
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unit", UNITS)
+def test_units(tmp_path: Path, unit: str) -> None:
+    """systemd has nothing against a unit, once the programs that it names are there."""
+    analyze = tool("systemd-analyze")
+    for name in ("gunicorn", "storefront"):
+        (tmp_path / name).touch(0o755)
+    for name in UNITS:
+        (tmp_path / name).write_text((KIT / name).read_text().replace(PROGRAMS, str(tmp_path)))
+    assert check(analyze, "verify", "--man=no", tmp_path / unit) == ""
+
+
+@pytest.mark.long
+def test_proxy(tmp_path: Path) -> None:
+    """nginx has nothing against its file, with this machine's places in it."""
+    if not NGINX:
+        lacking("no nginx")
+    conf = proxy_conf(tmp_path, 8443, 8080, [8001, 8002], certificate(tmp_path))
+    assert check(NGINX, "-t", "-q", "-p", tmp_path, "-c", conf) == ""
+
+
+@pytest.mark.long
+def test_compose() -> None:
+    """compose.yaml is right by its published schema, and the proxy waits for the hosts that it knows."""
+    file = KIT / "compose.yaml"
+    check(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", file)
+    services = YAML(typ="safe").load(file)["services"]
+    known = re.findall(r"^  server ([\w-]+):8000", (KIT / "nginx.conf").read_text(), re.MULTILINE)
+    assert known == [name for name in services if name.startswith("shop-")]
+    assert list(services["proxy"]["depends_on"]) == known
+    for name in known:
+        assert services[name]["depends_on"]["upgrade"]["condition"] == "service_completed_successfully"
+        assert "/readyz" in json.dumps(services[name]["healthcheck"])
+
+
+def test_image() -> None:
+    """What the image is made of is there, and is let through to whoever makes it; nothing else is."""
+    made = re.findall(r"^COPY (?!--from)(.+) \S+$", (KIT / "Containerfile").read_text(), re.MULTILINE)
+    names = set(chain.from_iterable(map(str.split, made)))
+    let_through = (KIT / "Containerfile.dockerignore").read_text().splitlines()
+    assert {line.removeprefix("!") for line in let_through if line.startswith("!")} == names
+    assert all((ROOT / name).exists() for name in names)
+
+
+@pytest.mark.long
+def test_image_by_its_own_tool() -> None:
+    check(tool("hadolint"), KIT / "Containerfile")
+
+
+@pytest.mark.long
+def test_log_rotation(tmp_path: Path) -> None:
+    """logrotate has nothing against its file."""
+    said = check(tool("logrotate"), "--debug", "--state", tmp_path / "state", KIT / "logrotate")
+    assert not re.search(r"^(error|warning): (?!logrotate in debug mode)", said, re.MULTILINE)
+
+
+def test_alerts_ask_for_what_is_told(tmp_path: Path) -> None:
+    """Every number that an alert of the house's asks for is one that /metrics tells."""
+    asked = set(re.findall(r"storefront_\w+", " ".join(rule["expr"] for rule in rules(KIT / "alerts.yaml"))))
+    where = {"database_url": f"sqlite:///{tmp_path}/shop.db", "metrics_folder": str(tmp_path / "metrics")}
+    app = create_app(Settings.model_validate({**SETTINGS, **where, "metrics_token": TOKEN}))
+    fill(app)
+    shop = app.test_client()
+    shop.get("/mixi/callback")
+    text = shop.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+    told = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+    assert asked <= told
+
+
+def test_alerts_are_explained() -> None:
+    """The kit's README says of each alert what it means, and of no other."""
+    explained = re.findall(r"^\| `([A-Z]\w+)` \|", (KIT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(explained) == sorted(rule["alert"] for file in ALERTS for rule in rules(file))
+
+
+@pytest.mark.long
+def test_alerts_by_their_own_tool() -> None:
+    """promtool has nothing against the rules; on made-up numbers each rings when it should alone."""
+    promtool = tool("promtool")
+    check(promtool, "check", "rules", *ALERTS)
+    check(promtool, "test", "rules", Path(__file__).with_name("alerts.yaml"))
+
+
+def rules(file: Path) -> list[Mapping[str, str]]:
+    found: list[Mapping[str, str]] = YAML(typ="safe").load(file)["groups"][0]["rules"]
+    return found

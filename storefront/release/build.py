@@ -1,4 +1,4 @@
-"""How a release is packed: an sdist is exactly its files, and a wheel has what stands beside the package, too.
+"""How a release is packed: an sdist is exactly its files, and a wheel has those beside the package, too.
 
 hatchling runs this, where nothing of ours is installed. Of a folder without git and without a list of files,
 such as an archive of the sources, a wheel is the package alone.

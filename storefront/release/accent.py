@@ -34,7 +34,7 @@ def coloured(theme: str, accent: str) -> str:
     for name, ratio in _faint(colour, by_day):
         raise Refused(
             f"{accent} stands out from --{name} ({by_day[name]}) by {ratio:.1f}, and words need {READABLE}: "
-            "choose a darker one"
+            "choose one that stands out more"
         )
     by_night = {**by_day, **tokens(dark)}
     lighter = next(one for one in _towards_white(colour) if not [*_faint(one, by_night)])

@@ -26,8 +26,12 @@ class Updated:
 
 def update(release: Release, folder: Path) -> Updated:
     """Put the release on the copy's branch of releases; or Refused, and nothing has changed."""
+    if release.checkout and release.checkout.samefile(folder):
+        raise Refused(f"{folder} is this release itself: run it from a newer one")
     tip, before = _stands(folder)
-    _is_newer(release, folder, before)
+    if release.version <= before:
+        have = f"{folder} has storefront {before}, and this is {release.version}"
+        raise Refused(f"{have}: run it from a newer one")
     _is_quiet(folder)
     subject = f"storefront {release.version}"
     repository.commit(folder, RELEASES, release.files, subject, on=tip, before=tip)
@@ -54,15 +58,6 @@ def _stands(folder: Path) -> tuple[str, Version]:
             f"it on a branch of its own, and let {RELEASES} end with `storefront {found}`"
         )
     return tip, found
-
-
-def _is_newer(release: Release, folder: Path, before: Version) -> None:
-    if release.checkout and release.checkout.samefile(folder):
-        raise Refused(f"{folder} is this release itself: run it from a newer one")
-    if release.version <= before:
-        raise Refused(
-            f"{folder} has storefront {before}, and this is {release.version}: run it from a newer one"
-        )
 
 
 def _is_quiet(folder: Path) -> None:

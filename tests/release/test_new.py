@@ -12,6 +12,8 @@ from storefront.shop import identity
 from tests.release.conftest import NAMED, PAGE, RUNS, Make, content
 from tests.street import GOODS
 
+pytestmark = pytest.mark.long
+
 HOSTILE = """
 [user]
     useConfigOnly = true

@@ -19,6 +19,8 @@ from tests.proof.served import without_settings
 from tests.release.conftest import NAMED, ROOT, Make, content, storefront
 from tests.street import GOODS
 
+pytestmark = pytest.mark.long
+
 README = (ROOT / "storefront" / "release" / "README.md").read_text()
 ROW = re.compile(r"^\| (new|update) \| (.+) \| (\d) \| (.+) \|$", re.MULTILINE)
 ROWS = {(command, when): (int(status), said) for command, when, status, said in ROW.findall(README)}

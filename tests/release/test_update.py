@@ -10,6 +10,8 @@ from storefront.release.new import CATALOG, IDENTITY
 from storefront.release.update import update
 from tests.release.conftest import CASE, PAGE, TEXTS, Make
 
+pytestmark = pytest.mark.long
+
 UMI = ("-c", "user.name=Umi", "-c", "user.email=umi@example.com")
 
 

@@ -1,13 +1,16 @@
 """This project as a release: of checkout, sdist and wheel the same copy is made, and brought up to date."""
 
+import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
+from storefront.release.files import PROJECT, version_of
 from storefront.release.git import git
 from tests.command import call
 from tests.proof.served import without_settings
@@ -45,6 +48,16 @@ def build(project: Path, kind: str, into: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into)]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_version() -> None:
+    """It stands in one place, is said on demand, and heads the changelog with its day."""
+    version = version_of((ROOT / PROJECT).read_text())
+    heading = re.findall(r"^## (.*) - (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert heading[0] == str(version)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d|unreleased", heading[1])
+    said = call(without_settings({}), "--version").stdout
+    assert said == f"storefront, version {metadata.version('storefront')}\n"
 
 
 def test_the_sdist(sdist: Path, places: list[str]) -> None:

@@ -46,7 +46,7 @@ def test_what_fits_stays() -> None:
     ],
 )
 def test_what_does_not(prices: Mapping[str, int | None], gone: list[str], lines: list[str]) -> None:
-    """An item without a price here, or with one that is forbidden, goes with its line; a field with its last."""
+    """An item without a price here, or with one that is forbidden, goes with its line."""
     wanted = TEXT
     for line in lines:
         assert line in wanted
@@ -55,7 +55,7 @@ def test_what_does_not(prices: Mapping[str, int | None], gone: list[str], lines:
 
 
 def test_in_parcels(tmp_path: Path) -> None:
-    """A parcel may bring what has no price, but not what there is not; the file that is left keeps the rules."""
+    """A parcel may bring what has no price, but not what is not there; what is left keeps the rules."""
     here = {item: yen for item, yen in ALL.items() if item != "moss"}
     text, gone = plan_file.fitted(TEXT, here)
     assert gone == ["moss"]
@@ -67,7 +67,7 @@ def test_in_parcels(tmp_path: Path) -> None:
 
 
 def test_in_a_project(tmp_path: Path) -> None:
-    """The file of the project that is meant is written, and what went is named; where all fits nothing is said."""
+    """What went is named; where all fits the file stays, and nothing is said."""
     file = tmp_path / PLANS.relative_to(PACKAGE.parent)
     file.parent.mkdir(parents=True)
     file.write_text(TEXT)

@@ -34,7 +34,7 @@ def test_every_token_is_used_and_there() -> None:
 @pytest.mark.parametrize("paper", ["paper", "card"])
 def test_words_can_be_read(half: str, paper: str) -> None:
     """Every kind of word stands out from what it is written on, by day and by night."""
-    shown = tokens(LIGHT) | (tokens(DARK) if half == "dark" else {})
+    shown = {**tokens(LIGHT), **(tokens(DARK) if half == "dark" else {})}
     faint = {ink: contrast(shown[ink], shown[paper]) for ink in ON_PAPER}
     faint["on-accent"] = contrast(shown["on-accent"], shown["accent"])
     faint["warn-paper"] = contrast(shown["warn"], shown["warn-paper"])

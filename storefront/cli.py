@@ -29,6 +29,7 @@ from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
 from storefront.languages import IN_CODE
 from storefront.operator import login
+from storefront.release.commands import new_command, update_command
 from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
@@ -340,5 +341,5 @@ with_demo = click.option(
 of_rooms = [one for room in rims() for one in room.commands]
 for command in (operator_command, doctor_command, outstanding, ledger, *of_rooms):
     a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
-for command in (art, texts, walkthrough, *of_rooms):
+for command in (art, new_command, texts, update_command, walkthrough, *of_rooms):
     main.add_command(command)

@@ -1,9 +1,10 @@
 """What each room brings to commands, doctor, reports and demo, which know no room by name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -34,7 +35,8 @@ class Rim:
     and those that are `reached` over the wire last. `registration` says how the platform's own procedures
     stand. `platform` names the module of the sandbox with the `SERVER` that plays the platform in a demo,
     whose shop is `furnished` once it has goods. `load` puts on offer what depends on the shelf, in the
-    transaction that has filled it, and says so in a line; it raises CatalogError.
+    transaction that has filled it, and says so in a line; it raises CatalogError. `fit` lets the room's files
+    in a project go with another catalogue, of which it is told what each item costs where.
     """
 
     commands: Sequence[click.Command] = ()
@@ -47,6 +49,7 @@ class Rim:
     platform: str = ""
     furnish: Callable[[], None] = lambda: None
     load: Callable[[Session], str] = lambda session: ""
+    fit: Callable[[Path, Mapping[str, Mapping[str, int]]], str] = lambda project, prices: ""
 
 
 def rims() -> Sequence[Rim]:

@@ -14,7 +14,12 @@ from pathlib import Path
 from storefront import demo as the_demo
 from tests.street import GOODS, IDENTITY
 
-OWN = {"STOREFRONT_CATALOG": str(GOODS), "STOREFRONT_IDENTITY": str(IDENTITY)}
+PLANS = GOODS.parent / "colorme" / "plans.yaml"  # gone with its counter
+OWN = {
+    "STOREFRONT_CATALOG": str(GOODS),
+    "STOREFRONT_IDENTITY": str(IDENTITY),
+    **({"STOREFRONT_COLORME_PLANS": str(PLANS)} if PLANS.exists() else {}),
+}
 START_SECONDS = 150  # a demo gives itself a minute, once its database is filled
 COMMAND = str(Path(sys.executable).parent / "storefront")
 

@@ -253,6 +253,12 @@ def words(text: str) -> str:
     return " ".join(html.fromstring(text).cssselect("body")[0].text_content().split())
 
 
+def buy_button(text: str) -> str:
+    """What a page's button says that buys something; nothing where there is none."""
+    found = html.fromstring(text).cssselect("form.buy button")
+    return " ".join(found[0].text_content().split()) if found else ""
+
+
 def at_once(*actions: Callable[[], object]) -> None:
     """Do all of these in threads of their own, let go at the same moment; the first failure is raised."""
     barrier = threading.Barrier(len(actions))

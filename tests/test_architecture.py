@@ -41,6 +41,7 @@ DOORS: dict[str, set[str]] = {
     "__init__": {"config", "db", "health", "logs", "metrics", "operator", "security", "shop"},
     "backup": {"db", "health"},
     "rim": {"__init__", "config", "findings", "tables"},
+    "release": {"__init__", "config", "languages", "rim", "shop"},
     "reports": {"clock", "db", "rim", "shop", "tables"},
     "settings_table": {"__init__", "config", "tables"},
     "demo": {"config", "db", "languages", "rim", "sandbox.server", "shop.identity"},
@@ -69,6 +70,7 @@ DOORS: dict[str, set[str]] = {
         "health",
         "languages",
         "operator",
+        "release",
         "reports",
         "rim",
         "settings_table",
@@ -115,6 +117,9 @@ ORDER: dict[str, list[str]] = {
         "commands", "checks", "rim",
     ],
     "operator": ["login", "pages", "views", "__init__"],
+    "release": [
+        "git", "build", "files", "accent", "repository", "__init__", "new", "update", "commands",
+    ],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [

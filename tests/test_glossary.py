@@ -18,6 +18,7 @@ OF_OTHERS = {
     "transaction",  # the database's
     "CREDIT_CARD", "DATA_LOSS",  # means of the platform, and a kind of harm
     "colorme_webhook_secret", "colorme_webhook_secret_previous", "webhook_secret",  # as the store calls it
+    "build_data",  # hatchling's
     "data", "DATA",  # the option, and the folder that it names
 }  # fmt: skip
 OF_TESTS = {"user", "handler"}  # of a database, of a log

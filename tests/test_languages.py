@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from storefront import texts
 from storefront.doctor import house
-from storefront.languages import IN_CODE, LANGUAGES
+from storefront.languages import IN_CODE, LANGUAGES, WRITTEN
 from storefront.texts import SIDES, Side
 
 
@@ -44,10 +44,15 @@ def test_whoever_writes_it(side: Side, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != IN_CODE])
+def test_no_slips(side: Side, language: str) -> None:
+    """What is translated has the values of its text in it."""
+    assert texts.slips(side.file(language), language) == []
+
+
+@pytest.mark.parametrize("language", [one for one in WRITTEN if one != IN_CODE])
 def test_all_translated(side: Side, language: str) -> None:
-    """Each text has its translation, with the same values in it."""
+    """Each text has its translation; in a language more it may be without one."""
     file = side.file(language)
-    assert texts.slips(file, language) == []
     lacking = [one.id for one in texts.read(file, language) if one.id and not texts.is_translated(one)]
     assert lacking == []
 

@@ -1,6 +1,7 @@
 """What the operator does at this counter from a terminal: load the plans, and the work of each day."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -110,6 +111,17 @@ def _why_not(code: str, state: str) -> str:
     if state == "unsent" and ":" not in code:
         return "an option is never sent again: say charged or declined"
     return "somebody else has settled it meanwhile"
+
+
+def fit(project: Path, prices: Mapping[str, Mapping[str, int]]) -> str:
+    """Take out of a project's plan file what its catalogue does not let it sell, and say so in a line."""
+    file = project / PLANS.relative_to(PACKAGE.parent)
+    here = {item: by_channel.get(NAME) for item, by_channel in prices.items()}
+    text, gone = plan_file.fitted(file.read_text(), here)
+    if not gone:
+        return ""
+    file.write_text(text)
+    return f"{file.relative_to(project)}: {', '.join(gone)} went, which the catalogue does not sell there."
 
 
 def _checked(file: Path | None) -> PlanFile:

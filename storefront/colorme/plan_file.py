@@ -4,9 +4,10 @@ Sources of the rules: the page on plan billing (forms, limits, trial) and the AP
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode
 
 from storefront.colorme import amounts
@@ -210,6 +212,32 @@ def read(path: Path, prices: Mapping[str, int | None]) -> PlanFile:
         {plan.id: written.lines["plans", str(at)] for at, plan in enumerate(found.plans)}
         | {option.id: written.lines["options", str(at)] for at, option in enumerate(found.options)},
     )
+
+
+def fitted(text: str, prices: Mapping[str, int | None]) -> tuple[str, list[str]]:
+    """A plan file's text without the items that these prices do not let it sell, and which those were."""
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    said = yaml.load(text)
+    gone: list[str] = []
+    for plan in said["plans"]:
+        _keep(plan, "parcel", lambda item: item in prices, gone)
+    _keep(said, "options", lambda one: not _mispriced(one["item"], prices, registered=True), gone)
+    _keep(said, "metered", lambda item: not _mispriced(item, prices, registered=False), gone)
+    written = StringIO()
+    yaml.dump(said, written)
+    return written.getvalue(), sorted(set(gone))
+
+
+def _keep(row: Any, name: str, fits: Callable[[Any], bool], gone: list[str]) -> None:
+    """Of a list that stands there, what fits; the field goes with its last."""
+    unfit = [one for one in row.get(name, ()) if not fits(one)]
+    for one in unfit:
+        row[name].remove(one)
+        gone.append(str(one if isinstance(one, str) else one["item"]))
+    if unfit and not row[name]:
+        del row[name]
 
 
 def _problems(

@@ -24,5 +24,6 @@ RIM = Rim(
     reached=[checks.day],
     outstanding=reports.outstanding,
     load=plans.load_configured,
+    fit=commands.fit,
     platform="storefront.sandbox.colorme.demo",
 )

@@ -22,6 +22,7 @@ LACKING = {
     "trial": "the app's trial is not of ten days, of which the walkthrough tells",
     "daily": "the store does not run the app's daily work",
     "as-written": "the store reads the first postpaid period otherwise",
+    "parcel": "no plan with a monthly fee brings a parcel",
     "operator": "nobody knows the operator's address: name the demo by --data",
 }
 

@@ -24,7 +24,6 @@ from storefront import Settings, create_app
 from storefront.colorme import plans
 from storefront.colorme.charges import Charge
 from storefront.colorme.contracts import Contract
-from storefront.colorme.plan_file import PLANS
 from storefront.db import db, transaction
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop import inventory, ledger
@@ -33,6 +32,7 @@ from tests.databases import ENGINES, fill, new_database
 from tests.street import SETTINGS, Browser, for_all
 from tests.wire import Wire
 
+PLANS = Path(__file__).with_name("plans.yaml")  # of the tests' own goods
 STORE = "http://store.test:8003"
 CLIENT_ID, CLIENT_SECRET, SECRET = "app-1", "a client secret", "my_webhook_secret"
 KEYS = {
@@ -43,6 +43,7 @@ KEYS = {
     "colorme_store_url": f"{STORE}/apps/lighthouse",
     "colorme_test_accounts": "PA00000009",
     "colorme_calendar_url": f"{STORE}/calendar.json",
+    "colorme_plans": str(PLANS),
     "public_url": "http://127.0.0.1:8000",
 }
 HERE = KEYS["public_url"]

@@ -9,10 +9,14 @@ from flask import Flask
 
 from storefront.cli import main
 from storefront.colorme import plan_file, plans
-from storefront.colorme.plan_file import PLANS, Form, PlanFileError
+from storefront.colorme.plan_file import PLANS as SHIPPED
+from storefront.colorme.plan_file import Form, PlanFileError
+from storefront.config import PACKAGE
 from storefront.db import transaction
 from storefront.shop import catalog_file
+from tests.colorme.conftest import PLANS
 from tests.databases import on_sqlite
+from tests.street import GOODS
 
 PRICES = {"rope": 500, "loaf": 20, "lantern": None, "oar": 99, "boat": 1_000_001}
 GOOD = """
@@ -109,8 +113,14 @@ def test_needs_a_plan(tmp_path: Path) -> None:
 
 
 def test_the_shipped_ones() -> None:
-    """What comes with the shop has a plan of every form, and fits the shipped catalogue."""
-    entries = catalog_file.read(PLANS.parent.parent / "shop" / "catalog.yaml", {})
+    """What comes with the shop fits the shipped catalogue."""
+    entries = catalog_file.read(PACKAGE / "shop" / "catalog.yaml", {})
+    assert plan_file.read(SHIPPED, {entry.id: entry.prices.get("colorme") for entry in entries}).plans
+
+
+def test_the_tests_own() -> None:
+    """They have a plan of every form, and sell all that has a price here."""
+    entries = catalog_file.read(GOODS, {})
     found = plan_file.read(PLANS, {entry.id: entry.prices.get("colorme") for entry in entries})
     assert {plan.form for plan in found.plans.values()} == set(Form)
     sold = {option.item for option in found.options.values()} | found.metered
@@ -192,7 +202,8 @@ def test_what_may_change(app: Flask, tmp_path: Path, old: str, new: str) -> None
 @on_sqlite
 def test_the_command(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--check` needs no settings, and says with its line what is wrong."""
-    monkeypatch.delenv("STOREFRONT_CATALOG", raising=False)
+    monkeypatch.setenv("STOREFRONT_CATALOG", str(GOODS))
+    monkeypatch.setenv("STOREFRONT_COLORME_PLANS", str(PLANS))
     good = CliRunner().invoke(main, ["plans", "--check"])
     assert (good.exit_code, good.output) == (0, "plans: 6, options: 2, metered items: 2, no problem.\n")
     broken = tmp_path / "plans.yaml"

@@ -38,6 +38,7 @@ from storefront.robot.shop import Json, Shop
 from storefront.sandbox.walkthroughs import read
 from storefront.walkthrough import AT_ONCE, CONFIRM_PAUSE, PAYMENT_SECONDS, VOID_AFTER, Round
 from tests.demo import free_ports, wait_for
+from tests.rooms import of_rooms_here
 
 ROOT = PACKAGE.parent
 TABLE = Path(__file__).with_name("bugs.yaml")
@@ -77,8 +78,10 @@ NOTHING = Bug(name="nothing", walkthroughs=[], changes=[])  # the right shop
 
 
 def bugs() -> Sequence[Bug]:
-    """All there are, in the order of the table."""
-    return [Bug(**one) for one in YAML(typ="safe").load(TABLE)]
+    """All there are, in the order of the table; without those of a counter that was taken away."""
+    found = [Bug(**one) for one in YAML(typ="safe").load(TABLE)]
+    here = [bug.model_copy(update={"walkthroughs": of_rooms_here(bug.walkthroughs)}) for bug in found]
+    return [bug for bug in here if bug.walkthroughs]
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ def test_all_are_there_to_read(phone: Phone, language: str) -> None:
     names = [one.get("data-walkthrough") for one in listed.cssselect("[data-walkthrough]")]
     known = read(phone, "/desk/walkthroughs.json")
     assert names == [one["name"] for one in known["walkthroughs"]]
-    assert len(listed.cssselect("h2")) == len(known["chapters"]) == 6
+    assert len(listed.cssselect("h2")) == len(known["chapters"])
+    assert len(known["chapters"]) == len({one.chapter for one in walkthroughs.read()})
     page = phone.get(FIRST).text
     title = {"ja": "はじめての購入", "en": "The first purchase"}[language]
     assert title in html.fromstring(page).cssselect("h1")[0].text_content()

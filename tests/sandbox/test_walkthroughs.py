@@ -18,6 +18,7 @@ from storefront.sandbox.judge import State, Tick, Verdict
 from storefront.sandbox.mixi import facts
 from storefront.sandbox.mixi.resend import FAULTS
 from storefront.sandbox.walkthroughs import Walkthrough
+from tests.rooms import of_rooms_here
 
 # When things go wrong: the rows of the house's own table.
 ROWS = {
@@ -39,7 +40,7 @@ ROWS = {
     "database down",
 }
 # The rules of the source documents that a shop can break, and what shows that it keeps them.
-RULES = {
+ALL_RULES = {
     "api: restrictions, only approved apps": ["not-approved"],
     "api: flow 1, a payment is created when the buyer has chosen": ["first-purchase", "double-tap"],
     "api: flow 2, redirect to the payment screen at once": ["first-purchase", "screen-expired"],
@@ -83,7 +84,8 @@ RULES = {
     "external: an alert page every time": ["outside-purchase"],
     "external: nothing changes before it is approved": ["outside-change-not-approved"],
 }
-NAMES = re.findall(
+RULES = {rule: names for rule, all_names in ALL_RULES.items() if (names := of_rooms_here(all_names))}
+ALL_NAMES = re.findall(
     r"[\w-]+",
     """
     first-purchase exact-points short-and-topped-up carrier-without-points cancel leave-without-deciding
@@ -106,6 +108,7 @@ NAMES = re.findall(
     selling-stopped stopped-while-open back-in-stock shop-frozen database-away
     """,
 )
+NAMES = of_rooms_here(ALL_NAMES)
 OURS = walkthroughs.read()
 BY_NAME = {one.name: one for one in OURS}
 HANAKO, CODE, SHOP = "mo3hanako0000", "pay1", "http://shop.test"
@@ -196,9 +199,8 @@ def judged(one: Walkthrough, happenings: Sequence[Happened]) -> list[State]:
 def test_all_are_there() -> None:
     """Every walkthrough of the list is in a file, in six chapters, and no other."""
     assert sorted(BY_NAME) == sorted(NAMES)
-    assert [*dict.fromkeys(one.chapter for one in OURS)] == [
-        "buying", "callbacks", "platform", "devices", "outside", "own",
-    ]  # fmt: skip
+    chapters = ["buying", "callbacks", "platform", "devices", "outside", "own"]
+    assert [*dict.fromkeys(one.chapter for one in OURS)] == of_rooms_here(chapters)
 
 
 @pytest.mark.parametrize("row", sorted(ROWS))

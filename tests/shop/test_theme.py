@@ -5,38 +5,20 @@ import re
 import pytest
 
 from storefront.config import folder
+from storefront.release.accent import DARK as BY_NIGHT
+from storefront.release.accent import READABLE, contrast, tokens
 
 THEME = (folder("static") / "theme.css").read_text()
 STYLES = (folder("static") / "shop.css").read_text()
-LIGHT, DARK = THEME.split("@media (prefers-color-scheme: dark)")
-READABLE = 4.5  # WCAG 2.2, 1.4.3: contrast of text, level AA
+LIGHT, DARK = THEME.split(BY_NIGHT)
 ON_PAPER = ("ink", "quiet", "accent", "good", "warn", "bad")
-
-
-def tokens(text: str) -> dict[str, str]:
-    return dict(re.findall(r"--([\w-]+): ([^;]+);", text))
-
-
-def luminance(colour: str) -> float:
-    """As WCAG 2.2 defines it."""
-    assert re.fullmatch("#[0-9a-f]{6}", colour), f"{colour}: write colours as #rrggbb"
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    lower, higher = sorted((luminance(one), luminance(other)))
-    return (higher + 0.05) / (lower + 0.05)
 
 
 def test_tokens_and_nothing_else() -> None:
     """theme.css has custom properties only, so that a look can be changed without reading styles."""
     assert {selector.strip() for selector in re.findall(r"([^{}*/]+)\{", THEME)} <= {
         ":root",
-        "@media (prefers-color-scheme: dark)",
+        BY_NIGHT,
     }
     declared = re.findall(r"^\s*([\w-]+):", THEME, re.M)
     assert {name for name in declared if not name.startswith("--")} == {"color-scheme"}
@@ -52,7 +34,7 @@ def test_every_token_is_used_and_there() -> None:
 @pytest.mark.parametrize("paper", ["paper", "card"])
 def test_words_can_be_read(half: str, paper: str) -> None:
     """Every kind of word stands out from what it is written on, by day and by night."""
-    shown = tokens(LIGHT) | (tokens(DARK) if half == "dark" else {})
+    shown = {**tokens(LIGHT), **(tokens(DARK) if half == "dark" else {})}
     faint = {ink: contrast(shown[ink], shown[paper]) for ink in ON_PAPER}
     faint["on-accent"] = contrast(shown["on-accent"], shown["accent"])
     faint["warn-paper"] = contrast(shown["warn"], shown["warn-paper"])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ from storefront.shop.form_tokens import StaleForm
 from storefront.shop.ledger import Kind
 from storefront.shop.visits import Opened, PlainLinks, Visit
 from tests.databases import on_sqlite
+from tests.rooms import IS_DOOR_OUT_HERE
 from tests.shop import arcade
 from tests.street import HANAKO, SHOP, Browser, Container, form_to, sign, start_address, words
 
@@ -91,7 +93,8 @@ def test_its_shelf_and_pages(app: Flask) -> None:
     assert shelf.status_code == 200
     assert "22 M" in words(shelf.text)
     *own, prizes = html.fromstring(shelf.text).cssselect("nav.places a")
-    assert [a.text_content() for a in own][:3] == ["Shelf", "Bag", "History"]
+    paths = [urlsplit(str(a.get("href"))).path for a in own]
+    assert paths[:3] == ["/", "/inventory", "/history"]
     assert "Prizes" in words(guest.send("GET", str(prizes.get("href"))).text)
     assert "as soon as you press" in guest.send("GET", "/items/rope").text
     assert "medals of the arcade" in guest.send("GET", "/legal").text
@@ -147,6 +150,8 @@ def test_a_form_is_its_counters(app: Flask, hanako: Browser) -> None:
 
 def test_a_form_sealed_for_another_counter(app: Flask, hanako: Browser) -> None:
     """Even for who may buy at both, and at one price."""
+    if not IS_DOOR_OUT_HERE:
+        pytest.skip("this counter is gone already")
     hanako.get("/")
     with app.test_request_context():
         customer = db.session.scalars(select(Customer)).one()

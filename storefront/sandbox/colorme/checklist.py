@@ -44,7 +44,7 @@ from storefront.sandbox.colorme.cast import BY_KEY
 from storefront.sandbox.colorme.context import appstore
 from storefront.sandbox.colorme.happened import Name
 from storefront.sandbox.colorme.plan_file import PlanFile
-from storefront.sandbox.colorme.reckoning import TO_NEXT_MONTH
+from storefront.sandbox.colorme.reckoning import TO_NEXT_MONTH, Form
 from storefront.sandbox.colorme.settings import AppStoreSettings
 from storefront.sandbox.colorme.walks import Noted, Walk
 from storefront.sandbox.colorme.walkthroughs import Walkthrough
@@ -213,6 +213,7 @@ def _has() -> Mapping[str, bool]:
         "trial": charges.listing().trial_days == TRIAL_DAYS,
         "daily": bool(settings.daily),
         "as-written": settings.first_period == TO_NEXT_MONTH,
+        "parcel": any(plan.brings for plan in _book().sold.plans if plan.form is Form.MONTHLY),
     }
 
 

@@ -33,6 +33,7 @@ class Plan:
     form: Form
     name: Mapping[str, str]
     amounts: Mapping[str, int] = field(default_factory=dict)
+    brings: tuple[str, ...] = ()  # items, with the monthly part; the app's own affair
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,8 @@ def _loaded(path: Path) -> Any:
 
 def _plan(written: Mapping[str, Any]) -> Plan:
     form = Form(written["form"])
-    return Plan(
-        written["id"], form, dict(written["name"]), {name: int(written[name]) for name in form.amounts}
-    )
+    amounts = {name: int(written[name]) for name in form.amounts}
+    return Plan(written["id"], form, dict(written["name"]), amounts, tuple(written.get("parcel", ())))
 
 
 def _option(written: Mapping[str, Any], item: Mapping[str, Any]) -> Option:

@@ -107,7 +107,7 @@ class Walkthrough(chapters.Script):
     who: str
     begins: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] = "2021-07-10"
     daily: Literal["on", "off"] = "off"  # whether the app's cron runs from the beginning
-    needs: list[Literal["trial", "daily", "as-written", "operator"]] = Field(default_factory=list)
+    needs: list[Literal["trial", "daily", "as-written", "operator", "parcel"]] = Field(default_factory=list)
     steps: Annotated[list[Step], Field(min_length=1)]
 
     @model_validator(mode="after")

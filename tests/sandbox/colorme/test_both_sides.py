@@ -15,12 +15,12 @@ from sqlalchemy import select
 from storefront import Settings, create_app
 from storefront.colorme import plans
 from storefront.colorme.contracts import Contract
-from storefront.colorme.plan_file import PLANS
 from storefront.db import db, transaction
 from storefront.sandbox.colorme import contracts, create_appstore
 from storefront.sandbox.colorme.settings import AppStoreSettings
 from storefront.sandbox.colorme.shops import TEST_RANGE
 from storefront.shop import ledger
+from tests.colorme.conftest import PLANS
 from tests.databases import fill
 from tests.sandbox.colorme.conftest import CLIENT, CLIENT_SECRET, HOOK_SECRET, LONG, STORE, App, Street
 from tests.street import GOODS, SETTINGS, Browser

@@ -14,12 +14,14 @@ from lxml import html
 from storefront.sandbox import chapters
 from storefront.sandbox import walkthroughs as of_buyers
 from storefront.sandbox.chapters import Broken
-from storefront.sandbox.colorme import checklist, judge, walks, walkthroughs, wording
+from storefront.sandbox.colorme import checklist, judge, plan_file, walks, walkthroughs, wording
 from storefront.sandbox.colorme.happened import Name
 from storefront.sandbox.colorme.reckoning import Form
 from storefront.sandbox.colorme.walkthroughs import CHECKS, Walkthrough
 from storefront.sandbox.judging import State, Verdict, verdict
+from tests.colorme.conftest import PLANS as APP_PLANS
 from tests.sandbox.colorme.conftest import Make, Street
+from tests.street import GOODS
 
 OURS = walkthroughs.read()
 PLANS = {"free": {}, "monthly": {"monthly": 3000}}
@@ -215,6 +217,24 @@ def test_all_are_there_to_read(street: Street, language: str) -> None:
         assert len(page.cssselect("ol.steps > li")) == len(one.steps)
         assert one.rule.of(language) in page.text_content()
     assert street.browser.get("/desk/walkthroughs/nobody").status_code == 404
+
+
+@pytest.mark.parametrize(("name", "is_said"), [("install-monthly", True), ("install-monthly-initial", False)])
+def test_an_app_without_parcels(street: Street, name: str, is_said: bool) -> None:
+    """Nobody is sent to look into a bag into which no plan puts anything; the page says so before."""
+    page = street.browser.get(f"/desk/walkthroughs/{name}?lang=en").text
+    assert ("It needs a plan with a monthly fee that brings items." in page) is is_said
+    assert json.loads(street.browser.get("/desk/walkthroughs.json").text)["has"]["parcel"] is False
+
+
+def test_an_app_with_parcels() -> None:
+    """The tests' own plan with a monthly fee brings two items, and so do others of their plans."""
+    sold = plan_file.read(APP_PLANS, GOODS)
+    assert {plan.id: len(plan.brings) for plan in sold.plans if plan.brings} == {
+        "LANTERN1": 2,
+        "BEACON1": 3,
+        "TIDE01": 1,
+    }
 
 
 def test_everything_has_its_words() -> None:

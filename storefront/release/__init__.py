@@ -1,0 +1,1 @@
+"""A shop of another name, and a newer release for it: new, update."""

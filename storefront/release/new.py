@@ -1,0 +1,135 @@
+"""A copy of the whole project, under a name of its own."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+
+from storefront import COUNTERS, config
+from storefront.languages import IN_CODE
+from storefront.release import repository
+from storefront.release.accent import coloured
+from storefront.release.files import Release
+from storefront.release.git import Refused
+from storefront.release.repository import MAIN, RELEASES
+from storefront.shop import catalog_file, counter, identity
+from storefront.shop.catalog_file import CatalogError
+from storefront.shop.identity import Identity, IdentityError
+
+CATALOG = "storefront/shop/catalog.yaml"
+IDENTITY = "storefront/shop/identity.yaml"
+THEME = "static/theme.css"
+Fit = Callable[[Path, Mapping[str, Mapping[str, int]]], str]
+
+
+@dataclass(frozen=True)
+class Own:
+    """What is one's own in a copy, as it is asked for; None is as in the release."""
+
+    name: str
+    name_en: str | None = None
+    accent: str | None = None
+    catalog: Path | None = None
+
+
+def new(
+    release: Release, folder: Path, own: Own, fits: Sequence[Fit] = (), *, with_git: bool = True
+) -> list[str]:
+    """Make the copy there and say what became of it, by lines; or Refused, and nothing is there.
+
+    `fits` let what is beside the catalogue go with it.
+    """
+    texts = dict(_texts(release, own))
+    with _all_or_nothing(folder) as copy:
+        for place, file in release.files.items():
+            (copy / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy / place)
+        if with_git:
+            repository.begin(copy)
+            repository.commit(copy, RELEASES, _in(copy, release), f"storefront {release.version}")
+        for place, text in texts.items():
+            (copy / place).write_text(text)
+        told = [said for fit in fits if own.catalog and (said := fit(copy, _prices(own.catalog)))]
+        if with_git:
+            released = repository.said(copy, "rev-parse", f"refs/heads/{RELEASES}")
+            repository.commit(copy, MAIN, _in(copy, release), f"The identity of {own.name}", on=released)
+            repository.show(copy)
+    return told
+
+
+def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
+    """The files that say who the shop is, held against the rules before anything is written."""
+    yield IDENTITY, _identity(release.files[IDENTITY], own)
+    if own.accent:
+        yield THEME, coloured(release.files[THEME].read_text(), own.accent)
+    if own.catalog:
+        try:
+            catalog_file.read(own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art")
+        except CatalogError as error:
+            raise Refused(f"the catalogue breaks a rule:\n{error}") from None
+        yield CATALOG, own.catalog.read_text("utf-8-sig")
+
+
+def _identity(shipped: Path, own: Own) -> str:
+    """The file as it was, with another name, and a greeting that says it."""
+    ja, en = own.name, own.name_en or own.name
+    try:
+        sign = identity.read(shipped).sign
+    except IdentityError as error:
+        raise Refused(f"this release has no name of its own to begin with:\n{error}") from None
+    said = {
+        "name": {"ja": ja, IN_CODE: en},
+        "greeting": {"ja": f"{ja}へようこそ。", IN_CODE: f"Welcome to {en}."},
+    }
+    try:
+        Identity.model_validate({**said, "sign": sign})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise Refused(f"{ja} / {en} is no name of a shop: {reason}") from None
+    comment = [line for line in shipped.read_text().splitlines() if line.startswith("#")]
+    lines = [f"{field}: {json.dumps(texts, ensure_ascii=False)}" for field, texts in said.items()]
+    return "\n".join([*comment, "", *lines, f"sign: {sign}", ""])
+
+
+def _prices(catalog: Path) -> Mapping[str, Mapping[str, int]]:
+    return {entry.id: entry.prices for entry in catalog_file.read(catalog, {})}
+
+
+def _in(copy: Path, release: Release) -> Mapping[str, Path]:
+    return {place: copy / place for place in release.files}
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[Path]:
+    """A folder to fill, whose content is `folder`'s in the end, or nobody's."""
+    with _made(folder), TemporaryDirectory(prefix=".new-", dir=folder) as beside:
+        yield Path(beside)
+        for one in sorted(Path(beside).iterdir()):
+            one.rename(folder / one.name)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder that is empty; after an error again, or gone if it was not there."""
+    was_there = folder.is_dir()
+    try:
+        folder.mkdir(exist_ok=True)
+        if any(folder.iterdir()):
+            raise Refused(f"{folder} is not empty: name one that is, or that is not there yet")
+    except FileNotFoundError:
+        raise Refused(f"there is no folder {folder.absolute().parent} to make it in") from None
+    except FileExistsError:
+        raise Refused(f"{folder} is a file: name a folder that is empty, or not there yet") from None
+    try:
+        yield
+    except BaseException:
+        for one in folder.iterdir():
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+        if not was_there:
+            folder.rmdir()
+        raise

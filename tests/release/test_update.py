@@ -1,0 +1,107 @@
+"""A newer release for a copy: what changed there and what changed here come together in a merge."""
+
+from pathlib import Path
+
+import pytest
+
+from storefront.release.files import Release
+from storefront.release.git import Refused, git
+from storefront.release.new import CATALOG, IDENTITY
+from storefront.release.update import update
+from tests.release.conftest import CASE, PAGE, TEXTS, Make
+
+pytestmark = pytest.mark.long
+
+UMI = ("-c", "user.name=Umi", "-c", "user.email=umi@example.com")
+
+
+@pytest.fixture
+def changed(copied: Path) -> Path:
+    """A year later: a page says something else, an item costs something else, a test asks for more."""
+    edit(copied, PAGE, "Shelf", "Ropes")
+    edit(copied, CASE, "assert 1", "assert 10")
+    edit(copied, CATALOG, "prices: {mixi: 80}", "prices: {mixi: 90}")
+    git(copied, *UMI, "commit", "--quiet", "--all", "--message", "Our own")
+    return copied
+
+
+@pytest.fixture
+def later(make: Make) -> Release:
+    """Meanwhile: the page and the test go on elsewhere, one file is new and one is gone."""
+    return make(
+        "0.0.2",
+        **{
+            PAGE: TEXTS[PAGE].replace("Buy", "Buy now"),
+            CASE: TEXTS[CASE].replace("assert 2", "assert 20"),
+            "templates/added.html": "<p>New</p>\n",
+            "gone.txt": None,
+        },
+    )
+
+
+def edit(folder: Path, place: str, old: str, new: str) -> None:
+    text = (folder / place).read_text()
+    assert text.count(old) == 1
+    (folder / place).write_text(text.replace(old, new))
+
+
+def test_both_sides(changed: Path, later: Release) -> None:
+    """Page, test and catalogue have what was changed here and what was changed there."""
+    update(later, changed)
+    git(changed, *UMI, "merge", "--quiet", "storefront")
+    page = TEXTS[PAGE].replace("Shelf", "Ropes").replace("Buy", "Buy now")
+    assert (changed / PAGE).read_text() == page
+    case = TEXTS[CASE].replace("assert 1", "assert 10").replace("assert 2", "assert 20")
+    assert (changed / CASE).read_text() == case
+    assert "prices: {mixi: 90}" in (changed / CATALOG).read_text()
+    assert "綱屋" in (changed / IDENTITY).read_text()
+    assert (changed / "templates" / "added.html").is_file()
+    assert not (changed / "gone.txt").exists()
+
+
+def test_its_branch_and_no_other(changed: Path, later: Release) -> None:
+    """The release is on its branch, on top of the one before; what one works on is as it was."""
+    main, page = git(changed, "rev-parse", "main"), (changed / PAGE).read_text()
+    updated = update(later, changed)
+    assert (str(updated.before), str(updated.after)) == ("0.0.1", "0.0.2")
+    assert updated.files == {"A": 1, "M": 3, "D": 1}
+    log = git(changed, "log", "--format=%s", "storefront", "--").splitlines()
+    assert log == ["storefront 0.0.2", "storefront 0.0.1"]
+    assert sorted(git(changed, "ls-tree", "-r", "--name-only", "storefront").splitlines()) == sorted(
+        later.files
+    )
+    assert git(changed, "rev-parse", "main") == main
+    assert git(changed, "status", "--porcelain") == ""
+    assert (changed / PAGE).read_text() == page
+
+
+def test_what_is_no_part_of_it_stays(changed: Path, later: Release) -> None:
+    """What lies about in the folder, such as secrets, neither hinders nor gets in."""
+    (changed / ".env").write_text("STOREFRONT_SECRET_KEY=secret")
+    update(later, changed)
+    assert ".env" not in git(changed, "ls-tree", "-r", "--name-only", "storefront")
+
+
+def test_no_hooks(changed: Path, later: Release) -> None:
+    """Whatever the copy runs at its own commits does not run here."""
+    hooks = changed / ".git" / "hooks"
+    hooks.mkdir(exist_ok=True)
+    for hook in ("pre-commit", "post-commit", "reference-transaction", "post-index-change", "monitor"):
+        (hooks / hook).write_text(f"#!/bin/sh\ntouch {changed.parent}/ran\nexit 1\n")
+        (hooks / hook).chmod(0o755)
+    git(changed, "config", "core.fsmonitor", str(hooks / "monitor"))
+    git(changed, "config", "commit.gpgSign", "true")
+    update(later, changed)
+    assert not (changed.parent / "ran").exists()
+
+
+def test_twice(changed: Path, later: Release, make: Make) -> None:
+    """A year after that it works as well, and what was merged before is not merged anew."""
+    update(later, changed)
+    git(changed, *UMI, "merge", "--quiet", "storefront")
+    update(make("0.0.10", **{PAGE: TEXTS[PAGE].replace("Buy", "Buy now") + "<p>All new</p>\n"}), changed)
+    git(changed, *UMI, "merge", "--quiet", "storefront")
+    assert (changed / PAGE).read_text().startswith("<h1>Ropes")
+    assert (changed / PAGE).read_text().endswith("<p>All new</p>\n")
+    with pytest.raises(Refused, match=r"has storefront 0\.0\.10, and this is 0\.0\.2"):
+        update(later, changed)

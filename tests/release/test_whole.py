@@ -1,0 +1,114 @@
+"""This project as a release: of checkout, sdist and wheel the same copy is made, and brought up to date."""
+
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from storefront.release.files import PROJECT, version_of
+from storefront.release.git import git
+from tests.command import call
+from tests.proof.served import without_settings
+from tests.release.conftest import ROOT, content, storefront
+
+pytestmark = pytest.mark.long
+
+NAME = "storefront-99.0"
+LISTED = "storefront/release/files.txt"
+IDENTITY = "storefront/shop/identity.yaml"
+
+
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build(checkout, "sdist", folder)
+    shutil.unpack_archive(folder / f"{NAME}.tar.gz", folder, filter="tar")
+    return folder / NAME
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made of the sdist, and unpacked as an installer does it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build(sdist, "wheel", folder)
+    (file,) = folder.glob("*.whl")
+    shutil.unpack_archive(file, folder / "site", "zip")
+    for one in ZipFile(file).infolist():
+        (folder / "site" / one.filename).chmod((one.external_attr >> 16) & 0o777)
+    return folder / "site"
+
+
+def build(project: Path, kind: str, into: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(into)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version() -> None:
+    """It stands in one place, is said on demand, and heads the changelog with its day."""
+    version = version_of((ROOT / PROJECT).read_text())
+    heading = re.findall(r"^## (.*) - (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
+    assert heading[0] == str(version)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d|unreleased", heading[1])
+    said = call(without_settings({}), "--version").stdout
+    assert said == f"storefront, version {metadata.version('storefront')}\n"
+
+
+def test_the_sdist(sdist: Path, places: list[str]) -> None:
+    """It has the files of the release, what they are, and nothing that lay about."""
+    assert content(sdist).keys() == {*places, LISTED, "PKG-INFO"}
+
+
+def test_the_wheel(wheel: Path, places: list[str]) -> None:
+    """It has as many, and nothing that lay about either."""
+    inside = {place for place in content(wheel) if not place.startswith(f"{NAME}.dist-info/")}
+    assert len(inside) == len(places) + 1
+    assert not [place for place in inside if place.endswith((".env", ".pem", ".db", "draft.svg"))]
+
+
+@pytest.mark.parametrize(
+    "built",
+    [
+        pytest.param("checkout", marks=pytest.mark.thorough),
+        pytest.param("sdist", marks=pytest.mark.thorough),
+        "wheel",
+    ],
+)
+def test_a_copy_of_each(
+    request: pytest.FixtureRequest, checkout: Path, places: list[str], tmp_path: Path, built: str
+) -> None:
+    """Every file of the release, byte for byte, and as it may be run; only the name is another.
+
+    It says what to run, in the README's own words.
+    """
+    done = storefront(request.getfixturevalue(built), "new", str(tmp_path / "a shop"), "--name", "綱屋")
+    assert done.returncode == 0, done.stderr
+    copy, came = content(tmp_path / "a shop"), content(checkout)
+    assert copy.keys() == set(places)
+    assert {place for place in copy if copy[place] != came[place]} == {IDENTITY}
+    assert copy[".ci/run"][1]
+    assert f"  cd '{tmp_path}/a shop'\n" in done.stdout
+    readme = (ROOT / "README.md").read_text().splitlines()
+    for command in ("storefront demo", "bin/pytest"):
+        (line,) = (line for line in done.stdout.splitlines() if command in line)
+        assert line.partition("    #")[0].strip() in readme
+
+
+@pytest.mark.thorough
+def test_a_newer_release(wheel: Path, tmp_path: Path, places: list[str]) -> None:
+    """A shop made today is brought up to date by the wheel of a later day."""
+    shop = tmp_path / "shop"
+    assert call(without_settings({}), "new", str(shop), "--name", "綱屋").returncode == 0
+    done = storefront(wheel, "update", str(shop))
+    assert done.returncode == 0, done.stderr
+    assert "has 99.0 now" in done.stdout
+    assert "0 new, 1 changed, 0 removed" in done.stdout
+    git(shop, "-c", "user.name=Umi", "-c", "user.email=umi@example.com", "merge", "--quiet", "storefront")
+    assert 'version = "99.0"' in (shop / "pyproject.toml").read_text()
+    assert "綱屋" in (shop / IDENTITY).read_text()

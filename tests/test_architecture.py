@@ -95,7 +95,7 @@ ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
         "cookies", "visits", "counter", "catalog", "turns", "inventory", "books", "ledger", "ages", "limits",
-        "form_tokens", "visit", "buy_form", "pages", "errors", "views", "__init__",
+        "form_tokens", "visit", "buy_form", "phone_style", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "settings", "callback_word", "atom", "carriers", "client", "certificates", "channel",

@@ -9,7 +9,7 @@ from flask import Flask
 from flask_babel import lazy_gettext as _
 
 from storefront import security
-from storefront.external import channel, operator_pages, payments, views, wording
+from storefront.external import channel, facts, operator_pages, payments, views, wording
 from storefront.external.settings import ExternalSettings
 from storefront.operator import pages
 from storefront.operator.pages import Page
@@ -30,11 +30,12 @@ def _origins(settings: ExternalSettings) -> Others:
 COUNTER = Counter(
     channel=channel.NAME,
     platform="mixi",
-    unit=Unit(payments.UNIT, _("yen"), _("%s yen")),
+    unit=Unit(payments.UNIT, _("yen"), _("%s yen"), note=_("tax included")),
     # Ours: no source names a limit for what is paid outside.
     prices=PriceRule(payments.UNIT, 1, 1_000_000, units="yen"),
     states=payments.STATES,
     purchases=payments.purchases,
+    find=payments.purchase,
     side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out),
     settings=ExternalSettings,
     origins=_origins,
@@ -48,5 +49,6 @@ def init_app(app: Flask, settings: ExternalSettings, http: requests.Session | No
     channel.init_app(app, settings)
     wording.init_app(app)
     app.add_template_test(views.has_door, "approved_outside")
+    app.add_template_global(facts.payee, "payee")
     pages.add(app, Page("operator_pages.checklist", _("Registration")))
     pages.add(app, Page("operator_pages.reports", _("Malfunctions")))

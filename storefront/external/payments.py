@@ -5,8 +5,8 @@ makes the provider give the money back, and what it gave back by itself takes th
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -24,7 +24,7 @@ from storefront.external.channel import NAME, channel
 from storefront.external.settings import settings
 from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
-from storefront.shop.counter import Purchase
+from storefront.shop.counter import Purchase, Turn
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.ledger import Kind
@@ -84,6 +84,15 @@ STATES: Mapping[str, LazyString] = {
     Status.CHARGEBACK: _("Payment reversed"),
 }
 NOT_PAID = _("Nothing was paid yet.")
+BEGUN = _("You chose it, and went on to the payment provider.")
+AWAITED = _("The payment provider has told us nothing yet.")
+TURNS = {
+    Status.COMPLETE: _("You paid, and the item came into your bag."),
+    Status.CANCEL: _("You cancelled it."),
+    Status.REFUND: _("You paid, but the item could not be given out: the payment provider pays it back."),
+    Status.REFUNDED: _("The payment provider paid it back, and the item went back."),
+    Status.CHARGEBACK: _("The payment was reversed, and the item went back."),
+}
 MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
 DONE = {Status.COMPLETE, *MONEY_BACK.values()}  # nothing more is owed for the try that the payment names
 
@@ -221,6 +230,12 @@ def returning(code: str) -> ExternalPayment | None:
     return db.session.scalar(select(ExternalPayment).where(ExternalPayment.code == code, recent))
 
 
+def purchase(customer: Customer, code: str) -> Purchase | None:
+    """A customer's own payment, with what became of it."""
+    payment = find(customer.id, code)
+    return replace(shown(payment), course=list(_course(payment))) if payment else None
+
+
 def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     """The newest of a customer's payments; those long left unfinished are out of the way."""
     recent = (ExternalPayment.status != Status.CREATE) | (
@@ -228,8 +243,22 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     )
     mine = select(ExternalPayment).where(ExternalPayment.customer_id == customer.id, recent)
     at = func.coalesce(ExternalPayment.settled_at, ExternalPayment.created_at)
-    shown = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
-    return [_purchase(payment) for payment in db.session.scalars(shown)]
+    newest = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
+    return [shown(payment) for payment in db.session.scalars(newest)]
+
+
+def shown(payment: ExternalPayment) -> Purchase:
+    """A payment as its buyer sees it."""
+    return Purchase(
+        code=payment.code,
+        channel=NAME,
+        item_id=payment.item_id,
+        item_name=payment.item_name,
+        amount=payment.yen,
+        state=payment.status.value,
+        at=payment.settled_at or payment.created_at,
+        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
+    )
 
 
 def _is_done(code: str, reference: str) -> bool:
@@ -333,14 +362,12 @@ def _sale_key(code: str) -> str:
     return f"{NAME}:{code}"
 
 
-def _purchase(payment: ExternalPayment) -> Purchase:
-    return Purchase(
-        code=payment.code,
-        channel=NAME,
-        item_id=payment.item_id,
-        item_name=payment.item_name,
-        amount=payment.yen,
-        state=payment.status.value,
-        at=payment.settled_at or payment.created_at,
-        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
-    )
+def _course(payment: ExternalPayment) -> Iterator[Turn]:
+    yield Turn(BEGUN, payment.created_at)
+    given = ledger.entered(payment.customer_id, _sale_key(payment.code))
+    if given and payment.status in MONEY_BACK.values():
+        yield Turn(TURNS[Status.COMPLETE], given)
+    if payment.status in TURNS:
+        yield Turn(TURNS[payment.status], payment.settled_at)
+    else:
+        yield Turn(AWAITED)

@@ -88,7 +88,7 @@ def finish(code: str) -> str:
     if payment is None:
         payment = _signed_for(code)
         visit.forget()  # this one payment is shown, and nothing else of anybody's
-    return render_template("external/finish.html", payment=payment)
+    return render_template("external/finish.html", payment=payment, purchase=payments.shown(payment))
 
 
 @blueprint.post("/notices")

@@ -39,6 +39,7 @@ COUNTER = Counter(
     most=channel.MAXIMUM,
     states=purchases.STATES,
     purchases=purchases.newest,
+    find=purchases.purchase,
     entrance=Entrance(
         address=entrance.address,
         recognise=entrance.recognise,

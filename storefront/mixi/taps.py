@@ -24,6 +24,7 @@ from storefront.mixi.channel import Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Wanted
 from storefront.shop import turns
+from storefront.shop.catalog import Item
 from storefront.shop.counter import Message
 from storefront.shop.customers import Customer
 
@@ -34,7 +35,7 @@ GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
-NOT_BEGUN = _("Your last purchase could not be started. No points were used.")
+NOT_USED = _("No points were used.")
 
 log = structlog.get_logger()
 
@@ -56,11 +57,14 @@ class Intent(Model):
 
 
 class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `message` says what the buyer is to know."""
+    """No payment was made, so nothing was or will be charged.
+
+    `is_final` if trying again in a while will not help either.
+    """
 
     def __init__(self, reference: str) -> None:
         super().__init__(reference)
-        self.message = _message(reference)
+        self.reference, self.is_final = reference, _is_final(reference)
 
 
 class BeingPrepared(Exception):
@@ -110,12 +114,13 @@ def messages(customer: Customer, now: datetime) -> Sequence[Message]:
     since = db.session.scalar(select(func.max(Payment.created_at)).filter_by(customer_id=customer.id))
     horizon = max(now - MESSAGE_FOR, since) if since else now - MESSAGE_FOR
     failed = (
-        select(Intent.reference)
+        select(Intent.reference, Item)
+        .join(Item, Item.id == Intent.item_id)
         .where(Intent.customer_id == customer.id, Intent.failed_at > horizon)
         .order_by(Intent.failed_at.desc())
         .limit(1)
     )
-    return [_message(reference) for reference in db.session.scalars(failed)]
+    return [_message(reference, item) for reference, item in db.session.execute(failed)]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:
@@ -182,8 +187,12 @@ def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     raise NotStarted(reference) from failure
 
 
-def _message(reference: str) -> Message:
-    return Message(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
+def _message(reference: str, item: Item) -> Message:
+    return Message(NOT_USED, item.id, item.names, reference, _is_final(reference))
+
+
+def _is_final(reference: str) -> bool:
+    return reference.startswith(REFUSED)
 
 
 def _keep(tap: Tap, entry: PointEntry, word: str) -> bool:

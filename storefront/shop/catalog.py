@@ -1,6 +1,6 @@
 """What is sold, and for how much."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +69,16 @@ def offer(item_id: str, channel: str) -> Offer | None:
     if not catalog_file.ITEM_ID.fullmatch(item_id):
         return None
     return next(iter(_found(channel, _offers(channel).where(Item.id == item_id))), None)
+
+
+def item(item_id: str) -> Item:
+    """An item that there is or was."""
+    return db.session.get_one(Item, item_id)
+
+
+def arts(item_ids: Collection[str]) -> Mapping[str, str]:
+    """The drawing of each of these items."""
+    return dict(db.session.execute(select(Item.id, Item.art).where(Item.id.in_(item_ids))).all())
 
 
 def ids() -> Collection[str]:

@@ -29,10 +29,18 @@ class FalseClaim(Exception):
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One thing that became of a purchase, as its buyer is told; without a moment it is still awaited."""
+
+    words: LazyString
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
 
-    `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
+    `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
     `in_doubt` is one that the platform has yet to confirm.
     """
 
@@ -43,6 +51,8 @@ class Purchase:
     amount: int
     state: str
     at: datetime
+    course: Sequence[Turn] = ()
+    is_test: bool = False
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
     in_doubt: bool = False
@@ -50,9 +60,14 @@ class Purchase:
 
 @dataclass(frozen=True)
 class Message:
-    """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
+    """A purchase of an item that could not be started; `words` say what became of the money.
+
+    `is_final` if trying again in a while will not help either.
+    """
 
     words: LazyString
+    item_id: str
+    names: Mapping[str, str]  # of the item, by language
     reference: str
     is_final: bool
 
@@ -94,7 +109,8 @@ class Counter:
 
     Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
-    templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
+    templates `terms.html` and `legal.html`, `money.html`, which says what a purchase did to its buyer's money,
+    and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what one purchase
     may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
     there now, and why. Where a press may come to different things `means` says which, and a form for one is
     none for another.
@@ -107,6 +123,7 @@ class Counter:
     prices: PriceRule
     states: Mapping[str, LazyString]  # of its purchases, in words
     purchases: Callable[[Customer, int], Sequence[Purchase]]  # the newest so many, newest first
+    find: Callable[[Customer, str], Purchase | None]
     entrance: Entrance | None = None
     side_door: SideDoor | None = None
     places: Sequence[Place] = ()

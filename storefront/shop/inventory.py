@@ -96,6 +96,14 @@ class Holding:
 
 
 @dataclass(frozen=True)
+class Used:
+    """An item of which one was used up, and how many are left."""
+
+    item: Item
+    left: int
+
+
+@dataclass(frozen=True)
 class Negative:
     """An item that was used up and then taken back: the customer had what was never paid for."""
 
@@ -171,7 +179,14 @@ def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
         if not consumable or _quantity(session, customer_id, item_id) < 1:
             return False
         values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "is_test": False}
-        return insert_once(session, Grant, kind=Kind.USED, key=f"use:{key}", granted_at=now, **values)
+        return insert_once(session, Grant, kind=Kind.USED, key=_use_key(key), granted_at=now, **values)
+
+
+def used(customer_id: int, key: str) -> Used | None:
+    """What this customer used up with this key, if they did."""
+    query = select(Item).join(Grant, Grant.item_id == Item.id)
+    item = db.session.scalar(query.where(Grant.key == _use_key(key), Grant.customer_id == customer_id))
+    return Used(item, _quantity(db.session(), customer_id, item.id)) if item else None
 
 
 def hold_sold(session: Session, item_id: str, *, is_test: bool) -> int:
@@ -288,6 +303,10 @@ def _add(
     """Add a grant; says whether sales of the item are counted."""
     values = {"kind": kind, "customer_id": customer_id, "item_id": item_id, "quantity": quantity}
     return bool(session.scalar(ADD, {**values, "key": key, "is_test": is_test, "granted_at": now}))
+
+
+def _use_key(key: str) -> str:
+    return f"use:{key}"
 
 
 def _count(session: Session, item_id: str, quantity: int, is_test: bool) -> None:

@@ -96,6 +96,12 @@ def record(
     session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now})
 
 
+def entered(customer_id: int, key: str) -> datetime | None:
+    """When a customer's amount was first entered under this key."""
+    mine = select(func.min(Entry.entered_at)).filter_by(customer_id=customer_id, key=key)
+    return db.session.scalar(mine)
+
+
 def statement(customer_id: int) -> list[Entry]:
     """The entries of one customer, oldest first."""
     return list(db.session.scalars(select(Entry).filter_by(customer_id=customer_id).order_by(Entry.id)))

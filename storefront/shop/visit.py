@@ -183,6 +183,13 @@ def purchases(page: int) -> Sequence[Purchase]:
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
 
 
+def purchase(channel: str, code: str) -> Purchase | None:
+    """The current customer's own purchase of this code, at a counter that serves them."""
+    here = current()
+    source = next((one for one in serving(here) if one.channel == channel), None)
+    return source.find(here.customer, code) if source else None
+
+
 def page_size() -> int:
     """How many purchases a page of the history has on the current device."""
     return MOBILE_PAGE if current().device is Device.MOBILE else PAGE
@@ -194,9 +201,11 @@ def refresh(here: Visit | None = None) -> None:
     _entrance(visit).refresh(visit.customer)
 
 
-def messages() -> Sequence[Message]:
+def messages(item_id: str | None = None) -> Sequence[Message]:
+    """What the current customer should know of purchases that were not started: of one item, or of all."""
     here = current()
-    return _entrance(here).messages(here.customer)
+    said = _entrance(here).messages(here.customer)
+    return [one for one in said if item_id in (None, one.item_id)]
 
 
 def places() -> Sequence[Place]:

@@ -96,9 +96,9 @@ class Visit:
     def language(self) -> str:
         return self.chosen or DEFAULT_LANGUAGE
 
-    def link(self, endpoint: str, **values: Any) -> str:
-        """The href or form action that leads to one of our pages."""
-        return self.links.in_page(self._address(endpoint, values))
+    def link(self, endpoint: str, *, at: str = "", **values: Any) -> str:
+        """The href or form action that leads to one of our pages, `at` the element of this id."""
+        return self.links.in_page(self._address(endpoint, values)) + (f"#{at}" if at else "")
 
     def target(self, endpoint: str, **values: Any) -> str:
         """The Location that leads to one of our pages."""

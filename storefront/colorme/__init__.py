@@ -44,7 +44,7 @@ NO_CALENDAR = Explanation(
 COUNTER = Counter(
     channel=NAME,
     platform=_("Color Me Shop"),
-    unit=Unit(charges.UNIT, _("yen"), _("%s yen"), note=_("tax included")),
+    unit=Unit(charges.UNIT, _("yen"), _("¥%s"), note=_("tax included")),
     # A metered piece may cost less than the store's hundred; what is registered there the plan file checks.
     prices=shelf.BeforeTax(charges.UNIT, 1, 1_000_000, units="yen", asked=shelf.asked),
     states=purchases.STATES,

@@ -30,7 +30,7 @@ def _origins(settings: ExternalSettings) -> Others:
 COUNTER = Counter(
     channel=channel.NAME,
     platform="mixi",
-    unit=Unit(payments.UNIT, _("yen"), _("%s yen"), note=_("tax included")),
+    unit=Unit(payments.UNIT, _("yen"), _("¥%s"), note=_("tax included")),
     # Ours: no source names a limit for what is paid outside.
     prices=PriceRule(payments.UNIT, 1, 1_000_000, units="yen"),
     states=payments.STATES,

@@ -71,9 +71,9 @@ def _narrow(response: Response) -> Response:
     return response
 
 
-def _phone_style() -> Markup:
-    """What stands inside this page, which may have no other style."""
-    style = phone_style.current()
+def _phone_style(body: str) -> Markup:
+    """What stands inside the page of this body, which may have no other style."""
+    style = phone_style.of(body)
     security.style(style)
     return Markup(style)  # noqa: S704  # of our own files
 

@@ -601,7 +601,7 @@ def test_the_page_says_what_items_cost(shop: Flask, operator: Operator) -> None:
     record(shop, replace(lawful(), prices=more, prices_taken_on=today() - DAY))
     page = operator.get(REGISTRATION)
     excalibur = told_of(page, '[data-item="excalibur"][data-door="no"]')
-    assert f"Taken from the shelf at the upgrade 111 yen since {today() - DAY}" in excalibur
+    assert f"Taken from the shelf at the upgrade ¥111 tax included since {today() - DAY}" in excalibur
     assert "no way to pay outside until mixi has approved" in excalibur
     assert "No paper names a price." in told_of(page, '[data-item="lantern"][data-door="no"]')
     assert "no way" not in told_of(page, '[data-item="coat"][data-door="yes"]')

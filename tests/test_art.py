@@ -51,7 +51,7 @@ def test_a_twin_has_the_colours_of_its_drawing(drawing: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("drawing", DRAWINGS, ids=lambda path: path.stem)
 def test_a_twin_stands_on_its_tile(drawing: Path) -> None:
-    """The largest surface has exactly its colour, and the tile reaches into the corners: none is white at night."""
+    """The largest surface has exactly its colour, and the tile reaches into its corners, by night, too."""
     picture, twin = art.rasterised(drawing), Image.open(drawing.with_suffix(".gif")).convert("RGBA")
     assert twin.size == picture.size
     assert art.surfaces(twin)[0][0] == art.surfaces(picture)[0][0]

@@ -13,7 +13,6 @@ from storefront.db import transaction
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
 
-
 PARTS = ("year", "month")
 
 

@@ -40,8 +40,8 @@ class Turn:
 class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
 
-    `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
-    `in_doubt` is one that the platform has yet to confirm.
+    `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew,
+    `notes` whatever else its state does not say; `in_doubt` is one that the platform has yet to confirm.
     """
 
     code: str
@@ -109,9 +109,9 @@ class Counter:
 
     Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
-    templates `terms.html` and `legal.html`, `money.html`, which says what a purchase did to its buyer's money,
-    and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what one purchase
-    may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
+    templates `terms.html`, `legal.html` and `money.html`, which says what a purchase did to its buyer's
+    money, and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what
+    one purchase may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
     there now, and why. Where a press may come to different things `means` says which, and a form for one is
     none for another.
     `settings` are those of the room; what is asked with settings is given those.

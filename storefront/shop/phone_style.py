@@ -1,7 +1,7 @@
 """The look of a mobile phone's pages: small, and inside each page, which has of it what it has use for.
 
-Its container reroutes images and no style sheet, and a handset knows no custom property: so the theme's tokens
-are written out.
+Its container reroutes images and no style sheet, and a handset knows no custom property: so the theme's
+tokens are written out.
 """
 
 import re
@@ -43,7 +43,8 @@ def of(body: str) -> str:
 def read(style: str, theme: str) -> Sequence[Rule]:
     """The rules of a sheet, with the tokens of a theme written out."""
     light, dark = (dict(DECLARED.findall(half)) for half in theme.split(DARK))
-    return [_rule(*found, light, dark) for found in RULE.findall(re.sub(r"(?s)/\*.*?\*/", "", style))]
+    found = RULE.findall(re.sub(r"(?s)/\*.*?\*/", "", style))
+    return [_rule(selectors, said, light, dark) for selectors, said in found]
 
 
 @cache

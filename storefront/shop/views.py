@@ -137,7 +137,7 @@ def history() -> str:
 
 @blueprint.get("/history/<channel>/<code>")
 def purchase(channel: str, code: str) -> str:
-    """One purchase of the visitor's own: what was bought, what it did to their money, and what became of it."""
+    """One purchase of the visitor's own: the item, what it did to their money, and what became of it."""
     here = visit.current()
     found = visit.purchase(channel, code) or abort(404)
     return render_template(

@@ -207,7 +207,7 @@ def test_a_shelf_of_twelve_is_small(walk: Walk) -> None:
 @on_sqlite
 @EVERYWHERE
 def test_all_a_phone_finds_on_them(walk: Walk, visit: Visit) -> None:
-    """No script, one small style in the head; links stay in the container, keys are said, pictures are GIFs."""
+    """No script, one small style; links stay in the container, keys are said, pictures are GIFs we have."""
     for name, text in seen(walk, visit).items():
         page = read(text)
         (style,) = page.cssselect("style, link")

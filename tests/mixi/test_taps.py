@@ -28,9 +28,9 @@ from tests.street import (
     Container,
     ScriptedApi,
     at_once,
+    links,
     only_form,
     words,
-    links,
 )
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 import pytest
-from lxml import html
 from flask import Flask
+from lxml import html
 from sqlalchemy import select, update
 
 from storefront import Settings, clock, create_app
@@ -16,7 +16,18 @@ from storefront.shop import ages, form_tokens, ledger
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
-from tests.street import HANAKO, SETTINGS, TARO, Books, Container, ScriptedApi, at_once, links, only_form, words
+from tests.street import (
+    HANAKO,
+    SETTINGS,
+    TARO,
+    Books,
+    Container,
+    ScriptedApi,
+    at_once,
+    links,
+    only_form,
+    words,
+)
 
 pytestmark = pytest.mark.money
 

@@ -66,7 +66,7 @@ def test_using_twice_by_one_form(container: Container) -> None:
 
 
 def test_what_was_used_is_said(container: Container) -> None:
-    """The bag says what a press did, by the book: how many are left, and the same if the press is repeated."""
+    """The bag says what a press did, by the book, and the same if the press is repeated."""
     for _ in range(3):
         give(container, "loaf")
     form = only_form(container.get("/inventory").text)

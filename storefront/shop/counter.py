@@ -111,9 +111,9 @@ class Counter:
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
     templates `terms.html`, `legal.html` and `money.html`, which says what a purchase did to its buyer's
     money, and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what
-    one purchase may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
-    there now, and why. Where a press may come to different things `means` says which, and a form for one is
-    none for another.
+    one purchase may cost on a device, where that is limited; `withholds` says which of these items a
+    customer cannot have there now, and why. Where a press may come to different things `means` says which,
+    and a form for one is none for another.
     `settings` are those of the room; what is asked with settings is given those.
     """
 

@@ -7,7 +7,7 @@ from flask_babel import LazyString
 
 @dataclass(frozen=True)
 class Unit:
-    """`pattern` has `%s` for the number; `icon` is a drawing in static/art, if any; `note` follows a price."""
+    """`pattern` has `%s` for the number; `icon` is a drawing in static/art, or empty; `note` is beside it."""
 
     code: str
     name: LazyString

@@ -64,7 +64,7 @@ def test_buy_with_points(hand: Hand) -> None:
     """hanako buys a loaf: confirm, return, find it in the bag."""
     before = hand.held("loaf")
     hand.open("/items/loaf")
-    follow(hand.page, "form.buy button")
+    follow(hand.page, "form.buy .button")
     expect(hand.page).to_have_url(re.compile("/point/"))
     follow(hand.page, "form[action$=buy] button")
     follow(hand.page, "main a.button >> nth=0")

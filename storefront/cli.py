@@ -28,7 +28,7 @@ from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
 from storefront.languages import IN_CODE
-from storefront.operator import login
+from storefront.operator import commands, login
 from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
@@ -336,6 +336,7 @@ with_demo = click.option(
     help="Of the demo, with the settings it was started with.",
 )
 of_rooms = [one for room in rims() for one in room.commands]
+of_rooms += [commands.grant, commands.take_back]
 for command in (operator_command, doctor_command, outstanding, ledger, *of_rooms):
     a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
 for command in (art, texts, walkthrough, *of_rooms):

@@ -59,6 +59,7 @@ COUNTER = Counter(
     ages_count=False,
     withholds=shelf.withheld,
     means=shelf.means,
+    whose=charges.whose,
     settings=ColormeSettings,
 )
 

@@ -129,6 +129,11 @@ def resolve(code: str, state: State) -> bool:
         return _settle(session, open_now, outcome, now, resolved_at=clock.now())
 
 
+def whose(code: str) -> int | None:
+    """The customer whose charge has this code."""
+    return db.session.scalar(select(Charge.customer_id).filter_by(code=code))
+
+
 def find(customer_id: int, code: str) -> Charge | None:
     """A customer's own charge."""
     return db.session.scalar(select(Charge).filter_by(customer_id=customer_id, code=code))

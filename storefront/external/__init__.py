@@ -36,6 +36,7 @@ COUNTER = Counter(
     states=payments.STATES,
     purchases=payments.purchases,
     side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out),
+    whose=payments.whose,
     settings=ExternalSettings,
     origins=_origins,
 )

@@ -208,6 +208,13 @@ def settle(notice: Notice, now: datetime) -> bool:
         return _repeat(session, notice)
 
 
+def whose(code: str) -> int | None:
+    """The customer whose payment has this code."""
+    if not CODE.fullmatch(code):
+        return None
+    return db.session.scalar(select(ExternalPayment.customer_id).filter_by(code=code))
+
+
 def find(customer_id: int, code: str) -> ExternalPayment | None:
     """A customer's own payment."""
     if not CODE.fullmatch(code):

@@ -12,7 +12,17 @@ from flask_babel import lazy_gettext as _
 
 from storefront import metrics, security
 from storefront.bounded import session
-from storefront.mixi import carriers, channel, charset, entrance, outstanding, payments, purchases, views
+from storefront.mixi import (
+    carriers,
+    channel,
+    charset,
+    entrance,
+    outstanding,
+    payments,
+    purchases,
+    taps,
+    views,
+)
 from storefront.mixi.settings import MixiSettings
 from storefront.operator import pages
 from storefront.operator.pages import Page
@@ -21,6 +31,10 @@ from storefront.shop import counter
 from storefront.shop.catalog_file import PriceRule
 from storefront.shop.counter import Counter, Entrance
 from storefront.shop.units import Unit
+
+
+def _whose(code: str) -> int | None:
+    return purchases.whose(code) or taps.whose(code)
 
 
 def _origins(settings: MixiSettings) -> Others:
@@ -45,6 +59,7 @@ COUNTER = Counter(
         refresh=entrance.refresh,
         messages=entrance.messages,
     ),
+    whose=_whose,
     settings=MixiSettings,
     origins=_origins,
 )

@@ -37,6 +37,13 @@ def find(customer_id: int, point_code: str) -> Payment | None:
     return db.session.scalar(select(Payment).filter_by(customer_id=customer_id, point_code=point_code))
 
 
+def whose(point_code: str) -> int | None:
+    """The customer whose payment has this code."""
+    if not is_opaque(point_code, CODE_LENGTH):
+        return None
+    return db.session.scalar(select(Payment.customer_id).filter_by(point_code=point_code))
+
+
 def newest(customer: Customer, most: int) -> Sequence[Purchase]:
     """The newest of a customer's payments; those long left unfinished are out of the way."""
     recent = (Payment.status != Status.CREATE) | (Payment.created_at > clock.now() - UNFINISHED_FOR)

@@ -49,7 +49,7 @@ class Intent(Model):
     item_id: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     failed_at: Mapped[datetime | None]
-    reference: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(16), index=True)
     word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))
     point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
     redirect: Mapped[str | None] = mapped_column(String(2048))
@@ -116,6 +116,12 @@ def messages(customer: Customer, now: datetime) -> Sequence[Message]:
         .limit(1)
     )
     return [_message(reference) for reference in db.session.scalars(failed)]
+
+
+def whose(reference: str) -> int | None:
+    """The customer whose tap failed under this reference."""
+    found = select(Intent.customer_id).where(Intent.reference == reference, Intent.failed_at.is_not(None))
+    return db.session.scalar(found.limit(1))
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:

@@ -33,7 +33,8 @@ class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
 
     `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
-    `in_doubt` is one that the platform has yet to confirm.
+    `in_doubt` is one that the platform has yet to confirm. `by_hand` is said of what the operator gave or
+    took, so many of it, and `of` is then the code of the purchase that this puts right.
     """
 
     code: str
@@ -46,6 +47,9 @@ class Purchase:
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
     in_doubt: bool = False
+    by_hand: LazyString | None = None
+    quantity: int = 1
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Counter:
     templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
     may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
     there now, and why. Where a press may come to different things `means` says which, and a form for one is
-    none for another.
+    none for another. `whose` says which customer's purchase, or start that failed, has this code.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -114,6 +118,7 @@ class Counter:
     ages_count: bool = True
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     means: Callable[[Visit, str], str] = lambda here, item_id: ""
+    whose: Callable[[str], int | None] = lambda code: None
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     TAKEN_BACK = "taken_back"
     USED = "used"
     RECOUNTED = "recounted"  # a sale that turned out to be a test: one less of those, one more of these
+    GIVEN = "given"  # by the operator's hand, and so is what was taken
+    TAKEN = "taken"
 
 
 class Grant(Model):
@@ -50,7 +52,11 @@ class Grant(Model):
 
     __tablename__ = "grant"
     # All that one customer's holdings are sums of, side by side.
-    __table_args__ = (Index("ix_grant_holding", "customer_id", "item_id", "quantity"),)
+    # And what became of one item lately.
+    __table_args__ = (
+        Index("ix_grant_holding", "customer_id", "item_id", "quantity"),
+        Index("ix_grant_item", "item_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
@@ -159,6 +165,22 @@ def count_as_test(session: Session, customer_id: int, item_id: str, key: str, no
     _add(session, Kind.RECOUNTED, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
     _count(session, item_id, -1, is_test=False)
     _count(session, item_id, 1, is_test=True)
+
+
+def put_right(
+    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime
+) -> bool:
+    """Give so many by hand, or take them (negative); false if the customer holds too few to take.
+
+    They count as sales do: out of the stock, or back in it. No limit forbids it.
+    """
+    _count(session, item_id, quantity, is_test=False)
+    customers.hold(session, customer_id)
+    if quantity < 0 and _quantity(session, customer_id, item_id) + quantity < 0:
+        return False
+    kind = Kind.GIVEN if quantity > 0 else Kind.TAKEN
+    _add(session, kind, customer_id, item_id, quantity, key, now, is_test=False)
+    return True
 
 
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:

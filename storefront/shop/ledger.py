@@ -20,12 +20,16 @@ class Kind(StrEnum):
     TEST = "test"
     REFUND = "refund"
     VOID = "void"
+    GIVEN = "given"  # by the operator's hand, with what its buyer has paid for it
+    TAKEN = "taken"  # likewise; of an amount that went back the entry is struck
+    STRUCK = "struck"  # another entry, by hand
 
 
 class Entry(Model):
     """An amount that came in, or went back (negative), and the key of its cause.
 
-    `of` is the key of the sale that it undoes, or of one that turned out to be the test entered here.
+    `of` is the key of the sale that it concerns: which it undoes, or which turned out to be the test
+    entered here.
     """
 
     __tablename__ = "entry"
@@ -39,7 +43,7 @@ class Entry(Model):
     unit: Mapped[str] = mapped_column(String(8))
     key: Mapped[str] = mapped_column(String(80))
     of: Mapped[str | None] = mapped_column(String(80))
-    entered_at: Mapped[datetime]
+    entered_at: Mapped[datetime] = mapped_column(index=True)
 
 
 BOOK = (
@@ -122,7 +126,7 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
 
 
 def totals(since: datetime | None = None, until: datetime | None = None) -> Sequence[Total]:
-    """The sums of each kind by counter. Sale, refund and void together are what it took, net; a test is 0."""
+    """The sums of each kind by counter. All together are what it took, net; of a test that is 0."""
     said = (Entry.unit, Entry.channel, Entry.kind)
     query = select(*said, func.count(), func.sum(Entry.amount)).where(*_between(since, until))
     sums = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in db.session.execute(query.group_by(*said))}

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response
 from storefront import clock, languages
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import counter, form_tokens, visits
+from storefront.shop import corrections, counter, form_tokens, visits
 from storefront.shop.cookies import Cookie
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -176,10 +176,14 @@ def keep_language(language: str) -> None:
 
 
 def purchases(page: int) -> Sequence[Purchase]:
-    """A page of the current customer's purchases, newest first; pages count from 0."""
+    """A page of the current customer's purchases, newest first; pages count from 0.
+
+    What the operator put right by hand stands among them.
+    """
     size, here = page_size(), current()
     end = (page + 1) * size
     found = [purchase for source in serving(here) for purchase in source.purchases(here.customer, end)]
+    found += corrections.purchases(here.customer, end, here.language)
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
 
 

@@ -339,6 +339,56 @@ def test_filled_at_every_version(app: Flask, engine: Engine) -> None:
     assert app.test_client().get("/readyz").status_code == 200
 
 
+# What the twelfth version's kinds say, and what is left of them in the one before.
+CORRECTED = {
+    "hand:a": ("given", "given", "sold", "sale"),
+    "hand:b": ("taken", "taken", "taken_back", "void"),
+    "hand:c": (None, "struck", None, "void"),
+}
+
+
+def test_put_right_by_hand(app: Flask, engine: Engine) -> None:
+    """From a filled database of the version before, and back: every sum stays, whatever its kind."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0011")
+    with engine.begin() as connection:
+        login = "INSERT INTO operator_login (nonce, opened_at) VALUES ('n', :now)"
+        connection.execute(text(login), {"now": NOW})
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    assert differences(engine) == []
+    entry = (
+        "INSERT INTO entry (customer_id, channel, kind, amount, unit, key, entered_at)"
+        " VALUES (1, 'mixi', :kind, 5, 'point', :key, :now)"
+    )
+    grant = (
+        'INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at)'
+        " VALUES (1, 'excalibur', :kind, 1, :key, :no, :now)"
+    )
+    with engine.begin() as connection:
+        connection.execute(text('DELETE FROM "grant"'))
+        connection.execute(text("DELETE FROM entry"))
+        for key, (granted, entered, *_) in CORRECTED.items():
+            connection.execute(text(entry), {"kind": entered, "key": key, "now": NOW})
+            if granted:
+                values = {"kind": granted, "key": key, "no": False, "now": NOW}
+                connection.execute(text(grant), values)
+    with app.app_context():
+        flask_migrate.downgrade(directory=migrate.directory, revision="0011")
+    with engine.connect() as connection:
+        kinds = dict(connection.execute(text("SELECT key, kind FROM entry WHERE key LIKE 'hand:%'")).all())
+        assert kinds == {key: entered for key, (*_, entered) in CORRECTED.items()}
+        kinds = dict(
+            connection.execute(text("SELECT key, kind FROM \"grant\" WHERE key LIKE 'hand:%'")).all()
+        )
+        assert kinds == {key: granted for key, (*_, granted, _) in CORRECTED.items() if granted}
+        assert connection.scalar(text("SELECT nonce FROM operator_login")) == "n"
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    assert differences(engine) == []
+
+
 FORBIDDEN = [
     "UPDATE payment SET status = 'sold'",
     "UPDATE payment SET refusal = 'no wish'",

@@ -6,9 +6,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask
 from lxml import html
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from storefront.db import db
 from storefront.operator import login
+from storefront.operator.login import Login
 from tests.street import SHOP
 
 LINE_BREAK = re.compile(r"^\r?\n")
@@ -18,11 +21,17 @@ class Operator:
     """Their browser."""
 
     def __init__(self, app: Flask, language: str = "en", name: str = "Umi") -> None:
-        self.client = app.test_client()
+        self.app, self.client = app, app.test_client()
         self.language = language
         target = operator_address(app)
         token = dict(parse_qsl(urlsplit(target).query))["token"]
         assert self.client.post("/operator", data={"token": token, "name": name}).status_code == 303
+
+    def nonce(self) -> str:
+        """What names this visit in the database."""
+        with self.app.app_context():
+            newest = select(Login.nonce).order_by(Login.opened_at.desc()).limit(1)
+            return db.session.scalars(newest).one()
 
     def get(self, path: str, language: str = "") -> TestResponse:
         return self.client.get(path, headers={"Accept-Language": language or self.language})

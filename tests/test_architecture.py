@@ -114,7 +114,9 @@ ORDER: dict[str, list[str]] = {
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",
     ],
-    "operator": ["login", "pages", "views", "__init__", "commands"],
+    "operator": [
+        "login", "pages", "story", "search", "people", "goods_views", "views", "__init__", "commands",
+    ],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [

@@ -59,7 +59,8 @@ COUNTER = Counter(
     ages_count=False,
     withholds=shelf.withheld,
     means=shelf.means,
-    whose=charges.whose,
+    whose=purchases.whose,
+    steps=purchases.steps,
     settings=ColormeSettings,
 )
 

@@ -145,7 +145,11 @@ def are_charged(customer_id: int, item_id: str) -> bool:
 
 
 def newest(customer: Customer, most: int) -> Sequence[Charge]:
-    mine = select(Charge).where(Charge.customer_id == customer.id)
+    return of(customer.id, most)
+
+
+def of(customer_id: int, most: int) -> Sequence[Charge]:
+    mine = select(Charge).where(Charge.customer_id == customer_id)
     return db.session.scalars(mine.order_by(Charge.made_at.desc(), Charge.code).limit(most)).all()
 
 

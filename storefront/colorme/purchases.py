@@ -1,15 +1,17 @@
 """Options as their buyer sees them in the history, in this counter's words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront.colorme import charges
+from storefront.colorme import charges, contracts
 from storefront.colorme.charges import Charge
+from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State, abandoned
 from storefront.colorme.settings import NAME
-from storefront.shop.counter import Purchase
+from storefront.db import db
+from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 
 STATES: Mapping[str, LazyString] = {
@@ -25,6 +27,32 @@ LOOKED_UP = _("Color Me has not said whether it was charged. We look it up, and 
 
 def newest(customer: Customer, most: int) -> Sequence[Purchase]:
     return [_purchase(charge) for charge in charges.newest(customer, most)]
+
+
+def whose(code: str) -> int | None:
+    """The customer whose option or contract has this code."""
+    contract = db.session.get(Contract, code)
+    return contract.customer_id if contract else charges.whose(code)
+
+
+def steps(customer_id: int, most: int) -> Iterator[Step]:
+    """What the operator should know: contracts, and the newest options."""
+    for contract in contracts.of(customer_id, most):
+        yield Step(contract.arrived_at, _("Installed"), code=contract.id, notes=[contract.plan_id])
+        if contract.ended_at:
+            why = [contract.reason.value] if contract.reason else []
+            yield Step(contract.ended_at, _("The contract ended"), code=contract.id, notes=why)
+    for charge in charges.of(customer_id, most):
+        yield Step(
+            charge.made_at,
+            _("Option asked for"),
+            f"{NAME}:{charge.code}",
+            charge.code,
+            charge.item_id,
+            charge.yen,
+            NAME,
+            [STATES[state(charge)], charge.answer],
+        )
 
 
 def in_doubt(customer: Customer) -> Sequence[Purchase]:

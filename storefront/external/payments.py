@@ -5,7 +5,7 @@ makes the provider give the money back, and what it gave back by itself takes th
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from storefront.external.channel import NAME, channel
 from storefront.external.settings import settings
 from storefront.shop import inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
-from storefront.shop.counter import Purchase
+from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.ledger import Kind
@@ -213,6 +213,20 @@ def whose(code: str) -> int | None:
     if not CODE.fullmatch(code):
         return None
     return db.session.scalar(select(ExternalPayment.customer_id).filter_by(code=code))
+
+
+def steps(customer_id: int, most: int) -> Iterator[Step]:
+    """What the operator should know of the newest of a customer's payments."""
+    mine = select(ExternalPayment).filter_by(customer_id=customer_id)
+    for payment in db.session.scalars(mine.order_by(ExternalPayment.created_at.desc()).limit(most)):
+        key, code, item = _sale_key(payment.code), payment.code, payment.item_id
+        begun, told = _("Payment begun, at another company"), _("The provider told of it")
+        yield Step(payment.created_at, begun, key, code, item, payment.yen, NAME)
+        if payment.settled_at:
+            refusal = [_("Not sold: %(reason)s", reason=payment.refusal.value)] if payment.refusal else []
+            reference = [payment.reference] if payment.reference else []
+            notes = [STATES[payment.status], *refusal, *reference]
+            yield Step(payment.settled_at, told, key, code, item, channel=NAME, notes=notes)
 
 
 def find(customer_id: int, code: str) -> ExternalPayment | None:

@@ -6,6 +6,8 @@ acknowledging first and working later would be wrong here.
 Verbs: `taps.start` (one tap, one payment), `payments.settle` (exactly once).
 """
 
+from collections.abc import Sequence
+
 import requests
 from flask import Flask, request
 from flask_babel import lazy_gettext as _
@@ -29,12 +31,16 @@ from storefront.operator.pages import Page
 from storefront.security import Others
 from storefront.shop import counter
 from storefront.shop.catalog_file import PriceRule
-from storefront.shop.counter import Counter, Entrance
+from storefront.shop.counter import Counter, Entrance, Step
 from storefront.shop.units import Unit
 
 
 def _whose(code: str) -> int | None:
     return purchases.whose(code) or taps.whose(code)
+
+
+def _steps(customer_id: int, most: int) -> Sequence[Step]:
+    return [*purchases.steps(customer_id, most), *taps.steps(customer_id, most)]
 
 
 def _origins(settings: MixiSettings) -> Others:
@@ -60,6 +66,7 @@ COUNTER = Counter(
         messages=entrance.messages,
     ),
     whose=_whose,
+    steps=_steps,
     settings=MixiSettings,
     origins=_origins,
 )

@@ -1,7 +1,8 @@
 """Payments as their buyer sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
@@ -11,9 +12,9 @@ from storefront import clock
 from storefront.db import db
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
-from storefront.mixi.payments import Payment, Status
+from storefront.mixi.payments import Payment, Status, sale_key
 from storefront.mixi.signing import is_opaque
-from storefront.shop.counter import Purchase
+from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 
 UNFINISHED_FOR = timedelta(days=1)  # then a purchase that was left leaves the history, too
@@ -28,6 +29,8 @@ STATES: Mapping[str, LazyString] = {
 NOT_USED = _("No points were used.")
 IN_DOUBT = _("The platform has not confirmed this purchase yet. We look again when you come back.")
 TEST = _("Test purchase: no points are used.")
+SAID_OK = _("mixi asked, and the shop answered OK")
+CANCELLED = _("The buyer cancelled")
 
 
 def find(customer_id: int, point_code: str) -> Payment | None:
@@ -51,6 +54,31 @@ def newest(customer: Customer, most: int) -> Sequence[Purchase]:
     at = func.coalesce(Payment.settled_at, Payment.created_at)
     shown = mine.order_by(at.desc(), Payment.point_code).limit(most)
     return [_purchase(payment) for payment in db.session.scalars(shown)]
+
+
+def steps(customer_id: int, most: int) -> Iterator[Step]:
+    """What the operator should know of the newest of a customer's payments."""
+    mine = select(Payment).filter_by(customer_id=customer_id)
+    for payment in db.session.scalars(mine.order_by(Payment.created_at.desc()).limit(most)):
+        yield from _steps(payment)
+
+
+def _steps(payment: Payment) -> Iterator[Step]:
+    refusal = [_("Not sold: %(reason)s", reason=payment.refusal.value)] if payment.refusal else []
+    tests = [TEST] if payment.is_test else []
+    step = partial(
+        Step, key=sale_key(payment.point_code), code=payment.point_code, item_id=payment.item_id, channel=NAME
+    )
+    yield step(payment.created_at, _("Payment begun"), amount=payment.points, notes=[*refusal, *tests])
+    if payment.settled_at:
+        words = CANCELLED if payment.status is Status.CANCEL else SAID_OK
+        yield step(payment.settled_at, words, notes=[payment.reason] if payment.reason else [])
+    if payment.confirmed_at:
+        yield step(payment.confirmed_at, _("mixi confirmed that it took the points"))
+    elif payment.asked_at:
+        yield step(payment.asked_at, _("mixi was asked how it stands"), notes=[STATES[payment.status]])
+    if payment.unknown_at:
+        yield step(payment.unknown_at, _("mixi said that it does not know this payment"))
 
 
 def _purchase(payment: Payment) -> Purchase:

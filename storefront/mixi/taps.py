@@ -20,11 +20,11 @@ from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, transaction, upsert
 from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
-from storefront.mixi.channel import Channel
+from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Wanted
 from storefront.shop import turns
-from storefront.shop.counter import Message
+from storefront.shop.counter import Message, Step
 from storefront.shop.customers import Customer
 
 MESSAGE_FOR = timedelta(minutes=10)
@@ -34,6 +34,8 @@ GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
+_REFUSED = _("The start of a payment failed: mixi refused it. No points were used.")
+_UNANSWERED = _("The start of a payment failed: mixi did not answer. No points were used.")
 NOT_BEGUN = _("Your last purchase could not be started. No points were used.")
 
 log = structlog.get_logger()
@@ -122,6 +124,21 @@ def whose(reference: str) -> int | None:
     """The customer whose tap failed under this reference."""
     found = select(Intent.customer_id).where(Intent.reference == reference, Intent.failed_at.is_not(None))
     return db.session.scalar(found.limit(1))
+
+
+def steps(customer_id: int, most: int) -> Sequence[Step]:
+    """The newest of a customer's taps that failed."""
+    failed = select(Intent).where(Intent.customer_id == customer_id, Intent.failed_at.is_not(None))
+    return [
+        Step(
+            at=tap.failed_at or tap.started_at,
+            words=_REFUSED if tap.reference.startswith(REFUSED) else _UNANSWERED,
+            code=tap.reference,
+            item_id=tap.item_id,
+            channel=NAME,
+        )
+        for tap in db.session.scalars(failed.order_by(Intent.failed_at.desc()).limit(most))
+    ]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:

@@ -7,8 +7,9 @@ Verbs: `login.address` (what the command prints), `login.required` (who asks is 
 from flask import Flask
 from flask_babel import lazy_gettext as _
 
-from storefront.operator import login, pages, views
+from storefront.operator import goods_views, login, pages, people, views
 from storefront.operator.login import NotOperator
+from storefront.operator.pages import Page
 from storefront.shop import errors, form_tokens
 from storefront.shop.errors import Explanation
 
@@ -20,6 +21,11 @@ NOT_OPERATOR = Explanation(
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(people.blueprint)
+    app.register_blueprint(goods_views.blueprint)
+    pages.add(app, Page("operator_people.find", _("Find")))
     errors.explain(app, NotOperator, NOT_OPERATOR, 401)
     app.add_template_global(pages.pages, "operator_pages")
+    app.add_template_global(pages.platform)
+    app.add_template_global(pages.in_language)
     app.add_template_global(lambda: form_tokens.seal(login.required(), "operator"), "operator_seal")

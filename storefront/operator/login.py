@@ -50,7 +50,7 @@ def address() -> str:
 
 def enter(token: str, name: str, now: datetime) -> None:
     """Open the visit that an address is for, in the name of who comes in; or NotOperator."""
-    nonce, said = check(token), " ".join(name.split())[:NAME_LENGTH]
+    nonce, said = check(token), "".join(filter(str.isprintable, name)).strip()[:NAME_LENGTH]
     with transaction() as written:
         if not insert_once(written, Login, nonce=nonce, opened_at=now, name=said or None):
             raise NotOperator
@@ -88,6 +88,11 @@ def required() -> str:
     visit.speak(spoken)
     COOKIE.write((nonce, spoken))
     return login.nonce
+
+
+def guard() -> None:
+    """Before each request to pages that are all the operator's."""
+    required()
 
 
 def spend(session: Session, nonce: str, now: datetime) -> bool:

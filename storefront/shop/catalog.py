@@ -1,6 +1,6 @@
 """What is sold, and for how much."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,6 +69,11 @@ def offer(item_id: str, channel: str) -> Offer | None:
     if not catalog_file.ITEM_ID.fullmatch(item_id):
         return None
     return next(iter(_found(channel, _offers(channel).where(Item.id == item_id))), None)
+
+
+def everything() -> Sequence[Item]:
+    """Every item that there is or was, in the order of the catalogue, the withdrawn ones last."""
+    return db.session.scalars(select(Item).order_by(Item.withdrawn, Item.position, Item.id)).all()
 
 
 def ids() -> Collection[str]:

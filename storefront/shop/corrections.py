@@ -19,6 +19,7 @@ from storefront.db import Model, db, insert_once, transaction, words
 from storefront.languages import said
 from storefront.shop import counter, inventory, ledger
 from storefront.shop.catalog import Item
+from storefront.shop.catalog_file import ITEM_ID
 from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
@@ -99,7 +100,7 @@ class Note:
     def read(cls, by: str, cause: str, reason: str) -> "Note":
         """What was written, if all of it was; or Refused."""
         note = cls(*(" ".join(text.split()) for text in (by, cause, reason)))
-        if not (note.by and note.cause and note.reason):
+        if not all(text and text.isprintable() for text in (note.by, note.cause, note.reason)):
             raise Refused(UNSAID)
         lengths = ((note.by, NAME_LENGTH), (note.cause, CAUSE_LENGTH), (note.reason, REASON_LENGTH))
         if any(len(text) > longest for text, longest in lengths):
@@ -136,40 +137,29 @@ def take(
     return _move(Act.TAKEN, customer, item_id, -quantity, note, now, channel, 0)
 
 
-def strike(entry_id: int, by: str, reason: str, now: datetime) -> Correction:
-    """Strike an entry out of the book by one against it, once; goods stay where they are.
+def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correction:
+    """Strike an entry of this customer's out of the book by one against it, once; goods stay where they are.
 
     Raises Refused and DoneBefore.
     """
     with transaction() as session:
         entry = session.get(Entry, entry_id)
-        if entry is None or not entry.amount or entry.kind is Kind.STRUCK:
+        if entry is None or entry.customer_id != customer_id or not entry.amount or entry.kind is Kind.STRUCK:
             raise Refused(NO_ENTRY)
-        note = Note.read(by, entry.key, reason)
-        key = _key(Act.STRUCK, entry.customer_id, f"{entry.kind.value}:{entry.id}")
-        struck = _kept(
-            session,
-            Act.STRUCK,
-            key,
-            entry.customer_id,
-            note,
-            now,
-            channel=entry.channel,
-            amount=-entry.amount,
-        )
-        of = entry.of or entry.key
-        ledger.record(
-            session,
-            entry.customer_id,
-            Kind.STRUCK,
+        key, channel, amount = (
+            _key(Act.STRUCK, customer_id, f"entry {entry_id}"),
+            entry.channel,
             -entry.amount,
-            entry.unit,
-            key,
-            now,
-            channel=entry.channel,
-            of=of,
         )
+        struck = _kept(session, Act.STRUCK, key, customer_id, note, now, channel=channel, amount=amount)
+        of, unit = entry.of or entry.key, entry.unit
+        ledger.record(session, customer_id, Kind.STRUCK, amount, unit, key, now, channel=channel, of=of)
     return struck
+
+
+def whose(key: str) -> int | None:
+    """The customer for whom this was done."""
+    return db.session.scalar(select(Correction.customer_id).filter_by(key=key))
 
 
 def newest(customer_id: int, most: int) -> Sequence[Correction]:
@@ -200,7 +190,7 @@ def _move(
     code = note.cause if is_own else None
     key = _key(act, customer.id, f"{item_id}:{note.cause}")
     with transaction() as session:
-        if session.get(Item, item_id) is None:
+        if not ITEM_ID.fullmatch(item_id) or session.get(Item, item_id) is None:
             raise Refused(NO_ITEM)
         values = {"item_id": item_id, "quantity": abs(quantity), "code": code}
         made = _kept(

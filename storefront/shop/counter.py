@@ -53,6 +53,24 @@ class Purchase:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One thing that happened to a customer, as the operator reads it.
+
+    `key` is that of the purchase which it is part of, `code` what people call it by; `amount` is in the
+    unit of the channel's counter.
+    """
+
+    at: datetime
+    words: LazyString | str
+    key: str = ""
+    code: str = ""
+    item_id: str = ""
+    amount: int | None = None
+    channel: str = ""
+    notes: Sequence[LazyString | str] = ()
+
+
+@dataclass(frozen=True)
 class Message:
     """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
 
@@ -101,7 +119,8 @@ class Counter:
     templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
     may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
     there now, and why. Where a press may come to different things `means` says which, and a form for one is
-    none for another. `whose` says which customer's purchase, or start that failed, has this code.
+    none for another. `whose` says which customer's purchase, or start that failed, has this code, and `steps`
+    what the operator should know of the newest so many of a customer's.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -119,6 +138,7 @@ class Counter:
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     means: Callable[[Visit, str], str] = lambda here, item_id: ""
     whose: Callable[[str], int | None] = lambda code: None
+    steps: Callable[[int, int], Iterable[Step]] = lambda customer_id, most: ()
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

@@ -5,7 +5,7 @@ same transaction: how much of a stock is sold, and which holdings may be below z
 it against the grants.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -242,6 +242,12 @@ def holdings(customer_id: int) -> list[Holding]:
         .order_by(Item.position)
     )
     return [Holding(item, int(count)) for item, count in db.session.execute(query)]
+
+
+def newest(customer_id: int, most: int) -> Sequence[Grant]:
+    """The newest of a customer's grants."""
+    mine = select(Grant).where(Grant.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Grant.id.desc()).limit(most)).all()
 
 
 def negatives() -> list[Negative]:

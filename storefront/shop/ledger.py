@@ -105,6 +105,12 @@ def statement(customer_id: int) -> list[Entry]:
     return list(db.session.scalars(select(Entry).filter_by(customer_id=customer_id).order_by(Entry.id)))
 
 
+def newest(customer_id: int, most: int) -> Sequence[Entry]:
+    """The newest of a customer's entries."""
+    mine = select(Entry).where(Entry.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Entry.id.desc()).limit(most)).all()
+
+
 def entries(since: datetime | None = None, until: datetime | None = None) -> Iterator[Line]:
     """Every entry from `since` to just before `until`, oldest first, to the last there was at the start.
 

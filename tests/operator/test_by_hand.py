@@ -100,7 +100,7 @@ def test_an_entry_is_struck_once(container: Container) -> None:
 
     def strike(number: int = 0) -> None:
         with app.app_context():
-            corrections.strike(number or sale, "Umi", "never charged", clock.now())
+            corrections.strike(1, number or sale, LETTER, clock.now())
 
     with pytest.raises(DoneBefore):
         at_once(*[strike] * 2)
@@ -143,7 +143,7 @@ def test_it_counts_for_ages(container: Container) -> None:
         hanako = customers.meet("mixi", HANAKO, now).id
         assert ages.spent(db.session(), hanako, "mixi", now) == 100
         entry = db.session.scalars(select(Entry)).one()
-        corrections.strike(entry.id, "Umi", "given in error", now)
+        corrections.strike(hanako, entry.id, LETTER, now)
         assert ages.spent(db.session(), hanako, "mixi", now) == 0
 
 

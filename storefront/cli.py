@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
+from storefront import COUNTERS, clock, config, demo, doctor, health, reports, settings_table
 from storefront.art import art
 from storefront.backup import NotPossible, backup
 from storefront.config import PACKAGE, PREFIX
@@ -28,7 +28,7 @@ from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
 from storefront.languages import IN_CODE
-from storefront.operator import commands, login
+from storefront.operator import backups, commands, login
 from storefront.rim import rims, shop
 from storefront.shop import catalog, catalog_file, counter, inventory
 from storefront.shop.catalog_file import CatalogError
@@ -261,9 +261,10 @@ def backup_command(file: Path) -> None:
     try:
         with shop().app_context():
             size = backup(file)
+            noted = backups.note(size, clock.now())
     except NotPossible as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{file}: {size:,} bytes, checked.")
+    click.echo(f"{file}: {size:,} bytes, checked.{'' if noted else ' The shop could not note it.'}")
 
 
 def _upgrade(app: Flask) -> None:

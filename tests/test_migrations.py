@@ -377,12 +377,14 @@ def test_put_right_by_hand(app: Flask, engine: Engine) -> None:
     with app.app_context():
         flask_migrate.downgrade(directory=migrate.directory, revision="0011")
     with engine.connect() as connection:
-        kinds = dict(connection.execute(text("SELECT key, kind FROM entry WHERE key LIKE 'hand:%'")).all())
-        assert kinds == {key: entered for key, (*_, entered) in CORRECTED.items()}
-        kinds = dict(
-            connection.execute(text("SELECT key, kind FROM \"grant\" WHERE key LIKE 'hand:%'")).all()
-        )
-        assert kinds == {key: granted for key, (*_, granted, _) in CORRECTED.items() if granted}
+        entries = connection.execute(text("SELECT key, kind FROM entry WHERE key LIKE 'hand:%'"))
+        assert {row.key: row.kind for row in entries} == {
+            key: entered for key, (*_, entered) in CORRECTED.items()
+        }
+        grants = connection.execute(text("SELECT key, kind FROM \"grant\" WHERE key LIKE 'hand:%'"))
+        assert {row.key: row.kind for row in grants} == {
+            key: granted for key, (*_, granted, _) in CORRECTED.items() if granted
+        }
         assert connection.scalar(text("SELECT nonce FROM operator_login")) == "n"
     with app.app_context():
         flask_migrate.upgrade(directory=migrate.directory)

@@ -109,6 +109,7 @@ class Negative:
     external_id: str
     item_id: str
     quantity: int
+    customer_id: int
 
 
 _grant, _tally = (cast(Table, model.__table__) for model in (Grant, Tally))
@@ -250,17 +251,18 @@ def newest(customer_id: int, most: int) -> Sequence[Grant]:
     return db.session.scalars(mine.order_by(Grant.id.desc()).limit(most)).all()
 
 
-def negatives() -> list[Negative]:
-    """Every holding below zero, for the operator to see."""
+def negatives(most: int | None = None) -> list[Negative]:
+    """Every holding below zero, or the first so many, for the operator to see."""
     quantity = _today()
     query = (
-        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity)
+        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity, Customer.id)
         .join(Customer, Customer.id == Overdrawn.customer_id)
         .where(quantity < 0)
         .order_by(Overdrawn.customer_id, Overdrawn.item_id)
     )
     return [
-        Negative(channel, who, item, int(count)) for channel, who, item, count in db.session.execute(query)
+        Negative(channel, who, item, int(count), customer_id)
+        for channel, who, item, count, customer_id in db.session.execute(query.limit(most))
     ]
 
 

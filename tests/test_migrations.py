@@ -20,6 +20,8 @@ from storefront import Settings, clock, create_app
 from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog, ledger, visits
+from storefront.shop.adjustments import Field
+from storefront.shop.catalog import Item
 from storefront.shop.devices import Device
 from tests.command import run, run_apart
 from tests.databases import on_sqlite
@@ -158,7 +160,8 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
         for table, old in before.items():
             (new,) = after[table]
             assert {name: new[name] for name in old[0]} == old[0]
-            assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False, "sold", "mixi"}
+            added = new.keys() - old[0].keys() - {"written"}  # which test_what_the_file_said looks at
+            assert {new[name] for name in added} <= {None, False, "sold", "mixi"}
     assert differences(engine) == []
     wait_for(
         lambda: app.test_client().get("/readyz").status_code == 200
@@ -389,6 +392,39 @@ def test_put_right_by_hand(app: Flask, engine: Engine) -> None:
     with app.app_context():
         flask_migrate.upgrade(directory=migrate.directory)
     assert differences(engine) == []
+
+
+def test_what_the_file_said(app: Flask, engine: Engine) -> None:
+    """Of each item of a filled shop it is written down, to the second, and nothing is set; and back again."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0013")
+    with engine.begin() as connection:
+        window = "UPDATE item SET stock = 5, on_sale_until = :now"
+        connection.execute(
+            text(window), {"now": NOW if engine.dialect.name == "postgresql" else str(NOW)[:19]}
+        )
+        connection.execute(text("UPDATE payment SET refusal = 'over'"))
+    for _ in range(2):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory)
+            item = db.session.get_one(Item, "excalibur")
+            said = {
+                Field.STOCK: 5,
+                Field.PER_CUSTOMER: None,
+                Field.ON_SALE_FROM: None,
+                Field.ON_SALE_UNTIL: NOW,
+            }
+            assert item.said_in_file == said
+            assert (item.paused, item.stock, item.on_sale_until) == (False, 5, NOW)
+            db.session.remove()
+        assert differences(engine) == []
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE payment SET refusal = 'paused'"))
+        with app.app_context():
+            flask_migrate.downgrade(directory=migrate.directory, revision="0013")
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT refusal FROM payment")) is None
 
 
 FORBIDDEN = [

@@ -27,6 +27,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(goods_views.blueprint)
     pages.add(app, Page("operator_today.home", _("Today")))
     pages.add(app, Page("operator_people.find", _("Find")))
+    pages.add(app, Page("operator_goods.items", _("Items")))
     errors.explain(app, NotOperator, NOT_OPERATOR, 401)
     app.add_template_global(pages.pages, "operator_pages")
     app.add_template_global(pages.platform)

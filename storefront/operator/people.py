@@ -88,7 +88,7 @@ def strike(customer_id: int) -> ResponseReturnValue:
 
 
 @blueprint.errorhandler(StaleForm)
-def _stale(error: StaleForm) -> ResponseReturnValue:
+def refuse_stale(error: StaleForm) -> ResponseReturnValue:
     return render_template("operator/refused.html", explanation=STALE), 400
 
 

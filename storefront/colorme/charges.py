@@ -26,7 +26,7 @@ from storefront.shop import customers, inventory, ledger, limits
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer
 from storefront.shop.form_tokens import StaleForm
-from storefront.shop.ledger import Kind
+from storefront.shop.ledger import About, Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT = "yen"  # before tax
@@ -245,5 +245,6 @@ def _settle(
         key, buyer, test = f"{NAME}:{charge.code}", charge.customer_id, charge.is_test
         kind, yen = (Kind.TEST, 0) if test else (Kind.SALE, charge.charged_yen)
         inventory.grant(session, buyer, charge.item_id, key, now, is_test=test)
-        ledger.record(session, buyer, kind, yen, UNIT, key, now, channel=NAME)
+        about = About(charge.item_id)
+        ledger.record(session, buyer, kind, yen, UNIT, key, now, channel=NAME, about=about)
     return charge is not None

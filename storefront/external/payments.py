@@ -27,7 +27,7 @@ from storefront.shop.catalog import Item, Offer
 from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.ledger import Kind
+from storefront.shop.ledger import About, Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT, CURRENCY = "yen", "JPY"
@@ -98,6 +98,7 @@ class ExternalPayment(Model):
     item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
     item_name: Mapped[str] = mapped_column(String(128))
     yen: Mapped[int]
+    device: Mapped[Device | None] = mapped_column(words(Device))  # empty of what was begun before it was kept
     status: Mapped[Status] = mapped_column(words(Status))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
@@ -158,7 +159,9 @@ class Notice:
         return cls(code, reference, int(yen), Outcome(outcome), currency)
 
 
-def start(code: str, customer: Customer, offer: Offer, language: str, now: datetime) -> ExternalPayment:
+def start(
+    code: str, customer: Customer, offer: Offer, language: str, device: Device, now: datetime
+) -> ExternalPayment:
     """Keep a payment before its buyer leaves; the same code is the same payment, however often it is sent.
 
     Raises turns.TooMany.
@@ -168,6 +171,7 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         "item_id": offer.item.id,
         "item_name": offer.item.name(language),
         "yen": offer.amount,
+        "device": device,
         "status": Status.CREATE,
         "created_at": now,
     }
@@ -329,7 +333,8 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
         return False
     buyer, key = payment.customer_id, _sale_key(payment.code)
     inventory.grant(session, buyer, payment.item_id, key, now)
-    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME)
+    about = About(payment.item_id, payment.device)
+    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME, about=about)
     return True
 
 
@@ -345,7 +350,10 @@ def _take_back(session: Session, payment: Any, now: datetime) -> None:
     """Goods and entry go back under a key of their own, whatever became of the goods."""
     buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment.code)
     inventory.take_back(session, buyer, payment.item_id, key, now)
-    ledger.record(session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale)
+    about = About(payment.item_id, payment.device)
+    ledger.record(
+        session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale, about=about
+    )
     log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
 
 

@@ -22,7 +22,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.catalog_file import ITEM_ID
 from storefront.shop.counter import Purchase
 from storefront.shop.customers import Customer
-from storefront.shop.ledger import Entry, Kind
+from storefront.shop.ledger import About, Entry, Kind
 
 CAUSE_LENGTH, REASON_LENGTH, NAME_LENGTH = 80, 200, 64
 MOST = 99  # pieces at a time: more is a slip
@@ -152,8 +152,9 @@ def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correc
             -entry.amount,
         )
         struck = _kept(session, Act.STRUCK, key, customer_id, note, now, channel=channel, amount=amount)
-        of, unit = entry.of or entry.key, entry.unit
-        ledger.record(session, customer_id, Kind.STRUCK, amount, unit, key, now, channel=channel, of=of)
+        of, about = entry.of or entry.key, About(entry.item_id, entry.device)
+        who, unit, kind = customer_id, entry.unit, Kind.STRUCK
+        ledger.record(session, who, kind, amount, unit, key, now, channel=channel, of=of, about=about)
     return struck
 
 
@@ -198,16 +199,8 @@ def _move(
         )
         if not inventory.put_right(session, customer.id, item_id, quantity, key, now):
             raise Refused(TOO_FEW)
-        ledger.record(
-            session,
-            customer.id,
-            Kind(act.value),
-            amount,
-            seller.unit.code,
-            key,
-            now,
-            channel=seller.channel,
-        )
+        kind, unit, about = Kind(act.value), seller.unit.code, About(item_id)
+        ledger.record(session, customer.id, kind, amount, unit, key, now, channel=seller.channel, about=about)
     return made
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, fresh, japan_day, words
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 
 PAGE = 1000  # entries read at a time
 
@@ -44,6 +45,9 @@ class Entry(Model):
     key: Mapped[str] = mapped_column(String(80))
     of: Mapped[str | None] = mapped_column(String(80))
     entered_at: Mapped[datetime] = mapped_column(index=True)
+    item_id: Mapped[str | None] = mapped_column(ForeignKey("item.id"))  # of what is no fee
+    device: Mapped[Device | None] = mapped_column(words(Device))  # on which it was bought, if that is known
+    platform_at: Mapped[datetime | None] = mapped_column(index=True)  # when it happened, as the platform says
 
 
 BOOK = (
@@ -56,7 +60,15 @@ BOOK = (
     Entry.unit,
     Entry.key,
 )
-ADD = insert(cast(Table, Entry.__table__))  # built once, since it stands in the way of every sale
+
+
+@dataclass(frozen=True)
+class About:
+    """What an entry is about, as far as it is known."""
+
+    item_id: str | None = None
+    device: Device | None = None
+    platform_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,10 @@ class Total:
     amount: int
 
 
+UNKNOWN = About()
+ADD = insert(cast(Table, Entry.__table__))  # built once, since it stands in the way of every sale
+
+
 def record(
     session: Session,
     customer_id: int,
@@ -94,10 +110,11 @@ def record(
     *,
     channel: str,
     of: str | None = None,
+    about: About = UNKNOWN,
 ) -> None:
     """Enter an amount. The database refuses the same kind and key twice."""
     values = {"customer_id": customer_id, "channel": channel, "kind": kind, "amount": amount, "unit": unit}
-    session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now})
+    session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now, **vars(about)})
 
 
 def statement(customer_id: int) -> list[Entry]:

@@ -96,8 +96,8 @@ ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
         "cookies", "visits", "counter", "adjustments", "catalog", "differences", "turns", "inventory",
-        "books", "ledger", "corrections", "ages", "limits", "form_tokens", "visit", "buy_form", "pages",
-        "errors", "views", "__init__",
+        "books", "ledger", "sums", "corrections", "ages", "limits", "form_tokens", "visit", "buy_form",
+        "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "settings", "callback_word", "atom", "carriers", "client", "certificates", "channel",
@@ -118,7 +118,7 @@ ORDER: dict[str, list[str]] = {
     ],
     "operator": [
         "login", "pages", "backups", "matters", "chart", "today", "story", "search", "people", "goods",
-        "goods_views", "views", "__init__", "commands",
+        "goods_views", "reports", "report_views", "views", "__init__", "commands",
     ],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],

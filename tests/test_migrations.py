@@ -162,6 +162,7 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
             assert {name: new[name] for name in old[0]} == old[0]
             added = new.keys() - old[0].keys() - {"written"}  # which test_what_the_file_said looks at
             assert {new[name] for name in added} <= {None, False, "sold", "mixi", "excalibur"}
+        assert after["entry"][0]["item_id"] == "excalibur"
     assert differences(engine) == []
     wait_for(
         lambda: app.test_client().get("/readyz").status_code == 200

@@ -37,6 +37,13 @@ def platform(channel: str) -> str:
     return f"{found.platform} ({channel})" if found.side_door else str(found.platform)
 
 
+def counted(amount: int, channel: str) -> str:
+    """An amount in the unit of its counter; of one that is gone the number alone."""
+    number = f"{amount:,}"
+    found = next((one for one in counter.counters() if one.channel == channel), None)
+    return found.unit.written(number) if found else number
+
+
 def in_language(code: str) -> str:
     """The address of this page in another language, with all that it was asked for."""
     asked = {**request.args, "lang": code}

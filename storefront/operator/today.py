@@ -13,7 +13,7 @@ from storefront.config import settings
 from storefront.db import db
 from storefront.operator import backups, chart, login, matters
 from storefront.operator.chart import Chart
-from storefront.shop import counter, ledger
+from storefront.shop import counter, sums
 from storefront.shop.counter import Counter
 from storefront.shop.ledger import Kind, Total
 
@@ -57,7 +57,7 @@ def tills(now: datetime) -> Sequence[Till]:
     """Of every counter; what was entered at one that is gone is in the reports."""
     today = clock.day(now)
     days = [today - timedelta(days=ago) for ago in range(MONTH - 1, -1, -1)]
-    entered = ledger.daily(_begin(days[0]), _begin(today + timedelta(days=1)))
+    entered = sums.daily(_begin(days[0]), _begin(today + timedelta(days=1)))
     return [
         _till(one, [row for row in entered if row[1].channel == one.channel], days)
         for one in counter.counters()

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
 from sqlalchemy import ColumnElement, ForeignKey, String, Table, UniqueConstraint, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, fresh, japan_day, words
+from storefront.db import Model, db, fresh, words
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
@@ -134,11 +134,11 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
     They come a page at a time. Nothing is held in the database between two pages: a reader who pauses
     would keep SQLite's log growing, and PostgreSQL's old rows from being swept.
     """
-    last = fresh().scalar(select(func.max(Entry.id)).where(*_between(since, until))) or 0
+    last = fresh().scalar(select(func.max(Entry.id)).where(*between(since, until))) or 0
     page = select(*BOOK).join(Customer, Customer.id == Entry.customer_id).order_by(Entry.id).limit(PAGE)
     read = 0
     while read < last:
-        wanted = page.where(Entry.id > read, Entry.id <= last, *_between(since, until))
+        wanted = page.where(Entry.id > read, Entry.id <= last, *between(since, until))
         rows = fresh().execute(wanted).all()
         fresh()
         if not rows:
@@ -151,7 +151,7 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
 def totals(since: datetime | None = None, until: datetime | None = None) -> Sequence[Total]:
     """The sums of each kind by counter. All together are what it took, net; of a test that is 0."""
     said = (Entry.unit, Entry.channel, Entry.kind)
-    query = select(*said, func.count(), func.sum(Entry.amount)).where(*_between(since, until))
+    query = select(*said, func.count(), func.sum(Entry.amount)).where(*between(since, until))
     sums = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in db.session.execute(query.group_by(*said))}
     counters = sorted({(unit, channel) for unit, channel, _ in sums})
     return [
@@ -161,18 +161,8 @@ def totals(since: datetime | None = None, until: datetime | None = None) -> Sequ
     ]
 
 
-def daily(since: datetime, until: datetime) -> Sequence[tuple[date, Total]]:
-    """The sums of each day in Japan, the oldest first; days and kinds without an entry are left out."""
-    said = (japan_day(Entry.entered_at), Entry.channel, Entry.kind, Entry.unit)
-    query = select(*said, func.count(), func.sum(Entry.amount)).where(*_between(since, until))
-    rows = db.session.execute(query.group_by(*said).order_by(*said))
-    return [
-        (date.fromisoformat(day), Total(channel, kind, unit, count, int(amount)))
-        for day, channel, kind, unit, count, amount in rows
-    ]
-
-
-def _between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+def between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Entered from `since` to just before `until`."""
     bounds = []
     if since:
         bounds.append(Entry.entered_at >= since)

@@ -112,21 +112,30 @@ def _told(customer: Customer, serving: Sequence[Counter]) -> Iterator[Told]:
         yield Told(Step(customer.event_at, words))
     for opened in visits.newest(customer.id, MOST):
         yield Told(Step(opened.opened_at, _("Came in"), notes=[opened.device.value]))
-    for one in serving:
-        yield from map(Told, one.steps(customer.id, MOST))
-    entries = ledger.newest(customer.id, MOST)
-    sales = {entry.key: entry.of or entry.key for entry in entries}
-    yield from map(_of_entry, entries)
+    steps = [step for one in serving for step in one.steps(customer.id, MOST)]
+    yield from map(Told, steps)
+    entries, by_hand = ledger.newest(customer.id, MOST), corrections.newest(customer.id, MOST)
+    purchases = {entry.key: entry.of or entry.key for entry in entries} | _put_right(by_hand, steps)
+    for entry in entries:
+        yield _of_entry(entry, purchases[entry.key])
     for grant in inventory.newest(customer.id, MOST):
-        yield _of_grant(grant, sales.get(grant.key, grant.key))
-    yield from (_of_correction(one, sales) for one in corrections.newest(customer.id, MOST))
+        yield _of_grant(grant, purchases.get(grant.key, grant.key))
+    for one in by_hand:
+        yield _of_correction(one, purchases.get(one.key, one.key))
 
 
-def _of_entry(entry: Entry) -> Told:
+def _put_right(by_hand: Sequence[Correction], steps: Sequence[Step]) -> dict[str, str]:
+    """By the key of a correction, that of the purchase which it puts right."""
+    keys = {step.code: step.key for step in steps if step.key}
+    return {one.key: keys[one.code] for one in by_hand if one.code in keys}
+
+
+def _of_entry(entry: Entry, key: str) -> Told:
     step = Step(
         at=entry.entered_at,
         words=ENTRIES[entry.kind],
-        key=entry.of or entry.key,
+        key=key,
+        item_id=entry.item_id or "",
         amount=entry.amount,
         channel=entry.channel,
     )
@@ -139,11 +148,11 @@ def _of_grant(grant: Grant, key: str) -> Told:
     return Told(step, quantity=grant.quantity)
 
 
-def _of_correction(one: Correction, sales: Mapping[str, str]) -> Told:
+def _of_correction(one: Correction, key: str) -> Told:
     step = Step(
         at=one.made_at,
         words=CORRECTIONS[one.act],
-        key=sales.get(one.key, one.key),
+        key=key,
         code=one.key,
         item_id=one.item_id or "",
         notes=[f"{one.by}: {one.reason} ({one.cause})"],

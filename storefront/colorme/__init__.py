@@ -77,6 +77,7 @@ COUNTER = Counter(
     withholds=shelf.withheld,
     means=shelf.means,
     whose=purchases.whose,
+    bars=purchases.bars,
     steps=purchases.steps,
     settings=ColormeSettings,
 )

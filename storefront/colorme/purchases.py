@@ -1,6 +1,7 @@
 """Options as their buyer sees them in the history, in this counter's words."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
@@ -11,6 +12,7 @@ from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State, abandoned
 from storefront.colorme.settings import NAME
 from storefront.db import db
+from storefront.shop import corrections
 from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 
@@ -20,6 +22,7 @@ STATES: Mapping[str, LazyString] = {
     State.UNKNOWN: _("Not known yet"),
     State.INTENDED: _("Being charged"),
 }
+TO_RESOLVE = _("Nobody knows yet whether it was charged. Resolve it on the page of this counter.")
 MOST = 20
 NOT_CHARGED = _("Nothing was charged.")
 LOOKED_UP = _("Color Me has not said whether it was charged. We look it up, and charge nothing again.")
@@ -33,6 +36,14 @@ def whose(code: str) -> int | None:
     """The customer whose option or contract has this code."""
     contract = db.session.get(Contract, code)
     return contract.customer_id if contract else charges.whose(code)
+
+
+def bars(code: str, now: datetime) -> LazyString | None:
+    """Why nothing may be given by hand for an option: it was delivered, or a person has to resolve it."""
+    charge = db.session.get(Charge, code)
+    if charge is None or charge.state is State.DECLINED:
+        return None
+    return corrections.DELIVERED if charge.state is State.CHARGED else TO_RESOLVE
 
 
 def steps(customer_id: int, most: int) -> Iterator[Step]:

@@ -62,6 +62,7 @@ COUNTER = Counter(
     purchases=payments.purchases,
     side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out),
     whose=payments.whose,
+    bars=payments.bars,
     steps=payments.steps,
     settings=ExternalSettings,
     origins=_origins,

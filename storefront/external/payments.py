@@ -22,7 +22,7 @@ from storefront.db import Model, db, insert_once, transaction, words
 from storefront.external import facts, registration
 from storefront.external.channel import NAME, channel
 from storefront.external.settings import settings
-from storefront.shop import inventory, ledger, limits, turns
+from storefront.shop import corrections, inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
@@ -217,6 +217,18 @@ def whose(code: str) -> int | None:
     if not CODE.fullmatch(code):
         return None
     return db.session.scalar(select(ExternalPayment.customer_id).filter_by(code=code))
+
+
+def bars(code: str, now: datetime) -> LazyString | None:
+    """Why nothing may be given by hand for a payment: a notice has delivered it, or may yet."""
+    payment = db.session.get(ExternalPayment, code) if CODE.fullmatch(code) else None
+    if payment is None:
+        return None
+    if payment.status is Status.COMPLETE:
+        return corrections.DELIVERED
+    longest = timedelta(seconds=settings().external_payment_seconds)
+    is_open = payment.status is Status.CREATE and now - payment.created_at <= longest
+    return corrections.OPEN if is_open else None
 
 
 def steps(customer_id: int, most: int) -> Iterator[Step]:

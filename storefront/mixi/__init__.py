@@ -88,6 +88,7 @@ COUNTER = Counter(
         messages=entrance.messages,
     ),
     whose=_whose,
+    bars=purchases.bars,
     steps=_steps,
     settings=MixiSettings,
     origins=_origins,

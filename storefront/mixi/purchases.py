@@ -1,7 +1,7 @@
 """Payments as their buyer sees them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from flask_babel import LazyString
@@ -13,7 +13,9 @@ from storefront.db import db
 from storefront.mixi.atom import CODE_LENGTH
 from storefront.mixi.channel import NAME
 from storefront.mixi.payments import Payment, Status, sale_key
+from storefront.mixi.settings import settings
 from storefront.mixi.signing import is_opaque
+from storefront.shop import corrections
 from storefront.shop.counter import Purchase, Step
 from storefront.shop.customers import Customer
 
@@ -54,6 +56,18 @@ def newest(customer: Customer, most: int) -> Sequence[Purchase]:
     at = func.coalesce(Payment.settled_at, Payment.created_at)
     shown = mine.order_by(at.desc(), Payment.point_code).limit(most)
     return [_purchase(payment) for payment in db.session.scalars(shown)]
+
+
+def bars(point_code: str, now: datetime) -> LazyString | None:
+    """Why nothing may be given by hand for a payment: a callback has delivered it, or may yet."""
+    payment = db.session.get(Payment, point_code) if is_opaque(point_code, CODE_LENGTH) else None
+    if payment is None:
+        return None
+    if payment.status is Status.COMPLETE:
+        return corrections.DELIVERED
+    longest = timedelta(seconds=settings().mixi_payment_seconds)
+    is_open = payment.status is Status.CREATE and now - payment.created_at <= longest
+    return corrections.OPEN if is_open else None
 
 
 def steps(customer_id: int, most: int) -> Iterator[Step]:

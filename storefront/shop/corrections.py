@@ -80,6 +80,8 @@ NO_ITEM = _("There is no such item.")
 NO_COUNTER = _("No counter of that name sells to this buyer.")
 TOO_FEW = _("This buyer does not hold so many. Nothing was taken.")
 NO_ENTRY = _("There is no such entry, or it comes to nothing.")
+DELIVERED = _("The goods of this purchase were delivered. For something else, name another case.")
+OPEN = _("This purchase may still complete by itself. Wait until it is too old for that, then give.")
 STATES: Mapping[Act, LazyString] = {
     Act.GIVEN: _("Given by the shop"),
     Act.TAKEN: _("Taken back by the shop"),
@@ -190,6 +192,8 @@ def _move(
     is_own = any(one.whose(note.cause) == customer.id for one in counter.counters())
     code = note.cause if is_own else None
     key = _key(act, customer.id, f"{item_id}:{note.cause}")
+    if act is Act.GIVEN:
+        _check_barred(note.cause, now)
     with transaction() as session:
         if not ITEM_ID.fullmatch(item_id) or session.get(Item, item_id) is None:
             raise Refused(NO_ITEM)
@@ -202,6 +206,13 @@ def _move(
         kind, unit, about = Kind(act.value), seller.unit.code, About(item_id)
         ledger.record(session, customer.id, kind, amount, unit, key, now, channel=seller.channel, about=about)
     return made
+
+
+def _check_barred(code: str, now: datetime) -> None:
+    for one in counter.counters():
+        why = one.bars(code, now)
+        if why is not None:
+            raise Refused(why)
 
 
 def _counter(customer: Customer, channel: str) -> counter.Counter:

@@ -119,8 +119,9 @@ class Counter:
     templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
     may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
     there now, and why. Where a press may come to different things `means` says which, and a form for one is
-    none for another. `whose` says which customer's purchase, or start that failed, has this code, and `steps`
-    what the operator should know of the newest so many of a customer's.
+    none for another. `whose` says which customer's purchase, or start that failed, has this code, `bars` why
+    nothing may be given for it by hand, and `steps` what the operator should know of the newest so many of a
+    customer's.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -138,6 +139,7 @@ class Counter:
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     means: Callable[[Visit, str], str] = lambda here, item_id: ""
     whose: Callable[[str], int | None] = lambda code: None
+    bars: Callable[[str, datetime], LazyString | None] = lambda code, now: None
     steps: Callable[[int, int], Iterable[Step]] = lambda customer_id, most: ()
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()

@@ -1,6 +1,7 @@
 """Put right by hand: goods given and taken, an entry struck; each once, with a name and a reason."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from flask import Flask
 from sqlalchemy import select
 
 from storefront import Settings, clock
-from storefront.db import db
+from storefront.db import db, transaction
+from storefront.mixi.payments import Payment
 from storefront.shop import ages, books, corrections, customers, inventory, ledger
 from storefront.shop.corrections import Correction, DoneBefore, Note, Refused
 from storefront.shop.inventory import Grant
@@ -37,6 +39,12 @@ def put_right(app: Flask, act: Callable[..., Correction], item: str = "loaf", **
     with app.app_context():
         customer = customers.meet("mixi", HANAKO, clock.now())
         return act(customer, item, more.pop("note", LETTER), clock.now(), **more).key
+
+
+def old(app: Flask, code: str) -> None:
+    """A payment that no callback completes any more."""
+    with app.app_context(), transaction() as session:
+        session.get_one(Payment, code).created_at -= timedelta(hours=1)
 
 
 def agree(app: Flask) -> bool:
@@ -118,6 +126,7 @@ def test_an_entry_is_struck_once(container: Container) -> None:
 def test_the_buyer_sees_it(container: Container) -> None:
     """In bag and history, as given and taken, with the purchase it puts right; never with the reason."""
     code = container.start()
+    old(container.app, code)
     case = Note("Umi", code, "mixi took the points")
     key = put_right(container.app, corrections.give, "excalibur", note=case, amount=100)
     put_right(container.app, corrections.take, "excalibur", note=LETTER)
@@ -157,6 +166,21 @@ def test_it_counts_as_sold(container: Container) -> None:
     assert 'data-reason="limit_reached"' in container.get("/items/ticket").text
     put_right(app, corrections.take, "ticket", note=LETTER)
     assert 'data-allowed="1"' in container.get("/items/ticket").text
+
+
+@pytest.mark.money
+def test_never_beside_a_callback(container: Container) -> None:
+    """While a callback may deliver a payment, or has, nothing is given for it by hand; too old, it may be."""
+    app, open_, done = container.app, container.start(), container.start()
+    assert container.callback(done).text == "OK"
+    for code, words_ in ((open_, corrections.OPEN), (done, corrections.DELIVERED)):
+        with pytest.raises(Refused) as refusal:
+            put_right(app, corrections.give, "excalibur", note=Note("Umi", code, "nothing came"))
+        assert refusal.value.words is words_
+    old(app, open_)
+    put_right(app, corrections.give, "excalibur", note=Note("Umi", open_, "nothing came"))
+    assert container.callback(open_).status_code == 409
+    assert held(app) == {"excalibur": 2}
 
 
 WRONG: dict[str, dict[str, Any]] = {

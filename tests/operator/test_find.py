@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Engine
 
 from storefront import clock
 from storefront.db import db, insert_once, transaction
+from storefront.mixi.payments import Payment
 from storefront.mixi.taps import Intent
 from storefront.operator import story
 from storefront.shop import customers, inventory
@@ -155,6 +157,8 @@ def test_put_right_on_the_page(container: Container, operator: Operator) -> None
     """Given, taken and struck from the buyer's page, prefilled by the payment it is for; the story has it."""
     app, code = container.app, container.start()
     hanako = who(app)
+    with app.app_context(), transaction() as session:
+        session.get_one(Payment, code).created_at -= timedelta(hours=1)
     step = re.search(r'href="(\?give=\d+)#hand"', operator.get(hanako).text)
     assert step
     form = fields_of(operator.get(hanako + step[1]).text, f"{hanako}/give")

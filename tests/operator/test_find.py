@@ -22,6 +22,8 @@ from tests.databases import on_sqlite
 from tests.operators import Operator, fields_of
 from tests.street import HANAKO, TARO, Container, ScriptedApi, words
 
+pytestmark = pytest.mark.long
+
 FIND = "/operator/find"
 CASE = {"cause": "letter 7", "reason": "paid, and lost", "by": "Umi"}
 

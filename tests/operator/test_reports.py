@@ -23,6 +23,8 @@ from tests.databases import on_sqlite
 from tests.operators import Operator
 from tests.street import HANAKO, TARO, Browser, Container, ScriptedApi, form_to, start_address
 
+pytestmark = pytest.mark.long
+
 REPORTS = "/operator/reports"
 MONTH = {"from": "2027-01-01", "until": "2027-01-31"}
 IN, OUT = datetime(2027, 1, 31, 14, 59, tzinfo=UTC), datetime(2027, 1, 31, 15, tzinfo=UTC)

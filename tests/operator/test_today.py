@@ -19,6 +19,8 @@ from tests.databases import on_sqlite
 from tests.operators import Operator
 from tests.street import HANAKO, Container, words
 
+pytestmark = pytest.mark.long
+
 HOME = "/operator/today"
 DAYS = [date(2027, 1, 1) + timedelta(days=number) for number in range(3)]
 

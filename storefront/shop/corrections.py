@@ -148,16 +148,13 @@ def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correc
         entry = session.get(Entry, entry_id)
         if entry is None or entry.customer_id != customer_id or not entry.amount or entry.kind is Kind.STRUCK:
             raise Refused(NO_ENTRY)
-        key, channel, amount = (
-            _key(Act.STRUCK, customer_id, f"entry {entry_id}"),
-            entry.channel,
-            -entry.amount,
-        )
+        key = _key(Act.STRUCK, customer_id, f"entry {entry_id}")
+        channel, amount = entry.channel, -entry.amount
         struck = _kept(session, Act.STRUCK, key, customer_id, note, now, channel=channel, amount=amount)
         of, about = entry.of or entry.key, About(entry.item_id, entry.device)
         who, unit, kind = customer_id, entry.unit, Kind.STRUCK
         ledger.record(session, who, kind, amount, unit, key, now, channel=channel, of=of, about=about)
-    return struck
+    return _told(struck)
 
 
 def whose(key: str) -> int | None:
@@ -205,7 +202,7 @@ def _move(
             raise Refused(TOO_FEW)
         kind, unit, about = Kind(act.value), seller.unit.code, About(item_id)
         ledger.record(session, customer.id, kind, amount, unit, key, now, channel=seller.channel, about=about)
-    return made
+    return _told(made)
 
 
 def _check_barred(code: str, now: datetime) -> None:
@@ -232,10 +229,14 @@ def _kept(
     correction = session.get_one(Correction, key)
     if not new:
         raise DoneBefore(correction)
-    log.warning(
-        "put right by hand", act=act.value, key=key, customer=customer_id, by=note.by, cause=note.cause
-    )
     return correction
+
+
+def _told(done: Correction) -> Correction:
+    """What is committed is in the log."""
+    facts = {"act": done.act.value, "key": done.key, "customer": done.customer_id, "item": done.item_id}
+    log.warning("put right by hand", **facts, by=done.by)
+    return done
 
 
 def _key(act: Act, customer_id: int, cause: str) -> str:

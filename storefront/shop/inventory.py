@@ -173,14 +173,16 @@ def put_right(
 ) -> bool:
     """Give so many by hand, or take them (negative); false if the customer holds too few to take.
 
-    They count as sales do: out of the stock, or back in it. No limit forbids it.
+    They count as sales do, out of the stock or back in it; what a test has given is taken as one. No limit
+    forbids it.
     """
-    _count(session, item_id, quantity, is_test=False)
+    is_test = quantity < 0 and _quantity(session, customer_id, item_id, ~Grant.is_test) + quantity < 0
+    _count(session, item_id, quantity, is_test)
     customers.hold(session, customer_id)
     if quantity < 0 and _quantity(session, customer_id, item_id) + quantity < 0:
         return False
     kind = Kind.GIVEN if quantity > 0 else Kind.TAKEN
-    _add(session, kind, customer_id, item_id, quantity, key, now, is_test=False)
+    _add(session, kind, customer_id, item_id, quantity, key, now, is_test)
     return True
 
 
@@ -336,6 +338,6 @@ def _today() -> ColumnElement[int]:
     return select(func.sum(Grant.quantity)).where(own).correlate(Overdrawn).scalar_subquery()
 
 
-def _quantity(session: Session, customer_id: int, item_id: str) -> int:
+def _quantity(session: Session, customer_id: int, item_id: str, *only: ColumnElement[bool]) -> int:
     mine = (Grant.customer_id == customer_id) & (Grant.item_id == item_id)
-    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine)) or 0
+    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine, *only)) or 0

@@ -168,6 +168,19 @@ def test_it_counts_as_sold(container: Container) -> None:
     assert 'data-allowed="1"' in container.get("/items/ticket").text
 
 
+@on_sqlite
+def test_what_a_test_has_given(container: Container) -> None:
+    """Taken by hand it is counted as a test: nobody's stock grows by it."""
+    app, code = container.app, container.start("fireworks", "mo3testmika00")
+    assert container.callback(code, "mo3testmika00").text == "OK"
+    with app.app_context():
+        mika = customers.meet("mixi", "mo3testmika00", clock.now())
+        corrections.take(mika, "fireworks", LETTER, clock.now())
+        assert inventory.sold(db.session(), ["fireworks"]) == {"fireworks": 0}
+        assert db.session.scalars(select(Grant.is_test).order_by(Grant.id)).all() == [True, True]
+    assert agree(app)
+
+
 @pytest.mark.money
 def test_never_beside_a_callback(container: Container) -> None:
     """While a callback may deliver a payment, or has, nothing is given for it by hand; too old, it may be."""

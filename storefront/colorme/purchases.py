@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
-from storefront.colorme import charges
+from storefront.colorme import charges, contracts
 from storefront.colorme.charges import Charge
+from storefront.colorme.contracts import Contract
 from storefront.colorme.intents import State, abandoned
 from storefront.colorme.settings import NAME
-from storefront.shop.counter import Purchase, Turn
+from storefront.db import db
+from storefront.shop import corrections
+from storefront.shop.counter import Purchase, Step, Turn
 from storefront.shop.customers import Customer
 
 STATES: Mapping[str, LazyString] = {
@@ -26,6 +30,7 @@ TURNS = {
     State.UNKNOWN: _("The store has not answered. We look it up."),
     State.INTENDED: _("The store is being asked."),
 }
+TO_RESOLVE = _("Nobody knows yet whether it was charged. Resolve it on the page of this counter.")
 MOST = 20
 NOT_CHARGED = _("Nothing was charged.")
 LOOKED_UP = _("Color Me has not said whether it was charged. We look it up, and charge nothing again.")
@@ -39,6 +44,40 @@ def purchase(customer: Customer, code: str) -> Purchase | None:
     """A customer's own option, with what became of it."""
     charge = charges.find(customer.id, code)
     return replace(shown(charge), course=list(_course(charge))) if charge else None
+
+
+def whose(code: str) -> int | None:
+    """The customer whose option or contract has this code."""
+    contract = db.session.get(Contract, code)
+    return contract.customer_id if contract else charges.whose(code)
+
+
+def bars(code: str, now: datetime) -> LazyString | None:
+    """Why nothing may be given by hand for an option: it was delivered, or a person has to resolve it."""
+    charge = db.session.get(Charge, code)
+    if charge is None or charge.state is State.DECLINED:
+        return None
+    return corrections.DELIVERED if charge.state is State.CHARGED else TO_RESOLVE
+
+
+def steps(customer_id: int, most: int) -> Iterator[Step]:
+    """What the operator should know: contracts, and the newest options."""
+    for contract in contracts.of(customer_id, most):
+        yield Step(contract.arrived_at, _("Installed"), code=contract.id, notes=[contract.plan_id])
+        if contract.ended_at:
+            why = [contract.reason.value] if contract.reason else []
+            yield Step(contract.ended_at, _("The contract ended"), code=contract.id, notes=why)
+    for charge in charges.of(customer_id, most):
+        yield Step(
+            charge.made_at,
+            _("Option asked for"),
+            f"{NAME}:{charge.code}",
+            charge.code,
+            charge.item_id,
+            charge.yen,
+            NAME,
+            [STATES[state(charge)], charge.answer],
+        )
 
 
 def in_doubt(customer: Customer) -> Sequence[Purchase]:

@@ -69,7 +69,8 @@ def checkout() -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     _check_price(offer)
-    payment = payments.start(buy_form.accept(here, offer), here.customer, offer, here.language, clock.now())
+    code, language = buy_form.accept(here, offer), here.language
+    payment = payments.start(code, here.customer, offer, language, here.device, clock.now())
     fields = {
         "payment": payment.code,
         "item": payment.item_name,

@@ -20,12 +20,12 @@ from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, transaction, upsert
 from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
-from storefront.mixi.channel import Channel
+from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Wanted
 from storefront.shop import turns
 from storefront.shop.catalog import Item
-from storefront.shop.counter import Message
+from storefront.shop.counter import Message, Step
 from storefront.shop.customers import Customer
 
 MESSAGE_FOR = timedelta(minutes=10)
@@ -36,6 +36,8 @@ MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
 NOT_USED = _("No points were used.")
+_REFUSED = _("The start of a payment failed: mixi refused it. No points were used.")
+_UNANSWERED = _("The start of a payment failed: mixi did not answer. No points were used.")
 
 log = structlog.get_logger()
 
@@ -50,7 +52,7 @@ class Intent(Model):
     item_id: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     failed_at: Mapped[datetime | None]
-    reference: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(16), index=True)
     word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))
     point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
     redirect: Mapped[str | None] = mapped_column(String(2048))
@@ -121,6 +123,27 @@ def messages(customer: Customer, now: datetime) -> Sequence[Message]:
         .limit(1)
     )
     return [_message(reference, item) for reference, item in db.session.execute(failed)]
+
+
+def whose(reference: str) -> int | None:
+    """The customer whose tap failed under this reference."""
+    found = select(Intent.customer_id).where(Intent.reference == reference, Intent.failed_at.is_not(None))
+    return db.session.scalar(found.limit(1))
+
+
+def steps(customer_id: int, most: int) -> Sequence[Step]:
+    """The newest of a customer's taps that failed."""
+    failed = select(Intent).where(Intent.customer_id == customer_id, Intent.failed_at.is_not(None))
+    return [
+        Step(
+            at=tap.failed_at or tap.started_at,
+            words=_REFUSED if tap.reference.startswith(REFUSED) else _UNANSWERED,
+            code=tap.reference,
+            item_id=tap.item_id,
+            channel=NAME,
+        )
+        for tap in db.session.scalars(failed.order_by(Intent.failed_at.desc()).limit(most))
+    ]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:

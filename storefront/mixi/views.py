@@ -180,6 +180,7 @@ def _wanted(mixi: Channel, here: Visit, offer: Offer) -> Wanted:
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
         language=here.language,
+        device=here.device,
     )
 
 

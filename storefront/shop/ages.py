@@ -54,5 +54,5 @@ def spent(session: Session, customer_id: int, channel: str, now: datetime) -> in
     month = now.astimezone(JAPAN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     mine = (Entry.customer_id == customer_id, Entry.channel == channel, Entry.entered_at >= month)
     entries = session.execute(select(Entry.kind, Entry.key, Entry.of, Entry.amount).where(*mine)).all()
-    bought = {key: amount for kind, key, _, amount in entries if kind is Kind.SALE}
+    bought = {key: amount for kind, key, _, amount in entries if kind in (Kind.SALE, Kind.GIVEN)}
     return sum(bought.values()) + sum(amount for _, _, of, amount in entries if of in bought)

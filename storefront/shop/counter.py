@@ -42,6 +42,8 @@ class Purchase:
 
     `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew,
     `notes` whatever else its state does not say; `in_doubt` is one that the platform has yet to confirm.
+    `by_hand` is said of what the operator gave or took, so many of it, and `of` is then the code of the
+    purchase that this puts right.
     """
 
     code: str
@@ -56,6 +58,27 @@ class Purchase:
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
     in_doubt: bool = False
+    by_hand: LazyString | None = None
+    quantity: int = 1
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happened to a customer, as the operator reads it.
+
+    `key` is that of the purchase which it is part of, `code` what people call it by; `amount` is in the
+    unit of the channel's counter.
+    """
+
+    at: datetime
+    words: LazyString | str
+    key: str = ""
+    code: str = ""
+    item_id: str = ""
+    amount: int | None = None
+    channel: str = ""
+    notes: Sequence[LazyString | str] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +136,9 @@ class Counter:
     money, and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what
     one purchase may cost on a device, where that is limited; `withholds` says which of these items a
     customer cannot have there now, and why. Where a press may come to different things `means` says which,
-    and a form for one is none for another.
+    and a form for one is none for another. `whose` says which customer's purchase, or
+    start that failed, has this code, `bars` why nothing may be given for it by hand, and `steps` what the
+    operator should know of the newest so many of a customer's.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -131,6 +156,9 @@ class Counter:
     ages_count: bool = True
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     means: Callable[[Visit, str], str] = lambda here, item_id: ""
+    whose: Callable[[str], int | None] = lambda code: None
+    bars: Callable[[str, datetime], LazyString | None] = lambda code, now: None
+    steps: Callable[[int, int], Iterable[Step]] = lambda customer_id, most: ()
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

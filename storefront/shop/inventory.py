@@ -5,7 +5,7 @@ same transaction: how much of a stock is sold, and which holdings may be below z
 it against the grants.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,6 +43,8 @@ class Kind(StrEnum):
     TAKEN_BACK = "taken_back"
     USED = "used"
     RECOUNTED = "recounted"  # a sale that turned out to be a test: one less of those, one more of these
+    GIVEN = "given"  # by the operator's hand, and so is what was taken
+    TAKEN = "taken"
 
 
 class Grant(Model):
@@ -50,7 +52,11 @@ class Grant(Model):
 
     __tablename__ = "grant"
     # All that one customer's holdings are sums of, side by side.
-    __table_args__ = (Index("ix_grant_holding", "customer_id", "item_id", "quantity"),)
+    # And what became of one item lately.
+    __table_args__ = (
+        Index("ix_grant_holding", "customer_id", "item_id", "quantity"),
+        Index("ix_grant_item", "item_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
@@ -111,6 +117,7 @@ class Negative:
     external_id: str
     item_id: str
     quantity: int
+    customer_id: int
 
 
 _grant, _tally = (cast(Table, model.__table__) for model in (Grant, Tally))
@@ -167,6 +174,24 @@ def count_as_test(session: Session, customer_id: int, item_id: str, key: str, no
     _add(session, Kind.RECOUNTED, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
     _count(session, item_id, -1, is_test=False)
     _count(session, item_id, 1, is_test=True)
+
+
+def put_right(
+    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime
+) -> bool:
+    """Give so many by hand, or take them (negative); false if the customer holds too few to take.
+
+    They count as sales do, out of the stock or back in it; what a test has given is taken as one. No limit
+    forbids it.
+    """
+    is_test = quantity < 0 and _quantity(session, customer_id, item_id, ~Grant.is_test) + quantity < 0
+    _count(session, item_id, quantity, is_test)
+    customers.hold(session, customer_id)
+    if quantity < 0 and _quantity(session, customer_id, item_id) + quantity < 0:
+        return False
+    kind = Kind.GIVEN if quantity > 0 else Kind.TAKEN
+    _add(session, kind, customer_id, item_id, quantity, key, now, is_test)
+    return True
 
 
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
@@ -237,17 +262,24 @@ def holdings(customer_id: int) -> list[Holding]:
     return [Holding(item, int(count)) for item, count in db.session.execute(query)]
 
 
-def negatives() -> list[Negative]:
-    """Every holding below zero, for the operator to see."""
+def newest(customer_id: int, most: int) -> Sequence[Grant]:
+    """The newest of a customer's grants."""
+    mine = select(Grant).where(Grant.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Grant.id.desc()).limit(most)).all()
+
+
+def negatives(most: int | None = None) -> list[Negative]:
+    """Every holding below zero, or the first so many, for the operator to see."""
     quantity = _today()
     query = (
-        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity)
+        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity, Customer.id)
         .join(Customer, Customer.id == Overdrawn.customer_id)
         .where(quantity < 0)
         .order_by(Overdrawn.customer_id, Overdrawn.item_id)
     )
     return [
-        Negative(channel, who, item, int(count)) for channel, who, item, count in db.session.execute(query)
+        Negative(channel, who, item, int(count), customer_id)
+        for channel, who, item, count, customer_id in db.session.execute(query.limit(most))
     ]
 
 
@@ -325,6 +357,6 @@ def _today() -> ColumnElement[int]:
     return select(func.sum(Grant.quantity)).where(own).correlate(Overdrawn).scalar_subquery()
 
 
-def _quantity(session: Session, customer_id: int, item_id: str) -> int:
+def _quantity(session: Session, customer_id: int, item_id: str, *only: ColumnElement[bool]) -> int:
     mine = (Grant.customer_id == customer_id) & (Grant.item_id == item_id)
-    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine)) or 0
+    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine, *only)) or 0

@@ -53,7 +53,6 @@ from tests.external.conftest import (
     YEN,
     Browser,
     Enter,
-    Operator,
     fields_of,
     lawful,
     operator_address,
@@ -61,6 +60,7 @@ from tests.external.conftest import (
     rule_in_words,
     today,
 )
+from tests.operators import Operator
 from tests.street import HANAKO, SHOP, at_once, words
 
 pytestmark = pytest.mark.long

@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from storefront import COUNTERS, config, demo, doctor, health, reports, settings_table
+from storefront import COUNTERS, clock, config, demo, doctor, health, reports, settings_table
 from storefront.art import art
 from storefront.backup import NotPossible, backup
 from storefront.config import PACKAGE, PREFIX
@@ -28,10 +28,10 @@ from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
 from storefront.languages import IN_CODE
-from storefront.operator import login
+from storefront.operator import backups, commands, login
 from storefront.release.commands import new_command, update_command
 from storefront.rim import rims, shop
-from storefront.shop import catalog, catalog_file, counter, inventory
+from storefront.shop import catalog, catalog_file, counter, differences, inventory
 from storefront.shop.catalog_file import CatalogError
 from storefront.texts import texts
 from storefront.walkthrough import walkthrough
@@ -192,8 +192,12 @@ def upgrade() -> None:
 @main.command("catalog")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--check", is_flag=True, help="Only say what is wrong; needs no settings and no database.")
-def catalog_command(file: Path | None, check: bool) -> None:
-    """Check a catalogue (the configured one unless FILE is given) and put it on the shelf."""
+@click.option("--differences", "only_say", is_flag=True, help="Only say what it would change.")
+def catalog_command(file: Path | None, check: bool, only_say: bool) -> None:
+    """Check a catalogue (the configured one unless FILE is given), say what it changes, put it on the shelf.
+
+    What the operator has set on their pages stays, whatever the file says.
+    """
     try:
         if check:
             default = Path(os.environ.get(f"{PREFIX}CATALOG") or PACKAGE / "shop" / "catalog.yaml")
@@ -206,6 +210,8 @@ def catalog_command(file: Path | None, check: bool) -> None:
                 click.echo(f"{name} has no GIF for mobile phones: `storefront art` draws it.")
             for channel in sorted({name for entry in entries for name in entry.prices} - rules.keys()):
                 click.echo(f"No counter sells in {channel}: its prices lie idle.")
+        elif only_say:
+            _say_differences(shop(), file)
         else:
             _load(shop(), file)
     except CatalogError as error:
@@ -264,9 +270,10 @@ def backup_command(file: Path) -> None:
     try:
         with shop().app_context():
             size = backup(file)
+            noted = backups.note(size, clock.now())
     except NotPossible as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{file}: {size:,} bytes, checked.")
+    click.echo(f"{file}: {size:,} bytes, checked.{'' if noted else ' The shop could not note it.'}")
 
 
 def _upgrade(app: Flask) -> None:
@@ -312,12 +319,21 @@ def _check_encoding(connection: Connection) -> None:
 def _load(app: Flask, file: Path | None) -> None:
     with app.app_context():
         _refuse_memory()
+    _say_differences(app, file)
     with app.app_context(), transaction() as session:
         count = catalog.load(session, file or config.settings().catalog)
         unhurried(session)
         inventory.tally(session)
         loaded = [room.load(session) for room in rims()]
     click.echo("\n".join([f"{count} items on the shelf.", *filter(None, loaded)]))
+
+
+def _say_differences(app: Flask, file: Path | None) -> None:
+    """What a file would change on a shelf that is not empty, and what the operator has set in its place."""
+    with app.app_context():
+        if catalog.ids():
+            for line in differences.of(db.session(), file or config.settings().catalog):
+                click.echo(line)
 
 
 def _keep_folder(context: click.Context, _: click.Parameter, folder: Path) -> None:
@@ -339,6 +355,7 @@ with_demo = click.option(
     help="Of the demo, with the settings it was started with.",
 )
 of_rooms = [one for room in rims() for one in room.commands]
+of_rooms += [commands.grant, commands.take_back]
 for command in (operator_command, doctor_command, outstanding, ledger, *of_rooms):
     a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
 for command in (art, new_command, texts, update_command, walkthrough, *of_rooms):

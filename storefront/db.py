@@ -23,6 +23,7 @@ from sqlalchemy import (
     Enum,
     ExceptionContext,
     MetaData,
+    String,
     event,
     literal,
     make_url,
@@ -112,6 +113,24 @@ def _by_the_hosts_clock(element: this_moment, compiler: SQLCompiler, **more: Any
 @compiles(this_moment, "postgresql")
 def _by_the_servers_clock(element: this_moment, compiler: SQLCompiler, **more: Any) -> str:
     return f"clock_timestamp() - make_interval(secs => {compiler.process(element.clauses, **more)})"
+
+
+class japan_day(FunctionElement[str]):  # noqa: N801  # a function of SQL
+    """The day on which a moment falls in Japan, as 2027-01-31."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(japan_day, "sqlite")
+def _by_nine_hours(element: japan_day, compiler: SQLCompiler, **more: Any) -> str:
+    return f"date({compiler.process(element.clauses, **more)}, '+9 hours')"  # no clock is ever changed there
+
+
+@compiles(japan_day, "postgresql")
+def _by_its_zone(element: japan_day, compiler: SQLCompiler, **more: Any) -> str:
+    moment = compiler.process(element.clauses, **more)
+    return f"to_char({moment} AT TIME ZONE '{clock.JAPAN.key}', 'YYYY-MM-DD')"
 
 
 def words(kind: type[StrEnum]) -> Enum:

@@ -58,6 +58,15 @@ MADE_ONCE = {  # bytes of a secret that is kept; platforms have more of them
     "STOREFRONT_SECRET_KEY": 20,
     BREAKER_TOKEN: 20,
 }
+SHOPKEEPER = {  # whom the legal notice names, where nobody sells
+    "STOREFRONT_LEGAL_OPERATOR": "港の道具屋（架空の事業者）",
+    "STOREFRONT_LEGAL_REPRESENTATIVE": "灯台守（架空の店主）",
+    "STOREFRONT_LEGAL_ADDRESS": "架空県灯台市みなと町1丁目",
+    "STOREFRONT_LEGAL_PHONE": "000-0000-0000（つながりません）",
+    "STOREFRONT_LEGAL_CONTACT": "港の掲示板で、朝の開店から灯がともるまで（架空の窓口）",
+    "STOREFRONT_LEGAL_DEVICES": "携帯電話・スマートフォン・パソコン",
+    "STOREFRONT_LEGAL_PRIVACY": "模擬環境のため、個人情報は取り扱いません。",
+}
 
 
 def folder() -> Path:
@@ -182,6 +191,7 @@ def environment(
         # Never one that is merely set in the environment: that may be a shop's.
         "STOREFRONT_DATABASE_URL": database or _sqlite(data.resolve() / "storefront.db"),
         "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
+        **{name: os.environ.get(name, said) for name, said in SHOPKEEPER.items()},
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
     }

@@ -5,8 +5,10 @@ Pages have to do with nobody but us and whom a room names by `allow`.
 
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +47,11 @@ def narrow(rooms: Sequence[str]) -> None:
     Only that of the first, by which they came in, may frame it.
     """
     g.rooms = rooms
+
+
+def style(sheet: str) -> None:
+    """Let this answer have this style inside it, and no other."""
+    g.style = f"'sha256-{b64encode(sha256(sheet.encode()).digest()).decode()}'"
 
 
 def site(url: str) -> str:
@@ -124,7 +131,7 @@ def _escape(byte: re.Match[str]) -> str:
 
 
 def _policy(shop: str) -> str:
-    """No script at all, no inline style; frames only around us, and only of whom a room has named."""
+    """No script at all, no style but ours; frames only around us, and only of whom a room has named."""
     named: dict[str, Others] = current_app.extensions["others"]
     rooms = g.get("rooms") or list(named)
     # Where nobody is known the page is anybody's way in, and has nothing of anybody's.
@@ -134,7 +141,7 @@ def _policy(shop: str) -> str:
     rules = {
         "default-src": ["'none'"],
         "img-src": [shop, *(site for one in others for site in one.images)],
-        "style-src": [shop],
+        "style-src": [g.get("style", shop)],
         "form-action": [shop, *(site for one in others for site in one.forms)],
         "frame-ancestors": frames or ["'none'"],
         "base-uri": ["'none'"],

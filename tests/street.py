@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from cryptography.x509 import Certificate
 from flask import Flask
@@ -80,6 +80,11 @@ class Container:
         target = f"{path}?{urlencode({**query, **claims(owner)})}"
         headers = sign(method, target, origin=self.origin)
         return self.app.test_client().open(target, method=method, headers=headers, **more)
+
+    def follow(self, answer: TestResponse, owner: str = HANAKO) -> TestResponse:
+        """The page that a redirect leads to, inside the container."""
+        asked = urlsplit(parse_qs(urlsplit(answer.location).query)["url"][0])
+        return self.get(asked.path, owner, **dict(parse_qsl(asked.query)))
 
     def buy(self, item: str = "excalibur", owner: str = HANAKO) -> TestResponse:
         """Open the item's page and press its button."""
@@ -250,7 +255,10 @@ def links(text: str) -> list[str]:
 
 def words(text: str) -> str:
     """A page without its markup."""
-    return " ".join(html.fromstring(text).cssselect("body")[0].text_content().split())
+    page = html.fromstring(text).cssselect("body")[0]
+    for button in page.cssselect("input[type=submit]"):
+        button.tail = f" {button.get('value')} {button.tail or ''}"
+    return " ".join(page.text_content().split())
 
 
 def buy_button(text: str) -> str:

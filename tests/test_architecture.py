@@ -25,7 +25,7 @@ DOORS: dict[str, set[str]] = {
     "logs": set(),
     "health": {"clock", "config", "db", "places"},
     "shop": {"clock", "config", "db", "languages", "security"},
-    "operator": {"clock", "config", "db", "security", "shop"},
+    "operator": {"clock", "config", "db", "health", "languages", "security", "shop"},
     "mixi": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
     "external": {"clock", "config", "db", "operator", "security", "shop"},
     "colorme": {"bounded", "clock", "config", "db", "gate", "metrics", "operator", "security", "shop"},
@@ -62,6 +62,7 @@ DOORS: dict[str, set[str]] = {
         "__init__",
         "art",
         "backup",
+        "clock",
         "config",
         "db",
         "demo",
@@ -96,8 +97,9 @@ TO_THE_RIM = {"doctor.wire", "findings", "rim", "tables"}
 ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
-        "cookies", "visits", "counter", "catalog", "turns", "inventory", "books", "ledger", "ages", "limits",
-        "form_tokens", "visit", "buy_form", "pages", "errors", "views", "__init__",
+        "cookies", "visits", "counter", "adjustments", "catalog", "differences", "turns", "inventory",
+        "books", "ledger", "sums", "corrections", "ages", "limits", "form_tokens", "visit", "buy_form",
+        "phone_style", "pages", "errors", "views", "__init__",
     ],
     "mixi": [
         "signing", "settings", "callback_word", "atom", "carriers", "client", "certificates", "channel",
@@ -116,10 +118,11 @@ ORDER: dict[str, list[str]] = {
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",
     ],
-    "operator": ["login", "pages", "views", "__init__"],
-    "release": [
-        "git", "build", "files", "accent", "repository", "__init__", "new", "update", "commands",
+    "operator": [
+        "login", "pages", "backups", "matters", "chart", "today", "story", "search", "people", "goods",
+        "goods_views", "reports", "report_views", "views", "__init__", "commands",
     ],
+    "release": ["git", "build", "files", "accent", "repository", "__init__", "new", "update", "commands"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [

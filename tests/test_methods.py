@@ -28,7 +28,14 @@ from tests.street import (
 )
 
 # What an address of ours may have in its path; whoever adds a kind says here what to try.
-PARTS = {"code": "{code}", "device": "pc", "filename": "shop.css", "item_id": "loaf", "report_id": "1"}
+PARTS = {
+    "code": "{code}",
+    "customer_id": "1",
+    "device": "pc",
+    "filename": "shop.css",
+    "item_id": "loaf",
+    "report_id": "1",
+}
 EVENT = f"eventtype=event.removeapp&opensocial_app_id={APP_ID}&id={HANAKO}"
 
 

@@ -20,6 +20,8 @@ from storefront import Settings, clock, create_app
 from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog, ledger, visits
+from storefront.shop.adjustments import Field
+from storefront.shop.catalog import Item
 from storefront.shop.devices import Device
 from tests.command import run, run_apart
 from tests.databases import on_sqlite
@@ -158,7 +160,9 @@ def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine)
         for table, old in before.items():
             (new,) = after[table]
             assert {name: new[name] for name in old[0]} == old[0]
-            assert {new[name] for name in new.keys() - old[0].keys()} <= {None, False, "sold", "mixi"}
+            added = new.keys() - old[0].keys() - {"written"}  # which test_what_the_file_said looks at
+            assert {new[name] for name in added} <= {None, False, "sold", "mixi", "excalibur"}
+        assert after["entry"][0]["item_id"] == "excalibur"
     assert differences(engine) == []
     wait_for(
         lambda: app.test_client().get("/readyz").status_code == 200
@@ -339,6 +343,91 @@ def test_filled_at_every_version(app: Flask, engine: Engine) -> None:
     assert app.test_client().get("/readyz").status_code == 200
 
 
+# What the twelfth version's kinds say, and what is left of them in the one before.
+CORRECTED = {
+    "hand:a": ("given", "given", "sold", "sale"),
+    "hand:b": ("taken", "taken", "taken_back", "void"),
+    "hand:c": (None, "struck", None, "void"),
+}
+
+
+def test_put_right_by_hand(app: Flask, engine: Engine) -> None:
+    """From a filled database of the version before, and back: every sum stays, whatever its kind."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0011")
+    with engine.begin() as connection:
+        login = "INSERT INTO operator_login (nonce, opened_at) VALUES ('n', :now)"
+        connection.execute(text(login), {"now": NOW})
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    assert differences(engine) == []
+    entry = (
+        "INSERT INTO entry (customer_id, channel, kind, amount, unit, key, entered_at)"
+        " VALUES (1, 'mixi', :kind, 5, 'point', :key, :now)"
+    )
+    grant = (
+        'INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at)'
+        " VALUES (1, 'excalibur', :kind, 1, :key, :no, :now)"
+    )
+    with engine.begin() as connection:
+        connection.execute(text('DELETE FROM "grant"'))
+        connection.execute(text("DELETE FROM entry"))
+        for key, (granted, entered, *_) in CORRECTED.items():
+            connection.execute(text(entry), {"kind": entered, "key": key, "now": NOW})
+            if granted:
+                values = {"kind": granted, "key": key, "no": False, "now": NOW}
+                connection.execute(text(grant), values)
+    with app.app_context():
+        flask_migrate.downgrade(directory=migrate.directory, revision="0011")
+    with engine.connect() as connection:
+        entries = connection.execute(text("SELECT key, kind FROM entry WHERE key LIKE 'hand:%'"))
+        assert {row.key: row.kind for row in entries} == {
+            key: entered for key, (*_, entered) in CORRECTED.items()
+        }
+        grants = connection.execute(text("SELECT key, kind FROM \"grant\" WHERE key LIKE 'hand:%'"))
+        assert {row.key: row.kind for row in grants} == {
+            key: granted for key, (*_, granted, _) in CORRECTED.items() if granted
+        }
+        assert connection.scalar(text("SELECT nonce FROM operator_login")) == "n"
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory)
+    assert differences(engine) == []
+
+
+def test_what_the_file_said(app: Flask, engine: Engine) -> None:
+    """Of each item of a filled shop it is written down, to the second, and nothing is set; and back again."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0013")
+    with engine.begin() as connection:
+        window = "UPDATE item SET stock = 5, on_sale_until = :now"
+        connection.execute(
+            text(window), {"now": NOW if engine.dialect.name == "postgresql" else str(NOW)[:19]}
+        )
+        connection.execute(text("UPDATE payment SET refusal = 'over'"))
+    for _ in range(2):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory)
+            item = db.session.get_one(Item, "excalibur")
+            said = {
+                Field.STOCK: 5,
+                Field.PER_CUSTOMER: None,
+                Field.ON_SALE_FROM: None,
+                Field.ON_SALE_UNTIL: NOW,
+            }
+            assert item.said_in_file == said
+            assert (item.paused, item.stock, item.on_sale_until) == (False, 5, NOW)
+            db.session.remove()
+        assert differences(engine) == []
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE payment SET refusal = 'paused'"))
+        with app.app_context():
+            flask_migrate.downgrade(directory=migrate.directory, revision="0013")
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT refusal FROM payment")) is None
+
+
 FORBIDDEN = [
     "UPDATE payment SET status = 'sold'",
     "UPDATE payment SET refusal = 'no wish'",
@@ -399,7 +488,7 @@ def test_a_check_that_was_left_behind(app: Flask, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE payment SET refusal = 'withdrawn'"))
         names = [rule["name"] for rule in inspect(connection).get_check_constraints("payment")]
-        assert sorted(map(str, names)) == ["ck_payment_reason", "ck_payment_status"]
+        assert sorted(map(str, names)) == ["ck_payment_device", "ck_payment_reason", "ck_payment_status"]
         assert {index["name"] for index in inspect(connection).get_indexes("payment")} == {
             index.name for index in db.metadata.tables["payment"].indexes
         }

@@ -13,7 +13,7 @@ from storefront.languages import LANGUAGES, check, locale, said
 from storefront.shop import catalog
 from storefront.texts import Side, refresh
 from tests.databases import on_sqlite
-from tests.external.conftest import Operator
+from tests.operators import Operator
 from tests.street import GOODS, Container, words
 
 pytestmark = pytest.mark.long

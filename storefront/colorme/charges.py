@@ -26,7 +26,7 @@ from storefront.shop import customers, inventory, ledger, limits
 from storefront.shop.catalog import Item, Offer
 from storefront.shop.customers import Customer
 from storefront.shop.form_tokens import StaleForm
-from storefront.shop.ledger import Kind
+from storefront.shop.ledger import About, Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT = "yen"  # before tax
@@ -136,6 +136,11 @@ def resolve(code: str, state: State) -> bool:
         return _settle(session, open_now, outcome, now, resolved_at=clock.now())
 
 
+def whose(code: str) -> int | None:
+    """The customer whose charge has this code."""
+    return db.session.scalar(select(Charge.customer_id).filter_by(code=code))
+
+
 def find(customer_id: int, code: str) -> Charge | None:
     """A customer's own charge."""
     return db.session.scalar(select(Charge).filter_by(customer_id=customer_id, code=code))
@@ -147,7 +152,11 @@ def are_charged(customer_id: int, item_id: str) -> bool:
 
 
 def newest(customer: Customer, most: int) -> Sequence[Charge]:
-    mine = select(Charge).where(Charge.customer_id == customer.id)
+    return of(customer.id, most)
+
+
+def of(customer_id: int, most: int) -> Sequence[Charge]:
+    mine = select(Charge).where(Charge.customer_id == customer_id)
     return db.session.scalars(mine.order_by(Charge.made_at.desc(), Charge.code).limit(most)).all()
 
 
@@ -240,5 +249,6 @@ def _settle(
         key, buyer, test = f"{NAME}:{charge.code}", charge.customer_id, charge.is_test
         kind, yen = (Kind.TEST, 0) if test else (Kind.SALE, charge.charged_yen)
         inventory.grant(session, buyer, charge.item_id, key, now, is_test=test)
-        ledger.record(session, buyer, kind, yen, UNIT, key, now, channel=NAME)
+        about = About(charge.item_id)
+        ledger.record(session, buyer, kind, yen, UNIT, key, now, channel=NAME, about=about)
     return charge is not None

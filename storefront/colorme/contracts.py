@@ -268,6 +268,12 @@ def find(account: str, contract_id: str) -> Contract | None:
     return db.session.scalar(select(Contract).where(_is_of(account), Contract.id == contract_id))
 
 
+def of(customer_id: int, most: int) -> Sequence[Contract]:
+    """The newest of a customer's."""
+    mine = select(Contract).where(Contract.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Contract.arrived_at.desc(), Contract.id).limit(most)).all()
+
+
 def newest(account: str, plan_id: str) -> Contract | None:
     """The last one that an account has made on this plan."""
     made = select(Contract).where(_is_of(account), Contract.plan_id == plan_id)

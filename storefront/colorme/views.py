@@ -159,6 +159,7 @@ def _charge_page(here: Visit, found: Charge) -> ResponseReturnValue:
     return render_template(
         "colorme/charge.html",
         charge=found,
+        purchase=purchases.shown(found),
         state_name=state.value,
         offer=offer,
         token=offer and buy_form.seal(here, offer),

@@ -24,7 +24,7 @@ def registration(today: date, site: str, prices: Mapping[str, int]) -> Facts:
     named = dict([*prices.items()][: len(prices) - 1 or 1])
     sent, received = today - timedelta(days=40), today - timedelta(days=35)
     provider = Provider(
-        name="港まちペイ（シミュレーション）",
+        name="港まちペイ",
         site=site,
         services=(Service("クレジットカード（シミュレーション）", listed=True),),
         privacy_mark=Certificate("00000000（シミュレーション）"),

@@ -8,11 +8,14 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, LiteralString
 
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from pydantic import AfterValidator, TypeAdapter
 from sqlalchemy import JSON, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.db import Model, db, insert_once, transaction
+from storefront.external.channel import channel
 from storefront.external.registration import (
     Certificate,
     Change,
@@ -45,6 +48,13 @@ def current() -> Facts:
     """What counts now; nothing, as long as nothing was recorded."""
     newest = db.session.scalar(select(Record.facts).order_by(Record.id.desc()).limit(1))
     return RECORDED.validate_python(newest) if newest else Facts()
+
+
+def payee() -> LazyString | str:
+    """What buyers know the provider by: its name in the newest papers."""
+    door = channel()
+    named = [one.name for one in current().providers if door and one.site == door.site]
+    return named[0] if named else _("the payment provider")
 
 
 def number() -> int:

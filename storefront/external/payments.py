@@ -5,8 +5,8 @@ makes the provider give the money back, and what it gave back by itself takes th
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -22,12 +22,12 @@ from storefront.db import Model, db, insert_once, transaction, words
 from storefront.external import facts, registration
 from storefront.external.channel import NAME, channel
 from storefront.external.settings import settings
-from storefront.shop import inventory, ledger, limits, turns
+from storefront.shop import corrections, inventory, ledger, limits, turns
 from storefront.shop.catalog import Item, Offer
-from storefront.shop.counter import Purchase
+from storefront.shop.counter import Purchase, Step, Turn
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
-from storefront.shop.ledger import Kind
+from storefront.shop.ledger import About, Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT, CURRENCY = "yen", "JPY"
@@ -84,6 +84,15 @@ STATES: Mapping[str, LazyString] = {
     Status.CHARGEBACK: _("Payment reversed"),
 }
 NOT_PAID = _("Nothing was paid yet.")
+BEGUN = _("You chose it, and went on to the payment provider.")
+AWAITED = _("The payment provider has told us nothing yet.")
+TURNS = {
+    Status.COMPLETE: _("You paid, and the item came into your bag."),
+    Status.CANCEL: _("You cancelled it."),
+    Status.REFUND: _("You paid, but the item could not be given out: the payment provider pays it back."),
+    Status.REFUNDED: _("The payment provider paid it back, and the item went back."),
+    Status.CHARGEBACK: _("The payment was reversed, and the item went back."),
+}
 MONEY_BACK = {Outcome.REFUNDED: Status.REFUNDED, Outcome.CHARGEBACK: Status.CHARGEBACK}
 DONE = {Status.COMPLETE, *MONEY_BACK.values()}  # nothing more is owed for the try that the payment names
 
@@ -98,6 +107,7 @@ class ExternalPayment(Model):
     item_id: Mapped[str] = mapped_column(ForeignKey("item.id"))
     item_name: Mapped[str] = mapped_column(String(128))
     yen: Mapped[int]
+    device: Mapped[Device | None] = mapped_column(words(Device))  # empty of what was begun before it was kept
     status: Mapped[Status] = mapped_column(words(Status))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
@@ -158,7 +168,9 @@ class Notice:
         return cls(code, reference, int(yen), Outcome(outcome), currency)
 
 
-def start(code: str, customer: Customer, offer: Offer, language: str, now: datetime) -> ExternalPayment:
+def start(
+    code: str, customer: Customer, offer: Offer, language: str, device: Device, now: datetime
+) -> ExternalPayment:
     """Keep a payment before its buyer leaves; the same code is the same payment, however often it is sent.
 
     Raises turns.TooMany.
@@ -168,6 +180,7 @@ def start(code: str, customer: Customer, offer: Offer, language: str, now: datet
         "item_id": offer.item.id,
         "item_name": offer.item.name(language),
         "yen": offer.amount,
+        "device": device,
         "status": Status.CREATE,
         "created_at": now,
     }
@@ -208,6 +221,39 @@ def settle(notice: Notice, now: datetime) -> bool:
         return _repeat(session, notice)
 
 
+def whose(code: str) -> int | None:
+    """The customer whose payment has this code."""
+    if not CODE.fullmatch(code):
+        return None
+    return db.session.scalar(select(ExternalPayment.customer_id).filter_by(code=code))
+
+
+def bars(code: str, now: datetime) -> LazyString | None:
+    """Why nothing may be given by hand for a payment: a notice has delivered it, or may yet."""
+    payment = db.session.get(ExternalPayment, code) if CODE.fullmatch(code) else None
+    if payment is None:
+        return None
+    if payment.status is Status.COMPLETE:
+        return corrections.DELIVERED
+    longest = timedelta(seconds=settings().external_payment_seconds)
+    is_open = payment.status is Status.CREATE and now - payment.created_at <= longest
+    return corrections.OPEN if is_open else None
+
+
+def steps(customer_id: int, most: int) -> Iterator[Step]:
+    """What the operator should know of the newest of a customer's payments."""
+    mine = select(ExternalPayment).filter_by(customer_id=customer_id)
+    for payment in db.session.scalars(mine.order_by(ExternalPayment.created_at.desc()).limit(most)):
+        key, code, item = _sale_key(payment.code), payment.code, payment.item_id
+        begun, told = _("Payment begun, at another company"), _("The provider told of it")
+        yield Step(payment.created_at, begun, key, code, item, payment.yen, NAME)
+        if payment.settled_at:
+            refusal = [_("Not sold: %(reason)s", reason=payment.refusal.value)] if payment.refusal else []
+            reference = [payment.reference] if payment.reference else []
+            notes = [STATES[payment.status], *refusal, *reference]
+            yield Step(payment.settled_at, told, key, code, item, channel=NAME, notes=notes)
+
+
 def find(customer_id: int, code: str) -> ExternalPayment | None:
     """A customer's own payment."""
     if not CODE.fullmatch(code):
@@ -221,6 +267,12 @@ def returning(code: str) -> ExternalPayment | None:
     return db.session.scalar(select(ExternalPayment).where(ExternalPayment.code == code, recent))
 
 
+def purchase(customer: Customer, code: str) -> Purchase | None:
+    """A customer's own payment, with what became of it."""
+    payment = find(customer.id, code)
+    return replace(shown(payment), course=list(_course(payment))) if payment else None
+
+
 def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     """The newest of a customer's payments; those long left unfinished are out of the way."""
     recent = (ExternalPayment.status != Status.CREATE) | (
@@ -228,8 +280,22 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     )
     mine = select(ExternalPayment).where(ExternalPayment.customer_id == customer.id, recent)
     at = func.coalesce(ExternalPayment.settled_at, ExternalPayment.created_at)
-    shown = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
-    return [_purchase(payment) for payment in db.session.scalars(shown)]
+    newest = mine.order_by(at.desc(), ExternalPayment.code).limit(most)
+    return [shown(payment) for payment in db.session.scalars(newest)]
+
+
+def shown(payment: ExternalPayment) -> Purchase:
+    """A payment as its buyer sees it."""
+    return Purchase(
+        code=payment.code,
+        channel=NAME,
+        item_id=payment.item_id,
+        item_name=payment.item_name,
+        amount=payment.yen,
+        state=payment.status.value,
+        at=payment.settled_at or payment.created_at,
+        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
+    )
 
 
 def _is_done(code: str, reference: str) -> bool:
@@ -308,7 +374,8 @@ def _deliver(session: Session, payment: Any, now: datetime) -> bool:
         return False
     buyer, key = payment.customer_id, _sale_key(payment.code)
     inventory.grant(session, buyer, payment.item_id, key, now)
-    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME)
+    about = About(payment.item_id, payment.device)
+    ledger.record(session, buyer, Kind.SALE, payment.yen, UNIT, key, now, channel=NAME, about=about)
     return True
 
 
@@ -324,7 +391,10 @@ def _take_back(session: Session, payment: Any, now: datetime) -> None:
     """Goods and entry go back under a key of their own, whatever became of the goods."""
     buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment.code)
     inventory.take_back(session, buyer, payment.item_id, key, now)
-    ledger.record(session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale)
+    about = About(payment.item_id, payment.device)
+    ledger.record(
+        session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale, about=about
+    )
     log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
 
 
@@ -333,14 +403,12 @@ def _sale_key(code: str) -> str:
     return f"{NAME}:{code}"
 
 
-def _purchase(payment: ExternalPayment) -> Purchase:
-    return Purchase(
-        code=payment.code,
-        channel=NAME,
-        item_id=payment.item_id,
-        item_name=payment.item_name,
-        amount=payment.yen,
-        state=payment.status.value,
-        at=payment.settled_at or payment.created_at,
-        unfinished=NOT_PAID if payment.status is Status.CREATE else None,
-    )
+def _course(payment: ExternalPayment) -> Iterator[Turn]:
+    yield Turn(BEGUN, payment.created_at)
+    given = ledger.entered(payment.customer_id, _sale_key(payment.code))
+    if given and payment.status in MONEY_BACK.values():
+        yield Turn(TURNS[Status.COMPLETE], given)
+    if payment.status in TURNS:
+        yield Turn(TURNS[payment.status], payment.settled_at)
+    else:
+        yield Turn(AWAITED)

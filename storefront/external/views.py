@@ -69,7 +69,8 @@ def checkout() -> ResponseReturnValue:
     _check_open(here)
     offer = _offer(request.form.get("item", ""))
     _check_price(offer)
-    payment = payments.start(buy_form.accept(here, offer), here.customer, offer, here.language, clock.now())
+    code, language = buy_form.accept(here, offer), here.language
+    payment = payments.start(code, here.customer, offer, language, here.device, clock.now())
     fields = {
         "payment": payment.code,
         "item": payment.item_name,
@@ -88,7 +89,7 @@ def finish(code: str) -> str:
     if payment is None:
         payment = _signed_for(code)
         visit.forget()  # this one payment is shown, and nothing else of anybody's
-    return render_template("external/finish.html", payment=payment)
+    return render_template("external/finish.html", payment=payment, purchase=payments.shown(payment))
 
 
 @blueprint.post("/notices")

@@ -4,6 +4,7 @@ Source: seed, ポイント決済情報の作成 and の確認.
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
@@ -80,6 +81,7 @@ class PointEntry:
     interface_url: str | None
     status: str | None
     is_test: bool = False
+    updated: datetime | None = None  # when the payment last changed, if the answer says so
 
     @classmethod
     def read(cls, document: bytes) -> "PointEntry":
@@ -92,7 +94,16 @@ class PointEntry:
             raise Unreadable("no payment code")
         status = root.find(f"{ATOM}content/{POINT}status")
         word = (status.text or "").strip() if status is not None else None
-        return cls(code, _related(root), word, status is not None and status.get("is_test") == "true")
+        is_test = status is not None and status.get("is_test") == "true"
+        return cls(code, _related(root), word, is_test, moment(root.findtext(f"{ATOM}updated") or ""))
+
+
+def moment(text: str) -> datetime | None:
+    """A moment as mixi writes it, in UTC; None if it is none."""
+    try:
+        return datetime.strptime(text.strip(), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _parse(document: bytes) -> etree._Element:

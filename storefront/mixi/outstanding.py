@@ -12,6 +12,12 @@ from storefront.shop import inventory
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Overdrawn
 
+NOT_KNOWN = (
+    Payment.status == Status.COMPLETE,
+    Payment.unknown_at.is_not(None),
+    Payment.confirmed_at.is_not(None),
+)
+
 
 @dataclass(frozen=True)
 class Unconfirmed:
@@ -28,14 +34,21 @@ def unconfirmed() -> Sequence[Unconfirmed]:
     return [Unconfirmed(payment, removed_at) for payment, removed_at in rows]
 
 
+def oldest(most: int) -> Sequence[Payment]:
+    """Those with the oldest OK."""
+    return db.session.scalars(
+        select(Payment).where(UNCONFIRMED).order_by(Payment.ok_at, Payment.point_code).limit(most)
+    ).all()
+
+
+def count_not_known() -> int:
+    """How many payments mixi had confirmed, and does not know any more."""
+    return db.session.scalar(select(func.count()).select_from(Payment).where(*NOT_KNOWN)) or 0
+
+
 def not_known() -> Sequence[Payment]:
     """Every payment that mixi had confirmed, and now says it does not know."""
-    missing = (
-        Payment.status == Status.COMPLETE,
-        Payment.unknown_at.is_not(None),
-        Payment.confirmed_at.is_not(None),
-    )
-    return db.session.scalars(select(Payment).where(*missing).order_by(Payment.ok_at)).all()
+    return db.session.scalars(select(Payment).where(*NOT_KNOWN).order_by(Payment.ok_at)).all()
 
 
 def used_up() -> Sequence[Payment]:

@@ -5,7 +5,7 @@ our OK is the business of `questions`; `purchases` shows it to its buyer, `outst
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 
@@ -25,14 +25,15 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront.clock import Deadline
 from storefront.db import Model, insert_once, this_moment, transaction, words
-from storefront.mixi import callback_word
+from storefront.mixi import atom, callback_word
 from storefront.mixi.atom import CODE_LENGTH, Goods
 from storefront.mixi.channel import NAME
 from storefront.mixi.settings import settings
 from storefront.mixi.signing import OWNER_LENGTH, Malformed, Signed, is_opaque
 from storefront.shop import inventory, ledger, limits
 from storefront.shop.catalog import Item
-from storefront.shop.ledger import Kind
+from storefront.shop.devices import Device
+from storefront.shop.ledger import About, Kind
 from storefront.shop.limits import NotForSale, Reason
 
 UNIT = "point"
@@ -86,10 +87,12 @@ class Payment(Model):
     points: Mapped[int]
     is_test: Mapped[bool]
     language: Mapped[str] = mapped_column(String(8))
+    device: Mapped[Device | None] = mapped_column(words(Device))  # empty of what was begun before it was kept
     word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))  # without one nobody can settle it
     status: Mapped[Status] = mapped_column(words(Status))
     created_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]  # when it last changed at mixi, as mixi says
     ok_at: Mapped[datetime | None]  # our last OK; mixi stops listening ten seconds later
     asked_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
@@ -108,7 +111,13 @@ CLAIM = (
         _table.c.owner_id == bindparam("owner"),
         _table.c.status == Status.CREATE,
     )
-    .values(status=bindparam("outcome"), settled_at=bindparam("now"), ok_at=this_moment(), refusal=None)
+    .values(
+        status=bindparam("outcome"),
+        settled_at=bindparam("now"),
+        updated_at=bindparam("updated"),
+        ok_at=this_moment(),
+        refusal=None,
+    )
     .returning(*_table.c)
 )
 
@@ -120,6 +129,7 @@ class Wanted(Goods):
     customer_id: int
     owner_id: str
     language: str
+    device: Device
 
 
 class UnknownPayment(Exception):
@@ -141,6 +151,7 @@ class Callback:
     owner_id: str
     outcome: Status
     word: str = field(repr=False)
+    updated: datetime | None = None  # when mixi's side of it changed
 
     @classmethod
     def read(cls, signed: Signed, app_id: str, word: str) -> "Callback":
@@ -150,11 +161,13 @@ class Callback:
         status = signed.one("status")
         if status not in OUTCOMES:
             raise Malformed("status is neither 10 nor 20")
-        _check_moment(signed.one("updated"))
+        updated = atom.moment(signed.one("updated"))
+        if updated is None:
+            raise Malformed("updated is not a UTC moment such as 2009-09-03T06:34:29Z")
         code, owner_id = signed.one("point_code"), signed.one("opensocial_owner_id")
         if not (is_opaque(code, CODE_LENGTH) and is_opaque(owner_id, OWNER_LENGTH)):
             raise Malformed("point_code or opensocial_owner_id is none")
-        return cls(code, owner_id, OUTCOMES[status], word)
+        return cls(code, owner_id, OUTCOMES[status], word, updated)
 
 
 def keep(session: Session, wanted: Wanted, point_code: str, word: str, now: datetime) -> bool:
@@ -198,7 +211,8 @@ def deadline_of(signed: Signed, arrival: Deadline, arrived: datetime, clock_skew
 def _claim(session: Session, callback: Callback, now: datetime) -> Row[Any] | None:
     """Win the right to settle: of any number of simultaneous callbacks, one gets the payment."""
     wanted = {"code": callback.point_code, "owner": callback.owner_id}
-    claimed = session.execute(CLAIM, {**wanted, "outcome": callback.outcome, "now": now}).one_or_none()
+    became = {"outcome": callback.outcome, "now": now, "updated": callback.updated}
+    claimed = session.execute(CLAIM, {**wanted, **became}).one_or_none()
     if claimed:
         _check_word(callback, claimed.word)
     return claimed
@@ -231,7 +245,8 @@ def _deliver(session: Session, payment: Row[Any], now: datetime) -> None:
     limits.enforce(session, item, buyer, payment.points, now, channel=NAME, is_test=is_test)
     key = sale_key(payment.point_code)
     inventory.grant(session, buyer, item, key, now, is_test=is_test)
-    ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME)
+    about = About(item, payment.device, payment.updated_at)
+    ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, about=about)
 
 
 def _note(callback: Callback, reason: Reason) -> None:
@@ -239,10 +254,3 @@ def _note(callback: Callback, reason: Reason) -> None:
     named = {"point_code": callback.point_code, "owner_id": callback.owner_id, "status": Status.CREATE}
     with transaction() as session:
         session.execute(update(Payment).filter_by(**named).values(refusal=reason))
-
-
-def _check_moment(text: str) -> None:
-    try:
-        datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise Malformed("updated is not a UTC moment such as 2009-09-03T06:34:29Z") from None

@@ -23,7 +23,7 @@ from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import UNIT, Payment, Status
 from storefront.shop import inventory, ledger, turns
-from storefront.shop.ledger import Entry, Kind
+from storefront.shop.ledger import About, Entry, Kind
 from storefront.shop.turns import TooMany
 
 ASK = "mixi.confirm"
@@ -196,10 +196,10 @@ def _judge(mixi: Channel, doubt: Doubt, entry: PointEntry) -> None:
     if entry.status == Status.COMPLETE:
         _confirm(doubt)
     elif entry.status == Status.PAY_BACK:
-        _undo(doubt, Status.PAY_BACK, Kind.REFUND)
+        _undo(doubt, Status.PAY_BACK, Kind.REFUND, updated=entry.updated)
     elif entry.status in (Status.CREATE, Status.CANCEL) and _is_forgotten(mixi, doubt):
         # An OK said since the question was asked may have been heard: then this changes nothing.
-        _undo(doubt, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at)
+        _undo(doubt, Status.VOID, Kind.VOID, Payment.ok_at == doubt.ok_at, updated=entry.updated)
 
 
 def _is_forgotten(mixi: Channel, doubt: Doubt) -> bool:
@@ -236,16 +236,24 @@ def _count_as_test(doubt: Doubt) -> None:
         buyer, now = payment.customer_id, clock.now()
         inventory.count_as_test(session, buyer, payment.item_id, key, now)
         for kind, points in ((Kind.VOID, -payment.points), (Kind.TEST, 0)):
-            ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale)
+            about = About(payment.item_id, payment.device, payment.updated_at)
+            ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("payment was a test", point_code=doubt.point_code)
 
 
 def _undo(
-    doubt: Doubt, status: Status, kind: Kind, *still: ColumnElement[bool], reason: str | None = None
+    doubt: Doubt,
+    status: Status,
+    kind: Kind,
+    *still: ColumnElement[bool],
+    reason: str | None = None,
+    updated: datetime | None = None,
 ) -> bool:
     """Take the goods and the entry back, once, if the payment is still as it was; says whether it was."""
     key = f"{status.value}:{doubt.point_code}"
-    statement = _complete(doubt.point_code).where(*still).values(status=status, reason=reason)
+    statement = (
+        _complete(doubt.point_code).where(*still).values(status=status, reason=reason, updated_at=updated)
+    )
     with transaction() as session:
         payment = session.scalar(statement.returning(Payment))
         if payment is None:
@@ -255,7 +263,8 @@ def _undo(
         inventory.take_back(session, buyer, item, key, now, is_test=is_test)
         points = 0 if is_test else -payment.points
         sale = payments.sale_key(doubt.point_code)
-        ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale)
+        about = About(item, payment.device, updated)
+        ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)
     return True
 

@@ -47,7 +47,7 @@ def rules() -> list[Rule]:
     return [
         Rule(
             _(
-                "Sold are digital goods of the app itself: what is in the catalogue, used in the bag, and "
+                "This app sells digital goods of its own: what is in the catalogue, used in the bag, and "
                 "neither downloaded nor turned into money."
             ),
             _("mPP guidelines"),
@@ -95,7 +95,7 @@ def rules() -> list[Rule]:
             questions.refresh,
         ),
         Rule(
-            _("Who looks is believed only under mixi's signature."),
+            _("A visitor is known only by mixi's signature."),
             PROTOCOL,
             entrance.recognise,
         ),

@@ -20,11 +20,12 @@ from storefront.clock import Deadline
 from storefront.db import Model, db, fresh, transaction, upsert
 from storefront.mixi import callback_word, payments
 from storefront.mixi.atom import PointEntry, PointRequest
-from storefront.mixi.channel import Channel
+from storefront.mixi.channel import NAME, Channel
 from storefront.mixi.client import Crowded, Refused, Unavailable
 from storefront.mixi.payments import Payment, Wanted
 from storefront.shop import turns
-from storefront.shop.counter import Message
+from storefront.shop.catalog import Item
+from storefront.shop.counter import Message, Step
 from storefront.shop.customers import Customer
 
 MESSAGE_FOR = timedelta(minutes=10)
@@ -34,7 +35,9 @@ GLANCE = 0.1  # seconds between two looks at what another request is doing
 MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
-NOT_BEGUN = _("Your last purchase could not be started. No points were used.")
+NOT_USED = _("No points were used.")
+_REFUSED = _("The start of a payment failed: mixi refused it. No points were used.")
+_UNANSWERED = _("The start of a payment failed: mixi did not answer. No points were used.")
 
 log = structlog.get_logger()
 
@@ -49,18 +52,21 @@ class Intent(Model):
     item_id: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime]
     failed_at: Mapped[datetime | None]
-    reference: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(16), index=True)
     word: Mapped[str | None] = mapped_column(String(callback_word.LENGTH))
     point_code: Mapped[str | None] = mapped_column(ForeignKey("payment.point_code"))
     redirect: Mapped[str | None] = mapped_column(String(2048))
 
 
 class NotStarted(Exception):
-    """No payment was made, so nothing was or will be charged; `message` says what the buyer is to know."""
+    """No payment was made, so nothing was or will be charged.
+
+    `is_final` if trying again in a while will not help either.
+    """
 
     def __init__(self, reference: str) -> None:
         super().__init__(reference)
-        self.message = _message(reference)
+        self.reference, self.is_final = reference, _is_final(reference)
 
 
 class BeingPrepared(Exception):
@@ -110,12 +116,34 @@ def messages(customer: Customer, now: datetime) -> Sequence[Message]:
     since = db.session.scalar(select(func.max(Payment.created_at)).filter_by(customer_id=customer.id))
     horizon = max(now - MESSAGE_FOR, since) if since else now - MESSAGE_FOR
     failed = (
-        select(Intent.reference)
+        select(Intent.reference, Item)
+        .join(Item, Item.id == Intent.item_id)
         .where(Intent.customer_id == customer.id, Intent.failed_at > horizon)
         .order_by(Intent.failed_at.desc())
         .limit(1)
     )
-    return [_message(reference) for reference in db.session.scalars(failed)]
+    return [_message(reference, item) for reference, item in db.session.execute(failed)]
+
+
+def whose(reference: str) -> int | None:
+    """The customer whose tap failed under this reference."""
+    found = select(Intent.customer_id).where(Intent.reference == reference, Intent.failed_at.is_not(None))
+    return db.session.scalar(found.limit(1))
+
+
+def steps(customer_id: int, most: int) -> Sequence[Step]:
+    """The newest of a customer's taps that failed."""
+    failed = select(Intent).where(Intent.customer_id == customer_id, Intent.failed_at.is_not(None))
+    return [
+        Step(
+            at=tap.failed_at or tap.started_at,
+            words=_REFUSED if tap.reference.startswith(REFUSED) else _UNANSWERED,
+            code=tap.reference,
+            item_id=tap.item_id,
+            channel=NAME,
+        )
+        for tap in db.session.scalars(failed.order_by(Intent.failed_at.desc()).limit(most))
+    ]
 
 
 def _begin(mixi: Channel, tap: Tap, reference: str, word: str, now: datetime) -> bool:
@@ -182,8 +210,12 @@ def _fail(tap: Tap, reference: str, failure: Refused | Unavailable) -> NoReturn:
     raise NotStarted(reference) from failure
 
 
-def _message(reference: str) -> Message:
-    return Message(NOT_BEGUN, reference, is_final=reference.startswith(REFUSED))
+def _message(reference: str, item: Item) -> Message:
+    return Message(NOT_USED, item.id, item.names, reference, _is_final(reference))
+
+
+def _is_final(reference: str) -> bool:
+    return reference.startswith(REFUSED)
 
 
 def _keep(tap: Tap, entry: PointEntry, word: str) -> bool:

@@ -129,7 +129,8 @@ def finish() -> str:
     payment = _payment(request.args.get("point_code", ""))
     if not visit.asked_language():
         visit.keep_language(payment.language)
-    return _again("mixi/finish.html", payment.item_id, payment=payment)
+    shown = purchases.purchase(visit.current().customer, payment.point_code)
+    return _again("mixi/finish.html", payment.item_id, payment=payment, purchase=shown)
 
 
 def _settle(arrival: Deadline) -> Deadline:
@@ -179,6 +180,7 @@ def _wanted(mixi: Channel, here: Visit, offer: Offer) -> Wanted:
         customer_id=here.customer.id,
         owner_id=here.customer.external_id,
         language=here.language,
+        device=here.device,
     )
 
 

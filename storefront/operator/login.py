@@ -2,7 +2,9 @@
 
 import secrets
 from datetime import datetime, timedelta
+from hashlib import sha256
 
+import structlog
 from flask import url_for
 from itsdangerous import BadData
 from sqlalchemy import String, update
@@ -17,7 +19,11 @@ from storefront.shop.cookies import Cookie
 SALT = "storefront.operator"
 LINK_SECONDS = 600
 LONGEST = timedelta(hours=12)  # then even a visit that never rested ends
+NAME_LENGTH = 64
 COOKIE = Cookie("operator", rotates=False)  # the visit, and the language it goes on in
+
+
+log = structlog.get_logger()
 
 
 class NotOperator(Exception):
@@ -32,6 +38,7 @@ class Login(Model):
     nonce: Mapped[str] = mapped_column(String(40), primary_key=True)
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    name: Mapped[str | None] = mapped_column(String(NAME_LENGTH))  # as who came in has said
 
 
 def address() -> str:
@@ -41,11 +48,11 @@ def address() -> str:
     return settings().public_url + url_for("operator.door", token=token)
 
 
-def enter(token: str, now: datetime) -> None:
-    """Open the visit that an address is for, or NotOperator."""
-    nonce = check(token)
+def enter(token: str, name: str, now: datetime) -> None:
+    """Open the visit that an address is for, in the name of who comes in; or NotOperator."""
+    nonce, said = check(token), "".join(filter(str.isprintable, name)).strip()[:NAME_LENGTH]
     with transaction() as written:
-        if not insert_once(written, Login, nonce=nonce, opened_at=now):
+        if not insert_once(written, Login, nonce=nonce, opened_at=now, name=said or None):
             raise NotOperator
     COOKIE.write((nonce, visit.asked_language()))
 
@@ -59,6 +66,17 @@ def check(token: str) -> str:
         raise NotOperator from None
 
 
+def name() -> str:
+    """As who is asking has called themselves; empty if they did not."""
+    return db.session.get_one(Login, required()).name or ""
+
+
+def looked(**seen: object) -> None:
+    """Keep in the log that the operator has seen what is somebody's own."""
+    mark = sha256(required().encode()).hexdigest()[:8]  # tells two visits apart, and opens none
+    log.info("operator looked", by=name() or "unnamed", visit=mark, **seen)
+
+
 def required() -> str:
     """The visit of the operator who is asking, as the holder of forms; or NotOperator."""
     security.never_framed()
@@ -70,6 +88,11 @@ def required() -> str:
     visit.speak(spoken)
     COOKIE.write((nonce, spoken))
     return login.nonce
+
+
+def guard() -> None:
+    """Before each request to pages that are all the operator's."""
+    required()
 
 
 def spend(session: Session, nonce: str, now: datetime) -> bool:

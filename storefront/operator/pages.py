@@ -1,10 +1,13 @@
-"""The operator's pages, which any room may bring."""
+"""The operator's pages, which any room may bring, and what all of them have at hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask_babel import LazyString
+
+from storefront.shop import counter
 
 PAGES = "operator_pages"
 
@@ -24,3 +27,24 @@ def add(app: Flask, page: Page) -> None:
 def pages() -> Sequence[Page]:
     """Those of the running shop; the first is where the operator comes in."""
     return tuple(current_app.extensions.get(PAGES, ()))
+
+
+def platform(channel: str) -> str:
+    """How the operator's pages call a counter: its platform; a side door by its channel, too."""
+    found = next((one for one in counter.counters() if one.channel == channel), None)
+    if found is None:
+        return channel
+    return f"{found.platform} ({channel})" if found.side_door else str(found.platform)
+
+
+def counted(amount: int, channel: str) -> str:
+    """An amount in the unit of its counter; of one that is gone the number alone."""
+    number = f"{amount:,}"
+    found = next((one for one in counter.counters() if one.channel == channel), None)
+    return found.unit.written(number) if found else number
+
+
+def in_language(code: str) -> str:
+    """The address of this page in another language, with all that it was asked for."""
+    asked = {**request.args, "lang": code}
+    return f"?{urlencode(asked)}"

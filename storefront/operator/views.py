@@ -21,7 +21,7 @@ def door() -> str:
 
 @blueprint.post("/operator")
 def enter() -> ResponseReturnValue:
-    login.enter(request.form.get("token", ""), clock.now())
+    login.enter(request.form.get("token", ""), request.form.get("name", ""), clock.now())
     return redirect(settings().public_url + url_for(pages.pages()[0].endpoint), 303)
 
 

@@ -2,7 +2,8 @@
 
 people      given + topped up + paid back - taken = balance
 payments    the platform's state beside the shop's, as the buyer's history has it
-items       charged = granted, of each buyer and item: what the bag holds, and what was seen to be used
+items       charged = granted, of each buyer and item: what the bag holds, and what was seen to be used;
+            what the operator gave or took by hand, as the history says, is neither too many nor missing
 
 Green is what agrees; amber what is not settled yet, or cannot be known; red is where points and goods differ.
 """
@@ -107,6 +108,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class ByHand:
+    """So many more of an item by the operator's hand, or fewer; `of` is the payment it puts right, if any."""
+
+    item_id: str
+    quantity: int
+    of: str = ""
+
+
+@dataclass(frozen=True)
 class Page:
     """A buyer's bag and history as they were read.
 
@@ -124,6 +134,7 @@ class Page:
     consumable: frozenset[str] = frozenset()
     since: datetime | None = None
     before: Mapping[str, int] = field(default_factory=dict)
+    by_hand: Sequence[ByHand] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,7 @@ class Stock:
     unsettled: int
     held: int
     used: int
+    by_hand: int = 0  # but for what was charged or held otherwise
     code: str = ""  # of the newest payment about it
     verdict: Verdict = Verdict.GREEN
     reason: str = ""
@@ -274,6 +286,8 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
     # Nobody can be in doubt who never said OK to what was really asked.
     if entry and entry.doubt and (charged or payment.answered_at):
         return (Verdict.RED, FORGOTTEN) if _is_forgotten(payment, page, pause) else (Verdict.AMBER, IN_DOUBT)
+    if _put_right(payment.code, page) == charged - (state == HELD) != 0:
+        return Verdict.GREEN, ""
     if charged and state != HELD:
         return (Verdict.RED, TAKEN) if payment.is_told else (Verdict.AMBER, NOT_TOLD)
     if not charged and state == HELD:
@@ -284,6 +298,11 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
     if charged or state == payment.status or (payment.status, state) in ALIKE:
         return Verdict.GREEN, ""
     return Verdict.AMBER, OTHERWISE
+
+
+def _put_right(code: str, page: Page) -> int:
+    """How many the operator gave for a payment, or took (negative)."""
+    return sum(one.quantity for one in page.by_hand if one.of == code)
 
 
 def _is_forgotten(payment: Payment, page: Page, pause: Pause) -> bool:
@@ -311,7 +330,9 @@ def _strangers(person: Person, payments: Sequence[Payment], page: Page | None) -
 
 
 def _stocks(page: Page, pairs: Sequence[Pair]) -> Iterator[Stock]:
-    by_item: dict[str, list[Pair]] = {item_id: [] for item_id in page.bag}
+    by_item: dict[str, list[Pair]] = {
+        item: [] for item in (*page.bag, *(one.item_id for one in page.by_hand))
+    }
     for pair in pairs:
         payment = pair.payment
         is_asked_for = payment and (page.since is None or payment.changed_at > page.since)
@@ -319,12 +340,13 @@ def _stocks(page: Page, pairs: Sequence[Pair]) -> Iterator[Stock]:
             by_item.setdefault(payment.item_id, []).append(pair)
     for item_id, mine in by_item.items():
         stock = _stock(page, item_id, mine)
-        if stock.charged or stock.unsettled or stock.granted:
+        if stock.charged or stock.unsettled or stock.granted or stock.by_hand:
             yield stock
 
 
 def _stock(page: Page, item_id: str, pairs: Sequence[Pair]) -> Stock:
     charged = [pair.payment for pair in pairs if pair.payment and pair.is_charged]
+    by_hand = sum(one.quantity for one in page.by_hand if one.item_id == item_id)
     stock = Stock(
         owner_id=page.owner_id,
         item_id=item_id,
@@ -334,10 +356,11 @@ def _stock(page: Page, item_id: str, pairs: Sequence[Pair]) -> Stock:
         unsettled=sum(_unsettled(pair) for pair in pairs),
         held=page.bag.get(item_id, 0) - page.before.get(item_id, 0),
         used=0,
+        by_hand=by_hand - sum(_settled_by_hand(pair) for pair in pairs),
         code=pairs[-1].code if pairs else "",
     )
     # Of who lives on several stages others may have used it; no more was used than is missing.
-    missing = max(0, stock.charged + stock.unsettled - stock.held)
+    missing = max(0, stock.charged + stock.unsettled + stock.by_hand - stock.held)
     stock = replace(stock, used=min(page.used.get(item_id, 0), missing))
     worst, reason = _weighed(stock, is_stale=any(pair.reason == CHANGED for pair in pairs), page=page)
     return replace(stock, verdict=worst, reason=reason)
@@ -348,8 +371,13 @@ def _unsettled(pair: Pair) -> int:
     return (pair.is_held - pair.is_charged) if pair.verdict is Verdict.AMBER else 0
 
 
+def _settled_by_hand(pair: Pair) -> int:
+    """What the operator gave for a charge, or took for want of one: green, though it was not sold so."""
+    return (pair.is_charged - pair.is_held) if pair.verdict is Verdict.GREEN else 0
+
+
 def _weighed(stock: Stock, *, is_stale: bool, page: Page) -> tuple[Verdict, str]:
-    short = stock.charged + stock.unsettled - stock.granted
+    short = stock.charged + stock.unsettled + stock.by_hand - stock.granted
     if is_stale:
         return Verdict.AMBER, CHANGED
     if stock.item_id in page.kept and not (short or stock.used):

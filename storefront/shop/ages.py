@@ -13,9 +13,15 @@ from storefront.db import transaction
 from storefront.shop.customers import Customer
 from storefront.shop.ledger import Entry, Kind
 
+PARTS = ("year", "month")
+
 
 class NotABirthMonth(Exception):
-    """Nobody who buys here can have been born then."""
+    """Nobody who buys here can have been born then; `part` is what cannot be so."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
 
 
 def declare(customer_id: int, year: int, month: int, now: datetime) -> None:
@@ -24,8 +30,10 @@ def declare(customer_id: int, year: int, month: int, now: datetime) -> None:
     What could be changed by who is limited by it would limit nobody.
     """
     today = clock.day(now)
-    if not (1 <= month <= 12 and today.year - OLDEST <= year and (year, month) <= (today.year, today.month)):
-        raise NotABirthMonth
+    if not today.year - OLDEST <= year <= today.year:
+        raise NotABirthMonth("year")
+    if not 1 <= month <= 12 or (year, month) > (today.year, today.month):
+        raise NotABirthMonth("month")
     with transaction() as session:
         unsaid = update(Customer).where(Customer.id == customer_id, Customer.born.is_(None))
         session.execute(unsaid.values(born=date(year, month, 1)))
@@ -46,5 +54,5 @@ def spent(session: Session, customer_id: int, channel: str, now: datetime) -> in
     month = now.astimezone(JAPAN).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     mine = (Entry.customer_id == customer_id, Entry.channel == channel, Entry.entered_at >= month)
     entries = session.execute(select(Entry.kind, Entry.key, Entry.of, Entry.amount).where(*mine)).all()
-    bought = {key: amount for kind, key, _, amount in entries if kind is Kind.SALE}
+    bought = {key: amount for kind, key, _, amount in entries if kind in (Kind.SALE, Kind.GIVEN)}
     return sum(bought.values()) + sum(amount for _, _, of, amount in entries if of in bought)

@@ -68,12 +68,15 @@ def _unseen(session: Session) -> list[Negative]:
     below = _below().subquery()
     seen = exists().where(Overdrawn.customer_id == below.c.customer_id, Overdrawn.item_id == below.c.item_id)
     query = (
-        select(Customer.channel, Customer.external_id, below.c.item_id, below.c.quantity)
+        select(Customer.channel, Customer.external_id, below.c.item_id, below.c.quantity, Customer.id)
         .join(Customer, Customer.id == below.c.customer_id)
         .where(~seen)
         .order_by(Customer.id, below.c.item_id)
     )
-    return [Negative(channel, who, item, int(count)) for channel, who, item, count in session.execute(query)]
+    return [
+        Negative(channel, who, item, int(count), customer_id)
+        for channel, who, item, count, customer_id in session.execute(query)
+    ]
 
 
 def _below() -> Select[int, str, int]:

@@ -125,6 +125,11 @@ def _in_each(texts: dict[str, str]) -> dict[str, str]:
     return texts
 
 
+def moment(text: str) -> datetime:
+    """A moment as a shopkeeper writes it, or ValueError."""
+    return _moment(text)
+
+
 def _moment(value: object, *, end_of_day: bool = False) -> datetime:
     """A moment as it stands in the file; without a zone it is Japan's, where the buyers are."""
     found = MOMENT.fullmatch(value.strip()) if isinstance(value, str) else None

@@ -29,11 +29,21 @@ class FalseClaim(Exception):
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One thing that became of a purchase, as its buyer is told; without a moment it is still awaited."""
+
+    words: LazyString
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Purchase:
     """A purchase as its buyer sees it, in its counter's words.
 
-    `unfinished` is said of one that may be bought anew, `notes` whatever else its state does not say;
-    `in_doubt` is one that the platform has yet to confirm.
+    `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew,
+    `notes` whatever else its state does not say; `in_doubt` is one that the platform has yet to confirm.
+    `by_hand` is said of what the operator gave or took, so many of it, and `of` is then the code of the
+    purchase that this puts right.
     """
 
     code: str
@@ -43,16 +53,44 @@ class Purchase:
     amount: int
     state: str
     at: datetime
+    course: Sequence[Turn] = ()
+    is_test: bool = False
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
     in_doubt: bool = False
+    by_hand: LazyString | None = None
+    quantity: int = 1
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happened to a customer, as the operator reads it.
+
+    `key` is that of the purchase which it is part of, `code` what people call it by; `amount` is in the
+    unit of the channel's counter.
+    """
+
+    at: datetime
+    words: LazyString | str
+    key: str = ""
+    code: str = ""
+    item_id: str = ""
+    amount: int | None = None
+    channel: str = ""
+    notes: Sequence[LazyString | str] = ()
 
 
 @dataclass(frozen=True)
 class Message:
-    """A purchase that could not be started; `is_final` if trying again in a while will not help either."""
+    """A purchase of an item that could not be started; `words` say what became of the money.
+
+    `is_final` if trying again in a while will not help either.
+    """
 
     words: LazyString
+    item_id: str
+    names: Mapping[str, str]  # of the item, by language
     reference: str
     is_final: bool
 
@@ -94,10 +132,13 @@ class Counter:
 
     Its blueprint has the channel's name, so that its pages open to nobody whom it does not serve, and an
     endpoint `checkout`, and `leave` if its entrance opens visits; in a folder of that name are the
-    templates `terms.html` and `legal.html`, and a side door's `way.html`. `most` is what one purchase
-    may cost on a device, where that is limited; `withholds` says which of these items a customer cannot have
-    there now, and why. Where a press may come to different things `means` says which, and a form for one is
-    none for another.
+    templates `terms.html`, `legal.html` and `money.html`, which says what a purchase did to its buyer's
+    money, and a side door's `way.html`. `find` finds a customer's own purchase by its code. `most` is what
+    one purchase may cost on a device, where that is limited; `withholds` says which of these items a
+    customer cannot have there now, and why. Where a press may come to different things `means` says which,
+    and a form for one is none for another. `whose` says which customer's purchase, or
+    start that failed, has this code, `bars` why nothing may be given for it by hand, and `steps` what the
+    operator should know of the newest so many of a customer's.
     `settings` are those of the room; what is asked with settings is given those.
     """
 
@@ -107,6 +148,7 @@ class Counter:
     prices: PriceRule
     states: Mapping[str, LazyString]  # of its purchases, in words
     purchases: Callable[[Customer, int], Sequence[Purchase]]  # the newest so many, newest first
+    find: Callable[[Customer, str], Purchase | None]
     entrance: Entrance | None = None
     side_door: SideDoor | None = None
     places: Sequence[Place] = ()
@@ -114,6 +156,9 @@ class Counter:
     ages_count: bool = True
     withholds: Callable[[int, Collection[str]], Mapping[str, LazyString]] = lambda customer_id, item_ids: {}
     means: Callable[[Visit, str], str] = lambda here, item_id: ""
+    whose: Callable[[str], int | None] = lambda code: None
+    bars: Callable[[str, datetime], LazyString | None] = lambda code, now: None
+    steps: Callable[[int, int], Iterable[Step]] = lambda customer_id, most: ()
     settings: type[HouseSettings] | None = None
     origins: Callable[[Any], Others] = lambda settings: Others()
 

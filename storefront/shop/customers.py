@@ -18,7 +18,7 @@ class Customer(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(String(16))
-    external_id: Mapped[str] = mapped_column(String(64))
+    external_id: Mapped[str] = mapped_column(String(64), index=True)
     first_seen_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]  # when they left the channel; empty while they are in it
     event_at: Mapped[datetime | None]  # when they last joined or left, in the platform's time
@@ -63,6 +63,11 @@ def enrol(session: Session, channel: str, external_id: str, now: datetime) -> in
         insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
         found = session.scalars(known).one()
     return found
+
+
+def named(external_id: str) -> Sequence[Customer]:
+    """Whoever has this id, in any channel."""
+    return db.session.scalars(select(Customer).filter_by(external_id=external_id)).all()
 
 
 def hold(session: Session, customer_id: int) -> None:

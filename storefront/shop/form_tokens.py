@@ -1,5 +1,6 @@
 """Form tokens: bound to their owner and purpose, good for a while. Whoever accepts one spends its nonce."""
 
+import re
 import secrets
 from typing import Any
 
@@ -9,6 +10,7 @@ from storefront.config import settings
 from storefront.shop import words
 
 SALT = "storefront.form"
+NONCE = re.compile(r"[0-9A-Za-z_-]{16}")
 
 
 class StaleForm(Exception):

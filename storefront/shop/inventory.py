@@ -5,7 +5,7 @@ same transaction: how much of a stock is sold, and which holdings may be below z
 it against the grants.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,6 +43,8 @@ class Kind(StrEnum):
     TAKEN_BACK = "taken_back"
     USED = "used"
     RECOUNTED = "recounted"  # a sale that turned out to be a test: one less of those, one more of these
+    GIVEN = "given"  # by the operator's hand, and so is what was taken
+    TAKEN = "taken"
 
 
 class Grant(Model):
@@ -50,7 +52,11 @@ class Grant(Model):
 
     __tablename__ = "grant"
     # All that one customer's holdings are sums of, side by side.
-    __table_args__ = (Index("ix_grant_holding", "customer_id", "item_id", "quantity"),)
+    # And what became of one item lately.
+    __table_args__ = (
+        Index("ix_grant_holding", "customer_id", "item_id", "quantity"),
+        Index("ix_grant_item", "item_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
@@ -96,6 +102,14 @@ class Holding:
 
 
 @dataclass(frozen=True)
+class Used:
+    """An item of which one was used up, and how many are left."""
+
+    item: Item
+    left: int
+
+
+@dataclass(frozen=True)
 class Negative:
     """An item that was used up and then taken back: the customer had what was never paid for."""
 
@@ -103,6 +117,7 @@ class Negative:
     external_id: str
     item_id: str
     quantity: int
+    customer_id: int
 
 
 _grant, _tally = (cast(Table, model.__table__) for model in (Grant, Tally))
@@ -161,6 +176,24 @@ def count_as_test(session: Session, customer_id: int, item_id: str, key: str, no
     _count(session, item_id, 1, is_test=True)
 
 
+def put_right(
+    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime
+) -> bool:
+    """Give so many by hand, or take them (negative); false if the customer holds too few to take.
+
+    They count as sales do, out of the stock or back in it; what a test has given is taken as one. No limit
+    forbids it.
+    """
+    is_test = quantity < 0 and _quantity(session, customer_id, item_id, ~Grant.is_test) + quantity < 0
+    _count(session, item_id, quantity, is_test)
+    customers.hold(session, customer_id)
+    if quantity < 0 and _quantity(session, customer_id, item_id) + quantity < 0:
+        return False
+    kind = Kind.GIVEN if quantity > 0 else Kind.TAKEN
+    _add(session, kind, customer_id, item_id, quantity, key, now, is_test)
+    return True
+
+
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
     """Use up one of a consumable item; the same key uses it once. Says whether one was used up now."""
     with transaction() as session:
@@ -171,7 +204,14 @@ def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
         if not consumable or _quantity(session, customer_id, item_id) < 1:
             return False
         values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "is_test": False}
-        return insert_once(session, Grant, kind=Kind.USED, key=f"use:{key}", granted_at=now, **values)
+        return insert_once(session, Grant, kind=Kind.USED, key=_use_key(key), granted_at=now, **values)
+
+
+def used(customer_id: int, key: str) -> Used | None:
+    """What this customer used up with this key, if they did."""
+    query = select(Item).join(Grant, Grant.item_id == Item.id)
+    item = db.session.scalar(query.where(Grant.key == _use_key(key), Grant.customer_id == customer_id))
+    return Used(item, _quantity(db.session(), customer_id, item.id)) if item else None
 
 
 def hold_sold(session: Session, item_id: str, *, is_test: bool) -> int:
@@ -222,17 +262,24 @@ def holdings(customer_id: int) -> list[Holding]:
     return [Holding(item, int(count)) for item, count in db.session.execute(query)]
 
 
-def negatives() -> list[Negative]:
-    """Every holding below zero, for the operator to see."""
+def newest(customer_id: int, most: int) -> Sequence[Grant]:
+    """The newest of a customer's grants."""
+    mine = select(Grant).where(Grant.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Grant.id.desc()).limit(most)).all()
+
+
+def negatives(most: int | None = None) -> list[Negative]:
+    """Every holding below zero, or the first so many, for the operator to see."""
     quantity = _today()
     query = (
-        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity)
+        select(Customer.channel, Customer.external_id, Overdrawn.item_id, quantity, Customer.id)
         .join(Customer, Customer.id == Overdrawn.customer_id)
         .where(quantity < 0)
         .order_by(Overdrawn.customer_id, Overdrawn.item_id)
     )
     return [
-        Negative(channel, who, item, int(count)) for channel, who, item, count in db.session.execute(query)
+        Negative(channel, who, item, int(count), customer_id)
+        for channel, who, item, count, customer_id in db.session.execute(query.limit(most))
     ]
 
 
@@ -290,6 +337,10 @@ def _add(
     return bool(session.scalar(ADD, {**values, "key": key, "is_test": is_test, "granted_at": now}))
 
 
+def _use_key(key: str) -> str:
+    return f"use:{key}"
+
+
 def _count(session: Session, item_id: str, quantity: int, is_test: bool) -> None:
     """Keep the tally of an item, if it has one."""
     real, test = (0, quantity) if is_test else (quantity, 0)
@@ -306,6 +357,6 @@ def _today() -> ColumnElement[int]:
     return select(func.sum(Grant.quantity)).where(own).correlate(Overdrawn).scalar_subquery()
 
 
-def _quantity(session: Session, customer_id: int, item_id: str) -> int:
+def _quantity(session: Session, customer_id: int, item_id: str, *only: ColumnElement[bool]) -> int:
     mine = (Grant.customer_id == customer_id) & (Grant.item_id == item_id)
-    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine)) or 0
+    return session.scalar(select(func.coalesce(func.sum(Grant.quantity), 0)).where(mine, *only)) or 0

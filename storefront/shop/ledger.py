@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, fresh, words
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 
 PAGE = 1000  # entries read at a time
 
@@ -20,12 +21,16 @@ class Kind(StrEnum):
     TEST = "test"
     REFUND = "refund"
     VOID = "void"
+    GIVEN = "given"  # by the operator's hand, with what its buyer has paid for it
+    TAKEN = "taken"  # likewise; of an amount that went back the entry is struck
+    STRUCK = "struck"  # another entry, by hand
 
 
 class Entry(Model):
     """An amount that came in, or went back (negative), and the key of its cause.
 
-    `of` is the key of the sale that it undoes, or of one that turned out to be the test entered here.
+    `of` is the key of the sale that it concerns: which it undoes, or which turned out to be the test
+    entered here.
     """
 
     __tablename__ = "entry"
@@ -39,7 +44,10 @@ class Entry(Model):
     unit: Mapped[str] = mapped_column(String(8))
     key: Mapped[str] = mapped_column(String(80))
     of: Mapped[str | None] = mapped_column(String(80))
-    entered_at: Mapped[datetime]
+    entered_at: Mapped[datetime] = mapped_column(index=True)
+    item_id: Mapped[str | None] = mapped_column(ForeignKey("item.id"))  # of what is no fee
+    device: Mapped[Device | None] = mapped_column(words(Device))  # on which it was bought, if that is known
+    platform_at: Mapped[datetime | None] = mapped_column(index=True)  # when it happened, as the platform says
 
 
 BOOK = (
@@ -52,7 +60,15 @@ BOOK = (
     Entry.unit,
     Entry.key,
 )
-ADD = insert(cast(Table, Entry.__table__))  # built once, since it stands in the way of every sale
+
+
+@dataclass(frozen=True)
+class About:
+    """What an entry is about, as far as it is known."""
+
+    item_id: str | None = None
+    device: Device | None = None
+    platform_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,10 @@ class Total:
     amount: int
 
 
+UNKNOWN = About()
+ADD = insert(cast(Table, Entry.__table__))  # built once, since it stands in the way of every sale
+
+
 def record(
     session: Session,
     customer_id: int,
@@ -90,15 +110,28 @@ def record(
     *,
     channel: str,
     of: str | None = None,
+    about: About = UNKNOWN,
 ) -> None:
     """Enter an amount. The database refuses the same kind and key twice."""
     values = {"customer_id": customer_id, "channel": channel, "kind": kind, "amount": amount, "unit": unit}
-    session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now})
+    session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now, **vars(about)})
+
+
+def entered(customer_id: int, key: str) -> datetime | None:
+    """When a customer's amount was first entered under this key."""
+    mine = select(func.min(Entry.entered_at)).filter_by(customer_id=customer_id, key=key)
+    return db.session.scalar(mine)
 
 
 def statement(customer_id: int) -> list[Entry]:
     """The entries of one customer, oldest first."""
     return list(db.session.scalars(select(Entry).filter_by(customer_id=customer_id).order_by(Entry.id)))
+
+
+def newest(customer_id: int, most: int) -> Sequence[Entry]:
+    """The newest of a customer's entries."""
+    mine = select(Entry).where(Entry.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Entry.id.desc()).limit(most)).all()
 
 
 def entries(since: datetime | None = None, until: datetime | None = None) -> Iterator[Line]:
@@ -107,11 +140,11 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
     They come a page at a time. Nothing is held in the database between two pages: a reader who pauses
     would keep SQLite's log growing, and PostgreSQL's old rows from being swept.
     """
-    last = fresh().scalar(select(func.max(Entry.id)).where(*_between(since, until))) or 0
+    last = fresh().scalar(select(func.max(Entry.id)).where(*between(since, until))) or 0
     page = select(*BOOK).join(Customer, Customer.id == Entry.customer_id).order_by(Entry.id).limit(PAGE)
     read = 0
     while read < last:
-        wanted = page.where(Entry.id > read, Entry.id <= last, *_between(since, until))
+        wanted = page.where(Entry.id > read, Entry.id <= last, *between(since, until))
         rows = fresh().execute(wanted).all()
         fresh()
         if not rows:
@@ -122,9 +155,9 @@ def entries(since: datetime | None = None, until: datetime | None = None) -> Ite
 
 
 def totals(since: datetime | None = None, until: datetime | None = None) -> Sequence[Total]:
-    """The sums of each kind by counter. Sale, refund and void together are what it took, net; a test is 0."""
+    """The sums of each kind by counter. All together are what it took, net; of a test that is 0."""
     said = (Entry.unit, Entry.channel, Entry.kind)
-    query = select(*said, func.count(), func.sum(Entry.amount)).where(*_between(since, until))
+    query = select(*said, func.count(), func.sum(Entry.amount)).where(*between(since, until))
     sums = {tuple(row[:3]): (int(row[3]), int(row[4])) for row in db.session.execute(query.group_by(*said))}
     counters = sorted({(unit, channel) for unit, channel, _ in sums})
     return [
@@ -134,7 +167,8 @@ def totals(since: datetime | None = None, until: datetime | None = None) -> Sequ
     ]
 
 
-def _between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+def between(since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Entered from `since` to just before `until`."""
     bounds = []
     if since:
         bounds.append(Entry.entered_at >= since)

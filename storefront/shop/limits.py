@@ -29,6 +29,7 @@ class Reason(StrEnum):
     AGE_UNKNOWN = "age_unknown"
     AGE_LIMIT = "age_limit"
     WITHDRAWN = "withdrawn"  # from the catalogue, or from this channel
+    PAUSED = "paused"  # by the operator, this item alone
     EXPIRED = "expired"  # the payment is older than it may be
 
 
@@ -69,6 +70,7 @@ _item, _price = (cast(Table, model.__table__) for model in (Item, Price))
 LIMITS = (
     select(
         _item.c.withdrawn,
+        _item.c.paused,
         _item.c.stock,
         _item.c.per_customer,
         _item.c.on_sale_from,
@@ -162,6 +164,8 @@ def _counted(item: Limits, sold: int, bought: int, now: datetime) -> Standing:
 
 
 def _reason(item: Limits, left: int | None, allowed: int | None, now: datetime) -> Reason | None:
+    if item.paused:
+        return Reason.PAUSED
     if item.on_sale_from and now < item.on_sale_from:
         return Reason.NOT_YET
     if item.on_sale_until and now >= item.on_sale_until:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 from flask_babel import Babel, get_locale
+from markupsafe import Markup
 
 from storefront import languages, security
 from storefront.clock import JAPAN
 from storefront.config import settings
 from storefront.languages import LANGUAGES, said
-from storefront.shop import counter, form_tokens, identity, visit
+from storefront.shop import counter, form_tokens, identity, phone_style, visit
 from storefront.shop.devices import Device
 
 # The number keys of a mobile phone, no two the same; the places have theirs in the order of their tabs.
@@ -70,6 +71,13 @@ def _narrow(response: Response) -> Response:
     return response
 
 
+def _phone_style(body: str) -> Markup:
+    """What stands inside the page of this body, which may have no other style."""
+    style = phone_style.of(body)
+    security.style(style)
+    return Markup(style)  # noqa: S704  # of our own files
+
+
 def _common() -> dict[str, object]:
     return {
         "identity": identity.current(),
@@ -81,6 +89,7 @@ def _common() -> dict[str, object]:
         "languages": LANGUAGES,
         "settings": settings(),
         "static": visit.static,
+        "phone_style": _phone_style,
         "picture": picture,
         "key": key,
         "seal": lambda purpose: form_tokens.seal(visit.whoever().customer.id, purpose),

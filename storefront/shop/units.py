@@ -7,12 +7,13 @@ from flask_babel import LazyString
 
 @dataclass(frozen=True)
 class Unit:
-    """`pattern` has `%s` for the number; `icon` is a drawing in static/art, or empty."""
+    """`pattern` has `%s` for the number; `icon` is a drawing in static/art, or empty; `note` is beside it."""
 
     code: str
     name: LazyString
     pattern: LazyString | str
     icon: str = ""
+    note: LazyString | str = ""
 
     def written(self, number: str) -> str:
         return str(self.pattern).replace("%s", number)

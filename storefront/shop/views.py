@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask import Blueprint, redirect, render_template, request
+from flask import Blueprint, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
@@ -53,7 +53,8 @@ def item(item_id: str) -> str:
         standing=standing,
         token=buy_form.seal(here, offer),
         ways=_ways_out(here, item_id),
-        messages=visit.messages(),
+        page=_place(here, item_id),
+        messages=visit.messages(item_id),
     )
 
 
@@ -62,21 +63,23 @@ def age() -> ResponseReturnValue:
     """Asked where the settings limit what buyers under age may spend; what was said once, stays."""
     here = visit.current()
     limited = any(limits.age_limits(one.channel) for one in visit.serving(here))
+    wanted = request.args.get("item", "")
     if here.customer.born or not limited:
-        return redirect(here.target("shop.index"))
-    return _ask_age(here)
+        return redirect(_onward(here, wanted))
+    return _ask_age(here, wanted)
 
 
 @blueprint.post("/age")
 def declare_age() -> ResponseReturnValue:
     here = visit.current()
     form_tokens.unseal(request.form.get("token", ""), here.customer.id, "age")
-    year, month = (request.form.get(part, 0, type=int) for part in ("year", "month"))
+    wanted = request.form.get("item", "")
+    year, month = (request.form.get(part, 0, type=int) for part in ages.PARTS)
     try:
         ages.declare(here.customer.id, year, month, clock.now())
-    except NotABirthMonth:
-        return _ask_age(here, wrong=True), 400
-    return redirect(here.target("shop.index"))
+    except NotABirthMonth as mistake:
+        return _ask_age(here, wanted, mistake.part), 400
+    return redirect(_onward(here, wanted))
 
 
 @blueprint.get("/change")
@@ -95,9 +98,13 @@ def change() -> Response:
 def bag() -> str:
     here = visit.current()
     visit.refresh()
+    holdings, pressed = inventory.holdings(here.customer.id), request.args.get("used", "")
+    used = inventory.used(here.customer.id, pressed) if form_tokens.NONCE.fullmatch(pressed) else None
     return render_template(
         "shop/inventory.html",
-        part=_part(here, inventory.holdings(here.customer.id)),
+        part=_part(here, holdings),
+        used=used,
+        not_used=bool(pressed) and used is None,
         suggestion=catalog.cheapest(here.channel) if settings().selling else None,
         use_token=lambda item: form_tokens.seal(here.customer.id, f"use:{item.id}"),
     )
@@ -109,7 +116,7 @@ def use(item_id: str) -> Response:
     nonce = form_tokens.unseal(request.form.get("token", ""), here.customer.id, f"use:{item_id}")
     visit.refresh()  # what was paid back meanwhile is not there to be used
     inventory.use(here.customer.id, item_id, nonce, clock.now())
-    return redirect(here.target("shop.bag"))
+    return redirect(here.target("shop.bag", used=nonce))
 
 
 @blueprint.get("/history")
@@ -121,9 +128,23 @@ def history() -> str:
     return render_template(
         "shop/history.html",
         purchases=purchases,
+        arts=catalog.arts({one.item_id for one in purchases}),
         page=page,
         page_size=visit.page_size(),
         messages=visit.messages() if page == 0 else (),
+    )
+
+
+@blueprint.get("/history/<channel>/<code>")
+def purchase(channel: str, code: str) -> str:
+    """One purchase of the visitor's own: the item, what it did to their money, and what became of it."""
+    here = visit.current()
+    found = visit.purchase(channel, code) or abort(404)
+    return render_template(
+        "shop/purchase.html",
+        purchase=found,
+        item=catalog.item(found.item_id),
+        offer=catalog.offer(found.item_id, here.channel),
     )
 
 
@@ -152,6 +173,14 @@ def _part(here: Visit, rows: Sequence[Row]) -> Part[Row]:
     return Part(rows[page * size : (page + 1) * size], page, pages)
 
 
+def _place(here: Visit, item_id: str) -> int:
+    """The page of the shelf on which an item stands."""
+    if here.device is not Device.MOBILE:
+        return 0
+    shelf = [offer.item.id for offer in catalog.listing(here.channel)]
+    return shelf.index(item_id) // MOBILE_ROWS
+
+
 def _asked_page() -> int:
     return min(max(0, request.args.get("page", 0, type=int)), MAX_PAGE)
 
@@ -163,5 +192,14 @@ def _ways_out(here: Visit, item_id: str) -> list[Offer]:
     return [offer for offer in found if offer]
 
 
-def _ask_age(here: Visit, *, wrong: bool = False) -> str:
-    return render_template("shop/age.html", token=form_tokens.seal(here.customer.id, "age"), wrong=wrong)
+def _ask_age(here: Visit, wanted: str, wrong: str = "") -> str:
+    """`wanted` is the item on whose account it is asked, `wrong` the part that cannot be so."""
+    token = form_tokens.seal(here.customer.id, "age")
+    typed = {part: request.form.get(part, "") for part in ages.PARTS}
+    return render_template("shop/age.html", token=token, item_id=wanted, typed=typed, wrong=wrong)
+
+
+def _onward(here: Visit, wanted: str) -> str:
+    """To the item that was wanted, if it is sold here; else to the shelf."""
+    offer = catalog.offer(wanted, here.channel)
+    return here.target("shop.item", item_id=offer.item.id) if offer else here.target("shop.index")

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Response
 from storefront import clock, languages
 from storefront.config import settings
 from storefront.languages import DEFAULT_LANGUAGE, LANGUAGES
-from storefront.shop import counter, form_tokens, visits
+from storefront.shop import corrections, counter, form_tokens, visits
 from storefront.shop.cookies import Cookie
 from storefront.shop.counter import Counter, Entrance, FalseClaim, Message, Place, Purchase
 from storefront.shop.customers import Customer
@@ -176,11 +176,26 @@ def keep_language(language: str) -> None:
 
 
 def purchases(page: int) -> Sequence[Purchase]:
-    """A page of the current customer's purchases, newest first; pages count from 0."""
+    """A page of the current customer's purchases, newest first; pages count from 0.
+
+    What the operator put right by hand stands among them.
+    """
     size, here = page_size(), current()
     end = (page + 1) * size
     found = [purchase for source in serving(here) for purchase in source.purchases(here.customer, end)]
+    found += corrections.purchases(here.customer, end, here.language)
     return sorted(found, key=lambda purchase: purchase.at, reverse=True)[page * size : end]
+
+
+def purchase(channel: str, code: str) -> Purchase | None:
+    """The current customer's own purchase of this code, at a counter that serves them.
+
+    What the operator put right by hand is part of its course.
+    """
+    here = current()
+    source = next((one for one in serving(here) if one.channel == channel), None)
+    found = source.find(here.customer, code) if source else None
+    return found and replace(found, course=[*found.course, *corrections.turns(here.customer, code)])
 
 
 def page_size() -> int:
@@ -194,9 +209,11 @@ def refresh(here: Visit | None = None) -> None:
     _entrance(visit).refresh(visit.customer)
 
 
-def messages() -> Sequence[Message]:
+def messages(item_id: str | None = None) -> Sequence[Message]:
+    """What the current customer should know of purchases that were not started: of one item, or of all."""
     here = current()
-    return _entrance(here).messages(here.customer)
+    said = _entrance(here).messages(here.customer)
+    return [one for one in said if item_id in (None, one.item_id)]
 
 
 def places() -> Sequence[Place]:

@@ -3,7 +3,7 @@
 Where not every request says anew who asks, an entrance opens a visit under a key, and a cookie carries it on.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -96,9 +96,9 @@ class Visit:
     def language(self) -> str:
         return self.chosen or DEFAULT_LANGUAGE
 
-    def link(self, endpoint: str, **values: Any) -> str:
-        """The href or form action that leads to one of our pages."""
-        return self.links.in_page(self._address(endpoint, values))
+    def link(self, endpoint: str, *, at: str = "", **values: Any) -> str:
+        """The href or form action that leads to one of our pages, `at` the element of this id."""
+        return self.links.in_page(self._address(endpoint, values)) + (f"#{at}" if at else "")
 
     def target(self, endpoint: str, **values: Any) -> str:
         """The Location that leads to one of our pages."""
@@ -132,6 +132,12 @@ def find(key: str, chosen: str | None, now: datetime) -> Visit | None:
     query = select(Customer, Opened.device).join(Opened, Opened.customer_id == Customer.id)
     row = db.session.execute(query.where(*going, Customer.removed_at.is_(None))).first()
     return Visit(row[0], row[1], PlainLinks(), chosen, key) if row else None
+
+
+def newest(customer_id: int, most: int) -> Sequence[Opened]:
+    """The newest of a customer's visits that were opened under a key, as far as they are known."""
+    mine = select(Opened).where(Opened.customer_id == customer_id)
+    return db.session.scalars(mine.order_by(Opened.opened_at.desc()).limit(most)).all()
 
 
 def end(key: str, now: datetime) -> None:

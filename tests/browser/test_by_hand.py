@@ -36,7 +36,7 @@ class Hands:
         expect(self.app.locator("[data-page=item]")).to_be_visible()
 
     def buy(self, screen: str = "confirm") -> None:
-        self._click("form.buy button")
+        self._click("form.buy .button")
         expect(self.app.locator(f"[data-screen={screen}]")).to_be_visible()
 
     def warning(self) -> None:

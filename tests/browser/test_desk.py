@@ -106,7 +106,7 @@ def test_every_page_of_a_played_stage(browser: Browser, running: Demo) -> None:
     walk = page.url
     look(page)
     follow(page, "form[action='/phone/mobile'] button")
-    for press in ("[data-item][data-amount] a", "form.buy button", "form[action$='/buy'] button"):
+    for press in ("[data-item][data-amount] a", "form.buy .button", "form[action$='/buy'] button"):
         follow(page, f"{press} >> nth=0")
         look(page)
     for form, press in (
@@ -147,7 +147,7 @@ def test_by_keyboard_alone(context: BrowserContext, running: Demo) -> None:
     _enter(page, "form[action='/phone/mobile'] button")
     for there in (
         "[data-item][data-amount] a",
-        "form.buy button",
+        "form.buy .button",
         "form[action$='/buy'] button",
         "a[data-finish]",
     ):

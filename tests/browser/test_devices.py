@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -64,7 +65,7 @@ def test_buy_with_points(hand: Hand) -> None:
     """hanako buys a loaf: confirm, return, find it in the bag."""
     before = hand.held("loaf")
     hand.open("/items/loaf")
-    follow(hand.page, "form.buy button")
+    follow(hand.page, "form.buy .button")
     expect(hand.page).to_have_url(re.compile("/point/"))
     follow(hand.page, "form[action$=buy] button")
     follow(hand.page, "main a.button >> nth=0")
@@ -104,17 +105,28 @@ def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> No
     """The printed address leads in, and every page of every room fits and is accessible."""
     page = operators_page(browser, running, spoken)
     look(page)
+    page.fill("#name", "灯子")
     follow(page, "main button")
-    for path in [link.get_attribute("href") for link in page.locator(".places a").all()]:
+    paths = [link.get_attribute("href") for link in page.locator(".bridge nav a").all()]
+    assert len(paths) > 3
+    for path in paths:
         page.goto(f"{running.shop}{path}")
         look(page)
     page.context.close()
 
 
-def operators_page(browser: Browser, running: Demo, spoken: str) -> Page:
+def come_in(browser: Browser, running: Demo, spoken: str, **more: Any) -> Page:
+    """The operator's home, entered by the printed address in a name."""
+    page = operators_page(browser, running, spoken, **more)
+    page.fill("#name", "灯子")
+    follow(page, "main button")
+    return page
+
+
+def operators_page(browser: Browser, running: Demo, spoken: str, **more: Any) -> Page:
     """The page that the printed address opens, one press before the others."""
     command = [COMMAND, "operator", "--demo", "--data", str(running.output.parent)]
     address = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
-    page = browser.new_context(locale=spoken).new_page()
+    page = browser.new_context(locale=spoken, **more).new_page()
     page.goto(address)
     return page

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_devices import IN_BAG, Hand, hand, language, operators_page
+from tests.browser.test_devices import IN_BAG, Hand, come_in, hand, language
 from tests.browser.test_frames import desk, open_app, over_tls
 from tests.browser.test_walk import follow, look
 from tests.demo import Demo
@@ -81,8 +81,7 @@ def test_its_pages_fit(browser: Browser, running: Demo, spoken: str) -> None:
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_the_operators_pages(browser: Browser, running: Demo, spoken: str) -> None:
     """Stopping the app on paper closes the door, taking it back opens it."""
-    page = operators_page(browser, running, spoken)
-    follow(page, "main button")
+    page = come_in(browser, running, spoken)
     page.goto(f"{running.shop}/external/malfunctions/new")
     look(page)
     page.goto(f"{running.shop}/external/registration")

@@ -102,7 +102,7 @@ def test_an_option_is_bought(owner: Owner) -> None:
     owner.seen()
     owner.page.goto(shelf)
     owner.press('[data-item="cloak"] a')
-    owner.press("main form.buy button")
+    owner.press("main form.buy .button")
     expect(owner.page.locator('[data-payment][data-state="charged"]')).to_have_count(1)
     owner.seen()
     assert owner.steps() == ["done", "done", "open", "open"]
@@ -159,7 +159,7 @@ class Visitor:
 
     def buy(self, item: str) -> None:
         self.page.goto(f"{self.app}/items/{item}")
-        follow(self.page, "form.buy button")
+        follow(self.page, "form.buy .button")
 
 
 @pytest.fixture(params=["ja", pytest.param("en", marks=pytest.mark.thorough)])

@@ -31,7 +31,7 @@ class Walk:
         expect(self.page.locator("h1")).to_have_text("棚")
 
     def choose(self, name: str) -> None:
-        follow(self.page, f".card:has-text('{name}')")
+        follow(self.page, f".shelf a:has-text('{name}')")
         expect(self.page.locator("h1")).to_have_text(name)
 
     def press(self, name: str) -> None:
@@ -93,7 +93,7 @@ def test_use(walk: Walk) -> None:
     walk.press("購入する|買う")
     walk.follow("アプリ|もどる|戻る")
     assert walk.held("loaf") == before + 1
-    follow(walk.page, '[data-item="loaf"] button')
+    follow(walk.page, '[data-item="loaf"] .button')
     assert walk.held("loaf") == before
 
 
@@ -172,7 +172,7 @@ def test_pages_fit_and_are_accessible(browser: Browser, running: Demo, language:
     follow(page, ".places a >> nth=0")
     follow(page, "a.card >> nth=0")
     look(page)
-    follow(page, "form.buy button")
+    follow(page, "form.buy .button")
     look(page)
     follow(page, "button[value=cancel]")
     look(page)

@@ -1,16 +1,14 @@
 """A shop with a door out: what the operator recorded, what the provider signs, and browsers to leave with."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pytest
 from flask import Flask
 from flask_babel import force_locale
-from lxml import html
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
@@ -21,11 +19,13 @@ from storefront.external import facts, wording
 from storefront.external.payments import ExternalPayment, Status
 from storefront.external.registration import Certificate, Facts, Paper, Provider, Rule, Service, Sheet
 from storefront.external.signing import sealed
-from storefront.operator import login
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop.catalog import Item
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
+from tests.operators import Operator
+from tests.operators import fields_of as fields_of
+from tests.operators import operator_address as operator_address
 from tests.street import HANAKO, SHOP, start_address
 
 PROVIDER = "http://provider.test:8002"
@@ -44,7 +44,6 @@ REFERENCE = "REF123456789"
 YEN = 110  # of an excalibur
 PRICES = {"excalibur": YEN, "lantern": 330, "fireworks": 550, "coat": 5280, "telescope": 10780}
 DAY = timedelta(days=1)
-LINE_BREAK = re.compile(r"^\r?\n")
 
 Enter = Callable[..., "Browser"]
 
@@ -114,46 +113,6 @@ class Outside:
                 select(Entry.key, Entry.kind, Entry.amount, Entry.unit).order_by(Entry.key)
             )
             return [(key, kind.value, amount, unit) for key, kind, amount, unit in rows]
-
-
-class Operator:
-    """The operator's browser, let in by an address of the command."""
-
-    def __init__(self, app: Flask, language: str = "en") -> None:
-        self.client = app.test_client()
-        self.language = language
-        target = operator_address(app)
-        token = dict(parse_qsl(urlsplit(target).query))["token"]
-        assert self.client.post("/operator", data={"token": token}).status_code == 303
-
-    def get(self, path: str, language: str = "") -> TestResponse:
-        return self.client.get(path, headers={"Accept-Language": language or self.language})
-
-    def post(self, path: str, fields: Mapping[str, str], language: str = "") -> TestResponse:
-        headers = {"Accept-Language": language or self.language}
-        return self.client.post(path, data=dict(fields), headers=headers)
-
-    def fill(self, path: str, changed: Mapping[str, str], language: str = "") -> TestResponse:
-        """Open a page, change some of its form's fields, and send it; "" empties a field or a tick."""
-        found = fields_of(self.get(path, language).text, path)
-        sent = {
-            name: value for name, value in {**found, **changed}.items() if value or found.get(name) != "y"
-        }
-        return self.post(path, sent, language)
-
-
-def operator_address(app: Flask) -> str:
-    """A fresh address of the operator's, inside the shop."""
-    with app.test_request_context():
-        return login.address().removeprefix(SHOP)
-
-
-def fields_of(text: str, action: str) -> dict[str, str]:
-    """What the form that leads to `action` would send as it stands; a form may leave out its action."""
-    forms = [form for form in html.fromstring(text).forms if urlsplit(form.action or action).path == action]
-    assert len(forms) == 1, text
-    # The line break that a textarea begins with is none of its text.
-    return {str(name): LINE_BREAK.sub("", str(value)) for name, value in forms[0].form_values()}
 
 
 def asked(location: str) -> dict[str, str]:

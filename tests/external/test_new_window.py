@@ -153,7 +153,7 @@ def test_sold_out_in_a_new_window(hanako: Browser, window: FlaskClient) -> None:
     [
         ("paid", "Excalibur is in your bag."),
         ("cancelled", "Nothing was paid."),
-        ("", "The provider has told us nothing yet."),
+        ("", "Harbour Pay has told us nothing yet."),
     ],
 )
 def test_the_way_back_shows_one_payment(

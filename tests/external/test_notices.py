@@ -806,12 +806,12 @@ def finished(shop: Flask, hanako: Browser, state: str) -> str:
 
 
 SAID = {
-    "create": ("The provider has told us nothing yet.", "決済会社からの連絡がまだ届いていません"),
-    "complete": ("is in your bag.", "かばんに入りました"),
-    "cancel": ("You cancelled the purchase.", "キャンセルしました"),
-    "refund": ("The provider pays your money back. Sold out.", "返金"),
-    "refunded": ("The provider has given your money back.", "決済会社から返金されました"),
-    "chargeback": ("Your bank has taken the money back.", "お支払いが取り消されました"),
+    "create": ("Harbour Pay has told us nothing yet.", "Harbour Payからの連絡がまだ届いていません"),
+    "complete": ("You paid ¥550 to Harbour Pay.", "Harbour Payで550円を支払いました。"),
+    "cancel": ("You cancelled the purchase of", "キャンセルしました"),
+    "refund": ("Harbour Pay pays your ¥550 back. Sold out.", "Harbour Payから返金されます"),
+    "refunded": ("Harbour Pay has paid your ¥550 back.", "Harbour Payから返金されました"),
+    "chargeback": ("was reversed. In all, you have paid nothing.", "お支払いは無効になりました"),
 }
 
 
@@ -855,9 +855,7 @@ def test_codes_that_are_none(hanako: Browser) -> None:
 def test_looking_again(shop: Flask, hanako: Browser, code: str) -> None:
     """Who is back before the notice finds a way to look again, in the language of the visit."""
     page = hanako.finish(code, lang="en")
-    (again,) = [
-        link for link in html.fromstring(page.text).cssselect("main a") if "external" in str(link.get("href"))
-    ]
+    (again,) = html.fromstring(page.text).cssselect("main a[href^='/external/']")
     assert again.get("href") == f"/external/payments/{code}?lang=en"
     tell(shop, notice(code))
     assert "is in your bag" in words(hanako.get(str(again.get("href"))).text)
@@ -959,7 +957,7 @@ def test_the_history_speaks_of_yen(shop: Flask, hanako: Browser, state: str) -> 
     (row,) = html.fromstring(hanako.get("/history", lang="en").text).cssselect("[data-payment]")
     told = " ".join(row.text_content().split())
     assert (row.get("data-payment"), row.get("data-state")) == (code, state)
-    assert "550 yen" in told
+    assert "¥550 tax included" in told
     assert all(fact in told for fact in STATES[state])
     assert "point" not in told.replace(code, "").lower()
     (japanese,) = html.fromstring(hanako.get("/history", lang="ja").text).cssselect("[data-payment]")

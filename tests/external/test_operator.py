@@ -53,7 +53,6 @@ from tests.external.conftest import (
     YEN,
     Browser,
     Enter,
-    Operator,
     fields_of,
     lawful,
     operator_address,
@@ -61,6 +60,7 @@ from tests.external.conftest import (
     rule_in_words,
     today,
 )
+from tests.operators import Operator
 from tests.street import HANAKO, SHOP, at_once, words
 
 pytestmark = pytest.mark.long
@@ -601,7 +601,7 @@ def test_the_page_says_what_items_cost(shop: Flask, operator: Operator) -> None:
     record(shop, replace(lawful(), prices=more, prices_taken_on=today() - DAY))
     page = operator.get(REGISTRATION)
     excalibur = told_of(page, '[data-item="excalibur"][data-door="no"]')
-    assert f"Taken from the shelf at the upgrade 111 yen since {today() - DAY}" in excalibur
+    assert f"Taken from the shelf at the upgrade ¥111 tax included since {today() - DAY}" in excalibur
     assert "no way to pay outside until mixi has approved" in excalibur
     assert "No paper names a price." in told_of(page, '[data-item="lantern"][data-door="no"]')
     assert "no way" not in told_of(page, '[data-item="coat"][data-door="yes"]')

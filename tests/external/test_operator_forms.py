@@ -45,8 +45,9 @@ from storefront.external.registration import (
 from storefront.operator.login import Login
 from storefront.shop import form_tokens
 from tests.databases import on_sqlite
-from tests.external.conftest import DAY, ISMS, PAY, Enter, Operator, fields_of, lawful, record, today
+from tests.external.conftest import DAY, ISMS, PAY, Enter, fields_of, lawful, record, today
 from tests.external.test_operator import FULL, MALFUNCTIONS, NEW, REGISTRATION, marked
+from tests.operators import Operator
 
 pytestmark = pytest.mark.long
 

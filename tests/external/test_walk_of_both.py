@@ -175,7 +175,7 @@ def state_of(page: TestResponse) -> str:
             "ja",
             "エクスカリバー",
             "110円を支払いますか。",
-            "お店にお支払いを知らせました。",
+            "加盟店にお支払いを知らせました。",
             "かばんに入りました",
         ),
         ("en", "Excalibur", "Pay ¥110?", "The shop knows of your payment.", "is in your bag"),
@@ -216,7 +216,7 @@ def test_cancelled(hanako: Browser, both: Both, outside: Outside) -> None:
     assert both.state() == ("cancelled", True)
     back = hanako.get(both.back(page))
     assert state_of(back) == "cancel"
-    assert "You cancelled the purchase." in words(back.text)
+    assert "You cancelled the purchase of Excalibur." in words(back.text)
     assert (outside.grants(), earned(hanako.app), both.collected()) == ([], 0, 0)
 
 
@@ -287,8 +287,8 @@ def test_sold_out_meanwhile(hanako: Browser, both: Both, outside: Outside) -> No
     assert "We gave ¥550 back to you." in both.pay(page)
     assert both.state() == ("refunded", True)
     back = words(hanako.get(both.back(page)).text)
-    assert "The item could not be given out." in back
-    assert "The provider pays your money back. Sold out." in back
+    assert "Harbour fireworks could not be given out." in back
+    assert "Harbour Pay pays your ¥550 back. Sold out." in back
     limit(hanako.app, "fireworks", stock=5)
     later_on = hanako.get(both.back(page))
     assert state_of(later_on) == "refund"
@@ -312,8 +312,8 @@ def test_sold_out_and_not_heard(hanako: Browser, both: Both, outside: Outside) -
 @pytest.mark.parametrize(
     ("how", "said", "state"),
     [
-        ("refunds", "The provider has given your money back.", "refunded"),
-        ("chargebacks", "Your bank has taken the money back.", "chargeback"),
+        ("refunds", "Harbour Pay has paid your ¥110 back.", "refunded"),
+        ("chargebacks", "Your payment of ¥110 to Harbour Pay was reversed.", "chargeback"),
     ],
 )
 def test_the_money_goes_back(

@@ -98,7 +98,7 @@ def test_the_item_page_shows_the_way(hanako: Browser) -> None:
     page = hanako.get("/items/excalibur", lang="en")
     assert ways(page) == ["/external/items/excalibur?lang=en"]
     (way,) = html.fromstring(page.text).cssselect(".way")
-    assert way.text_content().split() == ["Pay", "outside", "mixi", "110", "yen"]
+    assert way.text_content().split() == ["Pay", "outside", "mixi", "¥110", "tax", "included"]
 
 
 @pytest.mark.parametrize("item", ["loaf", "tidetable", "ticket"])
@@ -138,7 +138,7 @@ def test_the_warning_says_everything(hanako: Browser) -> None:
         "You are leaving mixi",
         "to another company, and mixi has no part in that payment",
         "Excalibur",
-        "110 yen",
+        "¥110 tax included",
         PAY.name,
         f"PrivacyMark {MARK}",
         f"ISMS / ISO 27001 {ISMS}",

@@ -28,6 +28,7 @@ from tests.street import (
     Container,
     ScriptedApi,
     at_once,
+    links,
     only_form,
     words,
 )
@@ -205,12 +206,18 @@ def test_a_code_we_have_already(container: Container, api: ScriptedApi, books: B
 
 
 def test_the_failure_is_said_again(container: Container, api: ScriptedApi) -> None:
-    """A container may have shown its own error screen; the next pages say what happened until all is well."""
+    """A container may have shown its own error screen; the next pages say what happened until all is well.
+
+    They name the item and lead to it; the page of another item is left alone.
+    """
     api.status = "503 Service Unavailable"
-    container.buy()
+    container.buy("loaf")
     for path in ("/", "/items/loaf", "/history"):
-        assert "前回の購入は始められませんでした" in container.get(path).text
-    assert "前回の購入" not in container.get("/", owner=TARO).text
+        page = container.get(path)
+        assert "「まるパン」の購入を始められませんでした。 ポイントは使われていません。" in words(page.text)
+        assert "http://shop.test:8000/items/loaf" in links(page.text)
+    assert "始められませんでした" not in container.get("/items/lantern").text
+    assert "始められませんでした" not in container.get("/", owner=TARO).text
     api.status = "200 OK"
     container.buy()
     assert "前回の購入" not in container.get("/").text
@@ -278,7 +285,7 @@ def test_an_old_form_does_not_lead_to_an_expired_screen(container: Container, bo
     age_intent(container, form, by=timedelta(minutes=5))
     answer = container.post(*form)
     assert answer.status_code == 200
-    assert "使用済み" in words(answer.text)
+    assert "この購入手続きは済んでいます" in words(answer.text)
     assert books.payments() == 1
     assert container.post(*only_form(answer.text)).status_code == 302
     assert books.payments() == 2

@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storefront.sandbox import books
-from storefront.sandbox.books import Books, Entry, Page, Pause, Payment, Person, Verdict, as_json, verdict
+from storefront.sandbox.books import (
+    Books,
+    ByHand,
+    Entry,
+    Page,
+    Pause,
+    Payment,
+    Person,
+    Verdict,
+    as_json,
+    verdict,
+)
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 PAUSE = Pause(void=timedelta(seconds=60), confirm=timedelta(seconds=60))
@@ -204,6 +215,25 @@ def test_who_lives_on_several_stages() -> None:
     page = replace(READ, history=history, bag={"lantern": 4}, before={"lantern": 3}, since=before)
     assert of(mika, payment, page).verdict is Verdict.GREEN
     assert of(mika, payment, replace(page, bag={"lantern": 5})).verdict is Verdict.RED
+
+
+def test_put_right_by_hand() -> None:
+    """What the operator gave for a charge is its delivery; what comes on top, or goes, is theirs."""
+    lost = replace(READ, history={"code1": Entry("create")})
+    given, one_more = ByHand("lantern", 1, "code1"), ByHand("lantern", 1)
+    found = of(page=replace(lost, by_hand=[given]))
+    assert (found.verdict, found.items[0].by_hand) == (Verdict.GREEN, 0)
+    assert of(page=replace(lost, by_hand=[one_more])).payments[0].reason == books.TAKEN
+    assert of(page=replace(lost, bag={}, by_hand=[given])).items[0].reason == books.MISSING
+    twice = of(page=replace(READ, bag={"lantern": 2}, by_hand=[one_more]))
+    assert (twice.verdict, twice.items[0].by_hand) == (Verdict.GREEN, 1)
+    assert of(page=replace(READ, by_hand=[given])).items[0].reason == books.MISSING
+    taken = replace(READ, bag={}, by_hand=[ByHand("lantern", -1)])
+    assert of(page=taken).verdict is Verdict.GREEN
+    for_nothing = replace(READ, bag={}, by_hand=[ByHand("lantern", -1, "code1")])
+    never = replace(BOUGHT, status="cancel")
+    assert of(replace(HANAKO, balance=1500), never, for_nothing).verdict is Verdict.GREEN
+    assert of(replace(HANAKO, balance=1500), never).verdict is Verdict.RED
 
 
 def test_for_a_machine() -> None:

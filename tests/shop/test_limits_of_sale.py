@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 from flask import Flask
+from lxml import html
 from sqlalchemy import select, update
 
 from storefront import Settings, clock, create_app
@@ -15,7 +16,18 @@ from storefront.shop import ages, form_tokens, ledger
 from storefront.shop.customers import Customer, identify
 from storefront.shop.ledger import Entry, Kind
 from tests.databases import on_sqlite
-from tests.street import HANAKO, SETTINGS, TARO, Books, Container, ScriptedApi, at_once, only_form, words
+from tests.street import (
+    HANAKO,
+    SETTINGS,
+    TARO,
+    Books,
+    Container,
+    ScriptedApi,
+    at_once,
+    links,
+    only_form,
+    words,
+)
 
 pytestmark = pytest.mark.money
 
@@ -187,6 +199,37 @@ def test_said_once(container: Container) -> None:
         customer = db.session.scalars(select(Customer.id).filter_by(external_id=HANAKO)).one()
         ages.declare(customer, *GROWN, clock.now())
     assert born(container) == date(*FIFTEEN, 1)
+
+
+@limited
+def test_what_was_typed_stays(container: Container) -> None:
+    """A year or month that cannot be is said at its field, and both stay as they were typed."""
+    action, fields = only_form(container.get("/age").text)
+    for year, month, wrong, said in (
+        ("98", "4", "year", "年は1998のように"),
+        ("1998", "13", "month", "月は1から12まで"),
+        (str(THIS_YEAR + 1), "1", "year", "年は1998のように"),
+        ("<i>", "4", "year", "年は1998のように"),
+    ):
+        answer = container.post(action, {**fields, "year": year, "month": month})
+        assert (answer.status_code, said in words(answer.text)) == (400, True)
+        page = html.fromstring(answer.text)
+        typed = {one.get("name"): one for one in page.cssselect("#year, #month")}
+        assert [typed[part].get("value") for part in ("year", "month")] == [year, month]
+        assert [part for part in typed if typed[part].get("aria-invalid")] == [wrong]
+    assert born(container) is None
+
+
+@limited
+def test_on_to_what_was_wanted(container: Container) -> None:
+    """Who was asked on account of an item comes back to it, and to the shelf if it is nowhere."""
+    (ask,) = [link for link in links(container.get("/items/moss").text) if "/age" in link]
+    assert ask.endswith("/age?item=moss")
+    for wanted, page in (("nothing", "shelf"), ("a b", "shelf"), ("moss", "item")):
+        owner = f"owner{page}{len(wanted)}"
+        action, fields = only_form(container.get("/age", owner, item=wanted).text)
+        said = container.post(action, {**fields, "year": str(GROWN[0]), "month": "1"}, owner)
+        assert f'data-page="{page}"' in container.follow(said, owner).text, wanted
 
 
 @limited

@@ -11,6 +11,8 @@ from storefront.release.accent import READABLE, contrast, tokens
 THEME = (folder("static") / "theme.css").read_text()
 STYLES = (folder("static") / "shop.css").read_text()
 LIGHT, DARK = THEME.split(BY_NIGHT)
+SCENE = folder("static") / "scene"
+COLOUR = re.compile("#[0-9a-f]{3,6}")
 ON_PAPER = ("ink", "quiet", "accent", "good", "warn", "bad")
 
 
@@ -31,7 +33,7 @@ def test_every_token_is_used_and_there() -> None:
 
 
 @pytest.mark.parametrize("half", ["light", "dark"])
-@pytest.mark.parametrize("paper", ["paper", "card"])
+@pytest.mark.parametrize("paper", ["paper", "card", "sky"])
 def test_words_can_be_read(half: str, paper: str) -> None:
     """Every kind of word stands out from what it is written on, by day and by night."""
     shown = {**tokens(LIGHT), **(tokens(DARK) if half == "dark" else {})}
@@ -39,3 +41,12 @@ def test_words_can_be_read(half: str, paper: str) -> None:
     faint["on-accent"] = contrast(shown["on-accent"], shown["accent"])
     faint["warn-paper"] = contrast(shown["warn"], shown["warn-paper"])
     assert {name: ratio for name, ratio in faint.items() if ratio < READABLE} == {}
+
+
+def test_the_scene_is_one_family() -> None:
+    """By night it is the same harbour in other colours: not a line is elsewhere."""
+    day, night = ((SCENE / name).read_text() for name in ("day.svg", "night.svg"))
+    assert COLOUR.sub("", day) == COLOUR.sub("", night)
+    assert set(COLOUR.findall(day)) != set(COLOUR.findall(night))
+    assert re.search(r'"(scene/\w+\.svg)"', LIGHT)[1] == "scene/day.svg"  # type: ignore[index]
+    assert re.search(r'"(scene/\w+\.svg)"', DARK)[1] == "scene/night.svg"  # type: ignore[index]

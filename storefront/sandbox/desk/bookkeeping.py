@@ -9,7 +9,7 @@ from flask import session as browser
 from flask.typing import ResponseReturnValue
 
 from storefront.sandbox import books, form_tokens, happened, happenings, people, stage, wirelog
-from storefront.sandbox.books import Books, Page, Pause, Payment, Person
+from storefront.sandbox.books import Books, ByHand, Page, Pause, Payment, Person
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.desk import reading
 from storefront.sandbox.desk.reading import Reading
@@ -174,6 +174,9 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
         consumable=frozenset(uses) | _consumable(on),
         since=first.at if is_shared else None,
         before=first.bag if is_shared else {},
+        by_hand=[
+            ByHand(*row) for key, row in last.by_hand.items() if not (is_shared and key in first.by_hand)
+        ],
     )
 
 

@@ -36,6 +36,7 @@ A_BAG = re.compile("""data-page=["']?bag\\b""")
 # A shop has its places in one row of links; and nobody's bag is longer.
 MOST_PLACES = 8
 MOST_PAGES = 40
+BY_HAND = {"given": 1, "taken": -1}  # states of what the shop's operator put right, and which way goods went
 STATEMENT_SECONDS = 5
 CODES_AT_ONCE = 50
 
@@ -65,6 +66,8 @@ class Reading(Base):
     kept: Mapped[list[str]] = mapped_column(JSON)
     # By code, what the provider says of a payment in this history that is none of the platform's.
     outside: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
+    # By the shop's reference, what its operator put right: the item, how many more, and of which payment.
+    by_hand: Mapped[dict[str, tuple[str, int, str]]] = mapped_column(JSON)
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -156,10 +159,11 @@ def _read(visit: _Visit) -> Reading:
     at = clock.now()
     pages = _places(visit)
     # Whatever is settled by looking is settled before the bag is counted.
+    rows = [row for page in _all(visit, pages[HISTORY]) for row in page.xpath("//main//*[@data-payment]")]
     history = {
         str(row.get("data-payment")): (str(row.get("data-state", "")), row.get("data-doubt") is not None)
-        for page in _all(visit, pages[HISTORY])
-        for row in page.xpath("//main//*[@data-payment]")
+        for row in rows
+        if row.get("data-state") not in BY_HAND
     }
     bag = list(_all(visit, pages[BAG]))
     held = {item: _count(row) for page in bag for item, row in _items(page)}
@@ -178,12 +182,21 @@ def _read(visit: _Visit) -> Reading:
         owner_id=visit.user.owner_id,
         at=at,
         history=history,
+        by_hand={
+            str(row.get("data-payment")): _by_hand(row) for row in rows if row.get("data-state") in BY_HAND
+        },
         outside=_outside(visit, history, pages[BAG], bag),
         bag=held,
         uses=uses,
         used={item: fewer for item, (fewer, _) in used.items()},
         kept=[item for item, (_, kept) in used.items() if kept and [*uses.values()].count(uses[item]) == 1],
     )
+
+
+def _by_hand(row: html.HtmlElement) -> tuple[str, int, str]:
+    """What the operator gave or took, as the history says."""
+    quantity = _count(row) * BY_HAND[str(row.get("data-state"))]
+    return str(row.get("data-item", "")), quantity, str(row.get("data-of", ""))
 
 
 def _outside(

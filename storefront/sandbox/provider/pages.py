@@ -41,6 +41,7 @@ ADVICE = {
 def init_app(app: Flask) -> None:
     """Dress the pages and the errors of the app, and guard its forms."""
     app.add_template_filter(lambda yen: gettext("¥%(yen)s", yen=f"{yen:,}"), "yen")
+    app.context_processor(lambda: {"settings": provider().settings})
     # For a text that was marked elsewhere and is shown here.
     app.add_template_filter(lambda text: gettext(text), "translated")
     app.before_request(_refuse_other_hosts)

@@ -14,6 +14,7 @@ class ProviderSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PROVIDER_", frozen=True, hide_input_in_errors=True)
 
+    name: str = Field(default="港まちペイ", min_length=1, description="Our own name, as buyers see it.")
     public_url: str = Field(description="Where buyers reach this provider.")
     secret_key: SecretStr = Field(min_length=16)
     merchant: str = Field(pattern=r"^[0-9A-Za-z_-]{1,64}$", description="The one shop we work for.")

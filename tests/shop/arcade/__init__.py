@@ -72,6 +72,10 @@ def purchases(customer: Customer, most: int) -> Sequence[Purchase]:
     ]
 
 
+def find(customer: Customer, code: str) -> Purchase | None:
+    return next((one for one in purchases(customer, 100) if one.code == code), None)
+
+
 def messages(customer: Customer) -> Sequence[Message]:
     return ()
 
@@ -92,6 +96,7 @@ COUNTER = Counter(
     prices=PriceRule(UNIT, 1, 500, asked=with_tax),
     states={"won": WON},
     purchases=purchases,
+    find=find,
     entrance=Entrance(lambda: f"{SITE}/play", recognise, refresh, messages),
     places=[Place("arcade.prizes", _("Prizes"))],
     ages_count=False,

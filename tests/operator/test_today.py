@@ -1,0 +1,148 @@
+"""The operator's home: sums by counter and unit, a month drawn, and what waits."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from lxml import html
+
+from storefront import Settings, clock
+from storefront.db import transaction
+from storefront.operator import chart, today
+from storefront.shop import corrections, customers, inventory, ledger
+from storefront.shop.corrections import Note
+from storefront.shop.ledger import Kind
+from tests.command import run
+from tests.databases import on_sqlite
+from tests.operators import Operator
+from tests.street import HANAKO, Container, words
+
+pytestmark = pytest.mark.long
+
+HOME = "/operator/today"
+DAYS = [date(2027, 1, 1) + timedelta(days=number) for number in range(3)]
+
+
+def enter(app: Flask, rows: Sequence[tuple[str, str, Kind, int, datetime]]) -> None:
+    with app.app_context():
+        customer = customers.meet("mixi", HANAKO, clock.now())
+        with transaction() as session:
+            for number, (channel, unit, kind, amount, at) in enumerate(rows):
+                key = f"{channel}:{number}"
+                ledger.record(session, customer.id, kind, amount, unit, key, at, channel=channel)
+
+
+def test_days_are_japans(app: Flask) -> None:
+    """At 15:00 UTC the next day begins, and what counters take is never added to another's."""
+    before, after = datetime(2027, 1, 31, 14, 59, tzinfo=UTC), datetime(2027, 1, 31, 15, tzinfo=UTC)
+    enter(
+        app,
+        [
+            ("mixi", "point", Kind.SALE, 100, before),
+            ("mixi", "point", Kind.SALE, 10, after),
+            ("mixi", "point", Kind.REFUND, -100, after),
+            ("external", "yen", Kind.SALE, 110, after),
+        ],
+    )
+    with app.app_context():
+        found = {one.counter.channel: one for one in today.tills(after)}
+        by_kind = {total.kind: (total.count, total.amount) for total in found["mixi"].today}
+        assert by_kind[Kind.SALE] == (1, 10)
+        assert by_kind[Kind.REFUND] == (1, -100)
+        assert (found["mixi"].week, found["mixi"].month) == (10, 10)
+        assert (found["external"].week, found["external"].month) == (110, 110)
+        assert [bar.amount for bar in found["mixi"].chart.bars[-2:]] == [100, -90]
+
+
+@on_sqlite
+def test_seven_and_thirty_days(app: Flask) -> None:
+    """This day is the last of both; what is older is in neither."""
+    now = clock.now()
+    enter(
+        app,
+        [
+            ("mixi", "point", Kind.SALE, 10**at, now - timedelta(days=ago))
+            for at, ago in enumerate((0, 6, 7, 29, 30))
+        ],
+    )
+    with app.app_context():
+        found = next(one for one in today.tills(now) if one.counter.channel == "mixi")
+    assert (found.week, found.month) == (11, 1111)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "expected"),
+    [
+        ([0, 0, 0], (100, [(100, 0), (100, 0), (100, 0)])),
+        ([50, 100, 1], (100, [(50, 50), (0, 100), (98, 2)])),
+        ([100, -100, 0], (50, [(0, 50), (50, 50), (50, 0)])),
+        ([-3, 0, 0], (0, [(0, 100), (0, 0), (0, 0)])),
+    ],
+)
+def test_drawn(amounts: list[int], expected: tuple[int, list[tuple[int, int]]]) -> None:
+    """The tallest fills the height, what is little can be seen, and what went back hangs below the line."""
+    found = chart.drawn(dict(zip(DAYS, amounts, strict=True)), DAYS)
+    assert (found.base, [(bar.y, bar.height) for bar in found.bars]) == expected
+    assert found.width == 3 * chart.STEP
+
+
+@on_sqlite
+def test_what_waits(container: Container, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is in doubt, and below zero, is counted, and leads to whose it is, which is in the log."""
+    app, code = container.app, container.start("loaf")
+    quiet = html.fromstring(operator.get(HOME).text)
+    assert quiet.xpath("//li[@data-count='0'][@data-good='no']") == []
+    assert container.callback(code).text == "OK"
+    with app.app_context():
+        hanako = customers.meet("mixi", HANAKO, clock.now())
+        inventory.use(hanako.id, "loaf", "eaten", clock.now())
+        with transaction() as session:
+            inventory.take_back(session, hanako.id, "loaf", "pay_back:x", clock.now())
+    capsys.readouterr()
+    page = html.fromstring(operator.get(HOME).text)
+    cases = [(str(link.get("href")), link.text_content()) for link in page.cssselect(".cases a")]
+    assert cases == [
+        ("/operator/customers/1", f"{HANAKO}: loaf -1"),
+        ("/operator/customers/1", code),
+    ]
+    assert "operator looked" in capsys.readouterr().err
+    with app.app_context():
+        hanako = customers.meet("mixi", HANAKO, clock.now())
+        corrections.give(hanako, "loaf", Note("Umi", "letter 7", "let it be"), clock.now())
+    assert f"{HANAKO}: loaf" not in operator.get(HOME).text
+
+
+@on_sqlite
+def test_the_shop_and_its_backup(settings: Settings, operator: Operator, tmp_path: Path) -> None:
+    """Version, database and revision, and when `storefront backup` last made a copy."""
+    assert "none by “storefront backup”" in words(operator.get(HOME).text)
+    assert run(settings, "backup", str(tmp_path / "copy")).returncode == 0
+    text = words(operator.get(HOME).text)
+    assert "none by" not in text
+    assert str(clock.day(clock.now())) in text.partition("Last backup")[2]
+    assert "sqlite, revision 00" in text
+
+
+@on_sqlite
+@pytest.mark.changed(selling="false")
+def test_nothing_is_sold(operator: Operator) -> None:
+    """Who has switched the shop off is told so."""
+    assert "Nothing is sold" in words(operator.get(HOME).text)
+
+
+@on_sqlite
+def test_it_is_where_one_comes_in(app: Flask) -> None:
+    """The address leads to it, in the name that was said; and it looks like no page of the shop."""
+    operator = Operator(app, "ja", name="灯子")
+    text = operator.get(HOME).text
+    assert "運営者" in html.fromstring(text).cssselect("header .post")[0].text_content()
+    assert 'value="灯子"' in operator.get(who(app)).text
+    for method in ("GET", "POST"):
+        assert app.test_client().open(HOME, method=method).status_code in (401, 405)
+
+
+def who(app: Flask) -> str:
+    with app.app_context():
+        return f"/operator/customers/{customers.meet('mixi', HANAKO, clock.now()).id}"

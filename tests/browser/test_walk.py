@@ -170,7 +170,7 @@ def test_pages_fit_and_are_accessible(browser: Browser, running: Demo, language:
     follow(page, ".foot a >> nth=0")
     look(page)
     follow(page, ".places a >> nth=0")
-    follow(page, "a.card >> nth=0")
+    follow(page, ".shelf a >> nth=0")
     look(page)
     follow(page, "form.buy .button")
     look(page)

@@ -263,8 +263,8 @@ def words(text: str) -> str:
 
 def buy_button(text: str) -> str:
     """What a page's button says that buys something; nothing where there is none."""
-    found = html.fromstring(text).cssselect("form.buy button")
-    return " ".join(found[0].text_content().split()) if found else ""
+    found = html.fromstring(text).cssselect("form.buy button, form.buy input[type=submit]")
+    return " ".join((found[0].get("value") or found[0].text_content()).split()) if found else ""
 
 
 def at_once(*actions: Callable[[], object]) -> None:

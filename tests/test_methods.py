@@ -29,6 +29,7 @@ from tests.street import (
 
 # What an address of ours may have in its path; whoever adds a kind says here what to try.
 PARTS = {
+    "channel": "mixi",
     "code": "{code}",
     "customer_id": "1",
     "device": "pc",

@@ -201,14 +201,14 @@ def test_the_page_says_what_is_billed(kondo: Owner) -> None:
     kondo.daily("2021-05-09T23:30:00+09:00")
     kondo.take(at="2021-05-20T12:00:00+09:00")
     assert usage_on_page(kondo) == {"2021-05-10": LOAF + MOSS}
-    assert "20 yen</span> were taken in periods before" in plan_page(kondo)
+    assert "¥20</span> were taken in periods before" in plan_page(kondo)
     kondo.daily("2021-06-10T00:30:00+09:00")
     assert kondo.report("2021-05-10:1").is_late
     kondo.take("loaf", "2021-06-20T12:00:00+09:00")
     assert usage_on_page(kondo) == {"2021-06-10": LOAF + MOSS}
     page = plan_page(kondo)
     assert f'data-waits="{LOAF}"' in page
-    assert "170 yen</span> were taken in periods before" in page
+    assert "¥170</span> were taken in periods before" in page
     kondo.take(at="2021-06-20T12:00:00+09:00")
     kondo.answer({"errors": []}, 422)
     kondo.daily("2021-07-09T23:30:00+09:00")

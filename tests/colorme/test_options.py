@@ -61,7 +61,7 @@ def test_the_button(owner: Browser) -> None:
     """It carries the price with tax, and the page says what is taken, and when."""
     page = owner.get("/items/cloak?lang=en").text
     assert 'data-amount="550" data-unit="yen"' in page
-    assert "550 yen with tax, 500 yen before tax" in page
+    assert "¥550 with tax, ¥500 before tax" in page
     assert "The store does not ask again." in page
 
 

@@ -132,7 +132,7 @@ def test_the_finish_page(container: Container, plain: Container, status: str) ->
     [
         (tapped_too_often, 429, "お支払いは発生していません"),
         (tapped_while_it_is_down, 503, "ポイントは使われていません"),
-        (tapped_again_late, 200, "使用済み"),
+        (tapped_again_late, 200, "この購入手続きは済んでいます"),
         (tapped_again_at_once, 202, "準備をしています"),
     ],
 )

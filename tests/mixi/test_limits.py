@@ -90,7 +90,7 @@ def test_using_up_gives_none_back(container: Container, books: Books) -> None:
 @pytest.mark.parametrize(
     ("window", "reason"),
     [
-        ({"on_sale_from": timedelta(hours=1)}, "まだ販売していません"),
+        ({"on_sale_from": timedelta(hours=1)}, "販売開始前です"),
         ({"on_sale_until": timedelta(hours=-1)}, "販売は終了しました"),
         ({"stock": 0}, "売り切れました"),
     ],

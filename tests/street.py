@@ -262,9 +262,11 @@ def words(text: str) -> str:
 
 
 def buy_button(text: str) -> str:
-    """What a page's button says that buys something; nothing where there is none."""
-    found = html.fromstring(text).cssselect("form.buy button, form.buy input[type=submit]")
-    return " ".join((found[0].get("value") or found[0].text_content()).split()) if found else ""
+    """What a page's form says that buys something, its price too; nothing where there is none."""
+    for form in html.fromstring(text).cssselect("form.buy"):
+        if form.cssselect("button, input[type=submit]"):
+            return " ".join(form.text_content().split())
+    return ""
 
 
 def at_once(*actions: Callable[[], object]) -> None:

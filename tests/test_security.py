@@ -48,7 +48,7 @@ def named(style: str) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_headers(container: Container, path: str) -> None:
-    """No script, one style, known by its digest, framed by the container alone; nothing guessed, nothing kept."""
+    """No script, one style, known by its digest, framed by the container alone; nothing kept."""
     page = container.get(path)
     headers = page.headers
     policy = headers["Content-Security-Policy"]

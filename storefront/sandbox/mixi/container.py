@@ -46,8 +46,7 @@ class Screen(Exception):
 @blueprint.route("/ma/<app_id>/", methods=["GET", "POST"], provide_automatic_options=False)
 def page(app_id: str) -> ResponseReturnValue:
     """A page of the app, for whoever holds the phone."""
-    platform, app, on = _registered(app_id)
-    visitor = people.visitor()
+    platform, app, on, visitor = _registered(app_id)
     if visitor is None:
         return redirect(url_for("phone.home", hint="choose"))
     if not visitor.has_app:
@@ -91,9 +90,8 @@ def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
 @blueprint.get("/mm/<app_id>/", provide_automatic_options=False)
 def image(app_id: str) -> ResponseReturnValue:
     """An image of the app, as it is."""
-    platform, app, on = _registered(app_id)
-    visitor = people.visitor() or abort(403)
-    if not visitor.has_app:
+    platform, app, on, visitor = _registered(app_id)
+    if visitor is None or not visitor.has_app:
         abort(403)
     settings = platform.settings
     call = Call(
@@ -124,7 +122,7 @@ def _screen(screen: Screen) -> ResponseReturnValue:
     return render_template("sandbox/screen.html", what=screen.what), screen.status
 
 
-def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
+def _registered(app_id: str) -> tuple[Sandbox, App, Stage, User | None]:
     platform = sandbox()
     settings = platform.settings
     if request.method == "HEAD":
@@ -134,7 +132,7 @@ def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
     on, visitor = stage.current(), people.visitor()
     if weather.take(on, "platform.maintenance", visitor.owner_id if visitor else None):
         raise Screen(503, MAINTENANCE)
-    return platform, App(app_id, settings.shop_url, settings.public_url), on
+    return platform, App(app_id, settings.shop_url, settings.public_url), on, visitor
 
 
 def _asked_for(app: App) -> str:

@@ -87,9 +87,7 @@ class Stage(Base):
 # Put together once, since every request asks for one of them.
 _BY_ID = select(Stage).where(Stage.id == bindparam("id"))
 _LIVES = select(User.stage_id).where(User.owner_id == bindparam("owner"))
-_OF_OWNER = select(Stage).where(
-    Stage.id == _LIVES.order_by(*people.LAST_OPENED).limit(1).scalar_subquery()
-)
+_OF_OWNER = select(Stage).where(Stage.id == _LIVES.order_by(*people.LAST_OPENED).limit(1).scalar_subquery())
 
 
 def open_house(session: Session, settings: SandboxSettings) -> None:

@@ -1,6 +1,7 @@
 """What happened on a stage, noted once and in order by those who do it; the desk and the judge read it.
 
 note()    one line more
+line()    the same, to be written down with something else by write()
 all_of()  what is kept of a stage, oldest first
 since()   the next of its lines after one that is known already, so many at once
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import JSON, ColumnElement, Delete, ForeignKey, Index, bindparam, delete, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import clock
 from storefront.sandbox.devices import Device
@@ -22,6 +23,8 @@ from storefront.sandbox.storefile import Moment
 
 KEEP = 2000  # of a stage: so many pages, and so many of all else
 MOST = 1000  # at once
+
+Line = Mapping[str, Any]
 
 
 class Happening(Base):
@@ -56,7 +59,14 @@ _FORGET_PAGES = _forget(Happening.name == Name.PAGE_SHOWN)
 _FORGET_ELSE = _forget(Happening.name != Name.PAGE_SHOWN)
 
 
-def note(
+def note(stage_id: str, name: Name, **told: Any) -> None:
+    """This happened now; what is told of it are the columns and the facts of a line."""
+    # What is still under way when its stage is forgotten has nowhere to be noted.
+    with suppress(IntegrityError), transaction() as session:
+        write(session, [line(stage_id, name, **told)])
+
+
+def line(
     stage_id: str,
     name: Name,
     *,
@@ -65,9 +75,9 @@ def note(
     device: Device | None = None,
     wire_id: int | None = None,
     **facts: Any,
-) -> None:
-    """This happened now, by the real clock."""
-    row = {
+) -> Line:
+    """That this happened now, by the real clock."""
+    return {
         "stage_id": stage_id,
         "at": clock.now(),
         "name": name,
@@ -77,11 +87,14 @@ def note(
         "facts": facts,
         "wire_id": wire_id,
     }
-    forget = _FORGET_PAGES if name is Name.PAGE_SHOWN else _FORGET_ELSE
-    # What is still under way when its stage is forgotten has nowhere to be noted.
-    with suppress(IntegrityError), transaction() as session:
-        session.execute(_NOTE, row)
-        session.execute(forget, {"stage": stage_id, "keep": KEEP})
+
+
+def write(session: Session, lines: Sequence[Line]) -> None:
+    """Write these down, and forget the oldest of their stage."""
+    for one in lines:
+        session.execute(_NOTE, one)
+        forget = _FORGET_PAGES if one["name"] is Name.PAGE_SHOWN else _FORGET_ELSE
+        session.execute(forget, {"stage": one["stage_id"], "keep": KEEP})
 
 
 def all_of(stage_id: str) -> Sequence[Happening]:

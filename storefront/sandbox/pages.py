@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_babel import format_timedelta, gettext
+from flask_babel import format_timedelta
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.routing import IntegerConverter, Map
 
@@ -15,7 +15,7 @@ from storefront.sandbox import people, stage, walks, weather
 from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS
-from storefront.sandbox.language import N_
+from storefront.sandbox.language import N_, translated
 from storefront.sandbox.stage import Switch
 from storefront.sandbox.walks import Walk
 from storefront.sandbox.weather import Weather
@@ -64,7 +64,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(lambda at: at.astimezone(JAPAN), "in_japan")
     app.add_template_filter(lambda seconds: format_timedelta(timedelta(seconds=abs(seconds))), "span")
     # For a text that was marked elsewhere and is shown here.
-    app.add_template_filter(lambda text: gettext(text), "translated")
+    app.add_template_filter(translated)
     # In a frame of our own page its bars are there already.
     app.context_processor(lambda: {"framed": request.headers.get("Sec-Fetch-Dest") == "iframe"})
     app.context_processor(lambda: {"bends": _bends, "provider_url": sandbox().settings.provider_url})

@@ -9,7 +9,6 @@ from flask import session as browser
 from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
-    Select,
     String,
     UniqueConstraint,
     bindparam,
@@ -76,6 +75,11 @@ LAST_OPENED = (User.opened_at.desc().nulls_last(), User.id)
 # Put together once, since every request asks for one of them.
 _BY_ID = select(User).where(User.owner_id == bindparam("owner")).order_by(*LAST_OPENED).limit(1)
 _ON_STAGE = _BY_ID.where(User.stage_id == bindparam("stage"))
+_CAST = select(User).where(User.stage_id == bindparam("stage"))
+_WHO_PLAYS = _CAST.where(User.persona_key == bindparam("persona"))
+_THE_USER = update(User).where(User.id == bindparam("user")).execution_options(synchronize_session=False)
+_PICK_UP = _THE_USER.values(device=bindparam("in_hand"), opened_at=bindparam("now"))
+_USE = _THE_USER.values(used_at=bindparam("now"))
 
 
 def invite(session: Session, stage_id: str, points: Mapping[str, int]) -> None:
@@ -91,14 +95,14 @@ def invite(session: Session, stage_id: str, points: Mapping[str, int]) -> None:
 def everyone(stage_id: str) -> Sequence[User]:
     """The cast of a stage, in the order of the programme."""
     with reading() as session:
-        users = {user.persona_key: user for user in session.scalars(_on(stage_id))}
+        users = {user.persona_key: user for user in session.scalars(_CAST, {"stage": stage_id})}
     return [users[persona.key] for persona in CAST]
 
 
 def playing(stage_id: str, persona: Persona) -> User:
     """Who plays this persona on a stage."""
     with reading() as session:
-        return session.scalars(_on(stage_id).where(User.persona_key == persona.key)).one()
+        return session.scalars(_WHO_PLAYS, {"stage": stage_id, "persona": persona.key}).one()
 
 
 def find(owner_id: str, stage_id: str | None = None) -> User | None:
@@ -112,7 +116,7 @@ def pick_up(user: User, device: Device, now: datetime) -> None:
     """From now on this browser is that device of that user. `now` is the real clock's."""
     browser[OWNER], browser[DEVICE] = user.owner_id, device.value
     with transaction() as session:
-        session.execute(update(User).where(User.id == user.id).values(device=device, opened_at=now))
+        session.execute(_PICK_UP, {"user": user.id, "in_hand": device, "now": now})
 
 
 def put_down() -> None:
@@ -150,7 +154,7 @@ def use(user: User, now: datetime) -> None:
     if user.used_at and timedelta(0) <= now - user.used_at < SECOND:
         return
     with transaction() as session:
-        session.execute(update(User).where(User.id == user.id).values(used_at=now))
+        session.execute(_USE, {"user": user.id, "now": now})
 
 
 def remove_app(session: Session, user: User, now: datetime) -> bool:
@@ -172,10 +176,6 @@ def top_up(user: User, points: int) -> None:
     with transaction() as session:
         more = {"balance": User.balance + points, "topped_up": User.topped_up + points}
         session.execute(update(User).where(User.id == user.id).values(more))
-
-
-def _on(stage_id: str) -> Select[User]:
-    return select(User).where(User.stage_id == stage_id)
 
 
 def _owner_id(persona: Persona, stage_id: str) -> str:

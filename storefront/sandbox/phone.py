@@ -120,7 +120,8 @@ def _first_page() -> str:
 def open_app(on: Stage, user: User, device: Device) -> None:
     """This browser takes that device of this user's, who has the app from then on."""
     people.pick_up(user, device, clock.now())
-    lifecycle.add(sandbox(), on, user)
+    if not user.has_app:
+        lifecycle.add(sandbox(), on, user)
     note(on.id, Name.APP_OPENED, owner_id=user.owner_id, device=device)
 
 

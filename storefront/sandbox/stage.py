@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from flask import g
 from flask import session as browser
 from sqlalchemy import String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -36,6 +37,7 @@ SEEDS = 1_000_000
 KEEP = 1000
 MOST_OF_ONE = 250
 MINUTE = timedelta(minutes=1)
+LOOKED_UP = "stages"  # in the context of a request
 LATELY = 12  # stages of one browser
 
 
@@ -82,7 +84,10 @@ class Stage(Base):
         return {Device.SMARTPHONE: self.smartphone_key, Device.PC: self.pc_key}[device]
 
 
-_BY_ID = select(Stage).where(Stage.id == bindparam("id"))  # put together once: every request asks for it
+# Put together once, since every request asks for one of them.
+_BY_ID = select(Stage).where(Stage.id == bindparam("id"))
+_LIVES = select(User.stage_id).where(User.owner_id == bindparam("owner"))
+_OF_OWNER = select(Stage).where(Stage.id == _LIVES.order_by(*people.LAST_OPENED).limit(1).scalar_subquery())
 
 
 def open_house(session: Session, settings: SandboxSettings) -> None:
@@ -164,28 +169,35 @@ def lately() -> Sequence[Stage]:
 
 
 def by_id(stage_id: str) -> Stage | None:
-    """The stage of this id, unless it has been forgotten."""
-    with reading() as session:
-        return session.scalars(_BY_ID, {"id": stage_id}).one_or_none()
+    """The stage of this id, unless it has been forgotten.
+
+    Looked up once in a request, and again after it has changed something.
+    """
+    known: dict[str, Stage | None] = g.setdefault(LOOKED_UP, {})
+    if stage_id not in known:
+        with reading() as session:
+            known[stage_id] = session.scalars(_BY_ID, {"id": stage_id}).one_or_none()
+    return known[stage_id]
 
 
 def of_owner(owner_id: str) -> Stage | None:
     """The stage on which the user of this id lives; of who lives on all, where they opened the app last."""
-    lives = select(User.stage_id).where(User.owner_id == owner_id).order_by(*people.LAST_OPENED).limit(1)
     with reading() as session:
-        return session.scalars(select(Stage).where(Stage.id == lives.scalar_subquery())).one_or_none()
+        return session.scalars(_OF_OWNER, {"owner": owner_id}).one_or_none()
 
 
 def turn(stage: Stage, switch: Switch, on: bool) -> None:
     """Set one switch."""
     with transaction() as session:
         session.execute(update(Stage).where(Stage.id == stage.id).values({switch.value: on}))
+    _forget()
 
 
 def turn_clock(stage: Stage, seconds: int) -> None:
     """Let the clock of this stage be so far ahead of the real one; 0 is back to now."""
     with transaction() as session:
         session.execute(update(Stage).where(Stage.id == stage.id).values(clock_seconds=seconds))
+    _forget()
 
 
 def sign_with(stage: Stage, device: Device, new: str, instead_of: str) -> None:
@@ -194,6 +206,7 @@ def sign_with(stage: Stage, device: Device, new: str, instead_of: str) -> None:
     with transaction() as session:
         still = (Stage.id == stage.id, getattr(Stage, column) == instead_of)
         session.execute(update(Stage).where(*still).values({column: new}))
+    _forget()
 
 
 def keys_used(device: Device) -> Set[str]:
@@ -208,7 +221,12 @@ def _used(on: Stage) -> Stage:
     if on.id != FIRST_STAGE and now - on.used_at >= MINUTE:
         with transaction() as session:
             session.execute(update(Stage).where(Stage.id == on.id).values(used_at=now))
+        on.used_at = now
     return on
+
+
+def _forget() -> None:
+    g.pop(LOOKED_UP, None)
 
 
 def _new(settings: SandboxSettings, stage_id: str) -> Stage:

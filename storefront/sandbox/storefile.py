@@ -101,5 +101,7 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
+    # Said to the driver: nothing of it is SQLAlchemy's to compile, and every look at the store begins so.
     writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -24,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from storefront.sandbox import happenings
+from storefront.sandbox.happenings import Line
 from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
@@ -209,16 +211,17 @@ _OLD = Exchange.id.in_(_KEPT) | (Exchange.id <= bindparam("oldest"))
 _FORGET = delete(Exchange).where(_OLD).execution_options(synchronize_session=False)
 
 
-def record(exchange: Exchange) -> int:
-    """Write one exchange down, redacted, and forget its stage's oldest; the number of its row.
+def record(exchange: Exchange, happened: Sequence[Line] = ()) -> int:
+    """Write one exchange down, redacted, with what happened by it, and forget its stage's oldest.
 
-    If its stage has been forgotten meanwhile nothing is written, and the number is none's.
+    The number of its row; if its stage has been forgotten meanwhile nothing is written, and it is none's.
     """
     for name in TEXTS:
         setattr(exchange, name, redact(getattr(exchange, name) or ""))
     with suppress(IntegrityError), transaction() as session:
         number: int = session.scalars(_RECORD, _columns(exchange)).one()
         session.execute(_FORGET, {"stage": exchange.stage_id, "keep": KEEP, "oldest": number - KEEP_IN_ALL})
+        happenings.write(session, [{**line, "wire_id": number} for line in happened])
         return number
     return 0
 

@@ -1,7 +1,7 @@
 """The point API: a SAP creates a payment, a SAP confirms one. Both signed."""
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from storefront.mixi import signing
 from storefront.sandbox import clock, legible, people, signatures, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.happened import Name
-from storefront.sandbox.happenings import note
+from storefront.sandbox.happenings import Line, line
 from storefront.sandbox.kinds import Call
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import atom, payments
@@ -167,7 +167,7 @@ def _answer(act: Act, call: Call) -> Response:
         seen.happened, seen.facts = Name.API_REFUSED, {"status": refusal.status, "reason": refusal.reason}
         verdict = REFUSED.get(refusal.status, REFUSED[400])
     cut = isinstance(response, _Cut)
-    row = record(
+    record(
         Exchange(
             stage_id=seen.stage and seen.stage.id,
             owner_id=seen.owner_id,
@@ -189,9 +189,9 @@ def _answer(act: Act, call: Call) -> Response:
             good=not cut and response.status_code == 200,
             verdict=CUT if cut else verdict,
             weather=",".join(seen.weather),
-        )
+        ),
+        _happened(seen),
     )
-    _note(seen, row)
     return response
 
 
@@ -234,12 +234,12 @@ def _recognise(seen: _Seen, signed: signing.Signed) -> None:
         seen.owner_id, seen.point_code = owner_id, code
 
 
-def _note(seen: _Seen, row: int) -> None:
+def _happened(seen: _Seen) -> Sequence[Line]:
     if seen.stage is None:
-        return
+        return []
     told: dict[str, Any] = {"call": seen.call.value, **seen.facts}
-    who: dict[str, Any] = {"owner_id": seen.owner_id, "point_code": seen.point_code, "wire_id": row}
-    note(seen.stage.id, seen.happened, **who, **told)
+    who: dict[str, Any] = {"owner_id": seen.owner_id, "point_code": seen.point_code}
+    return [line(seen.stage.id, seen.happened, **who, **told)]
 
 
 def _hindered(seen: _Seen) -> Response | None:

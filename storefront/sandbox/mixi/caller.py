@@ -18,7 +18,7 @@ from flask import current_app
 from storefront.sandbox import clock, neighbours, people, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happened import Name
-from storefront.sandbox.happenings import note
+from storefront.sandbox.happenings import Line, line, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import payments
 from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer, TimedOut
@@ -120,9 +120,8 @@ def send_forged(
     objection = _sent(sandbox, call)
     status = call.answer.status if call.answer else None
     refused = status is not None and 400 <= status < 500
-    row = call.log(_verdict(call, objection, refused=refused), good=refused)
-    _note_answer(on, payment, call, question, row, ok=objection is None, heard=False, fault=fault)
-    return row
+    answered = _answered(on, payment, call, question, ok=objection is None, heard=False, fault=fault)
+    return call.log(_verdict(call, objection, refused=refused), good=refused, happened=[answered])
 
 
 def _verdict(call: Call, objection: str | None, *, refused: bool) -> str:
@@ -177,8 +176,11 @@ def _put(sandbox: Sandbox, on: Stage, payment: Payment, question: Question, met:
         first.queued_seconds = queued.seconds or 0
         first.signed_seconds -= first.queued_seconds
     if "undelivered" in struck:
-        row = first.log(UNDELIVERED, good=False)
-        _note_answer(on, payment, first, question, row, ok=False, heard=False)
+        first.log(
+            UNDELIVERED,
+            good=False,
+            happened=[_answered(on, payment, first, question, ok=False, heard=False)],
+        )
         return False
     copies = struck["copies"].seconds or 1 if "copies" in struck else 1
     calls = [first, *(_copied(first) for _ in range(copies - 1))]
@@ -242,12 +244,12 @@ def _heard(
         except payments.Overdrawn:
             objection = GONE_ELSEWHERE
     moved = -payment.charged if settled and question is Question.BUY else 0
-    row = call.log(objection or AGREED[question], good=objection is None, points_moved=moved)
-    _note_answer(on, payment, call, question, row, ok=ok, heard=not unheard)
+    happened = [_answered(on, payment, call, question, ok=ok, heard=not unheard)]
     if settled:
         name = Name.PAYMENT_COMPLETED if question is Question.BUY else Name.PAYMENT_CANCELLED
-        note(on.id, name, **_about(payment), wire_id=row, points=-moved)
-    return row, settled
+        happened.append(line(on.id, name, **_about(payment), points=-moved))
+    verdict = objection or AGREED[question]
+    return call.log(verdict, good=objection is None, points_moved=moved, happened=happened), settled
 
 
 def _settled(payment: Payment, question: Question, on: Stage) -> bool:
@@ -256,17 +258,16 @@ def _settled(payment: Payment, question: Question, on: Stage) -> bool:
     return end(payment, on.now())
 
 
-def _note_answer(
+def _answered(
     on: Stage,
     payment: Payment,
     call: Call,
     question: Question,
-    row: int,
     *,
     ok: bool,
     heard: bool,
     fault: str | None = None,
-) -> None:
+) -> Line:
     told: dict[str, Any] = {
         "question": int(question),
         "status": call.answer and call.answer.status,
@@ -276,7 +277,7 @@ def _note_answer(
         "queued": call.queued_seconds,
         "fault": fault,
     }
-    note(on.id, Name.CALLBACK_ANSWERED, **_about(payment), wire_id=row, **told)
+    return line(on.id, Name.CALLBACK_ANSWERED, **_about(payment), **told)
 
 
 def _about(payment: Payment) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from storefront import bounded
 from storefront.mixi import signing
 from storefront.sandbox import doors, legible, weather
 from storefront.sandbox.context import Sandbox, sandbox
+from storefront.sandbox.happenings import Line
 from storefront.sandbox.language import N_
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Exchange, Kind, record, text
@@ -123,10 +124,18 @@ class Call:
             self.took = monotonic() - started
         return self.answer
 
-    def log(self, verdict: str, *, good: bool, forbidden: Sequence[str] = (), points_moved: int = 0) -> int:
+    def log(
+        self,
+        verdict: str,
+        *,
+        good: bool,
+        forbidden: Sequence[str] = (),
+        points_moved: int = 0,
+        happened: Sequence[Line] = (),
+    ) -> int:
         """Put the exchange into the wire log, with what we made of it in words, and links it may not have.
 
-        The number of its row.
+        What happened by it is noted with it. The number of its row.
         """
         answer = self.answer
         return record(
@@ -152,7 +161,8 @@ class Call:
                 queued_seconds=self.queued_seconds,
                 weather=",".join(self.weather),
                 points_moved=points_moved,
-            )
+            ),
+            happened,
         )
 
     @property

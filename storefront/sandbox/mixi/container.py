@@ -10,7 +10,7 @@ from storefront.sandbox import clock, people, stage, weather
 from storefront.sandbox.context import Sandbox, sandbox
 from storefront.sandbox.devices import Device, user_agent
 from storefront.sandbox.happened import Name
-from storefront.sandbox.happenings import note
+from storefront.sandbox.happenings import line, note
 from storefront.sandbox.language import N_, language
 from storefront.sandbox.mixi import facts, frame, links, payments
 from storefront.sandbox.mixi.addresses import App, Foreign, PaymentScreen
@@ -46,8 +46,7 @@ class Screen(Exception):
 @blueprint.route("/ma/<app_id>/", methods=["GET", "POST"], provide_automatic_options=False)
 def page(app_id: str) -> ResponseReturnValue:
     """A page of the app, for whoever holds the phone."""
-    platform, app, on = _registered(app_id)
-    visitor = people.visitor()
+    platform, app, on, visitor = _registered(app_id)
     if visitor is None:
         return redirect(url_for("phone.home", hint="choose"))
     if not visitor.has_app:
@@ -83,17 +82,17 @@ def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
     except NoAnswer as silence:
         return call.log(silence.reason, good=False)
     shut = answer.status >= 400
-    row = call.log(SHUT if shut else SHOWN_UNSIGNED, good=shut)
-    _note(Name.PAGE_SHOWN, call, user, row, status=answer.status, unsigned=True, **facts.read(answer.body))
-    return row
+    seen = facts.read(answer.body)
+    told = {**_about(call, user), "status": answer.status, "unsigned": True, **seen}
+    shown = line(on.id, Name.PAGE_SHOWN, **told)
+    return call.log(SHUT if shut else SHOWN_UNSIGNED, good=shut, happened=[shown])
 
 
 @blueprint.get("/mm/<app_id>/", provide_automatic_options=False)
 def image(app_id: str) -> ResponseReturnValue:
     """An image of the app, as it is."""
-    platform, app, on = _registered(app_id)
-    visitor = people.visitor() or abort(403)
-    if not visitor.has_app:
+    platform, app, on, visitor = _registered(app_id)
+    if visitor is None or not visitor.has_app:
         abort(403)
     settings = platform.settings
     call = Call(
@@ -124,7 +123,7 @@ def _screen(screen: Screen) -> ResponseReturnValue:
     return render_template("sandbox/screen.html", what=screen.what), screen.status
 
 
-def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
+def _registered(app_id: str) -> tuple[Sandbox, App, Stage, User | None]:
     platform = sandbox()
     settings = platform.settings
     if request.method == "HEAD":
@@ -134,7 +133,7 @@ def _registered(app_id: str) -> tuple[Sandbox, App, Stage]:
     on, visitor = stage.current(), people.visitor()
     if weather.take(on, "platform.maintenance", visitor.owner_id if visitor else None):
         raise Screen(503, MAINTENANCE)
-    return platform, App(app_id, settings.shop_url, settings.public_url), on
+    return platform, App(app_id, settings.shop_url, settings.public_url), on, visitor
 
 
 def _asked_for(app: App) -> str:
@@ -184,12 +183,12 @@ def _shown(
         return _followed(platform, app, visitor, call, answer, url)
     html = answer.media_type in HTML
     if html and answer.status >= 400 and call.stage.replace_error_pages:
-        _note(Name.PAGE_REPLACED, call, visitor, None, status=answer.status)
+        note(call.stage.id, Name.PAGE_REPLACED, **_about(call, visitor), status=answer.status)
         raise Screen(answer.status, N_("The app answered with an error page; this screen replaces it."))
     wrong = links.forbidden(answer.body, app) if html else ()
-    row = call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong)
     seen = facts.read(answer.body) if html else {"page": None, "marks": []}
-    _note(Name.PAGE_SHOWN, call, visitor, row, status=answer.status, **seen)
+    shown = line(call.stage.id, Name.PAGE_SHOWN, **_about(call, visitor), status=answer.status, **seen)
+    call.log(N_("Shown on the phone."), good=answer.status < 400, forbidden=wrong, happened=[shown])
     return _passed(answer, _dressed(platform, app, visitor, answer.body) if html else answer.body)
 
 
@@ -217,13 +216,13 @@ def _followed(
 
 
 def _refused(call: Call, visitor: User, why: str, status: int) -> None:
-    _note(Name.PAGE_REFUSED, call, visitor, call.log(why, good=False), status=status)
+    refused = line(call.stage.id, Name.PAGE_REFUSED, **_about(call, visitor), status=status)
+    call.log(why, good=False, happened=[refused])
 
 
-def _note(name: Name, call: Call, visitor: User, row: int | None, **told: Any) -> None:
+def _about(call: Call, visitor: User) -> dict[str, Any]:
     path = urlsplit(call.url).path
-    who: dict[str, Any] = {"owner_id": visitor.owner_id, "device": Device.MOBILE, "wire_id": row}
-    note(call.stage.id, name, **who, method=call.method, path=path, **told)
+    return {"owner_id": visitor.owner_id, "device": Device.MOBILE, "method": call.method, "path": path}
 
 
 def _dressed(platform: Sandbox, app: App, visitor: User, page: bytes) -> bytes:

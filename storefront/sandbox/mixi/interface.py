@@ -49,9 +49,10 @@ class Maintenance(Exception):
 def show(token: str) -> ResponseReturnValue:
     """The screen this payment is at."""
     payment, user = _admitted(token, arriving=True)
-    screen = _screen(payment, user)
+    missing = _missing(payment)
+    screen = _screen(payment, missing)
     note(user.stage_id, Name.SCREEN_SHOWN, **_about(payment), screen=screen)
-    page = render_template(f"sandbox/point/{screen}.html", **_shown(payment, user, screen))
+    page = render_template(f"sandbox/point/{screen}.html", **_shown(payment, user, screen, missing))
     return (page, {"Refresh": LOOK_AGAIN}) if screen == "asking" else page
 
 
@@ -156,7 +157,7 @@ def _expires(on: Stage, payment: Payment, now: datetime) -> bool:
     return True
 
 
-def _screen(payment: Payment, user: User) -> str:
+def _screen(payment: Payment, missing: int) -> str:
     if payment.status is not Status.CREATE:
         return {Status.COMPLETE: "bought", Status.PAY_BACK: "paid_back", Status.CANCEL: "cancelled"}[
             payment.status
@@ -167,11 +168,10 @@ def _screen(payment: Payment, user: User) -> str:
         return "too_much"
     if payment.refused is not None and "again" not in request.args:
         return "failed"
-    return "shortage" if _missing(payment) > 0 else "confirm"
+    return "shortage" if missing > 0 else "confirm"
 
 
-def _shown(payment: Payment, user: User, screen: str) -> dict[str, object]:
-    missing = _missing(payment)
+def _shown(payment: Payment, user: User, screen: str, missing: int) -> dict[str, object]:
     device, settings = people.hand(), sandbox().settings
     means = _means(user, payment) if screen == "shortage" else ()
     return {
@@ -190,6 +190,9 @@ def _shown(payment: Payment, user: User, screen: str) -> dict[str, object]:
 
 
 def _missing(payment: Payment) -> int:
+    """The points that its buyer lacks to pay it; of what is decided nobody lacks any."""
+    if payment.status is not Status.CREATE:
+        return 0
     return payment.charged - payments.free(payment, _waits(), real=clock.now())
 
 

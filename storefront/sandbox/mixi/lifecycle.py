@@ -14,7 +14,7 @@ from storefront.sandbox import clock, people
 from storefront.sandbox.cast import BY_KEY, Persona
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.happened import Name
-from storefront.sandbox.happenings import note
+from storefront.sandbox.happenings import Line, line, note
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi.calls import Answer, Call, Forgery, NoAnswer
 from storefront.sandbox.people import User
@@ -96,12 +96,12 @@ def send(sandbox: Sandbox, on: Stage) -> None:
 
 def forge(sandbox: Sandbox, on: Stage, kind: Type, user: User, *, by_consumer: bool) -> int:
     """Tell the app what is not so: unsigned, or signed as nobody signs events. The row of the wire log."""
-    told = [("eventtype", kind.value), ("opensocial_app_id", sandbox.settings.app_id), ("id", user.owner_id)]
+    said = [("eventtype", kind.value), ("opensocial_app_id", sandbox.settings.app_id), ("id", user.owner_id)]
     call = Call(
         on,
         Kind.LIFECYCLE,
         "GET",
-        f"{sandbox.settings.lifecycle_address}?{urlencode(told)}",
+        f"{sandbox.settings.lifecycle_address}?{urlencode(said)}",
         clock.now(),
         seconds=sandbox.settings.lifecycle_seconds,
         max_bytes=MAX_ANSWER_BYTES,
@@ -113,10 +113,8 @@ def forge(sandbox: Sandbox, on: Stage, kind: Type, user: User, *, by_consumer: b
         verdict = N_("The app refused the forged event, as it must.") if refused else BELIEVED
     except NoAnswer as silence:
         refused, verdict = False, silence.reason
-    row, status = call.log(verdict, good=refused), call.answer and call.answer.status
-    facts: dict[str, Any] = {"type": kind.value, "status": status, "forged": True}
-    note(on.id, Name.EVENT_TOLD, owner_id=user.owner_id, wire_id=row, **facts)
-    return row
+    told = _told(on, kind, user.owner_id, call, forged=True)
+    return call.log(verdict, good=refused, happened=[told])
 
 
 def _event(kind: Type, user: User) -> Event:
@@ -147,11 +145,14 @@ def _deliver(sandbox: Sandbox, on: Stage, kind: Type, events: Sequence[Event], s
         verdict, good, done = _judged(call.send(sandbox))
     except NoAnswer as silence:
         verdict, good, done = silence.reason, False, False
-    row, status = call.log(verdict, good=good), call.answer and call.answer.status
-    for event in events:
-        told: dict[str, Any] = {"type": kind.value, "status": status, "forged": False}
-        note(on.id, Name.EVENT_TOLD, owner_id=event.owner_id, wire_id=row, **told)
+    told = [_told(on, kind, event.owner_id, call, forged=False) for event in events]
+    call.log(verdict, good=good, happened=told)
     return done
+
+
+def _told(on: Stage, kind: Type, owner_id: str, call: Call, *, forged: bool) -> Line:
+    facts: dict[str, Any] = {"type": kind.value, "status": call.answer and call.answer.status}
+    return line(on.id, Name.EVENT_TOLD, owner_id=owner_id, **facts, forged=forged)
 
 
 def _judged(answer: Answer) -> tuple[str, bool, bool]:

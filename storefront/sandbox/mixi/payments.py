@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from sqlalchemy import ColumnElement, ForeignKey, func, literal_column, or_, select, true, update
+from sqlalchemy import ColumnElement, ForeignKey, bindparam, func, literal_column, or_, select, true, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import doors
@@ -141,15 +141,13 @@ def by_code(code: str) -> Payment | None:
 def by_token(token: str) -> Payment | None:
     """The payment behind this interface address."""
     with reading() as session:
-        return session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+        return session.scalars(_BY_TOKEN, {"token": token}).one_or_none()
 
 
 def recent(stage_id: str, number: int) -> Sequence[Payment]:
     """The newest payments of a stage."""
-    mine = select(Payment).where(Payment.stage_id == stage_id)
-    newest = mine.order_by(MADE.desc()).limit(number)
     with reading() as session:
-        return session.scalars(newest).all()
+        return session.scalars(_NEWEST, {"stage": stage_id, "number": number}).all()
 
 
 def all_of(stage_id: str) -> Sequence[Payment]:
@@ -164,22 +162,17 @@ def enter(token: str, user: User, now: datetime, waits: Waits) -> None:
 
     Of who lives on several stages nobody knows, until then, on which of them a payment was begun.
     """
-    mine = (Payment.token == token, Payment.owner_id == user.owner_id, Payment.expires_at > now)
-    here = or_(Payment.stage_id == user.stage_id, Payment.entered.is_(False))
-    values = {"entered": True, "expires_at": now + waits.interface, "stage_id": user.stage_id}
+    entered = {"screen": token, "owner": user.owner_id, "here": user.stage_id, "now": now}
     with transaction() as session:
-        entering = update(Payment).where(*mine, here).values(values).returning(Payment.code)
-        code = session.scalars(entering).first()
-        for row in (Happening, Exchange):
-            moved = update(row).where(row.point_code == code, row.stage_id != user.stage_id)
-            session.execute(moved.values(stage_id=user.stage_id))
+        code = session.scalar(_ENTER, {**entered, "until": now + waits.interface})
+        for moved in _MOVED if code and user.persona.is_everywhere else ():
+            session.execute(moved, {"payment": code, "here": user.stage_id})
 
 
 def renew(code: str, now: datetime, waits: Waits) -> None:
     """The buyer has taken a step: an open screen stays open for another while."""
-    open_one = (Payment.code == code, Payment.status == Status.CREATE, Payment.expires_at > now)
     with transaction() as session:
-        session.execute(update(Payment).where(*open_one).values(expires_at=now + waits.interface))
+        session.execute(_RENEW, {"payment": code, "now": now, "until": now + waits.interface})
 
 
 def claim(
@@ -293,13 +286,55 @@ def _settle(
 
 
 def _free(session: Session, payment: Payment, real: datetime, waits: Waits) -> int:
-    balance = session.scalar(select(User.balance).where(*_buyer(payment))) or 0
-    about_to_take = (
-        Payment.owner_id == payment.owner_id,
-        Payment.stage_id == payment.stage_id,
-        Payment.code != payment.code,
-        Payment.is_test.is_(False),
-        Payment.asking_at > real - waits.callback,
+    buyer = {"owner": payment.owner_id, "here": payment.stage_id, "payment": payment.code}
+    free: int | None = session.scalar(_FREE, {**buyer, "since": real - waits.callback})
+    return free or 0
+
+
+# Put together once, since every purchase asks for them.
+_BY_TOKEN = select(Payment).where(Payment.token == bindparam("token"))
+_NEWEST = (
+    select(Payment)
+    .where(Payment.stage_id == bindparam("stage"))
+    .order_by(MADE.desc())
+    .limit(bindparam("number"))
+)
+_ENTER = (
+    update(Payment)
+    .where(
+        Payment.token == bindparam("screen"),
+        Payment.owner_id == bindparam("owner"),
+        Payment.expires_at > bindparam("now"),
+        or_(Payment.stage_id == bindparam("here"), Payment.entered.is_(False)),
     )
-    reserved = session.scalar(select(func.sum(Payment.points)).where(*about_to_take)) or 0
-    return balance - int(reserved)
+    .values(entered=True, expires_at=bindparam("until"), stage_id=bindparam("here"))
+    .returning(Payment.code)
+    .execution_options(synchronize_session=False)
+)
+_MOVED = [
+    update(row)
+    .where(row.point_code == bindparam("payment"), row.stage_id != bindparam("here"))
+    .values(stage_id=bindparam("here"))
+    .execution_options(synchronize_session=False)
+    for row in (Happening, Exchange)
+]
+_RENEW = (
+    update(Payment)
+    .where(
+        Payment.code == bindparam("payment"),
+        Payment.status == Status.CREATE,
+        Payment.expires_at > bindparam("now"),
+    )
+    .values(expires_at=bindparam("until"))
+    .execution_options(synchronize_session=False)
+)
+_RESERVED = select(func.coalesce(func.sum(Payment.points), 0)).where(
+    Payment.owner_id == bindparam("owner"),
+    Payment.stage_id == bindparam("here"),
+    Payment.code != bindparam("payment"),
+    Payment.is_test.is_(False),
+    Payment.asking_at > bindparam("since"),
+)
+_FREE = select(User.balance - _RESERVED.scalar_subquery()).where(
+    User.owner_id == bindparam("owner"), User.stage_id == bindparam("here")
+)

@@ -9,7 +9,7 @@ from storefront.sandbox import clock, key_pairs, stage, weather
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
-from storefront.sandbox.happenings import note
+from storefront.sandbox.happenings import line
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.sandbox.language import N_, language
 from storefront.sandbox.people import User
@@ -105,7 +105,9 @@ def _log(method: str, url: str, sent: str, pair: KeyPair, timestamp: int, user: 
     where, query = urlunsplit(parts._replace(query="")), parts.query.encode("ascii")
     # Reading what was signed back gives the base string to show, and catches a slip of ours.
     read = publisher.verify_address(method, where, query, sent.encode("ascii"), now=timestamp, window=0)
-    row = record(
+    how = "form" if sent else "link"
+    given = line(user.stage_id, Name.START_GIVEN, owner_id=user.owner_id, device=user.device, how=how)
+    record(
         Exchange(
             stage_id=user.stage_id,
             owner_id=user.owner_id,
@@ -119,7 +121,6 @@ def _log(method: str, url: str, sent: str, pair: KeyPair, timestamp: int, user: 
             good=True,
             verdict=N_("Given to the browser; what the app answers it is not seen here."),
             weather=weathered,
-        )
+        ),
+        [given],
     )
-    how = "form" if sent else "link"
-    note(user.stage_id, Name.START_GIVEN, owner_id=user.owner_id, device=user.device, wire_id=row, how=how)

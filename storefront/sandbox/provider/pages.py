@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from storefront.external.signing import BadSeal
 from storefront.sandbox import form_tokens
-from storefront.sandbox.language import N_
+from storefront.sandbox.language import N_, translated
 from storefront.sandbox.pages import POLICY
 from storefront.sandbox.provider.arrivals import Unreadable
 from storefront.sandbox.provider.context import provider
@@ -43,7 +43,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(lambda yen: gettext("¥%(yen)s", yen=f"{yen:,}"), "yen")
     app.context_processor(lambda: {"settings": provider().settings})
     # For a text that was marked elsewhere and is shown here.
-    app.add_template_filter(lambda text: gettext(text), "translated")
+    app.add_template_filter(translated)
     app.before_request(_refuse_other_hosts)
     app.before_request(_check_form)
     for known in (Unreadable, BadSeal, Contradiction):

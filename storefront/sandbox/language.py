@@ -20,7 +20,8 @@ def init_app(app: Flask) -> None:
     languages.check()
     Babel(app, locale_selector=_choose)
     # Flask-Babel looks for the catalogue at every text of a page anew.
-    app.jinja_env.install_gettext_callables(translated, _counted, newstyle=True)
+    install = app.jinja_env.install_gettext_callables  # type: ignore[attr-defined]  # jinja2.ext.i18n has it
+    install(translated, _counted, newstyle=True)
     app.jinja_env.globals["_"] = app.jinja_env.globals["gettext"]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, Response, abort, current_app, render_template, request
+from flask import Flask, Response, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -40,6 +40,7 @@ TITLES = {
     421: N_("This is not the sandbox's address."),
     502: N_("The app could not be reached."),
 }
+ENOUGH = N_("There is so much weather already that no more was set. Clear some of it first.")
 # A switch that stands otherwise than usual, in words.
 SWITCHED = {
     Switch.IN_DEVELOPMENT.value: N_("in development"),
@@ -74,6 +75,7 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
     app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(weather.Enough, _enough)
     app.register_error_handler(Exception, _crash)
     app.after_request(_headers)
     app.add_url_rule("/robots.txt", "robots", _robots)
@@ -142,6 +144,11 @@ def _error(error: HTTPException) -> ResponseReturnValue:
             [(name, value) for name, value in error.get_headers() if name.lower() == "allow"]
         )
     return response
+
+
+def _enough(_why: weather.Enough) -> ResponseReturnValue:
+    flash(ENOUGH)
+    return redirect(url_for("desk.show", _anchor="weather"), 303)
 
 
 def _crash(error: Exception) -> ResponseReturnValue:

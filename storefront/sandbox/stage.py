@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from flask import g
+from flask import g, request
 from flask import session as browser
 from sqlalchemy import String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -36,6 +36,7 @@ SEEDS = 1_000_000
 # used for longest are forgotten with all that is on them.
 KEEP = 1000
 MOST_OF_ONE = 250
+MOST_FROM_ONE = 500  # address: whoever comes without a cookie each time pushes nobody else out
 MINUTE = timedelta(minutes=1)
 LOOKED_UP = "stages"  # in the context of a request
 LATELY = 12  # stages of one browser
@@ -61,8 +62,10 @@ class Stage(Base):
     used_at: Mapped[datetime] = mapped_column(Moment, index=True)
     # How far its clock is ahead of the real one; signatures never heed it.
     clock_seconds: Mapped[int] = mapped_column(default=0)
-    # Which browser made it; and what it was set up for: a situation's query, or a walkthrough's name.
+    # Which browser made it, at which address; and what it was set up for: a situation's query, or a
+    # walkthrough's name.
     made_by: Mapped[str | None] = mapped_column(index=True)
+    made_from: Mapped[str | None]
     situation: Mapped[str | None]
     walkthrough: Mapped[str | None]
     device: Mapped[Device | None]
@@ -113,6 +116,7 @@ def make(
     fresh = _new(sandbox().settings, secrets.token_urlsafe(ID_BYTES))
     fresh.situation, fresh.walkthrough, fresh.device = situation, walkthrough, device
     fresh.made_by = browser.setdefault(MADE_BY, secrets.token_urlsafe(ID_BYTES))
+    fresh.made_from = request.remote_addr
     fresh.seed = secrets.randbelow(SEEDS) if seed is None else seed
     with transaction() as session:
         session.add(fresh)
@@ -120,7 +124,8 @@ def make(
         people.invite(session, fresh.id, points or {})
         lately = select(Stage.id).where(Stage.id != FIRST_STAGE).order_by(Stage.used_at.desc())
         by_one = lately.where(Stage.made_by == fresh.made_by).offset(MOST_OF_ONE)
-        for outworn in (by_one, lately.offset(KEEP)):
+        from_one = lately.where(Stage.made_from == fresh.made_from).offset(MOST_FROM_ONE)
+        for outworn in (by_one, from_one, lately.offset(KEEP)):
             session.execute(delete(Stage).where(Stage.id.in_(outworn)))
     return fresh
 

@@ -22,6 +22,9 @@ from storefront.sandbox.store import Base, reading, transaction
 from storefront.sandbox.storefile import Moment
 
 MOST_TIMES = 1_000_000
+# At once on one stage; and on all together of what strikes on all: every page of theirs reads and shows it.
+MOST_OF_ONE = 50
+MOST_SHARED = 50
 LOOKED_UP = "weather"  # in the context of a request
 HUNDRED = 100
 
@@ -64,6 +67,10 @@ class Unknown(Exception):
     """There is no such weather, or not with such a number; the message names it."""
 
 
+class Enough(Exception):
+    """There is so much weather already that no more is set."""
+
+
 def set(
     stage: Stage,
     kind: str,
@@ -76,13 +83,14 @@ def set(
     chance: int | None = None,
     seed: int | None = None,
 ) -> Weather:
-    """Let it come. `left` is the next so many, None until cleared; `chance` is in percent."""
+    """Let it come, or Enough. `left` is the next so many, None until cleared; `chance` is in percent."""
     if kind not in KINDS:
         raise Unknown(kind)
     usual = KINDS[kind].seconds
     chosen = usual if seconds is None else seconds
     if not fits(kind, chosen) or not _counts(left) or (chance is not None and not 1 <= chance <= HUNDRED):
         raise Unknown(kind)
+    _check_room(stage, kind)
     row = Weather(
         stage_id=stage.id,
         kind=kind,
@@ -191,6 +199,13 @@ def clear(stage: Stage, weather_id: int | None = None, *, kind: str | None = Non
     for one in gone:
         happenings.note(stage.id, Name.WEATHER_CLEARED, kind=one.kind)
     return gone
+
+
+def _check_room(stage: Stage, kind: str) -> None:
+    here = felt(stage)
+    shared = sum(row.kind in _SHARED for row in here) if kind in _SHARED else 0
+    if sum(row.stage_id == stage.id for row in here) >= MOST_OF_ONE or shared >= MOST_SHARED:
+        raise Enough(kind)
 
 
 def _not_met(row: Weather) -> None:

@@ -8,11 +8,23 @@ from flask import Flask
 
 from storefront.sandbox import clock, happenings, people, stage, store, wirelog
 from storefront.sandbox.cast import CAST
+from storefront.sandbox.devices import Device
 from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE, User
-from storefront.sandbox.stage import Stage
+from storefront.sandbox.stage import Stage, Switch
 from storefront.sandbox.wirelog import Exchange, Kind
-from tests.sandbox.conftest import PLATFORM, SHOP, TEST_XML, Begin, Phone, Purchase, Sap, Shop, read_created
+from tests.sandbox.conftest import (
+    PLATFORM,
+    SHOP,
+    TEST_XML,
+    Begin,
+    Phone,
+    Purchase,
+    Sap,
+    Shop,
+    first_stage,
+    read_created,
+)
 
 pytestmark = pytest.mark.long
 
@@ -200,6 +212,30 @@ def test_one_browser_forgets_its_own(app: Flask, stranger: Stranger, monkeypatch
         assert stage.by_id(played(stranger))
 
 
+def test_one_address_forgets_its_own(app: Flask, stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does whoever comes as a new browser each time, from one address."""
+    stranger.belongs_to("hanako")
+    monkeypatch.setattr(stage, "KEEP", 4)
+    monkeypatch.setattr(stage, "MOST_FROM_ONE", 2)
+    for _ in range(6):
+        with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.7"}):
+            stage.make()
+    with app.app_context():
+        assert stage.by_id(played(stranger))
+
+
+def test_a_stage_is_read_once_a_request(inside: Flask) -> None:
+    """A page reads its stage once, and anew after it has turned something."""
+    on = first_stage()
+    assert first_stage() is on
+    stage.turn_clock(on, 60)
+    assert (first_stage().clock_seconds, on.clock_seconds) == (60, 0)
+    stage.turn(on, Switch.APPROVED, on=False)
+    assert not first_stage().approved
+    stage.sign_with(on, Device.PC, "pc_2", instead_of=on.pc_key)
+    assert first_stage().pc_key == "pc_2"
+
+
 def test_who_is_still_there_keeps_the_stage(
     app: Flask, stranger: Stranger, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
 ) -> None:
@@ -222,6 +258,17 @@ def test_what_is_under_way_on_a_forgotten_stage(inside: Flask) -> None:
     happenings.note("forgotten", Name.PAYMENT_FAILED)
     assert happenings.newest("forgotten", 1) == []
     assert wirelog.record(exchange("forgotten")) == 0
+
+
+def test_nothing_of_what_happened_on_a_forgotten_stage(inside: Flask) -> None:
+    """With a row that nobody keeps goes what happened by it; what happened elsewhere stays."""
+    with inside.test_request_context():
+        kept = stage.make().id
+    happened = [happenings.line(one, Name.PAGE_SHOWN) for one in (kept, "forgotten")]
+    assert wirelog.record(exchange(kept), happened) == 0
+    assert (wirelog.page(kept, 1)[0], happenings.newest(kept, 1)) == ([], [])
+    row = wirelog.record(exchange(kept), happened[:1])
+    assert [one.wire_id for one in happenings.newest(kept, 9)] == [row]
 
 
 def test_the_log_of_all_stages_has_an_end(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from werkzeug import Request, Response
 
 from storefront.mixi import signing
-from storefront.sandbox import clock, happenings, strokes, weather, wirelog
+from storefront.sandbox import clock, happenings, stage, strokes, weather, wirelog
 from storefront.sandbox.happened import Name
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.mixi import api
@@ -200,6 +200,27 @@ def test_weather_that_nobody_knows(phone: Phone, words: dict[str, str]) -> None:
     """An unknown kind, and numbers that no kind has, are refused, and nothing is set."""
     assert phone.press("/desk/weather", "/desk/weather", **words).status_code == 400
     assert "data-weather" not in phone.get("/desk").text
+
+
+def test_no_more_than_a_page_can_show(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage has an end of its weather; the desk says so, and the first ones stand."""
+    monkeypatch.setattr(weather, "MOST_OF_ONE", 2)
+    for kind in ("api.down", "api.slow", "api.drip"):
+        let(phone, kind)
+    text = phone.get("/desk?lang=en").text
+    assert "no more was set" in text
+    assert text.count("data-weather=") == 2
+
+
+def test_no_more_for_everybody(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What strikes on all stages has an end, whoever sets it; what is a stage's own has not, by that."""
+    monkeypatch.setattr(weather, "MOST_SHARED", 1)
+    with inside.test_request_context():
+        another = stage.make()
+    weather.set(another, "provider.down")
+    with pytest.raises(weather.Enough):
+        weather.set(first_stage(), "notice.lost")
+    weather.set(first_stage(), "api.down")
 
 
 def test_every_kind_says_what_it_is(phone: Phone) -> None:

@@ -18,7 +18,7 @@ from storefront.mixi.taps import Intent
 from storefront.shop.catalog import Item
 from storefront.shop.limits import Reason
 from tests.databases import on_sqlite
-from tests.street import Container, ScriptedApi, only_form
+from tests.street import Container, ScriptedApi, only_form, words
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 PAGES = {
@@ -151,8 +151,10 @@ def test_presses_that_make_nothing(
 @on_sqlite
 @changed(under_age_limits="15:5000")
 def test_the_question_for_the_age(container: Container) -> None:
-    """Where it is asked, the item says that it is, and the page that asks is named."""
-    assert facts(container.get("/items/loaf"), "item")[0]["reason"] == "age_unknown"
+    """Where it is asked, the item says that it is, beside its price, and the page that asks is named."""
+    item = container.get("/items/loaf")
+    assert facts(item, "item")[0]["reason"] == "age_unknown"
+    assert "10pt" in words(item.text)
     assert page(container.get("/age")) == "age"
 
 

@@ -858,7 +858,9 @@ class Pages:
             "item_id": ("loaf", "ticket", "excalibur", "nothing"),
             "filename": ("shop.css", "art/emptybag.svg", "../../pyproject.toml", "art"),
             "device": ("pc", "smartphone", "mobile"),
-            "code": ("nothing",),
+            "channel": ("mixi", "external", "nothing"),
+            "code": ("nothing", shop.codes[0]),
+            "customer_id": ("1", "99999999999999999999"),
             "report_id": ("1", "-1", "99999999999999999999"),
         }
         self.routes = [
@@ -950,13 +952,14 @@ class Pages:
             authorization = self.shop.signed(random, method, path, query)
         return mixed(random, authorization) if random.random() < 0.1 else authorization
 
-    @staticmethod
-    def _paths(template: str, values: Mapping[str, tuple[str, ...]]) -> list[str]:
+    def _paths(self, template: str, values: Mapping[str, tuple[str, ...]]) -> list[str]:
         for name, choices in values.items():
             marked = re.compile(rf"<(?:[^<>]+:)?{name}>")
             if marked.search(template):
-                return [marked.sub(choice, template) for choice in choices]
-        assert "<" not in template
+                return [
+                    path for choice in choices for path in self._paths(marked.sub(choice, template), values)
+                ]
+        assert "<" not in template, f"no values are known for {template}"
         return [template]
 
 

@@ -119,7 +119,7 @@ def test_home_says_what_is_in_the_hand(phone: Phone) -> None:
     phone.belongs_to("hanako", "pc")
     page = html.fromstring(phone.get("/").text)
     (strip,) = page.cssselect("[data-hand=pc]")
-    assert strip.text_content().split() == ["In", "your", "hand:", "Hanako", "·", "PC"]
+    assert strip.text_content().split() == ["In", "use:", "Hanako", "·", "PC"]
     assert "in your hand: PC" in page.cssselect("[data-persona=hanako]")[0].text_content()
     assert "in your hand" not in page.cssselect("[data-persona=taro]")[0].text_content()
 

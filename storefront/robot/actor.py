@@ -18,6 +18,11 @@ ADULT = 30  # years, where somebody is asked
 GLANCE = 0.3
 FORBIDDEN, NOT_FOUND = 403, 404
 VIEWER, SIGNATURE = "opensocial_viewer_id", "oauth_signature"  # in a start address
+# What somebody may add to a form of theirs: another price, another name, a purchase that costs nothing.
+ADDED = {
+    **dict.fromkeys(("points", "price", "amount", "is_test"), "1"),
+    **dict.fromkeys(("opensocial_owner_id", VIEWER), "x" * 13),
+}
 
 
 @dataclass
@@ -147,6 +152,8 @@ class Actor:
                 self._open_finish()
             case "warning":
                 self._open_warning(how)
+            case "bag" if how:
+                self._open_bag_of(how.removeprefix("of "))
             case "legal" if self.me.page and self.me.page.kind == "item":
                 self._open_from(self._button()[0], "main a[href]", "legal")
             case _:
@@ -169,11 +176,20 @@ class Actor:
                 return self._show(found)
         raise CannotDo(f"no link leads to the {kind}")
 
+    def _path(self, kind: str) -> str:
+        """Where such a page stands, as far as the shop was looked at."""
+        return next((path for path, known in self.shop.places.items() if known == kind), "/")
+
     def _is_of_app(self, link: str, page: Page) -> bool:
         """Whether a link stays in the app: in the container that is one address, which names the page."""
         in_container = page.origin == self.desk.platform
         is_there = not in_container or urlsplit(link).path == urlsplit(page.url).path
         return origin(link) == page.origin and is_there
+
+    def _open_bag_of(self, who: str) -> None:
+        """The address of the bag with somebody else's name in it, in this one's browser."""
+        fields = {"persona": who, "path": self._path("bag")}
+        self._show(self.desk.press("/desk/actions/open-claimed", self.me.browser, **fields))
 
     def open_item(self) -> None:
         assert self.item
@@ -260,6 +276,8 @@ class Actor:
         page, form = self._button()
         me = self.me
         me.bought = (page, form)
+        if how == "altered":
+            return self._show(me.browser.send(page, _altered(form), **ADDED))
         if how == "meanwhile":
             thread = Thread(target=self._quietly, args=(me.browser, page, form), daemon=True)
             self.threads.append(thread)
@@ -337,6 +355,14 @@ class Actor:
         if self.me.bought is None:
             raise CannotDo("no button was pressed before")
         self._show(self.me.browser.send(*self.me.bought))
+
+    def press_bare(self, _: str) -> None:
+        """The same without what the shop has put into the form, but for which item it is."""
+        if self.me.bought is None or self.item is None:
+            raise CannotDo("no button was pressed before")
+        page, form = self.me.bought
+        told = tuple((name, value) for name, value in form.fields if value == self.item.id)
+        self._show(self.me.browser.send(page, replace(form, fields=told)))
 
     def press_of(self, who: str) -> None:
         """A button of somebody else's page, pressed in this one's browser."""
@@ -503,8 +529,7 @@ class Actor:
                 for by in ("nobody", "consumer"):
                     self.desk.press("/desk/actions/forged-event", persona=me.key, type="remove", by=by)
             case "unsigned_page":
-                path = next((path for path, kind in self.shop.places.items() if kind == "bag"), "/")
-                self.desk.press("/desk/actions/open-unsigned", persona=me.key, path=path)
+                self.desk.press("/desk/actions/open-unsigned", persona=me.key, path=self._path("bag"))
             case "notice_forged" | "notice_sum" | "notice_currency":
                 self._at_provider(f"/{what.removeprefix('notice_')}")
             case _:
@@ -627,6 +652,12 @@ def _back(page: Page) -> str | None:
     return next((query["back"] for query in queries if "back" in query), None)
 
 
+def _altered(form: Form) -> Form:
+    """A form in which every number is 1."""
+    fields = tuple((name, "1" if value.isdigit() else value) for name, value in form.fields)
+    return replace(form, fields=fields)
+
+
 def _said(page: Page, name: str) -> str | None:
     """The first fact of this name on a page."""
     return next((mark[name] for mark in page.marks if name in mark), None)
@@ -637,6 +668,7 @@ _VERBS: Mapping[str, Callable[[Actor, str], None]] = {
     "open": Actor.open,
     "buy": Actor.buy,
     "press again": Actor.press_again,
+    "press bare": Actor.press_bare,
     "press of": Actor.press_of,
     "confirm": Actor.confirm,
     "cancel": Actor.cancel,

@@ -36,9 +36,10 @@ SOMEBODY = f"({'|'.join(BY_KEY)})"
 VERBS: Mapping[str, str] = {
     "open app": r"( mobile| smartphone| pc)?"
     rf"( framed| by post| again| elsewhere| altered| unsigned| as {SOMEBODY})?",
-    "open": r" (shelf|item|bag|history|finish|legal|warning( unapproved| typed)?)",
-    "buy": r"( twice| meanwhile| all| rest| dearest| until refused)?",
+    "open": rf" (shelf|item|bag( of {SOMEBODY})?|history|finish|legal|warning( unapproved| typed)?)",
+    "buy": r"( twice| meanwhile| altered| all| rest| dearest| until refused)?",
     "press again": "",
+    "press bare": "",
     "press of": f" {SOMEBODY}",
     "confirm": r"( all| \d)?",
     "cancel": "",

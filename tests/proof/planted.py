@@ -69,11 +69,14 @@ class Bug(BaseModel):
     name: str
     walkthroughs: list[str]
     changes: list[Change]
+    breaks: list[str] = []  # what it breaks as well, so that it is not played beside
     on: str = ""
     books: Literal["red", ""] = ""  # where goods and points differ in the end
     settings: dict[str, str] = {}  # of the shop, beside a demo's
 
 
+# Rules that hardly a bug breaks: played beside each bug, the first two that it does not break have to pass.
+BESIDE = ("law-beside-the-button", "forged-removal", "not-approved", "unsigned-page")
 NOTHING = Bug(name="nothing", walkthroughs=[], changes=[])  # the right shop
 
 
@@ -90,6 +93,7 @@ class Found:
 
     bug: Bug
     walks: Sequence[Walk]
+    beside: Sequence[Walk] = ()  # whose rules it does not break
 
     @property
     def missed(self) -> Sequence[Walk]:
@@ -97,8 +101,13 @@ class Found:
         return [walk for walk in self.walks if walk.ticks and walk.verdict != "passed"]
 
     @property
+    def wrong(self) -> Sequence[Walk]:
+        """Those beside it that did not pass, though the bug has nothing to do with them."""
+        return [walk for walk in self.beside if walk.verdict != "passed"]
+
+    @property
     def books(self) -> str:
-        said = [str(walk.after["verdict"]) for walk in self.walks if walk.after]
+        said = [str(walk.after["verdict"]) for walk in [*self.walks, *self.beside] if walk.after]
         return max(said, key=("green", "amber", "red").index, default="unread")
 
     @property
@@ -106,11 +115,13 @@ class Found:
         """Caught, and seen in the books where goods and points differ; of the right shop, nothing missed."""
         if self.bug is NOTHING:
             return all(walk.verdict == "passed" for walk in self.walks)
-        return bool(self.missed) and self.bug.books in (self.books, "")
+        return bool(self.missed) and self.bug.books in (self.books, "") and not self.wrong
 
     def __str__(self) -> str:
         missed = ", ".join(walk.name for walk in self.missed) or "nothing"
-        return f"| {self.bug.name} | {missed} | {self.books} |{'' if self.is_right else ' NOT AS IT MUST BE'}"
+        wrong = "".join(f" and, beside it, {walk.name}" for walk in self.wrong)
+        row = f"| {self.bug.name} | {missed}{wrong} | {self.books} |"
+        return row if self.is_right else f"{row} NOT AS IT MUST BE"
 
 
 @dataclass
@@ -260,6 +271,14 @@ def pairs(book: Mapping[str, Json], bug: Bug) -> list[tuple[Json, str]]:
     return [(book[name], bug.on or book[name]["on"][0]) for name in bug.walkthroughs]
 
 
+def pairs_beside(book: Mapping[str, Json], bug: Bug) -> list[tuple[Json, str]]:
+    """Two whose rules it does not break, each on one device."""
+    if bug is NOTHING or bug.settings:
+        return []
+    others = [book[name] for name in BESIDE if name in book and name not in (*bug.walkthroughs, *bug.breaks)]
+    return [(one, one["on"][0]) for one in others[:2]]
+
+
 def right_ones(book: Mapping[str, Json], bugs: Sequence[Bug]) -> list[tuple[Json, str]]:
     """The same for the right shop, as far as it needs no settings of its own."""
     named = {
@@ -294,11 +313,13 @@ def main(names: Sequence[str], seconds: int, right: bool, words: bool) -> None:
             if time.monotonic() > ends:
                 raise click.ClickException("the time is over, and not all of them were planted")
             played = right_ones(book, chosen) if bug is NOTHING else pairs(book, bug)
+            beside = pairs_beside(book, bug)
             with ground.planted(bug):
-                found = Found(bug, ground.play(played, bug.settings))
+                walks = ground.play([*played, *beside], bug.settings)
+            found = Found(bug, walks[: len(played)], walks[len(played) :])
             good = good and found.is_right
             click.echo(str(found))
-            for walk in found.walks if words else ():
+            for walk in [*found.walks, *found.wrong] if words else ():
                 click.echo(f"    {walk.name} {walk.verdict} {walk.reason or walk.missed} {_difference(walk)}")
     sys.exit(0 if good else 1)
 

@@ -61,7 +61,8 @@ ALL_RULES = {
     "api: no batch, no continuous calls": ["no-polling", "no-continuous-calls"],
     "api: who has removed the app cannot be asked about": ["removed-app"],
     "api: only the payment screen is led to": ["foreign-link", "interface-on-another-host"],
-    "oauth: timestamps": ["stale-callback", "skewed-clock"],
+    "oauth: timestamps": ["stale-callback", "skewed-clock", "stale-start"],
+    "oauth: a name without a signature says nothing": ["unsigned-page", "name-in-the-address"],
     "page: ten seconds": ["api-slow"],
     "page: error pages may be replaced": ["error-page-replaced"],
     "start: signed, and once": [
@@ -89,7 +90,7 @@ ALL_NAMES = re.findall(
     r"[\w-]+",
     """
     first-purchase exact-points short-and-topped-up carrier-without-points cancel leave-without-deciding
-    finish-never-opened finish-by-hand finish-of-another form-of-another double-tap test-purchase
+    finish-never-opened finish-by-hand finish-of-another form-of-another form-altered double-tap test-purchase
     app-in-development
     not-approved shared-balance container-signed-callback unsigned-callback wrong-key another-word
     altered-callback stale-callback replayed-callback eight-at-once unknown-code another-owner
@@ -99,10 +100,10 @@ ALL_NAMES = re.findall(
     once-per-person api-down api-slow api-drips api-rubbish api-throttled creation-answer-lost
     foreign-link confirm-away no-polling no-continuous-calls error-page-replaced screen-expired
     result-without-link topup-maintenance full-maintenance skewed-clock phone-price-range start-once
-    forged-start
+    forged-start stale-start name-in-the-address
     start-of-another start-by-post framed-on-pc interface-on-another-host key-rotation unsigned-page
     removed-app forged-removal late-events outside-purchase outside-cancel outside-not-on-phone
-    outside-forged-notice outside-another-sum outside-finish-by-hand
+    outside-forged-notice outside-another-sum outside-stale-notice outside-finish-by-hand
     outside-notice-twice outside-notice-lost outside-sold-out outside-refunded
     outside-second-try outside-change-not-approved use-once law-beside-the-button under-age
     selling-stopped stopped-while-open back-in-stock shop-frozen database-away

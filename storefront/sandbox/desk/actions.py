@@ -15,6 +15,7 @@ Every address takes a form with `form_token`, acts on the stage of this browser 
         start-again              the last start address that this browser was given, once more
         start-of-another         persona, device: opens their start address in this browser, whoever it plays
         open-unsigned            persona, path
+        open-claimed             persona, path: in this browser, with their name in the address
         callback-by-phone        payment, how=bare, wrong or another: on the phone of its buyer
         finish-of                payment, persona: opens that payment's finish page on their phone; on the
                                  device=smartphone or pc, as whoever has the app open in this browser
@@ -42,7 +43,7 @@ from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import lifecycle, payments, resend, start
 from storefront.sandbox.mixi.addresses import App
 from storefront.sandbox.mixi.caller import Fault
-from storefront.sandbox.mixi.container import open_unsigned
+from storefront.sandbox.mixi.container import claimed, open_unsigned
 from storefront.sandbox.mixi.payments import Payment, Question
 from storefront.sandbox.mixi.resend import NotNow, Word
 from storefront.sandbox.neighbours import Deaf
@@ -209,10 +210,11 @@ def _start_of_another(on: Stage) -> ResponseReturnValue:
 
 
 def _open_unsigned(on: Stage) -> ResponseReturnValue:
-    path = request.form.get("path") or "/"
-    if not path.startswith("/"):
-        abort(400)
-    return _to_row(open_unsigned(sandbox(), on, _person(on), path))
+    return _to_row(open_unsigned(sandbox(), on, _person(on), _path()))
+
+
+def _open_claimed(on: Stage) -> ResponseReturnValue:
+    return redirect(claimed(sandbox(), _person(on), _path()), 303)
 
 
 def _callback_by_phone(on: Stage) -> ResponseReturnValue:
@@ -251,6 +253,7 @@ ACTIONS: dict[str, Action] = {
     "start-again": _start_again,
     "start-of-another": _start_of_another,
     "open-unsigned": _open_unsigned,
+    "open-claimed": _open_claimed,
     "callback-by-phone": _callback_by_phone,
     "finish-of": _finish_of,
     "send": _send,
@@ -276,6 +279,13 @@ def _payment(on: Stage) -> Payment:
     if found is None or found.stage_id != on.id:
         abort(404)
     return found
+
+
+def _path() -> str:
+    path = request.form.get("path") or "/"
+    if not path.startswith("/"):
+        abort(400)
+    return path
 
 
 def _own_domain() -> Device:

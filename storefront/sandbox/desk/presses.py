@@ -69,6 +69,14 @@ def _presses(words: str, on: Stage, who: str, device: Device) -> Iterator[Press]
             yield _open_app(device, who)
         case ("open", ["app", *more]):
             yield from _openings(more, who, device)
+        case ("open", ["bag", "of", other]):
+            fields = {"persona": other, "path": "/"}
+            yield Press(
+                N_("Open it with their name in the address"),
+                _act("open-claimed"),
+                fields,
+                is_a_window=True,
+            )
         case ("open", ["finish"]) if made:
             fields = {"payment": made[0].code, "persona": who, "device": device.value}
             yield Press(

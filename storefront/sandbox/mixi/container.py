@@ -71,9 +71,7 @@ def page(app_id: str) -> ResponseReturnValue:
 
 def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
     """Ask the app for a page in somebody's name, without a signature; the row of the wire log."""
-    settings = platform.settings
-    app = App(settings.app_id, settings.shop_url, settings.public_url)
-    url = app.with_owner(f"{settings.shop_url}{path}", user.owner_id)
+    settings, url = platform.settings, claimed(platform, user, path)
     times: dict[str, Any] = {"seconds": settings.page_seconds, "max_bytes": settings.max_page_bytes}
     call = Call(on, Kind.PAGE, "GET", url, clock.now(), **times, owner_id=user.owner_id)
     call.forged = Forgery(unsigned=True)
@@ -86,6 +84,13 @@ def open_unsigned(platform: Sandbox, on: Stage, user: User, path: str) -> int:
     told = {**_about(call, user), "status": answer.status, "unsigned": True, **seen}
     shown = line(on.id, Name.PAGE_SHOWN, **told)
     return call.log(SHUT if shut else SHOWN_UNSIGNED, good=shut, happened=[shown])
+
+
+def claimed(platform: Sandbox, user: User, path: str) -> str:
+    """The address of a page of the app with somebody's name in it, and no signature."""
+    settings = platform.settings
+    app = App(settings.app_id, settings.shop_url, settings.public_url)
+    return app.with_owner(f"{settings.shop_url}{path}", user.owner_id)
 
 
 @blueprint.get("/mm/<app_id>/", provide_automatic_options=False)

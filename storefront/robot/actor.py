@@ -17,6 +17,7 @@ MOST_SECONDS = 90  # that the robot waits
 ADULT = 30  # years, where somebody is asked
 GLANCE = 0.3
 FORBIDDEN, NOT_FOUND = 403, 404
+STOPPED = "stopped"  # in place of a page that a browser would not have shown
 VIEWER, SIGNATURE = "opensocial_viewer_id", "oauth_signature"  # in a start address
 # What somebody may add to a form of theirs: another price, another name, a purchase that costs nothing.
 ADDED = {
@@ -78,7 +79,11 @@ class Actor:
         """One verb, with what follows it."""
         self.words = words
         verb = max((verb for verb in _VERBS if words == verb or words.startswith(f"{verb} ")), key=len)
-        _VERBS[verb](self, words[len(verb) :].strip())
+        try:
+            _VERBS[verb](self, words[len(verb) :].strip())
+        except Stopped:
+            self._tell({"page": STOPPED, "status": FORBIDDEN})
+            raise
 
     def finish_step(self) -> None:
         for thread in self.threads:
@@ -622,8 +627,8 @@ class Actor:
         if urlsplit(page.url).path.startswith("/point/") and page.origin == self.desk.platform:
             me.screens += [page.url] if page.url not in me.screens else []
             me.screen = page.url
-        if self.walk is not None and page.origin != self.desk.platform and (page.kind or page.screen):
-            self._tell(page)
+        if page.origin != self.desk.platform and (page.kind or page.screen):
+            self._tell({**page.facts, "screen": page.screen})
         if page.kind is None:
             return
         self._learn(page)
@@ -638,12 +643,12 @@ class Actor:
             with self.shop.lock:
                 self.shop.places.setdefault(app_path(page.url), page.kind)
 
-    def _tell(self, page: Page) -> None:
-        """The desk has not seen this page: it stands on the shop's own domain, or on the provider's."""
+    def _tell(self, facts: Json) -> None:
+        """What the desk has not seen: a page on the shop's own domain or the provider's, or none at all."""
+        if self.walk is None:
+            return
         fields = {"step": str(self.step), "persona": self.me.key, "device": self.me.device}
-        self.desk.press(
-            f"/desk/walks/{self.walk}/seen", facts=json.dumps({**page.facts, "screen": page.screen}), **fields
-        )
+        self.desk.press(f"/desk/walks/{self.walk}/seen", facts=json.dumps(facts), **fields)
 
 
 def _back(page: Page) -> str | None:

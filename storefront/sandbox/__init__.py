@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from storefront.sandbox import (
     developer,
@@ -54,6 +55,8 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         MAX_CONTENT_LENGTH=MIB,
     )
+    if settings.proxies:  # nobody else's word is believed of where a request comes from
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]  # as Flask's manual has it
     # To mend an address the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
     for room in (store, language, form_tokens, pages, mixi):

@@ -1,7 +1,8 @@
 """The configured sandbox: its settings, its line to the shop, its keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import requests
@@ -14,6 +15,14 @@ from storefront.sandbox.signing import PublisherClient, QueryClient
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A page of the app, and when it was looked at."""
+
+    at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Sandbox:
     """What every room of the sandbox may ask for."""
 
@@ -21,6 +30,7 @@ class Sandbox:
     http: requests.Session
     keys: KeyPair  # for lifecycle events
     key_folder: Path  # where that and all others are kept
+    seen: dict[str, Seen] = field(default_factory=dict)  # by their addresses
 
     @property
     def consumer(self) -> Consumer:

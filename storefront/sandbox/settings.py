@@ -99,6 +99,11 @@ class SandboxSettings(BaseSettings):
     )
     machine_url: str = Field(default="", description="Where who started the shop can hold it still.")
     machine_token: SecretStr = SecretStr("")
+    proxies: int = Field(
+        default=0,
+        ge=0,
+        description="How many proxies of ours stand before it, each of which names who asked.",
+    )
     lifecycle_url: str = Field(default="", description="Where the app hears of events.")
     start_url_smartphone: str = Field(default="", description="Where the app opens on a smartphone.")
     start_url_pc: str = Field(default="", description="Where the app opens on a PC.")

@@ -37,6 +37,7 @@ SEEDS = 1_000_000
 KEEP = 1000
 MOST_OF_ONE = 250
 MOST_FROM_ONE = 500  # address: whoever comes without a cookie each time pushes nobody else out
+MOST_LEFT = 250  # of those, to which nobody came back: a team behind one address keeps what it plays on
 MINUTE = timedelta(minutes=1)
 LOOKED_UP = "stages"  # in the context of a request
 LATELY = 12  # stages of one browser
@@ -124,8 +125,9 @@ def make(
         people.invite(session, fresh.id, points or {})
         lately = select(Stage.id).where(Stage.id != FIRST_STAGE).order_by(Stage.used_at.desc())
         by_one = lately.where(Stage.made_by == fresh.made_by).offset(MOST_OF_ONE)
-        from_one = lately.where(Stage.made_from == fresh.made_from).offset(MOST_FROM_ONE)
-        for outworn in (by_one, from_one, lately.offset(KEEP)):
+        from_one = lately.where(Stage.made_from == fresh.made_from)
+        left = from_one.where(Stage.used_at == Stage.made_at).offset(MOST_LEFT)
+        for outworn in (by_one, left, from_one.offset(MOST_FROM_ONE), lately.offset(KEEP)):
             session.execute(delete(Stage).where(Stage.id.in_(outworn)))
     return fresh
 

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import (
     ColumnElement,
+    Delete,
     ForeignKey,
     Index,
+    Select,
     and_,
     bindparam,
     delete,
@@ -22,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox import happenings
 from storefront.sandbox.happenings import Line
@@ -31,8 +33,11 @@ from storefront.sandbox.storefile import Moment
 
 # Of one stage: enough for a long afternoon; a page shows a handful of rows.
 KEEP = 1000
-# Of all stages together, some hundreds of megabytes: the oldest rows go first, whosever they are.
-KEEP_IN_ALL = 50_000
+# Of what names nobody that we know: anybody can send it, and it stands in every log.
+KEEP_OF_STRANGERS = 20
+# Of all stages together, some hundreds of megabytes: the oldest rows go first, whosever they are. What
+# strangers send pushes none of them out. Counted once in so many rows.
+KEEP_IN_ALL, COUNTED = 50_000, 100
 PAGE = 25
 # Characters of a body; more than any page that a phone takes. What is longer ends in a sign that says so.
 MOST_TEXT = 64 * 1024
@@ -205,10 +210,25 @@ _OUTCOMES: Mapping[Outcome, ColumnElement[bool]] = {
 # Put together once, since every row asks for it.
 _WIRE = Base.metadata.tables[Exchange.__tablename__]
 _RECORD = insert(_WIRE).returning(_WIRE.c.id)
-_MINE = Exchange.stage_id.is_not_distinct_from(bindparam("stage"))
-_KEPT = select(Exchange.id).where(_MINE).order_by(Exchange.id.desc()).offset(bindparam("keep"))
-_OLD = Exchange.id.in_(_KEPT) | (Exchange.id <= bindparam("oldest"))
-_FORGET = delete(Exchange).where(_OLD).execution_options(synchronize_session=False)
+_STRANGERS = and_(Exchange.stage_id.is_(None), Exchange.kind != Kind.NOTICE)
+_NOTICES = and_(Exchange.stage_id.is_(None), Exchange.kind == Kind.NOTICE)
+_KNOWN = Exchange.stage_id.is_not(None)
+
+
+def _forgetting(rows: Select[int]) -> Delete:
+    return delete(Exchange).where(Exchange.id.in_(rows)).execution_options(synchronize_session=False)
+
+
+def _but_newest(mine: ColumnElement[bool]) -> Delete:
+    """A statement that forgets all of these but the newest."""
+    return _forgetting(select(Exchange.id).where(mine).order_by(Exchange.id.desc()).offset(bindparam("keep")))
+
+
+_FORGET, _FORGET_STRANGERS, _FORGET_NOTICES = map(
+    _but_newest, (Exchange.stage_id == bindparam("stage"), _STRANGERS, _NOTICES)
+)
+_FORGET_OLDEST = _forgetting(select(Exchange.id).where(_KNOWN).order_by(Exchange.id).limit(bindparam("many")))
+_ALL_KNOWN = select(func.count()).where(_KNOWN)
 
 
 def record(exchange: Exchange, happened: Sequence[Line] = ()) -> int:
@@ -220,10 +240,23 @@ def record(exchange: Exchange, happened: Sequence[Line] = ()) -> int:
         setattr(exchange, name, redact(getattr(exchange, name) or ""))
     with suppress(IntegrityError), transaction() as session:
         number: int = session.scalars(_RECORD, _columns(exchange)).one()
-        session.execute(_FORGET, {"stage": exchange.stage_id, "keep": KEEP, "oldest": number - KEEP_IN_ALL})
+        _forget(session, exchange, number)
         happenings.write(session, [{**line, "wire_id": number} for line in happened])
         return number
     return 0
+
+
+def _forget(session: Session, exchange: Exchange, number: int) -> None:
+    """Make room for this row, which has been written."""
+    if exchange.stage_id:
+        session.execute(_FORGET, {"stage": exchange.stage_id, "keep": KEEP})
+    elif exchange.kind is Kind.NOTICE:
+        session.execute(_FORGET_NOTICES, {"keep": KEEP})
+    else:
+        session.execute(_FORGET_STRANGERS, {"keep": KEEP_OF_STRANGERS})
+    if number % COUNTED == 0:
+        too_many = session.scalars(_ALL_KNOWN).one() - KEEP_IN_ALL
+        session.execute(_FORGET_OLDEST, {"many": max(0, too_many)})
 
 
 def _columns(exchange: Exchange) -> Mapping[str, object]:
@@ -308,5 +341,4 @@ def visited(stage_id: str, owner_id: str, mark: str) -> Sequence[Exchange]:
 
 
 def _seen_by(stage_id: str) -> ColumnElement[bool]:
-    nobodys = and_(Exchange.stage_id.is_(None), Exchange.kind != Kind.NOTICE)
-    return or_(Exchange.stage_id == stage_id, nobodys)
+    return or_(Exchange.stage_id == stage_id, _STRANGERS)

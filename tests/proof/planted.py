@@ -156,15 +156,20 @@ class Field:
             yield
 
     def play(self, pairs: Sequence[tuple[Json, str]], settings: Mapping[str, str]) -> list[Walk]:
-        """Play them all at once, as far as they do not share what there is one of."""
+        """Play them at once, as far as they do not share what there is one of; last what stops the shop."""
         street = replace(self.street, payment_seconds=int(settings.get(PAYMENT_SECONDS, 1800)))
         if settings:
             known = play.look_around(street)
         else:
             known = self.known = self.known or play.look_around(street)
         round_ = Round(street, known)
+        last = [pair for pair in pairs if "breaker" in pair[0]["needs"]]
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            return list(threads.map(lambda pair: round_.play(*pair), pairs))
+            first = [pair for pair in pairs if pair not in last]
+            walks = list(threads.map(lambda pair: round_.play(*pair), first))
+        walks += [round_.play(*pair) for pair in last]
+        order = [(pair[0]["name"], pair[1]) for pair in pairs]
+        return sorted(walks, key=lambda walk: order.index((walk.walkthrough["name"], walk.device)))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A situation is an address: looking at it changes nothing, pressing its button sets it up to the letter."""
 
+from collections.abc import Callable
+
 import pytest
 from flask import Flask
 from lxml import html
@@ -52,6 +54,18 @@ def set_up(phone: Phone, query: str) -> str:
 def played(phone: Phone) -> str:
     with phone.client.session_transaction(base_url=PLATFORM) as browser:
         return str(browser[PLAYED])
+
+
+def test_looks_ask_the_app_once_in_a_while(phone: Phone, goods: Sap, later: Callable[[float], None]) -> None:
+    """However often anybody looks, at whatever situation, a page of the app is asked for once in a while."""
+    for points in range(5):
+        phone.get(f"/situation?who=taro&item=consumable&points=price-{points}")
+    asked = len(goods.heard)
+    phone.get("/situation?who=yuki&item=consumable")
+    assert len(goods.heard) == asked <= len(PAGES) + 1
+    later(31)
+    phone.get("/situation?who=yuki&item=consumable")
+    assert len(goods.heard) > asked
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])

@@ -224,6 +224,38 @@ def test_one_address_forgets_its_own(app: Flask, stranger: Stranger, monkeypatch
         assert stage.by_id(played(stranger))
 
 
+def test_a_team_at_one_address(
+    app: Flask, stranger: Stranger, monkeypatch: pytest.MonkeyPatch, later: Callable[[float], None]
+) -> None:
+    """A stage that its browser came back to is not pushed out by those of its address to which nobody did."""
+    stranger.belongs_to("hanako")
+    later(90)
+    stranger.get("/desk")
+    monkeypatch.setattr(stage, "MOST_FROM_ONE", 4)
+    monkeypatch.setattr(stage, "MOST_LEFT", 2)
+    with app.app_context():
+        address = stage.by_id(played(stranger))
+        assert address
+    for _ in range(6):
+        with app.test_request_context(environ_base={"REMOTE_ADDR": address.made_from}):
+            newest = stage.make().id
+    with app.app_context(), store.reading() as session:
+        left = session.query(Stage).filter(Stage.made_from == address.made_from).count()
+        assert (left, bool(stage.by_id(played(stranger))), bool(stage.by_id(newest))) == (3, True, True)
+
+
+@pytest.mark.parametrize(("proxies", "is_believed"), [(0, False), (1, True)])
+def test_who_stands_behind_a_proxy(make: Callable[..., Flask], proxies: int, is_believed: bool) -> None:
+    """Where a stage was made is what a proxy of ours says, and nobody else."""
+    app = make(proxies=proxies)
+    client = app.test_client()
+    client.environ_base["HTTP_X_FORWARDED_FOR"] = "198.51.100.9, 192.0.2.7"
+    Stranger(client).belongs_to("hanako")
+    with app.app_context(), store.reading() as session:
+        made_from = {one.made_from for one in session.query(Stage)}
+    assert ("192.0.2.7" in made_from, "198.51.100.9" in made_from) == (is_believed, False)
+
+
 def test_a_stage_is_read_once_a_request(inside: Flask) -> None:
     """A page reads its stage once, and anew after it has turned something."""
     on = first_stage()
@@ -274,6 +306,7 @@ def test_nothing_of_what_happened_on_a_forgotten_stage(inside: Flask) -> None:
 def test_the_log_of_all_stages_has_an_end(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest rows go first, whosever they are."""
     monkeypatch.setattr(wirelog, "KEEP_IN_ALL", 3)
+    monkeypatch.setattr(wirelog, "COUNTED", 1)
     with inside.test_request_context():
         stages = [stage.make().id for _ in range(2)]
     for number in range(6):
@@ -281,11 +314,24 @@ def test_the_log_of_all_stages_has_an_end(inside: Flask, monkeypatch: pytest.Mon
     assert [len(wirelog.page(one, 1)[0]) for one in stages] == [1, 2]
 
 
-def exchange(stage_id: str) -> Exchange:
+def test_what_strangers_send_has_a_small_place(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much comes that names nobody we know, it pushes out nothing but its own kind."""
+    for name, bound in {"KEEP_OF_STRANGERS": 2, "KEEP_IN_ALL": 3, "COUNTED": 1}.items():
+        monkeypatch.setattr(wirelog, name, bound)
+    with inside.test_request_context():
+        mine = stage.make().id
+    kept = [wirelog.record(exchange(mine)), wirelog.record(exchange(None, Kind.NOTICE))]
+    flood = [wirelog.record(exchange(None, Kind.API)) for _ in range(9)]
+    assert [row.id for row in wirelog.page(mine, 1)[0]] == [flood[-1], flood[-2], kept[0]]
+    with store.reading() as session:
+        assert session.get(Exchange, kept[1])
+
+
+def exchange(stage_id: str | None, kind: Kind = Kind.PAGE) -> Exchange:
     return Exchange(
         stage_id=stage_id,
         at=clock.now(),
-        kind=Kind.PAGE,
+        kind=kind,
         method="GET",
         url=SHOP,
         base_string="",

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from lxml import etree, html
 
 from storefront.sandbox import clock
-from storefront.sandbox.context import Sandbox
+from storefront.sandbox.context import Sandbox, Seen
 from storefront.sandbox.language import N_
 from storefront.sandbox.mixi import facts, start
 from storefront.sandbox.mixi.addresses import App, Foreign
 from storefront.sandbox.mixi.calls import Call, NoAnswer
-from storefront.sandbox.people import User
+from storefront.sandbox.people import FIRST_STAGE, User
 from storefront.sandbox.stage import Stage
 from storefront.sandbox.wirelog import Kind
 
 MOST = 40  # items that are looked at
+FRESH = timedelta(seconds=30)  # that long a page is what it was
 PHONE_MOST = 5000  # points that a phone may pay at once
 LOOKED = N_("Looked at, to know what the app sells.")
 
@@ -98,6 +100,18 @@ def _link(sandbox: Sandbox, element: etree._Element, page: str) -> str:
 
 
 def _page(sandbox: Sandbox, on: Stage, user: User, url: str) -> bytes:
+    """A page of the app. Where nobody plays it is asked for once in a while, however many look."""
+    if on.id != FIRST_STAGE:
+        return _asked(sandbox, on, user, url)
+    now = clock.now()
+    for old in [one for one, seen in list(sandbox.seen.items()) if now - seen.at > FRESH]:
+        sandbox.seen.pop(old, None)
+    seen = sandbox.seen.get(url) or Seen(now, _asked(sandbox, on, user, url))
+    sandbox.seen[url] = seen
+    return seen.body
+
+
+def _asked(sandbox: Sandbox, on: Stage, user: User, url: str) -> bytes:
     settings = sandbox.settings
     call = Call(
         on,

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +222,13 @@ def test_imports_stand_at_the_top(path: Path) -> None:
     top = {id(node) for node in (*tree.body, *tried)}
     inner = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     assert all(id(node) in top for node in inner)
+
+
+def test_what_lxml_asks_for_is_there() -> None:
+    """What lxml finds by selectors it finds with another package, which comes with the shop."""
+    asked = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]["dependencies"]
+    finds = any(".cssselect(" in path.read_text() for path in FILES)
+    assert not finds or any(one.startswith("cssselect") for one in asked)
 
 
 def test_one_place_commits() -> None:

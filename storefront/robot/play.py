@@ -139,7 +139,7 @@ def play(street: Street, shop: Shop, walkthrough: Json, device: str) -> Walk:
     walk, began = Walk(walkthrough, device), time.monotonic()
     try:
         shop.check(walkthrough)
-        item = shop.item(walkthrough["item"])
+        item = shop.item(walkthrough["item"], outside="outside" in walkthrough["needs"])
         _play(street, shop, walk, item)
     except NotApplicable as why:
         walk.verdict, walk.reason = "not-applicable", str(why)

@@ -44,11 +44,11 @@ class Shop:
     has_breaker: bool = False
     lock: Lock = field(default_factory=Lock)
 
-    def item(self, role: str) -> Item:
-        """The item of this role, or NotApplicable."""
-        found = [item for item in self.items if _plays(role, item)]
+    def item(self, role: str, *, outside: bool = False) -> Item:
+        """The item of this role, which can be paid outside as well if that is wanted; or NotApplicable."""
+        found = [item for item in self.items if _plays(role, item) and (item.way or not outside)]
         if not found:
-            raise NotApplicable(LACKING[role])
+            raise NotApplicable(f"{LACKING[role]}{AS_WELL if outside and role != 'outside' else ''}")
         if role == "few":
             return min(found, key=lambda item: item.left or 0)
         # What is not used up cannot have been used where nobody saw it: of that the books are sure.
@@ -78,6 +78,7 @@ LACKING = {
     "consumable": "no item without a limit is used up when used",
     "outside": "no item can be paid outside",
 }
+AS_WELL = ", and that can be paid outside"
 _NEEDED = {
     "outside": "nothing can be paid outside here",
     "ages": "the shop asks nobody's age",

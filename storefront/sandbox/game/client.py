@@ -120,9 +120,7 @@ def holdings(game: Game, channel: str, external_id: str) -> Sequence[Holding]:
         raise
 
 
-def use(
-    game: Game, key: str, channel: str, external_id: str, item: str, fault: Fault | None = None
-) -> int:
+def use(game: Game, key: str, channel: str, external_id: str, item: str, fault: Fault | None = None) -> int:
     """Use one of an item up; how many are left."""
     body = {"channel": channel, "external_id": external_id, "item": item, "quantity": 1}
     return _read(Used, _ask(game, "POST", "/game/uses", key, body, fault)).left

@@ -10,7 +10,7 @@ class Fault(StrEnum):
     """What goes wrong."""
 
     SILENT = "silent"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105  # what is wrong, and no token
     CURSOR = "cursor"
     LOST = "lost"
 

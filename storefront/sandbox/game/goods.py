@@ -1,6 +1,6 @@
-"""What becomes of the goods in the town. Pure: the game's own table, by the ids under which a shop sells them.
+"""What becomes of the goods in the town, by the ids under which a shop sells them. Pure.
 
-A shop sells what it likes: what stands here under no id comes as a crate, which can be opened.
+A shop sells what it likes: what has no line here comes as a crate, which can be opened.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ GOODS: Mapping[str, Good] = {
         N_("Board the ferry"),
         N_("You were on the outer island. It has one tree and a very proud goat."),
     ),
-    "cloak": Good("cloak", N_("Canvas cloak"), N_("It hangs on the line to dry, and remembers being a sail.")),
+    "cloak": Good("cloak", N_("Canvas cloak"), N_("It dries on the line, and remembers being a sail.")),
     "fireworks": Good(
         "fireworks",
         N_("Harbour fireworks"),
@@ -67,7 +67,9 @@ GOODS: Mapping[str, Good] = {
     ),
     "coat": Good("coat", N_("Captain's coat"), N_("The cat wears it, and everybody salutes.")),
     "telescope": Good(
-        "telescope", N_("Lighthouse telescope"), N_("On the lighthouse. Since then the keeper is always late.")
+        "telescope",
+        N_("Lighthouse telescope"),
+        N_("On the lighthouse. The keeper is late ever since."),
     ),
 }
 

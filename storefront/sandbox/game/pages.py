@@ -25,9 +25,9 @@ TITLES = {
     421: N_("This is not the town's address."),
 }
 ADVICE = {
-    401: N_("It is good once, and for a moment only. Take it again from the platform, where your phone lies."),
+    401: N_("It is good once, and for a moment only. Take it again from the platform's page."),
     403: N_("Open the town again and press the button there."),
-    404: N_("The town is entered from the platform, where your phone lies."),
+    404: N_("The town is entered from the platform's page."),
     409: N_("Open the town again and press the button there."),
 }
 
@@ -79,9 +79,7 @@ def _crash(error: Exception) -> ResponseReturnValue:
 
 def _page(status: int) -> Response:
     title = TITLES.get(status, N_("The town stumbled."))
-    page = render_template(
-        "sandbox/game/error.html", title=title, advice=ADVICE.get(status), status=status
-    )
+    page = render_template("sandbox/game/error.html", title=title, advice=ADVICE.get(status), status=status)
     return Response(page, status)
 
 

@@ -23,7 +23,9 @@ TROUBLES = {
     "nonsense": N_("The shop said something that nobody here understands."),
     "token": N_("The shop does not take our token. Both sides must have the same."),
     "closed": N_("The shop is not open to games. It needs STOREFRONT_GAME_TOKEN."),
-    "cursor-gone": N_("The shop's book is another one, as after a backup. We have read it anew from its first page."),
+    "cursor-gone": N_(
+        "The shop's book is another one, as after a backup. We have read it anew from its first page."
+    ),
     "refused": N_("The shop refuses to say what is new."),
 }
 OUTCOMES = {

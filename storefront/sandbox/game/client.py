@@ -8,7 +8,8 @@ Silent is no answer that says whether it was done, Refused is one that says that
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Annotated, Any, TypeVar
@@ -16,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 import requests
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storefront.bounded import TooLarge
@@ -30,6 +31,7 @@ from storefront.sandbox.storefile import Moment
 MOST_BYTES = 2 * 1024 * 1024
 SHOWN = 2000  # characters of what was sent and answered
 KEEP = 200
+KEY = "Idempotency-Key"
 NOBODYS = "a token of nobody's"
 ELSEWHERE = "99999999999999999.00000000"  # a cursor as another shop may have given it
 DONE, UNAUTHORIZED, NOT_FOUND, GONE, LATER, BROKEN = 200, 401, 404, 410, 429, 500
@@ -95,6 +97,7 @@ class Call(Base):
     at: Mapped[datetime] = mapped_column(Moment)
     method: Mapped[str]
     path: Mapped[str]
+    whose: Mapped[str | None]  # an external id; None if it was about everybody
     sent: Mapped[str]
     status: Mapped[int | None]
     answer: Mapped[str]
@@ -106,14 +109,14 @@ def changes(game: Game, cursor: str | None, fault: Fault | None = None) -> News:
     """What is new after this cursor, from the first change on without one."""
     after = ELSEWHERE if fault is Fault.CURSOR else cursor
     asked = {"limit": str(game.settings.changes_at_once)} | ({"after": after} if after else {})
-    return _read(News, _ask(game, "GET", f"/game/changes?{urlencode(asked)}", fault=fault))
+    return _read(News, _ask(game, _Asked("GET", f"/game/changes?{urlencode(asked)}"), fault))
 
 
 def holdings(game: Game, channel: str, external_id: str) -> Sequence[Holding]:
     """What somebody holds; whom the shop has never met holds nothing."""
     path = f"/game/customers/{quote(channel, safe='')}/{quote(external_id, safe='')}/holdings"
     try:
-        return _read(Holdings, _ask(game, "GET", path)).holdings
+        return _read(Holdings, _ask(game, _Asked("GET", path, external_id))).holdings
     except Refused as why:
         if str(why) == NO_SUCH_CUSTOMER:
             return ()
@@ -123,29 +126,43 @@ def holdings(game: Game, channel: str, external_id: str) -> Sequence[Holding]:
 def use(game: Game, key: str, channel: str, external_id: str, item: str, fault: Fault | None = None) -> int:
     """Use one of an item up; how many are left."""
     body = {"channel": channel, "external_id": external_id, "item": item, "quantity": 1}
-    return _read(Used, _ask(game, "POST", "/game/uses", key, body, fault)).left
+    sent = json.dumps(body, ensure_ascii=False)
+    return _read(Used, _ask(game, _Asked("POST", "/game/uses", external_id, key, sent), fault)).left
 
 
-def calls() -> Sequence[Call]:
-    """What was asked lately, newest first."""
+def calls(whose: Sequence[str]) -> Sequence[Call]:
+    """What was asked lately about these, or about everybody, newest first."""
+    mine = or_(Call.whose.is_(None), Call.whose.in_(whose))
     with reading() as session:
-        return session.scalars(select(Call).order_by(Call.id.desc()).limit(KEEP)).all()
+        return session.scalars(select(Call).where(mine).order_by(Call.id.desc()).limit(KEEP)).all()
 
 
-def _ask(
-    game: Game,
-    method: str,
-    path: str,
-    key: str = "",
-    body: Mapping[str, Any] | None = None,
-    fault: Fault | None = None,
-) -> Any:
-    sent = "" if body is None else json.dumps(body, ensure_ascii=False)
-    answer, took = _answered(game, method, path, key, sent, fault)
-    said = _json(answer)
-    if not _is_idle(path, answer, said) or fault:
-        _write_down(method, path, f"Idempotency-Key: {key}\n{sent}" if key else sent, answer, took, fault)
-    if answer is None or (fault is Fault.LOST and method == "POST"):
+@dataclass(frozen=True)
+class _Asked:
+    method: str
+    path: str
+    whose: str | None = None
+    key: str = ""
+    body: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        accepted = {"Accept": "application/json"}
+        if self.method == "GET":
+            return accepted
+        return {**accepted, "Content-Type": "application/json", KEY: self.key}
+
+    @property
+    def shown(self) -> str:
+        return f"{KEY}: {self.key}\n{self.body}" if self.key else ""
+
+
+def _ask(game: Game, asked: _Asked, fault: Fault | None = None) -> Any:
+    started = monotonic()
+    answer = _answer(game, asked, fault)
+    took, said = round((monotonic() - started) * 1000), _json(answer)
+    _write_down(asked, answer, said, took, fault)
+    if answer is None or (fault is Fault.LOST and asked.key):
         raise Silent("silent")
     if answer.status == DONE:
         return said
@@ -154,22 +171,16 @@ def _ask(
     raise Refused(_why(answer.status, said))
 
 
-def _answered(
-    game: Game, method: str, path: str, key: str, sent: str, fault: Fault | None
-) -> tuple[Answer | None, int]:
-    started = monotonic()
+def _answer(game: Game, asked: _Asked, fault: Fault | None) -> Answer | None:
+    if fault is Fault.SILENT:
+        return None
     token = NOBODYS if fault is Fault.TOKEN else game.settings.token.get_secret_value()
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-    if method == "POST":
-        headers |= {"Content-Type": "application/json", "Idempotency-Key": key}
-    asked = requests.Request(method, game.settings.shop_url + path, headers=headers, data=sent.encode())
-    answer = None
+    url, headers = game.settings.shop_url + asked.path, {**asked.headers, "Authorization": f"Bearer {token}"}
+    sending = requests.Request(asked.method, url, headers=headers, data=asked.body.encode())
     try:
-        if fault is not Fault.SILENT:
-            answer = answer_to(asked.prepare(), game.http, game.settings.call_seconds, MOST_BYTES)
+        return answer_to(sending.prepare(), game.http, game.settings.call_seconds, MOST_BYTES)
     except (TimeoutError, TooLarge, *FAILURES):
-        answer = None
-    return answer, round((monotonic() - started) * 1000)
+        return None
 
 
 def _json(answer: Answer | None) -> Any:
@@ -179,21 +190,20 @@ def _json(answer: Answer | None) -> Any:
         return None
 
 
-def _is_idle(path: str, answer: Answer | None, said: Any) -> bool:
-    is_news = path.startswith("/game/changes") and answer is not None and answer.status == DONE
-    return is_news and isinstance(said, dict) and said.get("changes") == []
-
-
-def _write_down(
-    method: str, path: str, sent: str, answer: Answer | None, took: int, fault: Fault | None
-) -> None:
+def _write_down(asked: _Asked, answer: Answer | None, said: Any, took: int, fault: Fault | None) -> None:
+    news = said.get("changes") if isinstance(said, dict) else None
+    if news == [] and not fault:
+        return
+    # Whose changes they were is nobody else's business.
+    text = json.dumps({**said, "changes": len(news)}) if isinstance(news, list) else _text(answer)
     row = Call(
         at=clock.now(),
-        method=method,
-        path=path,
-        sent=sent[:SHOWN],
+        method=asked.method,
+        path=asked.path,
+        whose=asked.whose,
+        sent=asked.shown[:SHOWN],
         status=answer and answer.status,
-        answer=answer.body.decode("utf-8", "replace")[:SHOWN] if answer else "",
+        answer=text[:SHOWN],
         milliseconds=took,
         fault=fault or "",
     )
@@ -202,6 +212,10 @@ def _write_down(
         session.add(row)
         session.flush()
         session.execute(delete(Call).where(Call.id.not_in(kept)))
+
+
+def _text(answer: Answer | None) -> str:
+    return answer.body.decode("utf-8", "replace") if answer else ""
 
 
 def _why(status: int, said: Any) -> str:

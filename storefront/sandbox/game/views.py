@@ -23,16 +23,12 @@ TROUBLES = {
     "nonsense": N_("The shop said something that nobody here understands."),
     "token": N_("The shop does not take our token. Both sides must have the same."),
     "closed": N_("The shop is not open to games. It needs STOREFRONT_GAME_TOKEN."),
-    "cursor-gone": N_(
-        "The shop's book is another one, as after a backup. We have read it anew from its first page."
-    ),
+    "cursor-gone": N_("The shop's book is another one now, as after a restore. The town has read it anew."),
     "refused": N_("The shop refuses to say what is new."),
 }
 OUTCOMES = {
     "again": N_("That was this very button: it counts once, however often it is pressed."),
-    "asked": N_(
-        "No answer came, so nobody knows whether it was used. Press again: the same key asks, and it counts once."
-    ),
+    "asked": N_("Nobody knows whether it was used: no answer came. Press again, it counts once."),
     "too-few": N_("There is none left, and nothing was used."),
     "not-consumable": N_("This cannot be used up: it stays."),
     "refused": N_("The shop refused it, and nothing was used."),
@@ -101,7 +97,7 @@ def use(number: int) -> ResponseReturnValue:
     state, why, is_new = uses.use(game(), resident, item, key, clock.now(), fault)
     if state is State.USED and is_new:
         desk.used(game(), resident, item)
-    flash((_word(state, why, is_new=is_new), item))
+    flash(item, _word(state, why, is_new=is_new))
     return redirect(url_for(".town", number=number), 303)
 
 
@@ -116,7 +112,8 @@ def fail(number: int, kind: str) -> ResponseReturnValue:
 @blueprint.get("/calls")
 def calls() -> ResponseReturnValue:
     """What was asked of the shop lately, and what it said. Of strangers' towns nothing."""
-    return render_template("sandbox/game/calls.html", calls=client.calls(), faults=SAYS)
+    mine = [one.external_id for one in residents.of_browser()]
+    return render_template("sandbox/game/calls.html", calls=client.calls(mine), faults=SAYS)
 
 
 @blueprint.get("/healthz")
@@ -145,7 +142,7 @@ def _stands(resident: Resident) -> Sequence[Stand]:
     if not holdings.course().is_whole:
         try:
             said = client.holdings(game(), resident.channel, resident.external_id)
-            held = {item: (0, 0) for item in known} | {one.item: (one.quantity, one.tests) for one in said}
+            held = dict.fromkeys(known, (0, 0)) | {one.item: (one.quantity, one.tests) for one in said}
         except (Silent, Refused):
             pass
     return [

@@ -127,9 +127,8 @@ ORDER: dict[str, list[str]] = {
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
         "language", "clock", "form_tokens", "passes", "storefile", "store", "devices", "key_pairs",
-        "assumptions", "cast", "kinds", "happened", "chapters", "judging", "walkthroughs", "judge", "doors", "signing",
-        "signatures", "legible",
-        "books",
+        "assumptions", "cast", "kinds", "happened", "chapters", "judging", "walkthroughs", "judge", "doors",
+        "signing", "signatures", "legible", "books",
         "settings", "context", "people", "stage", "happenings", "strokes", "weather", "situation",
         "neighbours", "walks", "wirelog", "pages",
         "mixi.addresses", "mixi.links", "mixi.facts", "mixi.frame", "mixi.atom", "mixi.topups",

@@ -1,4 +1,4 @@
-"""What this room brings to the doctor."""
+"""What this room brings to doctor and demo."""
 
 from storefront.config import MAKE
 from storefront.rim import Rim, Secret
@@ -11,5 +11,6 @@ RIM = Rim(
             blank=f"make one: {MAKE}",
             ours_too="make a token of its own: the game knows it",
         )
-    ]
+    ],
+    platform="storefront.sandbox.game.demo",
 )

@@ -57,7 +57,7 @@ GOODS: Mapping[str, Good] = {
         N_("Board the ferry"),
         N_("You were on the outer island. It has one tree and a very proud goat."),
     ),
-    "cloak": Good("cloak", N_("Canvas cloak"), N_("It dries on the line, and remembers being a sail.")),
+    "cloak": Good("cloak", N_("Canvas cloak"), N_("An old sailor wears it, and tells of the sail it was.")),
     "fireworks": Good(
         "fireworks",
         N_("Harbour fireworks"),

@@ -61,7 +61,7 @@ GOODS: Mapping[str, Good] = {
     "fireworks": Good(
         "fireworks",
         N_("Harbour fireworks"),
-        N_("Three in a bundle, at the end of the mole. Keep away from the cat."),
+        N_("Three in a bundle, on the quay. Keep them away from the cat."),
         N_("Light a bundle"),
         N_("The whole town looked up."),
     ),
@@ -69,7 +69,7 @@ GOODS: Mapping[str, Good] = {
     "telescope": Good(
         "telescope",
         N_("Lighthouse telescope"),
-        N_("On the lighthouse. The keeper is late ever since."),
+        N_("On the lighthouse. The keeper has been late ever since."),
     ),
 }
 

@@ -28,7 +28,7 @@ TROUBLES = {
 }
 OUTCOMES = {
     "again": N_("That was this very button: it counts once, however often it is pressed."),
-    "asked": N_("Nobody knows whether it was used: no answer came. Press again, it counts once."),
+    "asked": N_("No answer came, so nobody knows whether it was used. Press again: it counts once."),
     "too-few": N_("There is none left, and nothing was used."),
     "not-consumable": N_("This cannot be used up: it stays."),
     "refused": N_("The shop refused it, and nothing was used."),

@@ -6,6 +6,7 @@ asked               no answer yet: the next press sends the same key
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,13 +51,16 @@ class Use(Base):
     asked_at: Mapped[datetime] = mapped_column(Moment)
 
 
-def key_for(resident: Resident, item: str) -> str:
-    """What the button carries that uses this item: the key that has no answer yet, or a fresh one."""
-    waiting = select(Use.key).where(
-        Use.resident_id == resident.id, Use.item == item, Use.state == State.ASKED
-    )
+def waiting(resident: Resident) -> Mapping[str, str]:
+    """The keys that have no answer yet, by what they are to use; the first of each."""
+    mine = (Use.resident_id == resident.id, Use.state == State.ASKED)
     with reading() as session:
-        return session.scalars(waiting.order_by(Use.asked_at)).first() or secrets.token_urlsafe(18)
+        found = session.scalars(select(Use).where(*mine).order_by(Use.asked_at.desc())).all()
+    return {one.item: one.key for one in found}
+
+
+def fresh_key() -> str:
+    return secrets.token_urlsafe(18)
 
 
 def use(

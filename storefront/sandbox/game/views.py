@@ -48,6 +48,7 @@ class Stand:
     used: int
     taken_back: int
     key: str
+    is_open: bool  # whether this key was sent before, and nobody knows what became of it
 
 
 @blueprint.get("/")
@@ -145,6 +146,7 @@ def _stands(resident: Resident) -> Sequence[Stand]:
             held = dict.fromkeys(known, (0, 0)) | {one.item: (one.quantity, one.tests) for one in said}
         except (Silent, Refused):
             pass
+    waiting = uses.waiting(resident)
     return [
         Stand(
             item,
@@ -153,7 +155,8 @@ def _stands(resident: Resident) -> Sequence[Stand]:
             min(max(0, tests), max(0, quantity)),
             known[item].used if item in known else 0,
             known[item].taken_back if item in known else 0,
-            uses.key_for(resident, item),
+            waiting.get(item) or uses.fresh_key(),
+            item in waiting,
         )
         for item, (quantity, tests) in sorted(held.items())
     ]

@@ -12,7 +12,7 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from lxml import html
-from lxml.html import HtmlElement
+from lxml.html import FormElement, HtmlElement
 from pydantic import SecretStr
 from werkzeug import Request, Response
 from werkzeug.test import TestResponse
@@ -93,7 +93,8 @@ class Town:
     def things(self, page: HtmlElement | None = None) -> dict[str, int]:
         page = self.look() if page is None else page
         return {
-            str(one.get("data-item")): int(one.get("data-quantity")) for one in page.cssselect("[data-item]")
+            str(one.get("data-item")): int(str(one.get("data-quantity")))
+            for one in page.cssselect("[data-item]")
         }
 
     def trouble(self, page: HtmlElement | None = None) -> str:
@@ -102,6 +103,7 @@ class Town:
     def button(self, item: str = "loaf") -> tuple[str, dict[str, str]]:
         """Where the button that uses this item leads, and what it sends."""
         (form,) = self.look().cssselect(f'[data-item="{item}"] form')
+        assert isinstance(form, FormElement)
         return str(form.action), {str(name): str(value) for name, value in form.form_values()}
 
     def press(self, action: str, fields: Mapping[str, str]) -> TestResponse:

@@ -24,7 +24,7 @@ class Game:
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        return self.client.get(f"/game{path}", query_string=query, headers=self.headers)
+        return self.client.get(f"/game{path}", query_string=query or None, headers=self.headers)
 
     def holdings(self, who: str = HANAKO, channel: str = "mixi") -> Mapping[str, int]:
         answer = self.get(f"/customers/{channel}/{who}/holdings")

@@ -188,7 +188,7 @@ def test_places_are_given_one_poller_at_a_time(app: Flask, game: Game, give: Giv
 
 
 def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:
-    """A shop that has come back from a backup tells a game whose cursor is of what was lost, and what to do."""
+    """Come back from a backup, the shop tells a game that its cursor is of what was lost, and what to do."""
     give(2)
     kept = game.changes()["cursor"]
     give(2)

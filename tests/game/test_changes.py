@@ -20,7 +20,7 @@ from storefront.shop import changes, customers, inventory
 from storefront.shop.changes import Placing
 from storefront.shop.inventory import Grant
 from tests.databases import on_postgresql
-from tests.game.conftest import Game
+from tests.game.conftest import Game, said
 from tests.game.test_uses import type_of
 from tests.street import HANAKO
 
@@ -35,7 +35,8 @@ def causes(page: Mapping[str, Any]) -> list[str]:
 
 def followed(game: Game, after: str | None = None, **query: Any) -> list[str]:
     """All that there is to be had, page by page."""
-    read, more = [], True
+    read: list[str] = []
+    more = True
     while more:
         page = game.changes(after, **query)
         read, after, more = read + causes(page), page["cursor"], page["more"]
@@ -67,7 +68,7 @@ def test_what_becomes_of_an_item(app: Flask, game: Game, give: Give) -> None:
         ("given", 2, False, "hand:x", None),
         ("used", -2, False, "game:a", None),
     ]
-    (loaf,) = game.get(f"/customers/mixi/{HANAKO}/holdings").json["holdings"]
+    (loaf,) = said(game.get(f"/customers/mixi/{HANAKO}/holdings"))["holdings"]
     assert loaf == {"item": "loaf", "quantity": 1, "tests": 1}
 
 
@@ -199,7 +200,7 @@ def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:
     for _ in range(2):
         answer = game.get("/changes", after=lost)
         assert (answer.status_code, type_of(answer)) == (410, "cursor-gone")
-        assert "holdings" in answer.json["detail"]
+        assert "holdings" in said(answer)["detail"]
         give(2)  # and now there is another change at its place
         assert len(game.changes(kept)["changes"]) in (2, 4)
 

@@ -42,7 +42,7 @@ class Described:
         who = {"channel": "mixi", "external_id": HANAKO}
         uses = at["/game/uses"]["POST"]
         for item, quantity, key in USES:
-            body = {**who, "item": item, "quantity": quantity}
+            body: Any = {**who, "item": item, "quantity": quantity}
             yield uses.Case(body=body, headers={"Idempotency-Key": key}, media_type="application/json")
         for person in (HANAKO, "nobody"):
             path = {**who, "external_id": person}
@@ -52,7 +52,8 @@ class Described:
 
     def ask(self, examples: int) -> None:
         """As many requests of each kind as are wanted, made up."""
-        found = [one.ok() for one in self.schema.get_all_operations()]
+        results: Iterable[Any] = self.schema.get_all_operations()
+        found = [one.ok() for one in results]
         assert {one.path.split("/")[2] for one in found} == {"changes", "customers", "uses"}
         for one in found:
             for mode in GenerationMode:

@@ -17,7 +17,7 @@ from storefront.db import db
 from storefront.game import problems
 from storefront.shop import customers
 from tests.databases import on_sqlite
-from tests.game.conftest import TOKEN, Game
+from tests.game.conftest import TOKEN, Game, said
 from tests.game.test_uses import type_of
 from tests.street import HANAKO, SHOP, Container
 
@@ -98,7 +98,7 @@ def test_keys(game: Game, give: Give) -> None:
     for key in (None, "", " ", "a b", "é", "a,b", "x" * 65, "\t"):
         answer = game.use(key)
         assert (answer.status_code, type_of(answer)) == (400, "malformed")
-        assert "Idempotency-Key" in answer.json["detail"]
+        assert "Idempotency-Key" in said(answer)["detail"]
     assert game.holdings() == {"loaf": 1}
 
 
@@ -107,7 +107,7 @@ def test_any_visible_key(game: Game, give: Give) -> None:
     """Whatever can be seen is a key like another."""
     give(7)
     for left, key in enumerate(("x" * 64, "!", "~", '"quoted"', "%00", "';--", "\\")):
-        assert [game.use(key).json["left"] for _ in range(2)] == [6 - left] * 2
+        assert [said(game.use(key))["left"] for _ in range(2)] == [6 - left] * 2
 
 
 QUANTITIES: list[Any] = [True, False, 1.0, "1", None, [1], {}, 0, -1, 10**6 + 1, 10**30, -(10**30), 1.5]
@@ -120,12 +120,12 @@ def test_quantities(game: Game, give: Give) -> None:
     for quantity in QUANTITIES:
         answer = game.use("a", quantity)
         assert (answer.status_code, type_of(answer)) == (400, "malformed")
-        assert "quantity" in answer.json["detail"]
+        assert "quantity" in said(answer)["detail"]
     assert game.holdings() == {"loaf": 3}
 
 
 WRITTEN = json.dumps(BODY)
-BODIES = {
+BODIES: Mapping[str, bytes | str] = {
     "nothing": b"",
     "no JSON": b"{",
     "no object": b"[]",
@@ -185,9 +185,9 @@ def test_odd_ids(game: Game, give: Give) -> None:
     for who in ODD:
         give(1, who=who, key=f"mixi:{who}")
         answer = game.get(f"/customers/mixi/{quote(who, safe='')}/holdings")
-        assert answer.json["external_id"] == who
-        assert answer.json["holdings"] == [{"item": "loaf", "quantity": 1, "tests": 0}]
-        assert game.use(f"{hash(who)}", external_id=who).json["left"] == 0
+        assert said(answer)["external_id"] == who
+        assert said(answer)["holdings"] == [{"item": "loaf", "quantity": 1, "tests": 0}]
+        assert said(game.use(f"{hash(who)}", external_id=who))["left"] == 0
     assert [one["external_id"] for one in game.changes()["changes"]] == [who for who in ODD for _ in range(2)]
 
 
@@ -288,6 +288,6 @@ def test_the_description_is_open(app: Flask) -> None:
     answer = app.test_client().get("/game/openapi.json")
     assert answer.status_code == 200
     assert SHOP not in answer.text
-    described: Mapping[str, Any] = answer.json["components"]["schemas"]["Problem"]["properties"]["type"]
+    described: Mapping[str, Any] = said(answer)["components"]["schemas"]["Problem"]["properties"]["type"]
     ours = {f"/game/problems/{one.name}" for one in problems.PROBLEMS.values() if one.name}
     assert set(described["enum"]) == {"about:blank", *ours}

@@ -65,8 +65,9 @@ NEW = Grant.place.is_(None)
 
 def following(place: int, most: int) -> tuple[Sequence[Change], bool]:
     """The changes after a place, so many at most, and whether there are more; from 0, the first."""
+    is_any_new = _is_any_new()  # asked first: what another reader places meanwhile is then read below
     found = _read(place, most + 1)
-    if len(found) <= most and _is_any_new():
+    if is_any_new and len(found) <= most:
         with transaction() as session:
             _give_places(session)
         found = _read(place, most + 1)

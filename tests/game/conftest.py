@@ -16,6 +16,11 @@ from tests.street import HANAKO, SETTINGS, for_all
 TOKEN = "the token of the game, of 32 characters"
 
 
+def said(answer: TestResponse) -> Any:
+    """What an answer says."""
+    return answer.json
+
+
 class Game:
     """Asks the shop as a game's server does."""
 
@@ -24,12 +29,12 @@ class Game:
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str, **query: Any) -> TestResponse:
-        return self.client.get(f"/game{path}", query_string=query, headers=self.headers)
+        return self.client.get(f"/game{path}", query_string=query or None, headers=self.headers)
 
     def holdings(self, who: str = HANAKO, channel: str = "mixi") -> Mapping[str, int]:
         answer = self.get(f"/customers/{channel}/{who}/holdings")
         assert answer.status_code == 200, answer.text
-        return {one["item"]: one["quantity"] for one in answer.json["holdings"]}
+        return {one["item"]: one["quantity"] for one in said(answer)["holdings"]}
 
     def use(self, key: str | None, quantity: Any = 1, item: str = "loaf", **more: Any) -> TestResponse:
         wish = {"channel": "mixi", "external_id": HANAKO, "item": item, "quantity": quantity, **more}
@@ -39,7 +44,7 @@ class Game:
     def changes(self, after: str | None = None, **query: Any) -> Mapping[str, Any]:
         answer = self.get("/changes", **query, **({"after": after} if after else {}))
         assert answer.status_code == 200, answer.text
-        page: Mapping[str, Any] = answer.json
+        page: Mapping[str, Any] = said(answer)
         return page
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -11,7 +12,7 @@ from werkzeug.test import TestResponse
 from storefront import clock
 from storefront.db import db
 from storefront.shop import customers, inventory
-from tests.game.conftest import Game
+from tests.game.conftest import Game, said
 from tests.street import HANAKO, TARO
 
 pytestmark = pytest.mark.money
@@ -21,8 +22,8 @@ Give = Callable[..., None]
 
 def type_of(answer: TestResponse) -> str:
     assert answer.mimetype == "application/problem+json"
-    assert answer.json["status"] == answer.status_code
-    return str(answer.json["type"]).removeprefix("/game/problems/")
+    assert said(answer)["status"] == answer.status_code
+    return str(said(answer)["type"]).removeprefix("/game/problems/")
 
 
 def test_used(game: Game, give: Give) -> None:
@@ -48,7 +49,7 @@ def test_the_same_answer_however_much_later(game: Game, give: Give) -> None:
 
 
 @pytest.mark.parametrize("other", [{"quantity": 1}, {"item": "fireworks"}, {"external_id": TARO}])
-def test_a_key_for_something_else(game: Game, give: Give, other: dict[str, object]) -> None:
+def test_a_key_for_something_else(game: Game, give: Give, other: dict[str, Any]) -> None:
     """A key that has used something uses nothing else, for whomever it is sent."""
     for who in (HANAKO, TARO):
         give(5, who=who)
@@ -64,10 +65,10 @@ def test_too_few(game: Game, give: Give) -> None:
     """Who asks for more than there is gets none, and the key is good for another try."""
     give(2)
     answer = game.use("a", 3)
-    assert (answer.status_code, type_of(answer), answer.json["held"]) == (409, "too-few", 2)
+    assert (answer.status_code, type_of(answer), said(answer)["held"]) == (409, "too-few", 2)
     assert game.holdings() == {"loaf": 2}
     give(1)
-    assert game.use("a", 3).json["left"] == 0
+    assert said(game.use("a", 3))["left"] == 0
 
 
 @pytest.mark.parametrize("item", ["excalibur", "no such item"])

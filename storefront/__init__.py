@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib import import_module
+from typing import Any
 
 import requests
 import structlog
@@ -20,19 +21,30 @@ MAX_FORM_BYTES = 64 * 1024
 CODINGS = ["br", "gzip"]
 log = structlog.get_logger()
 
-# A line for each counter's room. To take one away, delete its line, its folders and its tests.
+# A line for each room that can be taken away. To do so, delete its line, its folders and its tests.
 ROOMS = (
     "storefront.colorme",
     "storefront.external",
+    "storefront.game",
     "storefront.mixi",
 )
 LOADED = tuple(map(import_module, ROOMS))
-COUNTERS: tuple[Counter, ...] = tuple(room.COUNTER for room in LOADED)
-SETTINGS = [counter.settings for counter in COUNTERS if counter.settings]
 
 
-class Settings(*SETTINGS, HouseSettings):  # type: ignore[misc]  # only the list above knows whose they are
-    """Every setting: the house's, and those of each counter."""
+def _settings(room: Any) -> type[HouseSettings] | None:
+    """Those of a room; of a counter, as its value says."""
+    kind: type[HouseSettings] | None = room.COUNTER.settings if hasattr(room, "COUNTER") else room.SETTINGS
+    return kind
+
+
+COUNTERS: tuple[Counter, ...] = tuple(room.COUNTER for room in LOADED if hasattr(room, "COUNTER"))
+SETTINGS: Mapping[str, type[HouseSettings]] = {
+    room.__name__.rpartition(".")[2]: kind for room in LOADED if (kind := _settings(room))
+}
+
+
+class Settings(*SETTINGS.values(), HouseSettings):  # type: ignore[misc]  # only the table above knows whose they are
+    """Every setting: the house's, and those of each room."""
 
 
 class _Compress(Compress):

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from pydantic.fields import FieldInfo
 
-from storefront import COUNTERS, tables
+from storefront import SETTINGS, tables
 from storefront.config import PREFIX, HouseSettings
 from storefront.tables import Row
 
@@ -48,7 +48,7 @@ def write_environment(out: TextIO) -> None:
 
 
 def parts() -> Iterator[tuple[str, Sequence[Row]]]:
-    """The house's, then each counter's own, under a title."""
+    """The house's, then each room's own, under a title."""
     for title, fields in _fields():
         yield title, [(name.upper(), _default(field), field.description or "") for name, field in fields]
 
@@ -56,10 +56,9 @@ def parts() -> Iterator[tuple[str, Sequence[Row]]]:
 def _fields() -> Iterator[tuple[str, Iterable[tuple[str, FieldInfo]]]]:
     house = HouseSettings.model_fields
     yield "The house", house.items()
-    for counter in COUNTERS:
-        if counter.settings:
-            own = counter.settings.model_fields.items()
-            yield counter.channel, [(name, field) for name, field in own if name not in house]
+    for room, kind in SETTINGS.items():
+        own = kind.model_fields.items()
+        yield room, [(name, field) for name, field in own if name not in house]
 
 
 def _written(field: FieldInfo) -> str:

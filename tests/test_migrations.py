@@ -13,16 +13,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from storefront import Settings, clock, create_app
 from storefront.db import db, migrate, transaction
 from storefront.mixi.payments import Status
-from storefront.shop import catalog, ledger, visits
+from storefront.shop import catalog, changes, ledger, visits
 from storefront.shop.adjustments import Field
 from storefront.shop.catalog import Item
 from storefront.shop.devices import Device
+from storefront.shop.inventory import Grant
 from tests.command import run, run_apart
 from tests.databases import on_sqlite
 from tests.demo import wait_for
@@ -504,3 +505,54 @@ def test_a_folder_of_any_name(app: Flask, tmp_path: Path) -> None:
     with app.app_context():
         flask_migrate.upgrade(directory=str(folder))
         assert inspect(db.engine).has_table("item")
+
+
+# What is taken back or recounted, and the sale that this is of: as its entry says, or as the key itself does.
+OF = {
+    "mixi:a": None,
+    "void:a": "mixi:a",
+    "mixi:b": None,
+    "test:b:sale": "mixi:b",
+    "test:b:test": "mixi:b",
+    "chargeback:d": "external:d",
+    "colorme:con:2027-01-01:1": None,
+    "undone:colorme:con:2027-01-01:1": "colorme:con:2027-01-01:1",
+    "undone:another's": "another's",
+    "use:c": None,
+}
+GRANT_0015 = 'INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at)'
+KINDS = {
+    "void": "taken_back",
+    "chargeback": "taken_back",
+    "undone": "taken_back",
+    "test": "recounted",
+    "use": "used",
+}
+ENTRY_0015 = 'INSERT INTO entry (customer_id, channel, kind, amount, unit, key, "of", entered_at)'
+
+
+def test_what_a_taking_back_is_of(app: Flask, engine: Engine) -> None:
+    """Grants of before name their sale as later ones do, and none has a place until somebody follows them."""
+    fill_the_version_before(app, engine)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0015")
+    with engine.begin() as connection:
+        connection.execute(text('DELETE FROM "grant"'))
+        connection.execute(text("DELETE FROM entry"))
+        for key in OF:
+            values = {"kind": KINDS.get(key.partition(":")[0], "sold"), "key": key, "no": False, "now": NOW}
+            connection.execute(
+                text(f"{GRANT_0015} VALUES (1, 'excalibur', :kind, 1, :key, :no, :now)"), values
+            )
+        for kind, (channel, sale) in ENTERED.items():
+            values = {"kind": kind[0], "key": kind[1], "channel": channel, "of": sale, "now": NOW}
+            statement = f"{ENTRY_0015} VALUES (1, :channel, :kind, 90, 'point', :key, :of, :now)"
+            connection.execute(text(statement), values)
+    for _ in range(2):
+        with app.app_context():
+            flask_migrate.upgrade(directory=migrate.directory)
+            assert dict(db.session.execute(select(Grant.key, Grant.of)).all()) == OF
+            assert changes.count_following(0, 99) == len(OF)
+            assert [one.key for one in changes.following(0, 99)[0]] == list(OF)
+            db.session.remove()
+            flask_migrate.downgrade(directory=migrate.directory, revision="0015")

@@ -6,14 +6,14 @@ twice, and what one of the two addresses takes the other refuses.
 """
 
 import hmac
-import json
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from storefront import strict_json
 from storefront.clock import JAPAN, day
 from storefront.colorme.client import LATEST, UsageCharge
 from storefront.colorme.contracts import Reason
@@ -22,7 +22,6 @@ from storefront.colorme.plan_file import PLAN_ID, Form
 from storefront.colorme.settings import ACCOUNT
 
 SIGNATURE = "X-Appstore-Signature"
-DEEPEST = 16  # levels; a hook has three
 # One key signs installs and ends, so no body may be taken for both.
 OF_AN_END = {"uninstalled_at", "reason", "usage_charge"}
 ONE_DAY = timedelta(days=1)
@@ -154,13 +153,9 @@ Hook = TypeVar("Hook", Install, Uninstall)
 def read(kind: type[Hook], body: bytes) -> Hook:
     """Parse a verified body, or Malformed."""
     try:
-        text = body.decode()
-        said = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-        _bounded(said, DEEPEST)
-    except UnicodeDecodeError:
-        raise Malformed("not UTF-8") from None
-    except (ValueError, RecursionError):
-        raise Malformed("not JSON, as strictly taken") from None
+        said = strict_json.read(body)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
     try:
         return kind.model_validate(said)
     except ValidationError as error:
@@ -176,22 +171,3 @@ def _day(seconds: int) -> date:
 def _names(kind: type[BaseModel]) -> set[str]:
     """What may be repeated in a log: our own names, never a stranger's."""
     return set(kind.model_fields) | {"trial_term.starts_at", "trial_term.ends_at"}
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    said = dict(pairs)
-    if len(said) < len(pairs):
-        raise ValueError("a key twice")
-    return said
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-def _bounded(value: Any, levels: int) -> None:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    if children and not levels:
-        raise ValueError("too deep")
-    for child in children:
-        _bounded(child, levels - 1)

@@ -47,7 +47,9 @@ def undo(session: Session, contract: Contract) -> None:
     for key, one in _brought(session, contract).items():
         if _is_gone(contract, _first(key)) and not _is_undone(session, key):
             at, undone = contract.ended_at or one.granted_at, f"{UNDONE}{key}"
-            inventory.take_back(session, one.customer_id, one.item_id, undone, at, is_test=one.is_test)
+            inventory.take_back(
+                session, one.customer_id, one.item_id, undone, at, of=key, is_test=one.is_test
+            )
 
 
 def redo(session: Session, contract: Contract, now: datetime) -> None:

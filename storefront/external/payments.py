@@ -390,7 +390,7 @@ def _is_closed(now: datetime) -> bool:
 def _take_back(session: Session, payment: Any, now: datetime) -> None:
     """Goods and entry go back under a key of their own, whatever became of the goods."""
     buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment.code)
-    inventory.take_back(session, buyer, payment.item_id, key, now)
+    inventory.take_back(session, buyer, payment.item_id, key, now, of=sale)
     about = About(payment.item_id, payment.device)
     ledger.record(
         session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale, about=about

@@ -234,7 +234,7 @@ def _count_as_test(doubt: Doubt) -> None:
         if payment is None:
             return
         buyer, now = payment.customer_id, clock.now()
-        inventory.count_as_test(session, buyer, payment.item_id, key, now)
+        inventory.count_as_test(session, buyer, payment.item_id, key, now, of=sale)
         for kind, points in ((Kind.VOID, -payment.points), (Kind.TEST, 0)):
             about = About(payment.item_id, payment.device, payment.updated_at)
             ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
@@ -260,9 +260,9 @@ def _undo(
             return False
         now = clock.now()
         buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
-        inventory.take_back(session, buyer, item, key, now, is_test=is_test)
-        points = 0 if is_test else -payment.points
         sale = payments.sale_key(doubt.point_code)
+        inventory.take_back(session, buyer, item, key, now, of=sale, is_test=is_test)
+        points = 0 if is_test else -payment.points
         about = About(item, payment.device, updated)
         ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)

@@ -41,6 +41,8 @@ class Person:
     screen: str | None = None
     screens: list[str] = field(default_factory=list)
     outside: str | None = None
+    town: Page | None = None
+    used_there: tuple[Page, Form] | None = None
     back: str | None = None  # where the provider sends them afterwards
     start: str | None = None
     born: int | None = None
@@ -509,6 +511,27 @@ class Actor:
             raise CannotDo(f"the provider has nothing to press for {ending}")
         self._show(me.browser.send(overview, form))
 
+    # In the game
+
+    def town(self, how: str) -> None:
+        me = self.me
+        if how == "look":
+            home = me.browser.get(f"{self.desk.platform}/")
+            links = home.links(f'[data-persona="{me.key}"] a[data-town]')
+            if not links:
+                raise CannotDo("no link leads to the town")
+            me.town = me.browser.get(links[0])
+            return self._show(me.town)
+        if how == "use":
+            forms = me.town.forms(f'[data-item="{self.item.id}"] form') if me.town and self.item else []
+            if not forms or me.town is None:
+                raise CannotDo("the town has no button to use the item")
+            me.used_there = (me.town, forms[0])
+        if me.used_there is None:
+            raise CannotDo("nothing was used in the town")
+        me.town = me.browser.send(*me.used_there)
+        return self._show(me.town)
+
     # What platforms and people do beside
 
     def play_as(self, who: str) -> None:
@@ -689,6 +712,7 @@ _VERBS: Mapping[str, Callable[[Actor, str], None]] = {
     "rotate key": Actor.rotate_key,
     "as": Actor.play_as,
     "outside": Actor.outside,
+    "town": Actor.town,
     "wait": Actor.wait,
     "weather": Actor.weather,
     "say age": Actor.say_age,

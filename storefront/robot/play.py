@@ -87,7 +87,8 @@ def look_around(street: Street) -> Shop:
         actor.open("shelf")
         items = list(_items(actor))
     shop.items = items
-    shop.has_breaker = bool(desk.read("/desk/walkthroughs.json").get("breaker"))
+    book = desk.read("/desk/walkthroughs.json")
+    shop.has_breaker, shop.has_game = bool(book.get("breaker")), bool(book.get("game"))
     _see_finish(actor, shop)
     return shop
 

@@ -42,6 +42,7 @@ class Shop:
     asks_ages: bool = False
     warning: tuple[str, str] = ("", "")  # the address of the page before paying outside, and of which item
     has_breaker: bool = False
+    has_game: bool = False
     lock: Lock = field(default_factory=Lock)
 
     def item(self, role: str, *, outside: bool = False) -> Item:
@@ -62,6 +63,7 @@ class Shop:
             "ages": self.asks_ages,
             "stopped": stopped,
             "breaker": self.has_breaker,
+            "game": self.has_game,
         }
         for need in walkthrough["needs"]:
             if not has[need]:
@@ -84,6 +86,7 @@ _NEEDED = {
     "ages": "the shop asks nobody's age",
     "stopped": "the shop sells; start it with STOREFRONT_SELLING=false for this one",
     "breaker": "the shop was not started by the demo, so that nobody can stop it",
+    "game": "no game stands beside the platform",
 }
 
 

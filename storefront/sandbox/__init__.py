@@ -27,6 +27,7 @@ from storefront.sandbox import (
     phone,
     stage,
     store,
+    town,
 )
 from storefront.sandbox.context import Sandbox
 from storefront.sandbox.desk import actions as desk_actions
@@ -69,6 +70,7 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     app.register_blueprint(phone.blueprint)
     app.register_blueprint(developer.blueprint)
     app.register_blueprint(log.blueprint)
+    app.register_blueprint(town.blueprint)
     for room in (desk_views, desk_actions, situations, told, bookkeeping, desk_signatures):
         app.register_blueprint(room.blueprint)
     checklist.init_app(app, settings)

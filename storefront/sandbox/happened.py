@@ -47,6 +47,9 @@ class Name(StrEnum):
     # What was seen where the platform does not look, at the provider's too, said by a person or the robot.
     SEEN = SEEN  # step; said (back takes it back), or the facts of PAGE_SHOWN
     BOOKS_READ = "books_read"  # verdict
+    # In the game beside us; marks has item, quantity and tests of each thing.
+    TOWN_SHOWN = "town_shown"
+    TOWN_USED = "town_used"
 
 
 Fact = Annotated[str, Field(max_length=400)]

@@ -141,6 +141,13 @@ def forged(stage_id: str) -> Collection[int | None]:
     return {row.wire_id for row in rows if row.facts.get("fault")}
 
 
+def of_name(stage_id: str, name: Name) -> Sequence[Happening]:
+    """Those of one name, oldest first."""
+    alike = (Happening.stage_id == stage_id, Happening.name == name)
+    with reading() as session:
+        return session.scalars(select(Happening).where(*alike).order_by(Happening.id)).all()
+
+
 def pages(stage_id: str) -> Sequence[Happening]:
     """The pages that were seen on a stage, oldest first."""
     seen = (Happening.stage_id == stage_id, Happening.name.in_((Name.PAGE_SHOWN, Name.SEEN)))

@@ -181,6 +181,16 @@ def _held(check: Check, scene: _Scene) -> Came:
     return Came(str(held), held == int(wanted), rows(bags[-1:]))
 
 
+def _town(check: Check, scene: _Scene) -> Came:
+    """How many stand in somebody's town, of the item that was bought last."""
+    owner = scene.owner(check.who)
+    shown = [one for one in scene.window if one.name is Name.TOWN_SHOWN and one.owner_id == owner]
+    bought = [one for one in scene.past if one.name is Name.PAYMENT_CREATED and one.owner_id == owner]
+    if not shown or not bought:
+        return Came(None, is_met=False)
+    return last(_quantity(shown[-1], str(bought[-1].facts["item_id"])), shown[-1], check)
+
+
 def _quantity(bag: Happened, item: str | None) -> int:
     return next((int(mark.get("quantity", 0)) for mark in marks(bag) if mark.get("item") == item), 0)
 
@@ -302,6 +312,7 @@ _EYES = Eyes(
         "never": _never,
         "weather_met": _weather_met,
         "books": _read_books,
+        "town": _town,
     },
     scene=_Scene,
     passive={"balance", "calls", "never"},

@@ -97,6 +97,11 @@ class SandboxSettings(BaseSettings):
     provider_token: SecretStr = Field(
         default=SecretStr(""), description="Opens the provider's weather and statement to us."
     )
+    game_url: str = Field(default="", description="Where a game beside us is played.")
+    game_token: SecretStr = Field(default=SecretStr(""), description="Opens the desk to what the game tells.")
+    game_door_secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs the addresses by which people come into the game."
+    )
     machine_url: str = Field(default="", description="Where who started the shop can hold it still.")
     machine_token: SecretStr = SecretStr("")
     proxies: int = Field(

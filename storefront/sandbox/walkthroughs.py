@@ -55,6 +55,7 @@ VERBS: Mapping[str, str] = {
     "rotate key": "",
     "as": f" {SOMEBODY}",
     "outside": r" (open|pay|cancel|decline|again|refund|expire)",
+    "town": r" (look|use|use again)",
     "wait": r" (void|pause|parked|withdrawn|stopped)",
     "weather": rf" (clear|{KIND}(:-?\d{{1,7}})?(\*[1-9]\d{{0,5}})?( create| confirm)?)",
     "say age": r" \d{1,3}",
@@ -77,6 +78,7 @@ RULES: Mapping[str, str] = {
     "status": r"\d{3}",
     "state": "|".join(STATES),
     "held": r"\+?\d{1,6}",
+    "town": r"\d{1,6}",
     "balance": rf"unchanged|[+-]{SUM}|[+-]\d{{1,6}}",
     "price": "shown",
     "calls": r"\d{1,4}(\.\.\d{1,4})?",
@@ -89,7 +91,7 @@ RULES: Mapping[str, str] = {
 }
 CHECKS = (
     *("screen", "page", "status", "state", "held", "balance", "price", "calls", "answer", "refusal"),
-    *("notice", "happened", "never", "weather_met", "books"),
+    *("notice", "happened", "never", "weather_met", "books", "town"),
 )
 
 
@@ -115,7 +117,7 @@ class Weather(Strict):
 
 
 class Check(chapters.Check):
-    """One thing that must be seen. Exactly one of the first fifteen, and what narrows it."""
+    """One thing that must be seen. Exactly one of the first sixteen, and what narrows it."""
 
     WORDS: ClassVar[Sequence[str]] = CHECKS
     RULES: ClassVar[Mapping[str, str]] = RULES
@@ -135,6 +137,7 @@ class Check(chapters.Check):
     never: Word | None = None
     weather_met: Word | None = None
     books: Literal["green", "amber", "red"] | None = None
+    town: Word | None = None
 
     who: str | None = None
     payment: Annotated[int | None, Field(ge=1)] = None  # the first, the second … that was created
@@ -184,7 +187,7 @@ class Walkthrough(chapters.Script):
     item: Literal["any", "once", "few", "dear", "consumable", "outside"]
     points: Annotated[Word, Field(pattern=rf"^({SUM}|\d{{1,6}})$")]
     weather: list[Weather] = Field(default_factory=list)
-    needs: list[Literal["outside", "ages", "stopped", "breaker"]] = Field(default_factory=list)
+    needs: list[Literal["outside", "ages", "stopped", "breaker", "game"]] = Field(default_factory=list)
     steps: Annotated[list[Step], Field(min_length=1)]
     books: Literal["green", "amber", "red"] = "green"  # at worst
 

@@ -46,13 +46,18 @@ def identify(channel: str, external_id: str, now: datetime) -> Customer:
 
 def meet(channel: str, external_id: str, now: datetime) -> Customer:
     """The customer behind a verified id, made at the first visit; says nothing of whether they have left."""
-    known = select(Customer).filter_by(channel=channel, external_id=external_id)
-    customer = db.session.scalar(known)
+    customer = known(channel, external_id)
     if customer is None:
         with transaction() as session:
             enrol(session, channel, external_id, now)
-        customer = db.session.scalars(known).one()
+        customer = known(channel, external_id)
+        assert customer
     return customer
+
+
+def known(channel: str, external_id: str) -> Customer | None:
+    """The customer of this id, if there is one."""
+    return db.session.scalar(select(Customer).filter_by(channel=channel, external_id=external_id))
 
 
 def enrol(session: Session, channel: str, external_id: str, now: datetime) -> int:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -34,6 +35,20 @@ from storefront.db import Model, db, insert_once, transaction, upsert, words
 from storefront.shop import customers
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
+
+NEW, PLACED = "place IS NULL", "place IS NOT NULL"
+
+
+class NotConsumable(Exception):
+    """There is no such item, or it is not used up."""
+
+
+class TooFew(Exception):
+    """The customer holds fewer than are to be used; says how many."""
+
+    def __init__(self, held: int) -> None:
+        super().__init__(held)
+        self.held = held
 
 
 class Kind(StrEnum):
@@ -48,14 +63,24 @@ class Kind(StrEnum):
 
 
 class Grant(Model):
-    """So many more, or fewer, of an item. The key names the cause, and no cause counts twice."""
+    """So many more, or fewer, of an item. The key names the cause, and no cause counts twice.
+
+    `of` is the key of the sale that it concerns: which it undoes, or which turned out to be a test. `place`
+    is where it stands among all of them, for those who follow them: `changes` gives it, once, and changes
+    nothing else.
+    """
 
     __tablename__ = "grant"
     # All that one customer's holdings are sums of, side by side.
     # And what became of one item lately.
+    # And what has a place, and what has none yet: a sale writes into one of the two alone.
     __table_args__ = (
         Index("ix_grant_holding", "customer_id", "item_id", "quantity"),
         Index("ix_grant_item", "item_id", "id"),
+        Index(
+            "ix_grant_place", "place", unique=True, sqlite_where=text(PLACED), postgresql_where=text(PLACED)
+        ),
+        Index("ix_grant_new", "id", sqlite_where=text(NEW), postgresql_where=text(NEW)),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -66,6 +91,8 @@ class Grant(Model):
     key: Mapped[str] = mapped_column(String(80), unique=True)
     is_test: Mapped[bool]
     granted_at: Mapped[datetime]
+    of: Mapped[str | None] = mapped_column(String(80))
+    place: Mapped[int | None]
 
 
 class Tally(Model):
@@ -152,26 +179,35 @@ def was_given(key: str) -> ColumnElement[bool]:
 
 
 def take_back(
-    session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, is_test: bool = False
+    session: Session,
+    customer_id: int,
+    item_id: str,
+    key: str,
+    now: datetime,
+    *,
+    of: str | None = None,
+    is_test: bool = False,
 ) -> None:
     """Take one of an item back, even if it is used up already: the holding then shows below zero.
 
-    What was taken from the stock, as a sale or as a test, is in it again.
+    What was taken from the stock, as a sale or as a test, is in it again. `of` is the key of that sale.
     """
-    _add(session, Kind.TAKEN_BACK, customer_id, item_id, -1, key, now, is_test)
+    _add(session, Kind.TAKEN_BACK, customer_id, item_id, -1, key, now, is_test, of)
     _count(session, item_id, -1, is_test)
     customers.hold(session, customer_id)
     if _quantity(session, customer_id, item_id) < 0:
         insert_once(session, Overdrawn, customer_id=customer_id, item_id=item_id)
 
 
-def count_as_test(session: Session, customer_id: int, item_id: str, key: str, now: datetime) -> None:
+def count_as_test(
+    session: Session, customer_id: int, item_id: str, key: str, now: datetime, *, of: str | None = None
+) -> None:
     """What was granted as sold turns out to be a test: it stays where it is, and is counted as one.
 
-    The database refuses the same key twice.
+    The database refuses the same key twice. `of` is the key of that sale.
     """
-    _add(session, Kind.RECOUNTED, customer_id, item_id, -1, f"{key}:sale", now, is_test=False)
-    _add(session, Kind.RECOUNTED, customer_id, item_id, 1, f"{key}:test", now, is_test=True)
+    _add(session, Kind.RECOUNTED, customer_id, item_id, -1, f"{key}:sale", now, is_test=False, of=of)
+    _add(session, Kind.RECOUNTED, customer_id, item_id, 1, f"{key}:test", now, is_test=True, of=of)
     _count(session, item_id, -1, is_test=False)
     _count(session, item_id, 1, is_test=True)
 
@@ -196,15 +232,34 @@ def put_right(
 
 def use(customer_id: int, item_id: str, key: str, now: datetime) -> bool:
     """Use up one of a consumable item; the same key uses it once. Says whether one was used up now."""
-    with transaction() as session:
-        # The item before the customer, as everywhere.
-        found = select(Item.consumable).filter_by(id=item_id).with_for_update(read=True, key_share=True)
-        consumable = session.scalar(found)
-        customers.hold(session, customer_id)
-        if not consumable or _quantity(session, customer_id, item_id) < 1:
-            return False
-        values = {"customer_id": customer_id, "item_id": item_id, "quantity": -1, "is_test": False}
-        return insert_once(session, Grant, kind=Kind.USED, key=_use_key(key), granted_at=now, **values)
+    try:
+        with transaction() as session:
+            return use_up(session, customer_id, item_id, 1, _use_key(key), now) is not None
+    except (NotConsumable, TooFew):
+        return False
+
+
+def use_up(
+    session: Session, customer_id: int, item_id: str, quantity: int, key: str, now: datetime
+) -> int | None:
+    """Use up so many of a consumable item, and say how many are left; nothing if this key has used before.
+
+    Raises NotConsumable and TooFew.
+    """
+    # The item before the customer, as everywhere.
+    found = select(Item.consumable).filter_by(id=item_id).with_for_update(read=True, key_share=True)
+    consumable = session.scalar(found)
+    customers.hold(session, customer_id)
+    if session.scalar(select(was_given(key))):
+        return None
+    if not consumable:
+        raise NotConsumable
+    held = _quantity(session, customer_id, item_id)
+    if held < quantity:
+        raise TooFew(held)
+    values = {"customer_id": customer_id, "item_id": item_id, "quantity": -quantity, "is_test": False}
+    first = insert_once(session, Grant, kind=Kind.USED, key=key, granted_at=now, **values)
+    return held - quantity if first else None
 
 
 def used(customer_id: int, key: str) -> Used | None:
@@ -260,6 +315,14 @@ def holdings(customer_id: int) -> list[Holding]:
         .order_by(Item.position)
     )
     return [Holding(item, int(count)) for item, count in db.session.execute(query)]
+
+
+def tested(customer_id: int) -> Mapping[str, int]:
+    """How many of each item a customer was given by test purchases, and they were not taken back."""
+    given = select(Grant.item_id, func.sum(Grant.quantity)).where(
+        Grant.customer_id == customer_id, Grant.is_test
+    )
+    return {item_id: int(count) for item_id, count in db.session.execute(given.group_by(Grant.item_id))}
 
 
 def newest(customer_id: int, most: int) -> Sequence[Grant]:
@@ -331,10 +394,11 @@ def _add(
     key: str,
     now: datetime,
     is_test: bool,
+    of: str | None = None,
 ) -> bool:
     """Add a grant; says whether sales of the item are counted."""
     values = {"kind": kind, "customer_id": customer_id, "item_id": item_id, "quantity": quantity}
-    return bool(session.scalar(ADD, {**values, "key": key, "is_test": is_test, "granted_at": now}))
+    return bool(session.scalar(ADD, {**values, "key": key, "is_test": is_test, "granted_at": now, "of": of}))
 
 
 def _use_key(key: str) -> str:

@@ -1,5 +1,6 @@
 """The books of a stage: gathered, compared, and shown; bags and histories are read on a press alone."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -169,7 +170,7 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
         at=last.at,
         bag=last.bag,
         history=last.entries,
-        used=last.used,
+        used=Counter(last.used) + _used_in_town(on, last.owner_id),
         kept=frozenset(last.kept),
         consumable=frozenset(uses) | _consumable(on),
         since=first.at if is_shared else None,
@@ -178,6 +179,12 @@ def _page(on: Stage, first: Reading, last: Reading) -> Page:
             ByHand(*row) for key, row in last.by_hand.items() if not (is_shared and key in first.by_hand)
         ],
     )
+
+
+def _used_in_town(on: Stage, owner_id: str) -> Counter[str]:
+    """What somebody has used up in the game, as it has told."""
+    uses = [one for one in happenings.of_name(on.id, Name.TOWN_USED) if one.owner_id == owner_id]
+    return Counter(mark["item"] for one in uses for mark in happened.marks(one))
 
 
 def _consumable(on: Stage) -> frozenset[str]:

@@ -66,6 +66,7 @@ CHAPTERS = {
     "devices": N_("Devices and people"),
     "outside": N_("Outside"),
     "own": N_("The shop's own"),
+    "game": N_("Into the game"),
 }
 
 blueprint = Blueprint("checklist", __name__)
@@ -103,10 +104,10 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/desk/walkthroughs.json")
 def index_json() -> ResponseReturnValue:
-    """The same for the robot: all that it plays, and whether the shop's own machine can be stopped."""
+    """The same for the robot: all that it plays, and whether a machine to stop and a game are there."""
     found = [one.model_dump(mode="json", exclude_none=True) for one in _book().values()]
     chapters = [{"name": name, "title": gettext(title)} for name, title, _ in _chapters()]
-    return jsonify(breaker=_has_breaker(), chapters=chapters, walkthroughs=found)
+    return jsonify(breaker=_has_breaker(), game=_has_game(), chapters=chapters, walkthroughs=found)
 
 
 @blueprint.get("/desk/walkthroughs/<name>")
@@ -118,6 +119,7 @@ def show(name: str) -> ResponseReturnValue:
         one=one,
         persona=BY_KEY[one.who],
         without_breaker="breaker" in one.needs and not _has_breaker(),
+        without_game="game" in one.needs and not _has_game(),
     )
 
 
@@ -243,6 +245,10 @@ def _chapters() -> Iterator[tuple[str, str, Sequence[Walkthrough]]]:
 
 def _has_breaker() -> bool:
     return bool(sandbox().settings.machine_url)
+
+
+def _has_game() -> bool:
+    return bool(sandbox().settings.game_url)
 
 
 def _item(on: Stage, one: Walkthrough) -> Mapping[str, Any]:

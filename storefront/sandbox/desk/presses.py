@@ -107,6 +107,8 @@ def _presses(words: str, on: Stage, who: str, device: Device) -> Iterator[Press]
             yield Press(N_("Clear all weather"), url_for("actions.clear_all"), {})
         case ("weather", _):
             yield _weather(how)
+        case ("town", _) if sandbox().settings.game_url:
+            yield Press(N_("To the harbour town"), url_for("town.door", persona=who), is_a_window=True)
         case ("outside", _) if sandbox().settings.provider_url:
             yield Press(N_("To the provider's page"), f"{sandbox().settings.provider_url}/", is_a_window=True)
 

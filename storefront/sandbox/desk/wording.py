@@ -45,6 +45,8 @@ HAPPENED: Mapping[str, str] = {
     Name.EVENT_TOLD: N_("The app was told of an event."),
     Name.SEEN: N_("Somebody said what was seen."),
     Name.BOOKS_READ: N_("The books were read."),
+    Name.TOWN_SHOWN: N_("Looked at the harbour town."),
+    Name.TOWN_USED: N_("Used something up in the harbour town."),
 }
 SWITCHES = {
     "in_development": N_("In development"),
@@ -68,6 +70,7 @@ ASKED: Mapping[str, str] = {
     "never": N_("this never happens: %(what)s"),
     "weather_met": N_("this weather struck: %(what)s"),
     "books": N_("the books: %(what)s"),
+    "town": N_("in the harbour town: %(what)s"),
 }
 # Words of files whose meaning does not depend on what was asked; what is none of them stays as it is.
 MEANT: Mapping[str, str] = {

@@ -26,6 +26,7 @@ def environment(street: Street) -> Mapping[str, str]:
         "SANDBOX_PUBLIC_URL": street.here,
         "SANDBOX_SHOP_URL": street.shop,
         "PROVIDER_PLATFORM_URL": street.here,
+        "GAME_PLATFORM_URL": street.here,
         "SANDBOX_DATABASE_URL": street.sqlite("sandbox"),
         "SANDBOX_VOID_AFTER": str(VOID_AFTER),
         "SANDBOX_CONFIRM_PAUSE": str(CONFIRM_PAUSE),

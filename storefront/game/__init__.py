@@ -1,0 +1,51 @@
+"""WHERE WHAT IS SOLD IS PLAYED: the interface for the game's servers; off until its token is set.
+
+It is no counter: it has neither channel nor prices. Verbs: `polls.poll` (every change of what is held, in an
+order that stays), `uses.use` (use some up, once for each key).
+"""
+
+from collections.abc import Iterator
+
+import requests
+from flask import Flask
+from flask_babel import lazy_gettext as _
+
+from storefront import clock, metrics
+from storefront.clock import JAPAN
+from storefront.game import polls, settings, views
+from storefront.game.problems import TooMany
+from storefront.game.settings import GameSettings
+from storefront.gate import Gate
+from storefront.operator import matters
+from storefront.operator.matters import Matter
+
+SETTINGS = GameSettings
+
+
+def init_app(app: Flask, told: GameSettings, http: requests.Session | None) -> None:
+    if told.game_token is None:
+        return
+    app.extensions[views.GATE] = Gate(told.game_at_once, TooMany)
+    views.description()
+    app.register_blueprint(views.blueprint)
+    matters.add(app, _matters)
+    metrics.add_gauge(app, "game_behind", lambda: polls.standing().behind)
+
+
+def _matters() -> Iterator[Matter]:
+    """What the operator's home says of the game."""
+    stands, now = polls.standing(), clock.now()
+    if stands.polled_at:
+        at = f"{stands.polled_at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
+        words = _("Changes that the game has not fetched; it last asked at %(at)s", at=at)
+    else:
+        words = _("Changes that the game has not fetched; it has never asked")
+    yield Matter(
+        words,
+        _(
+            "The game's server does not ask. Look whether it runs, whether it sends STOREFRONT_GAME_TOKEN, "
+            "and whether the proxy lets it through. It misses nothing: what waits is kept for it."
+        ),
+        is_good=not stands.behind or not stands.is_silent(now, settings.settings().game_silent_seconds),
+        count=stands.behind,
+    )

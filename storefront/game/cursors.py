@@ -1,0 +1,35 @@
+"""Where a game has read to: a place among the changes, and a check of the change that stands there.
+
+A shop that comes back from a backup gives the same places again, to other changes. The check tells.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+WRITTEN = re.compile(r"([0-9]{1,18})\.([0-9a-f]{8})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    place: int
+    check: str
+
+    @classmethod
+    def of(cls, place: int, key: str) -> "Cursor":
+        """That of a change, by the key of its grant."""
+        return cls(place, sha256(key.encode()).hexdigest()[:8])
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """What a game has kept; or ValueError."""
+        found = WRITTEN.fullmatch(text)
+        if not found:
+            raise ValueError("no cursor of ours")
+        return cls(int(found[1]), found[2])
+
+    def __str__(self) -> str:
+        return f"{self.place}.{self.check}"
+
+
+START = Cursor(0, "0" * 8)  # before the first change

@@ -1,0 +1,82 @@
+"""The changes as a game follows them, and when it has last asked for some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storefront.db import Model, db, transaction, upsert
+from storefront.game.cursors import START, Cursor
+from storefront.game.problems import CursorGone
+from storefront.shop import changes
+from storefront.shop.changes import Change
+
+ONLY = 1  # the id of the one row
+COUNTED = 10_000  # changes that wait; more are as many
+# A poll with nothing new costs no write, and one that has come further not one each time.
+IDLE, STEP = timedelta(seconds=10), timedelta(seconds=1)
+
+
+class Poll(Model):
+    """When a game was last known to ask, and after which place."""
+
+    __tablename__ = "game_poll"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    place: Mapped[int]
+    polled_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the changes, each with its cursor, and where to go on from."""
+
+    changes: Sequence[tuple[Cursor, Change]]
+    cursor: Cursor
+    more: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """When a game has last asked, if it ever did, and how many changes it has not asked beyond."""
+
+    polled_at: datetime | None
+    behind: int
+
+    def is_silent(self, now: datetime, seconds: int) -> bool:
+        """Whether it has not asked for so long."""
+        return self.polled_at is None or now - self.polled_at > timedelta(seconds=seconds)
+
+
+def poll(after: Cursor, most: int, now: datetime) -> Page:
+    """The changes after a cursor, so many at most. Raises CursorGone."""
+    if after != START and not _fits(after):
+        raise CursorGone
+    _note(after.place, now)
+    found, more = changes.following(after.place, most)
+    read = [(Cursor.of(one.place, one.key), one) for one in found]
+    return Page(read, read[-1][0] if read else after, more)
+
+
+def standing() -> Standing:
+    """How the game stands, for the operator."""
+    last = db.session.get(Poll, ONLY)
+    behind = changes.count_following(last.place if last else 0, COUNTED)
+    return Standing(last.polled_at if last else None, behind)
+
+
+def _fits(cursor: Cursor) -> bool:
+    key = changes.at(cursor.place)
+    return key is not None and Cursor.of(cursor.place, key) == cursor
+
+
+def _note(place: int, now: datetime) -> None:
+    last = db.session.execute(select(Poll.place, Poll.polled_at)).one_or_none()
+    if last and now - last.polled_at < (IDLE if last.place == place else STEP):
+        return
+    values = {"place": place, "polled_at": now}
+    with transaction() as session:
+        kept = upsert(session, Poll).values(id=ONLY, **values)
+        session.execute(kept.on_conflict_do_update(index_elements=["id"], set_=values))

@@ -224,6 +224,7 @@ def test_whose_forms(app: Flask, operator: Operator) -> None:
     """A form is its operator's, for one buyer and one act; in another's hands, or late, it does nothing."""
     hanako, taro = who(app), who(app, TARO)
     form = {**fields_of(operator.get(hanako).text, f"{hanako}/give"), **CASE, "item": "loaf"}
+    assert form["counter"] == "mixi"  # the buyer's own, unless another is chosen
     another = Operator(app)
     assert another.post(f"{hanako}/give", form).status_code == 400
     assert operator.post(f"{taro}/give", form).status_code == 400

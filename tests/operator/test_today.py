@@ -18,7 +18,7 @@ from storefront.shop.day_sums import DaySum
 from storefront.shop.ledger import Kind
 from storefront.shop.sums import Part
 from tests.command import run
-from tests.databases import on_sqlite
+from tests.databases import on_postgresql, on_sqlite
 from tests.operators import Operator
 from tests.street import HANAKO, Container, words
 
@@ -166,6 +166,18 @@ def test_nobody_can_keep_them(app: Flask) -> None:
 
 def kept() -> Sequence[DaySum]:
     return db.session.scalars(select(DaySum).order_by(DaySum.day, DaySum.channel)).all()
+
+
+@on_postgresql
+def test_a_backup_by_another_tool(settings: Settings, operator: Operator, tmp_path: Path) -> None:
+    """What `pg_dump` has made is known once the shop was told; of an empty file it is not."""
+    copy = tmp_path / "shop.dump"
+    copy.touch()
+    assert run(settings, "backed-up", str(copy)).returncode == 1
+    assert "none of which “storefront backed-up” was told" in words(operator.get(HOME).text)
+    copy.write_bytes(b"PGDMP")
+    assert run(settings, "backed-up", str(copy)).returncode == 0
+    assert f"{clock.day(clock.now())}" in words(operator.get(HOME).text).partition("Last backup")[2]
 
 
 @on_sqlite

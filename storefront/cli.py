@@ -276,6 +276,19 @@ def backup_command(file: Path) -> None:
     click.echo(f"{file}: {size:,} bytes, checked.{'' if noted else ' The shop could not note it.'}")
 
 
+@main.command("backed-up")
+@click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+def backed_up(file: Path) -> None:
+    """Note that FILE is a new copy of the database, made by another tool, such as pg_dump."""
+    size = file.stat().st_size
+    if not size:
+        raise click.ClickException(f"{file} is empty: that is no backup, and nothing was noted")
+    with shop().app_context():
+        if not backups.note(size, clock.now()):
+            raise click.ClickException("the shop could not note it; the copy is not to blame")
+    click.echo(f"{file}: {size:,} bytes, noted; not checked.")
+
+
 def _upgrade(app: Flask) -> None:
     with app.app_context():
         _migrate()

@@ -112,7 +112,8 @@ ORDER: dict[str, list[str]] = {
     "shop": [
         "words", "devices", "units", "csv_file", "yaml_file", "catalog_file", "identity", "customers",
         "cookies", "visits", "counter", "adjustments", "catalog", "differences", "turns", "inventory",
-        "changes", "books", "ledger", "sums", "corrections", "ages", "limits", "form_tokens", "visit",
+        "changes", "books", "ledger", "day_sums", "sums", "corrections", "ages", "limits", "form_tokens",
+        "visit",
         "buy_form", "phone_style", "pages", "errors", "views", "__init__",
     ],
     "mixi": [

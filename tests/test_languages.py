@@ -57,6 +57,20 @@ def test_all_translated(side: Side, language: str) -> None:
     assert lacking == []
 
 
+# What is said in one word, and in no other: 戻る, 所持数, いま使っている端末, 100pt …
+OTHER_WORDS = re.compile(
+    "もどる|もどり|すべて本物では|手にしているのは|個 ?持っています|まだ販売して|操作を理解できません"
+    "|このフォームは使用済み|購入のあとで|見ることと使うこと|決済会社が返金します|^(?:棚|ホーム|mixi)へ$"
+    "|(?:[0-9]|[)]s|[)]d) pt"
+)
+
+
+def test_one_word_for_each_thing(side: Side) -> None:
+    """No Japanese text, and no sum in points, is put in words that were given up for better ones."""
+    said = [str(one.string) for one in japanese(side)]
+    assert [text for text in said if OTHER_WORDS.search(text)] == []
+
+
 def test_compiled(side: Side) -> None:
     """What the pages read is what the catalogue says."""
     with side.file("ja").with_suffix(".mo").open("rb") as file:

@@ -51,7 +51,7 @@ NO_CALENDAR = Explanation(
 def _matters() -> Iterator[Matter]:
     """What the operator's home says of this counter."""
     for words, advice, count in (
-        (_("Charges without an answer of Color Me"), RESOLVE, outstanding.count_unknown()),
+        (_("Charges that Color Me has not answered"), RESOLVE, outstanding.count_unknown()),
         (_("Usage that was lost"), LOST, outstanding.count_lost()),
         (_("Installs that are not confirmed"), UNCONFIRMED, outstanding.count_unconfirmed()),
     ):

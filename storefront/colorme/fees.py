@@ -55,7 +55,7 @@ def undo(session: Session, contract: Contract) -> None:
         day = key.removeprefix(_prefix(contract)).rstrip(AGAIN)
         if kind is Kind.SALE and ":" not in day and (Kind.VOID, key) not in known and _is_gone(contract, day):
             at, who = contract.ended_at or entry.entered_at, contract.customer_id
-            ledger.record(session, who, Kind.VOID, -entry.amount, UNIT, key, at, channel=NAME, of=key)
+            ledger.undo(session, who, Kind.VOID, UNIT, key, at, channel=NAME, of=key)
 
 
 def unpaid(contract: Contract) -> Iterator[Bill]:

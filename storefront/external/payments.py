@@ -236,7 +236,7 @@ def bars(code: str, now: datetime) -> LazyString | None:
     if payment.status is Status.COMPLETE:
         return corrections.DELIVERED
     longest = timedelta(seconds=settings().external_payment_seconds)
-    is_open = payment.status is Status.CREATE and now - payment.created_at <= longest
+    is_open = payment.status is Status.CREATE and corrections.may_complete(payment.created_at, longest, now)
     return corrections.OPEN if is_open else None
 
 
@@ -392,9 +392,7 @@ def _take_back(session: Session, payment: Any, now: datetime) -> None:
     buyer, key, sale = payment.customer_id, f"{payment.status.value}:{payment.code}", _sale_key(payment.code)
     inventory.take_back(session, buyer, payment.item_id, key, now, of=sale)
     about = About(payment.item_id, payment.device)
-    ledger.record(
-        session, buyer, Kind.REFUND, -payment.yen, UNIT, key, now, channel=NAME, of=sale, about=about
-    )
+    ledger.undo(session, buyer, Kind.REFUND, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("external payment taken back", payment=payment.code, reason=payment.status.value)
 
 

@@ -58,7 +58,7 @@ def _matters() -> Iterator[Matter]:
         ],
     )
     yield Matter(
-        _("Payments that mixi knew, and knows no more"),
+        _("Payments that mixi no longer knows"),
         _("“storefront outstanding” lists them. Ask mixi before you undo one."),
         is_good=not unknown,
         count=unknown,

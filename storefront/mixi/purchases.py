@@ -100,7 +100,7 @@ def bars(point_code: str, now: datetime) -> LazyString | None:
     if payment.status is Status.COMPLETE:
         return corrections.DELIVERED
     longest = timedelta(seconds=settings().mixi_payment_seconds)
-    is_open = payment.status is Status.CREATE and now - payment.created_at <= longest
+    is_open = payment.status is Status.CREATE and corrections.may_complete(payment.created_at, longest, now)
     return corrections.OPEN if is_open else None
 
 

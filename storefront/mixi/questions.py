@@ -235,9 +235,9 @@ def _count_as_test(doubt: Doubt) -> None:
             return
         buyer, now = payment.customer_id, clock.now()
         inventory.count_as_test(session, buyer, payment.item_id, key, now, of=sale)
-        for kind, points in ((Kind.VOID, -payment.points), (Kind.TEST, 0)):
-            about = About(payment.item_id, payment.device, payment.updated_at)
-            ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
+        about = About(payment.item_id, payment.device, payment.updated_at)
+        ledger.undo(session, buyer, Kind.VOID, UNIT, key, now, channel=NAME, of=sale, about=about)
+        ledger.record(session, buyer, Kind.TEST, 0, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("payment was a test", point_code=doubt.point_code)
 
 
@@ -262,9 +262,8 @@ def _undo(
         buyer, item, is_test = payment.customer_id, payment.item_id, payment.is_test
         sale = payments.sale_key(doubt.point_code)
         inventory.take_back(session, buyer, item, key, now, of=sale, is_test=is_test)
-        points = 0 if is_test else -payment.points
         about = About(item, payment.device, updated)
-        ledger.record(session, buyer, kind, points, UNIT, key, now, channel=NAME, of=sale, about=about)
+        ledger.undo(session, buyer, kind, UNIT, key, now, channel=NAME, of=sale, about=about)
     log.warning("payment undone", point_code=doubt.point_code, status=status.value)
     return True
 

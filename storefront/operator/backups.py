@@ -1,4 +1,4 @@
-"""When the database was last copied by `storefront backup`."""
+"""When the database was last copied, by `storefront backup` or as `storefront backed-up` was told."""
 
 from datetime import datetime
 

@@ -46,11 +46,12 @@ def add(app: Flask, brought: Callable[[], Iterable[Matter]]) -> None:
 
 
 def matters() -> Sequence[Matter]:
-    """All that the rooms of the running shop bring."""
-    return [
+    """All that the rooms of the running shop bring; first what asks for somebody."""
+    found = [
         *_below_zero(),
         *(one for brought in current_app.extensions.get(MATTERS, ()) for one in brought()),
     ]
+    return sorted(found, key=lambda one: one.is_good)
 
 
 def _below_zero() -> Iterator[Matter]:

@@ -22,7 +22,8 @@ from storefront.shop.customers import Customer
 from storefront.shop.errors import Explanation
 from storefront.shop.form_tokens import StaleForm
 
-NUMBER = "<int(max=2147483647):"  # what the database can count
+COUNTED = 2147483647  # so far the database numbers its rows
+NUMBER = f"<int(max={COUNTED}):"
 GIVE, TAKE, STRIKE = "give", "take", "strike"
 STALE = Explanation(
     _("This form is out of date."), _("Nothing was done. Open its page again, and fill it in once more.")
@@ -79,7 +80,7 @@ def take(customer_id: int) -> ResponseReturnValue:
 
 @blueprint.post(f"/customers/{NUMBER}customer_id>/strike")
 def strike(customer_id: int) -> ResponseReturnValue:
-    entry_id = request.form.get("entry", -1, type=int)
+    entry_id = min(request.form.get("entry", -1, type=int), COUNTED)
 
     def act(customer: Customer, note: Note) -> Correction:
         return corrections.strike(customer.id, entry_id, note, clock.now())

@@ -22,7 +22,7 @@ blueprint.before_request(login.guard)
 def report() -> str:
     today = clock.day(clock.now())
     question = Question.read(request.args, today)
-    found = reports.answer(question)
+    found = reports.answer(question, today)
     moved = sums.elsewhere(question.since, question.until, MOVED) if question.by_platform else []
     if moved:
         login.looked(people=sorted({one.customer_id for one in moved}))
@@ -41,8 +41,9 @@ def report() -> str:
 
 @blueprint.get("/reports.csv")
 def export() -> Response:
-    question, file = Question.read(request.args, clock.day(clock.now())), io.StringIO()
-    reports.write(file, question, pages.language())
+    today, file = clock.day(clock.now()), io.StringIO()
+    question = Question.read(request.args, today)
+    reports.write(file, question, today, pages.language())
     name = f"storefront-{question.first}-{question.last}.csv"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(file.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import TextIO
 
-from storefront.clock import JAPAN
 from storefront.db import fresh
 from storefront.languages import said
 from storefront.shop import catalog, csv_file, sums
+from storefront.shop.day_sums import ONE_DAY, begin
 from storefront.shop.sums import Part, Sum
 
 LONGEST = 10 * 366  # days of one report
@@ -35,11 +35,11 @@ class Question:
 
     @property
     def since(self) -> datetime:
-        return datetime.combine(self.first, time(), JAPAN)
+        return begin(self.first)
 
     @property
     def until(self) -> datetime:
-        return datetime.combine(self.last + timedelta(days=1), time(), JAPAN)
+        return begin(self.last + ONE_DAY)
 
     @property
     def asks(self) -> Mapping[str, str]:
@@ -54,13 +54,18 @@ def last_month(today: date) -> Question:
     return Question(last.replace(day=1), last, [], by_platform=True)
 
 
-def answer(question: Question) -> Sequence[Sum]:
-    return sums.of(question.by, question.since, question.until, by_platform=question.by_platform)
+def answer(question: Question, today: date) -> Sequence[Sum]:
+    if question.by_platform:
+        return sums.by_platform(question.by, question.since, question.until)
+    return sums.of(question.by, question.first, question.last, today)
 
 
-def write(out: TextIO, question: Question, language: str) -> None:
+def write(out: TextIO, question: Question, today: date, language: str) -> None:
     """As comma-separated values, with items by id and name."""
-    found, names = answer(question), {item.id: said(item.names, language) for item in catalog.everything()}
+    found, names = (
+        answer(question, today),
+        {item.id: said(item.names, language) for item in catalog.everything()},
+    )
     fresh()  # whoever reads on and pauses holds nothing in the database
     parts = [
         name for one in question.by for name in ((one.value, "name") if one is Part.ITEM else (one.value,))

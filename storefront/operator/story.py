@@ -157,7 +157,8 @@ def _of_correction(one: Correction, key: str) -> Told:
         item_id=one.item_id or "",
         notes=[f"{one.by}: {one.reason} ({one.cause})"],
     )
-    return Told(step, quantity=one.quantity or None)
+    moved = -one.quantity if one.act is corrections.Act.TAKEN else one.quantity
+    return Told(step, quantity=moved or None)
 
 
 def _linked(told: Sequence[Told]) -> list[Told]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from importlib.metadata import version
 
 from flask import Blueprint, render_template
 
 from storefront import clock, health
-from storefront.clock import JAPAN
 from storefront.config import settings
 from storefront.db import db
 from storefront.operator import backups, chart, login, matters
@@ -16,6 +15,7 @@ from storefront.operator.chart import Chart
 from storefront.shop import counter, sums
 from storefront.shop.counter import Counter
 from storefront.shop.ledger import Kind, Total
+from storefront.shop.sums import Part
 
 MONTH, WEEK = 30, 7  # days, this one among them
 
@@ -57,7 +57,10 @@ def tills(now: datetime) -> Sequence[Till]:
     """Of every counter; what was entered at one that is gone is in the reports."""
     today = clock.day(now)
     days = [today - timedelta(days=ago) for ago in range(MONTH - 1, -1, -1)]
-    entered = sums.daily(_begin(days[0]), _begin(today + timedelta(days=1)))
+    entered = [
+        (date.fromisoformat(one.parts[Part.DAY]), one.total)
+        for one in sums.of([Part.DAY], days[0], today, today)
+    ]
     return [
         _till(one, [row for row in entered if row[1].channel == one.channel], days)
         for one in counter.counters()
@@ -78,7 +81,3 @@ def _till(one: Counter, entered: Sequence[tuple[date, Total]], days: Sequence[da
         month=sum(net.values()),
         chart=chart.drawn(net, days),
     )
-
-
-def _begin(day: date) -> datetime:
-    return datetime.combine(day, time(), JAPAN)

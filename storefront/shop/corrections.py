@@ -5,7 +5,7 @@ Each has a cause, such as a payment's code or the number of a letter, and is mad
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront.db import Model, db, insert_once, transaction, words
 from storefront.languages import said
-from storefront.shop import counter, inventory, ledger
+from storefront.shop import counter, customers, inventory, ledger
 from storefront.shop.catalog import Item
 from storefront.shop.catalog_file import ITEM_ID
 from storefront.shop.counter import Purchase, Turn
@@ -26,6 +26,7 @@ from storefront.shop.ledger import About, Entry, Kind
 
 CAUSE_LENGTH, REASON_LENGTH, NAME_LENGTH = 80, 200, 64
 MOST = 99  # pieces at a time: more is a slip
+UNDER_WAY = timedelta(minutes=1)  # longer than any answer takes
 MOST_PAID = 10_000_000  # in whatever unit: more is a slip, too
 
 
@@ -79,7 +80,8 @@ OUT_OF_RANGE = _("Write a number of pieces from 1 to 99, and an amount of 0 or m
 NO_ITEM = _("There is no such item.")
 NO_COUNTER = _("No counter of that name sells to this buyer.")
 TOO_FEW = _("This buyer does not hold so many. Nothing was taken.")
-NO_ENTRY = _("There is no such entry, or it comes to nothing.")
+NO_ENTRY = _("There is no such entry, or its amount is 0.")
+UNDONE = _("This was undone already: nothing of it is left in the book.")
 DELIVERED = _("The goods of this purchase were delivered. For something else, name another case.")
 OPEN = _("This purchase may still complete by itself. Wait until it is too old for that, then give.")
 STATES: Mapping[Act, LazyString] = {
@@ -145,6 +147,7 @@ def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correc
     Raises Refused and DoneBefore.
     """
     with transaction() as session:
+        customers.hold(session, customer_id)
         entry = session.get(Entry, entry_id)
         if entry is None or entry.customer_id != customer_id or not entry.amount or entry.kind is Kind.STRUCK:
             raise Refused(NO_ENTRY)
@@ -152,9 +155,16 @@ def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correc
         channel, amount = entry.channel, -entry.amount
         struck = _kept(session, Act.STRUCK, key, customer_id, note, now, channel=channel, amount=amount)
         of, about = entry.of or entry.key, About(entry.item_id, entry.device)
+        if entry.amount > ledger.left(session, customer_id, of):
+            raise Refused(UNDONE)
         who, unit, kind = customer_id, entry.unit, Kind.STRUCK
         ledger.record(session, who, kind, amount, unit, key, now, channel=channel, of=of, about=about)
     return _told(struck)
+
+
+def may_complete(begun: datetime, longest: timedelta, now: datetime) -> bool:
+    """Whether a purchase that is good for so long may complete yet, or has just been asked to."""
+    return now - begun <= longest + UNDER_WAY
 
 
 def whose(key: str) -> int | None:

@@ -6,10 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import ColumnElement, ForeignKey, String, Table, UniqueConstraint, func, insert, select
+from sqlalchemy import ColumnElement, ForeignKey, String, Table, UniqueConstraint, func, insert, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, fresh, words
+from storefront.shop import customers
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 
@@ -115,6 +116,32 @@ def record(
     """Enter an amount. The database refuses the same kind and key twice."""
     values = {"customer_id": customer_id, "channel": channel, "kind": kind, "amount": amount, "unit": unit}
     session.execute(ADD, {**values, "key": key, "of": of, "entered_at": now, **vars(about)})
+
+
+def undo(
+    session: Session,
+    customer_id: int,
+    kind: Kind,
+    unit: str,
+    key: str,
+    now: datetime,
+    *,
+    channel: str,
+    of: str,
+    about: About = UNKNOWN,
+) -> None:
+    """Enter what undoes a sale: as much as is left of it, which is nothing once it was struck by hand."""
+    customers.hold(session, customer_id)
+    amount = -left(session, customer_id, of)
+    record(session, customer_id, kind, amount, unit, key, now, channel=channel, of=of, about=about)
+
+
+def left(session: Session, customer_id: int, sale: str) -> int:
+    """What a customer's sale and all that was entered about it come to; hold the customer meanwhile."""
+    about_it = or_(Entry.key == sale, Entry.of == sale)
+    return int(
+        session.scalar(select(func.sum(Entry.amount)).filter_by(customer_id=customer_id).where(about_it)) or 0
+    )
 
 
 def entered(customer_id: int, key: str) -> datetime | None:

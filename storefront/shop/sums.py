@@ -1,15 +1,16 @@
 """The book summed up: always by counter, unit and kind, and by what else is asked for."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
 
-from storefront.db import db, japan_day
-from storefront.shop import ledger
+from storefront.db import db, fresh, japan_day
+from storefront.shop import day_sums, ledger
+from storefront.shop.day_sums import ONE_DAY, DaySum, begin
 from storefront.shop.ledger import Entry, Kind, Total
 
 PLATFORMS_MOMENT = func.coalesce(Entry.platform_at, Entry.entered_at)
@@ -31,21 +32,23 @@ class Sum:
     total: Total
 
 
-def of(by: Collection[Part], since: datetime, until: datetime, *, by_platform: bool = False) -> Sequence[Sum]:
-    """The sums from `since` to just before `until`, told apart by these parts.
+def of(by: Collection[Part], first: date, last: date, today: date) -> Sequence[Sum]:
+    """The sums from the first day to the last, told apart by these parts.
 
-    `by_platform` goes by the platform's own moments, where there are any.
+    Those of days that are over are kept.
     """
-    at = PLATFORMS_MOMENT if by_platform else Entry.entered_at
-    columns = {Part.DAY: japan_day(at), Part.ITEM: Entry.item_id, Part.DEVICE: Entry.device}
-    parts = [one for one in Part if one in by]
-    said = (*(columns[one] for one in parts), Entry.channel, Entry.unit, Entry.kind)
-    when = _when(since, until) if by_platform else and_(*ledger.between(since, until))
-    rows = db.session.execute(select(*said, func.count(), func.sum(Entry.amount)).where(when).group_by(*said))
-    found = [_sum(parts, tuple(row)) for row in rows]
-    return sorted(
-        found, key=lambda one: (*one.parts.values(), one.total.channel, one.total.unit, _place(one))
-    )
+    over = min(last, today - ONE_DAY)
+    is_kept = day_sums.keep(first, over)
+    found = _of_kept(by, first, over) if is_kept else []
+    rest = max(first, today) if is_kept else first
+    if rest <= last:
+        found += _of_entries(by, begin(rest), begin(last + ONE_DAY))
+    return _together(found)
+
+
+def by_platform(by: Collection[Part], since: datetime, until: datetime) -> Sequence[Sum]:
+    """The sums from `since` to just before `until` by the platform's own moments, where there are any."""
+    return _together(_of_entries(by, since, until, PLATFORMS_MOMENT))
 
 
 def elsewhere(since: datetime, until: datetime, most: int) -> Sequence[Entry]:
@@ -55,24 +58,48 @@ def elsewhere(since: datetime, until: datetime, most: int) -> Sequence[Entry]:
     return db.session.scalars(moved.order_by(Entry.id.desc()).limit(most)).all()
 
 
-def daily(since: datetime, until: datetime) -> Sequence[tuple[date, Total]]:
-    """The sums of each day in Japan, the oldest first; days and kinds without an entry are left out."""
-    said = (japan_day(Entry.entered_at), Entry.channel, Entry.kind, Entry.unit)
-    query = select(*said, func.count(), func.sum(Entry.amount)).where(*ledger.between(since, until))
-    rows = db.session.execute(query.group_by(*said).order_by(*said))
-    return [
-        (date.fromisoformat(day), Total(channel, kind, unit, count, int(amount)))
-        for day, channel, kind, unit, count, amount in rows
-    ]
+def _of_kept(by: Collection[Part], first: date, last: date) -> list[Sum]:
+    columns = {Part.DAY: DaySum.day, Part.ITEM: DaySum.item_id, Part.DEVICE: DaySum.device}
+    parts = [one for one in Part if one in by]
+    said = (*(columns[one] for one in parts), DaySum.channel, DaySum.unit, DaySum.kind)
+    query = select(*said, func.sum(DaySum.count), func.sum(DaySum.amount))
+    rows = fresh().execute(query.where(DaySum.day.between(first, last)).group_by(*said))
+    return [_sum(parts, tuple(row)) for row in rows]
+
+
+def _of_entries(
+    by: Collection[Part], since: datetime, until: datetime, at: ColumnElement[datetime] | None = None
+) -> list[Sum]:
+    columns = {
+        Part.DAY: japan_day(Entry.entered_at if at is None else at),
+        Part.ITEM: Entry.item_id,
+        Part.DEVICE: Entry.device,
+    }
+    parts = [one for one in Part if one in by]
+    said = (*(columns[one] for one in parts), Entry.channel, Entry.unit, Entry.kind)
+    when = and_(*ledger.between(since, until)) if at is None else _when(since, until)
+    rows = db.session.execute(select(*said, func.count(), func.sum(Entry.amount)).where(when).group_by(*said))
+    return [_sum(parts, tuple(row)) for row in rows]
 
 
 def _sum(parts: Sequence[Part], row: tuple[Any, ...]) -> Sum:
     *said, channel, unit, kind, count, amount = row
     texts = {one: "" if value is None else str(value) for one, value in zip(parts, said, strict=True)}
-    return Sum(texts, Total(channel, kind, unit, count, int(amount)))
+    return Sum(texts, Total(channel, kind, unit, int(count), int(amount)))
 
 
-def _place(one: Sum) -> tuple[object, ...]:
+def _together(found: Sequence[Sum]) -> Sequence[Sum]:
+    """What is alike added up, in the order in which it is read."""
+    added: dict[tuple[object, ...], Sum] = {}
+    for one in found:
+        place, total = _place(one), one.total
+        before = added[place].total if place in added else replace(total, count=0, amount=0)
+        both = replace(total, count=before.count + total.count, amount=before.amount + total.amount)
+        added[place] = replace(one, total=both)
+    return [added[place] for place in sorted(added)]
+
+
+def _place(one: Sum) -> tuple[Any, ...]:
     return (*one.parts.values(), one.total.channel, one.total.unit, list(Kind).index(one.total.kind))
 
 

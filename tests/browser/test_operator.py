@@ -90,7 +90,7 @@ def test_paid_and_nothing_there(browser: Browser, running: Demo, hanako: Hand) -
 @pytest.mark.thorough
 @pytest.mark.parametrize("spoken", ["ja", "en"])
 def test_its_pages(browser: Browser, running: Demo, hanako: Hand, spoken: str) -> None:
-    """A story with open forms, a refusal, an item with what was set, and a report fit and are accessible."""
+    """Open forms, a refusal, a rich day, an item with what was set, and a report fit and are accessible."""
     code = buy(hanako)
     page = come_in(browser, running, spoken)
     page.fill("#seek", "no such thing")
@@ -106,6 +106,12 @@ def test_its_pages(browser: Browser, running: Demo, hanako: Hand, spoken: str) -
     page.fill("#give-quantity", "0")
     follow(page, "form[action$=give] button")
     expect(page.locator("[data-refused=give]")).to_be_visible()
+    look(page)
+    for name, text in {"quantity": "1", "paid": "9999999", "cause": "letter 7"}.items():
+        page.fill(f"#give-{name}", text)
+    follow(page, "form[action$=give] button")
+    page.goto(f"{running.shop}/operator/today?lang={spoken}")
+    expect(page.locator("[data-kind=given] .amount").first).to_contain_text("9,999,99")
     look(page)
     page.goto(f"{running.shop}/operator/items/fireworks?lang={spoken}")
     page.fill("#remark", "a lorry came")

@@ -17,8 +17,10 @@ from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
 from tests.command import run
 from tests.databases import on_sqlite
-from tests.street import HANAKO, TARO, Container, at_once, words
+from tests.street import HANAKO, TARO, Container, ScriptedApi, at_once, words
 
+LONGEST = timedelta(minutes=30)  # that a payment is good for
+PAID_BACK = b'<content><status xmlns="http://mixi.jp/atom/ns#point">pay_back</status></content>'
 LETTER = Note("Umi", "letter 7", "paid, and the answer was lost")
 
 
@@ -41,10 +43,10 @@ def put_right(app: Flask, act: Callable[..., Correction], item: str = "loaf", **
         return act(customer, item, more.pop("note", LETTER), clock.now(), **more).key
 
 
-def old(app: Flask, code: str) -> None:
+def old(app: Flask, code: str, by: timedelta = timedelta(hours=1)) -> None:
     """A payment that no callback completes any more."""
     with app.app_context(), transaction() as session:
-        session.get_one(Payment, code).created_at -= timedelta(hours=1)
+        session.get_one(Payment, code).created_at -= by
 
 
 def agree(app: Flask) -> bool:
@@ -122,6 +124,39 @@ def test_an_entry_is_struck_once(container: Container) -> None:
         assert {one.kind: one.count for one in ledger.totals()}[Kind.STRUCK] == 1
 
 
+@pytest.mark.money
+def test_what_was_struck_goes_back_once(container: Container, api: ScriptedApi) -> None:
+    """Struck and then paid back, or paid back and then struck: it leaves the book once."""
+    app, struck = container.app, container.start()
+
+    def undone(code: str) -> None:
+        api.body = api.entry(code).replace(b"<content/>", PAID_BACK)
+        assert container.get("/history").status_code == 200
+        api.body = None
+
+    assert container.callback(struck).text == "OK"
+    with app.app_context():
+        sale = db.session.scalars(select(Entry)).one()
+        corrections.strike(sale.customer_id, sale.id, LETTER, clock.now())
+    undone(struck)
+    back = container.start("loaf")
+    assert container.callback(back).text == "OK"
+    undone(back)
+    with app.app_context():
+        sale = db.session.scalars(select(Entry).filter_by(amount=10)).one()
+        with pytest.raises(Refused) as refusal:
+            corrections.strike(sale.customer_id, sale.id, LETTER, clock.now())
+    assert refusal.value.words is corrections.UNDONE
+    assert book(app) == [
+        ("sale", 100, None),
+        ("struck", -100, f"mixi:{struck}"),
+        ("refund", 0, f"mixi:{struck}"),
+        ("sale", 10, None),
+        ("refund", -10, f"mixi:{back}"),
+    ]
+    assert held(app) == {}
+
+
 @on_sqlite
 def test_the_buyer_sees_it(container: Container) -> None:
     """In bag and history, as given and taken, with the purchase it puts right; never with the reason."""
@@ -190,6 +225,9 @@ def test_never_beside_a_callback(container: Container) -> None:
         with pytest.raises(Refused) as refusal:
             put_right(app, corrections.give, "excalibur", note=Note("Umi", code, "nothing came"))
         assert refusal.value.words is words_
+    old(app, open_, by=LONGEST + timedelta(seconds=30))  # a callback may be under way
+    with pytest.raises(Refused):
+        put_right(app, corrections.give, "excalibur", note=Note("Umi", open_, "nothing came"))
     old(app, open_)
     put_right(app, corrections.give, "excalibur", note=Note("Umi", open_, "nothing came"))
     assert container.callback(open_).status_code == 409

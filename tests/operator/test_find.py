@@ -178,9 +178,12 @@ def test_put_right_on_the_page(container: Container, operator: Operator) -> None
         entry = db.session.scalars(select(Entry)).one()
     struck = {**fields_of(text, f"{hanako}/strike"), "reason": "a slip", "cause": "slip"}
     assert struck["entry"] == str(entry.id)
+    for huge in (2**31, 2**63, 10**30):
+        assert operator.post(f"{hanako}/strike", {**struck, "entry": str(huge)}).status_code == 422
     assert operator.post(f"{hanako}/strike", struck).status_code == 303
     taken = {**fields_of(text, f"{hanako}/take"), "reason": "a slip", "cause": "slip"}
     assert operator.post(f"{hanako}/take", taken).status_code == 303
+    assert "The operator took it Excalibur -1" in words(operator.get(hanako).text)
     with app.app_context():
         assert [one.amount for one in db.session.scalars(select(Entry).order_by(Entry.id))] == [100, -100, 0]
         assert db.session.scalars(select(Grant.kind).order_by(Grant.id)).all() == [Kind.GIVEN, Kind.TAKEN]
@@ -221,6 +224,7 @@ def test_whose_forms(app: Flask, operator: Operator) -> None:
     """A form is its operator's, for one buyer and one act; in another's hands, or late, it does nothing."""
     hanako, taro = who(app), who(app, TARO)
     form = {**fields_of(operator.get(hanako).text, f"{hanako}/give"), **CASE, "item": "loaf"}
+    assert form["counter"] == "mixi"  # the buyer's own, unless another is chosen
     another = Operator(app)
     assert another.post(f"{hanako}/give", form).status_code == 400
     assert operator.post(f"{taro}/give", form).status_code == 400

@@ -1,21 +1,24 @@
 """The operator's home: sums by counter and unit, a month drawn, and what waits."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from lxml import html
+from sqlalchemy import delete, select, text
 
 from storefront import Settings, clock
-from storefront.db import transaction
+from storefront.db import db, transaction
 from storefront.operator import chart, today
-from storefront.shop import corrections, customers, inventory, ledger
+from storefront.shop import corrections, customers, inventory, ledger, sums
 from storefront.shop.corrections import Note
+from storefront.shop.day_sums import DaySum
 from storefront.shop.ledger import Kind
+from storefront.shop.sums import Part
 from tests.command import run
-from tests.databases import on_sqlite
+from tests.databases import on_postgresql, on_sqlite
 from tests.operators import Operator
 from tests.street import HANAKO, Container, words
 
@@ -123,6 +126,58 @@ def test_the_shop_and_its_backup(settings: Settings, operator: Operator, tmp_pat
     assert "none by" not in text
     assert str(clock.day(clock.now())) in text.partition("Last backup")[2]
     assert "sqlite, revision 00" in text
+
+
+def test_days_that_are_over(app: Flask) -> None:
+    """They are summed up once; an entry that comes late for one of them counts all the same."""
+    asked = (DAYS[0], DAYS[2], DAYS[2])
+
+    def found() -> list[tuple[str, int, int]]:
+        return [
+            (one.parts[Part.DAY], one.total.count, one.total.amount) for one in sums.of([Part.DAY], *asked)
+        ]
+
+    noons = [datetime.combine(day, time(12), clock.JAPAN) for day in DAYS]
+    enter(app, [("mixi", "point", Kind.SALE, 100, noon) for noon in noons])
+    first, _, third = map(str, DAYS)
+    on_time = [(str(day), 1, 100) for day in DAYS]
+    with app.app_context():
+        assert found() == on_time
+        assert [(one.day, one.amount) for one in kept()] == [(DAYS[0], 100), (DAYS[1], 100)]
+    enter(app, [("late", "point", Kind.SALE, 10, noons[0]), ("late", "point", Kind.VOID, -10, noons[2])])
+    with app.app_context():
+        by_day = found()
+        assert sorted(by_day) == sorted([*on_time, (first, 1, 10), (third, 1, -10)])
+        with transaction() as session:  # as whoever saw the day before that entry would leave it
+            session.execute(delete(DaySum).where(DaySum.channel == "late"))
+        assert found() == by_day
+
+
+@on_sqlite
+def test_nobody_can_keep_them(app: Flask) -> None:
+    """On a database that takes nothing, sums are what the entries are."""
+    noon = datetime.combine(DAYS[0], time(12), clock.JAPAN)
+    enter(app, [("mixi", "point", Kind.SALE, 100, noon)])
+    with app.app_context():
+        db.session.execute(text("PRAGMA query_only = ON"))
+        assert [one.total.amount for one in sums.of([], DAYS[0], DAYS[2], DAYS[2])] == [100]
+        assert not kept()
+
+
+def kept() -> Sequence[DaySum]:
+    return db.session.scalars(select(DaySum).order_by(DaySum.day, DaySum.channel)).all()
+
+
+@on_postgresql
+def test_a_backup_by_another_tool(settings: Settings, operator: Operator, tmp_path: Path) -> None:
+    """What `pg_dump` has made is known once the shop was told; of an empty file it is not."""
+    copy = tmp_path / "shop.dump"
+    copy.touch()
+    assert run(settings, "backed-up", str(copy)).returncode == 1
+    assert "none of which “storefront backed-up” was told" in words(operator.get(HOME).text)
+    copy.write_bytes(b"PGDMP")
+    assert run(settings, "backed-up", str(copy)).returncode == 0
+    assert f"{clock.day(clock.now())}" in words(operator.get(HOME).text).partition("Last backup")[2]
 
 
 @on_sqlite

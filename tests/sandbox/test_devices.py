@@ -521,8 +521,8 @@ def test_the_maximum_at_the_payment_screen(
     asked = len(sap.heard)
     answer = phone.get(f"{path(purchase)}?lang=en")
     assert Phone.screen_of(answer) == "too_much"
-    assert "at most 5,000 pt can be paid at once" in answer.text
-    assert "A PC may pay up to 10,000 pt" in answer.text
+    assert "at most 5,000pt can be paid at once" in answer.text
+    assert "A PC may pay up to 10,000pt" in answer.text
     plain = f"{SHOP}/finish?point_code={purchase.code}&status=20"
     assert link(phone, purchase) == (in_container(plain) if device == "mobile" else plain)
     token = re.search(r'name="form_token" value="([^"]+)"', phone.get("/").text)

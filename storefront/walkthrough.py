@@ -43,6 +43,9 @@ WAIT_SECONDS = 150  # for a demo of one's own to stand: it gives itself a minute
 MISSED, CALLED_WRONGLY, NOT_REACHED = 1, 2, 3
 VOID_AFTER, CONFIRM_PAUSE = "STOREFRONT_MIXI_VOID_AFTER", "STOREFRONT_MIXI_CONFIRM_PAUSE"
 PAYMENT_SECONDS = "STOREFRONT_MIXI_PAYMENT_SECONDS"
+SELLING, AGES = "STOREFRONT_SELLING", "STOREFRONT_UNDER_AGE_LIMITS"
+EXPORTED = (PAYMENT_SECONDS, SELLING, AGES)  # to the shop of a demo of our own
+NO = ("false", "no", "off", "0", "f", "n")  # as settings write it
 FOLDERS = "SANDBOX_WALKTHROUGHS"
 
 
@@ -206,9 +209,16 @@ def _street(platform: str | None, told: Mapping[str, str], seed: int | None, *, 
         void_after=int(told[VOID_AFTER]),
         confirm_pause=int(told[CONFIRM_PAUSE]),
         payment_seconds=int(told.get(PAYMENT_SECONDS, "1800")),
+        promised=promised(told),
         seed=seed,
         is_new=is_new,
     )
+
+
+def promised(told: Mapping[str, str]) -> frozenset[str]:
+    """What a shop with these settings has to have, whether its pages say so or not."""
+    stopped = {"stopped"} if told.get(SELLING, "").lower() in NO else set()
+    return frozenset(stopped | ({"ages"} if told.get(AGES) else set()))
 
 
 @contextmanager
@@ -237,7 +247,7 @@ def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[st
             )
         try:
             _wait(process, output)
-            exported = {name: os.environ[name] for name in (PAYMENT_SECONDS,) if name in os.environ}
+            exported = {name: os.environ[name] for name in EXPORTED if name in os.environ}
             yield {**exported, **demo.started(Path(folder))}
         finally:
             process.terminate()

@@ -295,6 +295,7 @@ def shown(payment: ExternalPayment) -> Purchase:
         state=payment.status.value,
         at=payment.settled_at or payment.created_at,
         unfinished=NOT_PAID if payment.status is Status.CREATE else None,
+        key=_sale_key(payment.code),
     )
 
 

@@ -143,4 +143,5 @@ def _purchase(payment: Payment) -> Purchase:
         unfinished=NOT_USED if payment.status is Status.CREATE else None,
         notes=[*([IN_DOUBT] if in_doubt else ()), *([TEST] if payment.is_test else ())],
         in_doubt=in_doubt,
+        key=sale_key(payment.point_code),
     )

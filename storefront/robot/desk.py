@@ -24,6 +24,7 @@ class Street:
     confirm_pause: int = 60
     payment_seconds: int = 1800
     seed: int | None = None
+    promised: frozenset[str] = frozenset()  # what walkthroughs need, and the shop's settings say
     is_new: bool = False  # a demo that nobody has been in before
     operator: Callable[[], str] | None = None  # a fresh address of theirs
 

@@ -139,7 +139,7 @@ def play(street: Street, shop: Shop, walkthrough: Json, device: str) -> Walk:
     """Play one walkthrough on one device, on a fresh stage, and hear from the desk how it went."""
     walk, began = Walk(walkthrough, device), time.monotonic()
     try:
-        shop.check(walkthrough)
+        shop.check(walkthrough, street.promised)
         item = shop.item(walkthrough["item"], outside="outside" in walkthrough["needs"])
         _play(street, shop, walk, item)
     except NotApplicable as why:

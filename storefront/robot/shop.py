@@ -1,6 +1,6 @@
 """What a shop has for a walkthrough: its items by their roles, its places, and what it lacks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -55,8 +55,8 @@ class Shop:
         # What is not used up cannot have been used where nobody saw it: of that the books are sure.
         return min(found, key=lambda item: (item.is_consumable, item.amount))
 
-    def check(self, walkthrough: Json) -> None:
-        """Whether this shop has what the walkthrough needs, or NotApplicable."""
+    def check(self, walkthrough: Json, promised: Collection[str] = ()) -> None:
+        """Whether this shop has, by its pages or its settings, what is needed for it; or NotApplicable."""
         stopped = bool(self.items) and all(item.reason == "stopped" for item in self.items)
         has = {
             "outside": any(item.way for item in self.items),
@@ -66,7 +66,7 @@ class Shop:
             "game": self.has_game,
         }
         for need in walkthrough["needs"]:
-            if not has[need]:
+            if not (has[need] or need in promised):
                 raise NotApplicable(_NEEDED[need])
         if stopped and "stopped" not in walkthrough["needs"]:
             raise NotApplicable("the shop sells nothing at the moment")

@@ -39,6 +39,7 @@ IN_DOUBT = N_("The shop waits for the platform's confirmation, and asks on the b
 NOT_ASKED = N_("The points were paid back just now, and the shop has not asked since.")
 TAKEN = N_("The points were taken, and the shop does not count it as bought.")
 FREE = N_("The shop counts it as bought, and no points were taken.")
+ANOTHER_SUM = N_("The shop's own book has another sum for it than was taken.")
 UNKNOWN = N_("The shop counts as bought what the platform does not know.")
 FORGOTTEN = N_("The points were never taken. The shop had the time to see it, and keeps it as bought.")
 ANOTHERS = N_("The shop shows it to somebody whose it is not.")
@@ -105,6 +106,7 @@ class Entry:
 
     state: str
     doubt: bool = False
+    booked: int | None = None  # what the shop's own book has of it, in points or yen, if its page says so
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,8 @@ def _compared(payment: Payment, entry: Entry | None, page: Page | None, pause: P
             return Verdict.AMBER, NOT_TOLD
         just_now = payment.status in BACK and page.at - payment.changed_at < pause.confirm
         return (Verdict.AMBER, NOT_ASKED) if just_now else (Verdict.RED, FREE)
+    if entry and entry.booked not in (None, (payment.yen or payment.charged) if charged else 0):
+        return Verdict.RED, ANOTHER_SUM
     if charged or state == payment.status or (payment.status, state) in ALIKE:
         return Verdict.GREEN, ""
     return Verdict.AMBER, OTHERWISE

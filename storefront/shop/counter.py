@@ -42,6 +42,7 @@ class Purchase:
 
     `course` is what became of it, in the order of time; `unfinished` is said of one that may be bought anew,
     `notes` whatever else its state does not say; `in_doubt` is one that the platform has yet to confirm.
+    `key` is that of its entry in the ledger, if it has one.
     `by_hand` is said of what the operator gave or took, so many of it, and `of` is then the code of the
     purchase that this puts right.
     """
@@ -58,6 +59,7 @@ class Purchase:
     unfinished: LazyString | None = None
     notes: Sequence[LazyString] = ()
     in_doubt: bool = False
+    key: str = ""
     by_hand: LazyString | None = None
     quantity: int = 1
     of: str = ""

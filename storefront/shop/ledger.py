@@ -1,6 +1,6 @@
 """What was earned: entries, one for each cause, never changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -148,6 +148,13 @@ def entered(customer_id: int, key: str) -> datetime | None:
     """When a customer's amount was first entered under this key."""
     mine = select(func.min(Entry.entered_at)).filter_by(customer_id=customer_id, key=key)
     return db.session.scalar(mine)
+
+
+def booked(customer_id: int, sales: Collection[str]) -> Mapping[str, int]:
+    """What these sales of a customer come to, by their keys, with all that undoes them or concerns them."""
+    sale = func.coalesce(Entry.of, Entry.key)
+    query = select(sale, func.sum(Entry.amount)).where(Entry.customer_id == customer_id, sale.in_(sales))
+    return {key: int(amount) for key, amount in db.session.execute(query.group_by(sale))}
 
 
 def statement(customer_id: int) -> list[Entry]:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from storefront import clock
 from storefront.config import settings
-from storefront.shop import ages, buy_form, catalog, counter, form_tokens, inventory, limits, visit
+from storefront.shop import ages, buy_form, catalog, counter, form_tokens, inventory, ledger, limits, visit
 from storefront.shop.ages import NotABirthMonth
 from storefront.shop.catalog import Offer
 from storefront.shop.devices import Device
@@ -128,6 +128,7 @@ def history() -> str:
     return render_template(
         "shop/history.html",
         purchases=purchases,
+        booked=ledger.booked(visit.current().customer.id, [one.key for one in purchases if one.key]),
         arts=catalog.arts({one.item_id for one in purchases}),
         page=page,
         page_size=visit.page_size(),

@@ -123,7 +123,7 @@ def test_not_charged_is_taken_back(
         page = container.get("/history")
     assert (books.status(code), books.grants(), books.earned()) == (Status.VOID, 0, 0)
     assert kinds(app) == [(Kind.SALE, 100), (Kind.VOID, -100)]
-    assert 'data-state="void"' in page.text
+    assert 'data-state="void" data-booked="0"' in page.text
     assert container.callback(code).status_code == 409
     assert books.grants() == 0
 

@@ -36,7 +36,7 @@ from storefront.robot.desk import Street
 from storefront.robot.play import Walk
 from storefront.robot.shop import Json, Shop
 from storefront.sandbox.walkthroughs import read
-from storefront.walkthrough import AT_ONCE, CONFIRM_PAUSE, PAYMENT_SECONDS, VOID_AFTER, Round
+from storefront.walkthrough import AT_ONCE, CONFIRM_PAUSE, PAYMENT_SECONDS, VOID_AFTER, Round, promised
 from tests.demo import free_ports, wait_for
 from tests.rooms import of_rooms_here
 
@@ -157,7 +157,8 @@ class Field:
 
     def play(self, pairs: Sequence[tuple[Json, str]], settings: Mapping[str, str]) -> list[Walk]:
         """Play them at once, as far as they do not share what there is one of; last what stops the shop."""
-        street = replace(self.street, payment_seconds=int(settings.get(PAYMENT_SECONDS, 1800)))
+        seconds = int(settings.get(PAYMENT_SECONDS, 1800))
+        street = replace(self.street, payment_seconds=seconds, promised=promised(settings))
         if settings:
             known = play.look_around(street)
         else:

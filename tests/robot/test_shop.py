@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from storefront.robot.shop import Item, NotApplicable, Shop
+from storefront.walkthrough import promised
 
 PLAIN = Item("pen", 30, is_consumable=False, left=None, allowed=None, reason=None, way=False)
 FEW = replace(PLAIN, id="globe", left=4)
@@ -23,3 +24,23 @@ def test_no_such_item() -> None:
         Shop([PLAIN, FEW]).item("few", outside=True)
     with pytest.raises(NotApplicable, match=r"no item can be paid outside$"):
         Shop([PLAIN, FEW]).item("outside", outside=True)
+
+
+@pytest.mark.parametrize(
+    ("told", "needs"),
+    [
+        ({}, set()),
+        ({"STOREFRONT_SELLING": "true"}, set()),
+        ({"STOREFRONT_SELLING": "False"}, {"stopped"}),
+        ({"STOREFRONT_UNDER_AGE_LIMITS": "15:5000"}, {"ages"}),
+    ],
+)
+def test_what_settings_promise(told: dict[str, str], needs: set[str]) -> None:
+    """What the settings of a shop promise is played, though no page shows it: it is to be missed then."""
+    assert promised(told) == needs
+    for need in ("ages", "stopped"):
+        if need in needs:
+            Shop([PLAIN]).check({"needs": [need]}, promised(told))
+        else:
+            with pytest.raises(NotApplicable):
+                Shop([PLAIN]).check({"needs": [need]}, promised(told))

@@ -14,7 +14,7 @@ from storefront.sandbox import clock, happenings, wirelog
 from storefront.sandbox import key_pairs as pairs
 from storefront.sandbox.happened import Name
 from storefront.sandbox.people import FIRST_STAGE
-from tests.sandbox.conftest import EVENTS, KEY, SECRET, SHOP, XML, Begin, Phone, Sap, Shop, owner
+from tests.sandbox.conftest import APP, EVENTS, KEY, SECRET, SHOP, XML, Begin, Phone, Sap, Shop, owner
 
 pytestmark = pytest.mark.long
 
@@ -142,6 +142,13 @@ def test_open_unsigned(phone: Phone, sap: Sap, logged: Logged) -> None:
     sap.says("/bag", "<h1>Bag</h1>")
     act(phone, "open-unsigned", persona="hanako", path="/bag")
     assert [row.good for row in logged()[:2]] == [False, True]
+
+
+def test_open_claimed(phone: Phone) -> None:
+    """This browser is sent to the app's page with somebody's name in its address, and without a signature."""
+    leads = act(phone, "open-claimed", persona="hanako", path="/bag").headers["Location"]
+    assert leads == f"{SHOP}/bag?opensocial_app_id={APP}&opensocial_owner_id={owner('hanako')}"
+    assert act(phone, "open-claimed", persona="hanako", path="elsewhere").status_code == 400
 
 
 @pytest.mark.parametrize("by", ["nobody", "consumer"])

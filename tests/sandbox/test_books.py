@@ -80,6 +80,33 @@ def test_neither_charged_nor_held(status: str, state: str, balance: int) -> None
     assert of(replace(HANAKO, balance=balance), replace(BOUGHT, status=status), page).verdict is Verdict.GREEN
 
 
+@pytest.mark.parametrize(
+    ("payment", "booked", "found"),
+    [
+        (BOUGHT, 100, Verdict.GREEN),
+        (BOUGHT, None, Verdict.GREEN),
+        (BOUGHT, 0, Verdict.RED),
+        (BOUGHT, 200, Verdict.RED),
+        (replace(BOUGHT, charged=0, is_test=True), 0, Verdict.GREEN),
+        (replace(BOUGHT, charged=0, is_test=True), 100, Verdict.RED),
+        (replace(BOUGHT, charged=0, yen=330, status="paid"), 330, Verdict.GREEN),
+        (replace(BOUGHT, charged=0, yen=330, status="paid"), 100, Verdict.RED),
+    ],
+)
+def test_the_shops_own_book(payment: Payment, booked: int | None, found: Verdict) -> None:
+    """A shop that has another sum in its own book than was taken, of a test too, is red."""
+    page = replace(READ, history={"code1": Entry("complete", booked=booked)})
+    assert of(replace(HANAKO, balance=1500 - payment.charged), payment, page).verdict is found
+
+
+def test_what_went_back_and_stands_in_the_book() -> None:
+    """What was paid back, and is in the shop's own book still, is red."""
+    page = replace(READ, bag={}, history={"code1": Entry("pay_back", booked=100)})
+    found = of(replace(HANAKO, balance=1500), replace(BOUGHT, status="pay_back"), page)
+    assert found.first_difference
+    assert found.first_difference.reason == books.ANOTHER_SUM
+
+
 def test_an_unheard_ok() -> None:
     """Held, not charged, and in doubt: amber, with the moment from which it is void; the bag is no worse."""
     page = replace(READ, at=SOON, history={"code1": Entry("complete", doubt=True)})

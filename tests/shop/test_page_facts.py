@@ -87,7 +87,7 @@ def test_why_there_is_no_button(container: Container) -> None:
 
 @on_sqlite
 def test_bag_history_and_finish(container: Container) -> None:
-    """What is held and how each purchase stands, in the platform's words; a doubt is said as one."""
+    """What is held and how each purchase stands, in the platform's words, and what the ledger has of it."""
     code = container.start("loaf")
     back = container.get("/mixi/finish", point_code=code)
     assert page(back) == "finish"
@@ -96,9 +96,10 @@ def test_bag_history_and_finish(container: Container) -> None:
     bag, history = container.get("/inventory"), container.get("/history")
     assert (page(bag), page(history)) == ("bag", "history")
     assert facts(bag, "item") == [{"item": "loaf", "quantity": "1"}]
-    assert facts(history, "payment") == [{"payment": code, "state": "complete", "doubt": "yes"}]
+    bought = {"payment": code, "state": "complete", "booked": "10"}
+    assert facts(history, "payment") == [{**bought, "doubt": "yes"}]
     change(container.app, Payment, confirmed_at=clock.now())
-    assert facts(container.get("/history"), "payment") == [{"payment": code, "state": "complete"}]
+    assert facts(container.get("/history"), "payment") == [bought]
     assert "doubt" not in facts(container.get("/mixi/finish", point_code=code), "payment")[0]
 
 

@@ -21,6 +21,7 @@ from storefront.sandbox.walkthroughs import Walkthrough
 
 RECENT = 12
 OPEN_APP = N_("%(device)s: open the app as %(name)s")
+WITH_NAME = N_("Open the shop with the name of %(name)s in the address")
 WEATHER = re.compile(r"([a-z0-9_.]+)(?::(-?\d+))?(?:\*(\d+))?(?: (create|confirm))?")
 PLAIN = {
     "replayed": N_("Send the last callback again, to the nonce"),
@@ -70,13 +71,8 @@ def _presses(words: str, on: Stage, who: str, device: Device) -> Iterator[Press]
         case ("open", ["app", *more]):
             yield from _openings(more, who, device)
         case ("open", ["bag", "of", other]):
-            fields = {"persona": other, "path": "/"}
-            yield Press(
-                N_("Open it with their name in the address"),
-                _act("open-claimed"),
-                fields,
-                is_a_window=True,
-            )
+            fields, values = {"persona": other, "path": "/"}, {"name": BY_KEY[other].name.of(language())}
+            yield Press(WITH_NAME, _act("open-claimed"), fields, values, is_a_window=True)
         case ("open", ["finish"]) if made:
             fields = {"payment": made[0].code, "persona": who, "device": device.value}
             yield Press(

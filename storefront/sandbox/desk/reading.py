@@ -32,6 +32,7 @@ from storefront.sandbox.wirelog import Exchange, Kind
 
 READ = N_("Read for the books, as a visit of this buyer.")
 HISTORY, BAG = "history", "bag"
+SUM = re.compile(r"-?[0-9]{1,9}")
 A_BAG = re.compile("""data-page=["']?bag\\b""")
 # A shop has its places in one row of links; and nobody's bag is longer.
 MOST_PLACES = 8
@@ -57,8 +58,8 @@ class Reading(Base):
     owner_id: Mapped[str]
     at: Mapped[datetime] = mapped_column(Moment)
     bag: Mapped[dict[str, int]] = mapped_column(JSON)
-    # By code: its state, and whether it is in doubt.
-    history: Mapped[dict[str, tuple[str, bool]]] = mapped_column(JSON)
+    # By code: its state, whether it is in doubt, and what the shop's own book has of it.
+    history: Mapped[dict[str, tuple[str, bool, int | None]]] = mapped_column(JSON)
     # By item, where its form for using it leads.
     uses: Mapped[dict[str, str]] = mapped_column(JSON)
     # By item, how many fewer the bag held after presses of that form; and those of which it held no fewer.
@@ -71,7 +72,7 @@ class Reading(Base):
 
     @property
     def entries(self) -> dict[str, Entry]:
-        return {code: Entry(state, doubt) for code, (state, doubt) in self.history.items()}
+        return {code: Entry(*row) for code, row in self.history.items()}
 
 
 @dataclass
@@ -161,9 +162,7 @@ def _read(visit: _Visit) -> Reading:
     # Whatever is settled by looking is settled before the bag is counted.
     rows = [row for page in _all(visit, pages[HISTORY]) for row in page.xpath("//main//*[@data-payment]")]
     history = {
-        str(row.get("data-payment")): (str(row.get("data-state", "")), row.get("data-doubt") is not None)
-        for row in rows
-        if row.get("data-state") not in BY_HAND
+        str(row.get("data-payment")): _entry(row) for row in rows if row.get("data-state") not in BY_HAND
     }
     bag = list(_all(visit, pages[BAG]))
     held = {item: _count(row) for page in bag for item, row in _items(page)}
@@ -191,6 +190,13 @@ def _read(visit: _Visit) -> Reading:
         used={item: fewer for item, (fewer, _) in used.items()},
         kept=[item for item, (_, kept) in used.items() if kept and [*uses.values()].count(uses[item]) == 1],
     )
+
+
+def _entry(row: html.HtmlElement) -> tuple[str, bool, int | None]:
+    """A payment, as the history says."""
+    booked = str(row.get("data-booked", ""))
+    sum_ = int(booked) if SUM.fullmatch(booked) else None
+    return str(row.get("data-state", "")), row.get("data-doubt") is not None, sum_
 
 
 def _by_hand(row: html.HtmlElement) -> tuple[str, int, str]:

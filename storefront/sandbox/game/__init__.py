@@ -11,7 +11,6 @@ goods                                        what becomes of which item in the t
 """
 
 from threading import Thread
-from time import sleep
 
 import requests
 from flask import Flask
@@ -51,9 +50,8 @@ def create_game(settings: GameSettings | None = None, http: requests.Session | N
 
 
 def _read_on(app: Flask, playing: Game) -> None:
-    """Ask the shop for what is new, for as long as we live: who looks at a town finds it up to date."""
-    while True:
-        sleep(playing.settings.poll_seconds)
+    """Ask the shop for what is new, again and again: who looks at a town finds it up to date."""
+    while not playing.closing.wait(playing.settings.poll_seconds):
         try:
             with app.app_context():
                 holdings.read_on(playing)

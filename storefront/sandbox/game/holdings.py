@@ -79,8 +79,14 @@ def read_on(game: Game, fault: Fault | None = None) -> str:
 
 def course() -> Course:
     """How far we have read."""
-    with transaction() as session:
-        return _course(session)
+    with reading() as session:
+        found = session.get(Course, 1)
+    if found is None:
+        with transaction() as session:
+            first = insert(Course).values(id=1, round=1, shown=0)
+            session.execute(first.on_conflict_do_nothing())
+            found = session.get_one(Course, 1)
+    return found
 
 
 def things(channel: str, external_id: str) -> Sequence[Thing]:
@@ -89,15 +95,6 @@ def things(channel: str, external_id: str) -> Sequence[Thing]:
     shown = select(Course.shown).scalar_subquery()
     with reading() as session:
         return session.scalars(select(Thing).where(*mine, Thing.round == shown).order_by(Thing.item)).all()
-
-
-def _course(session: Session) -> Course:
-    found = session.get(Course, 1)
-    if found is None:
-        found = Course(id=1, round=1, shown=0, cursor=None)
-        session.add(found)
-        session.flush()
-    return found
 
 
 def _begin_anew(before: Course) -> None:

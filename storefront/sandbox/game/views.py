@@ -17,7 +17,7 @@ from storefront.sandbox.game.uses import State
 from storefront.sandbox.language import N_
 
 FAULT = "fault"  # in the browser's session: what goes wrong at its next request to the shop
-MOST_OF_A_KEY = 64
+MOST = 64  # letters of an item's id, and of a key
 TROUBLES = {
     "silent": N_("The shop does not answer just now."),
     "nonsense": N_("The shop said something that nobody here understands."),
@@ -92,7 +92,7 @@ def town(number: int) -> ResponseReturnValue:
 def use(number: int) -> ResponseReturnValue:
     """Use one of an item up, by the key of the button."""
     resident, item, key = _resident(number), request.form.get("item", ""), request.form.get("key", "")
-    if not item or not key or len(key) > MOST_OF_A_KEY or not (key.isascii() and key.isprintable()):
+    if not _is_word(item) or not _is_word(key):
         abort(403)
     fault = _fault(Fault.SILENT, Fault.TOKEN, Fault.LOST)
     state, why, is_new = uses.use(game(), resident, item, key, clock.now(), fault)
@@ -125,6 +125,10 @@ def healthz() -> ResponseReturnValue:
 
 def _resident(number: int) -> Resident:
     return residents.of_number(number) or abort(404)
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= MOST and text.isascii() and text.isprintable()
 
 
 def _fault(*kinds: Fault) -> Fault | None:

@@ -101,7 +101,10 @@ def gone(request: pytest.FixtureRequest) -> Gone:
 @pytest.fixture(scope="module")
 def without(gone: Gone, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which this counter is not."""
-    copy = tmp_path_factory.mktemp("project")
+    return copied_without(gone, tmp_path_factory.mktemp("project"))
+
+
+def copied_without(gone: Gone, copy: Path) -> Path:
     unread = shutil.ignore_patterns("__pycache__", "instance")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -133,6 +136,16 @@ def storefront(project: Path, *words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.mark.thorough
+def test_the_game(tmp_path: Path) -> None:
+    """The interface for the game is no counter, and goes the same way: what is left passes its tests."""
+    if "storefront.game" not in ROOMS:
+        pytest.skip("it is gone already")
+    left = copied_without(Gone("game", ("storefront/game", "tests/game"), "", ""), tmp_path)
+    assert "GAME_TOKEN" not in storefront(left, "settings", "--env")
+    passes(left)
 
 
 def test_the_commands(without: Path, gone: Gone) -> None:
@@ -180,6 +193,10 @@ def test_a_purchase_in_the_demo(without: Path, gone: Gone, tmp_path: Path) -> No
 @pytest.mark.thorough
 def test_the_rest_of_the_tests(without: Path) -> None:
     """What is left passes its tests, once `storefront texts` has dropped the words of what is gone."""
+    passes(without)
+
+
+def passes(without: Path) -> None:
     storefront(without, "texts")
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *REST]
     done = subprocess.run(

@@ -11,7 +11,6 @@ from flask import Flask
 from flask_babel import lazy_gettext as _
 
 from storefront import clock, metrics
-from storefront.clock import JAPAN
 from storefront.game import polls, settings, views
 from storefront.game.problems import TooMany
 from storefront.game.settings import GameSettings
@@ -35,17 +34,14 @@ def init_app(app: Flask, told: GameSettings, http: requests.Session | None) -> N
 def _matters() -> Iterator[Matter]:
     """What the operator's home says of the game."""
     stands, now = polls.standing(), clock.now()
-    if stands.polled_at:
-        at = f"{stands.polled_at.astimezone(JAPAN):%Y-%m-%d %H:%M}"
-        words = _("Changes that the game has not fetched; it last asked at %(at)s", at=at)
-    else:
-        words = _("Changes that the game has not fetched; it has never asked")
     yield Matter(
-        words,
+        _("Changes the game has not fetched"),
         _(
-            "The game's server does not ask. Look whether it runs, whether it sends STOREFRONT_GAME_TOKEN, "
-            "and whether the proxy lets it through. It misses nothing: what waits is kept for it."
+            "Look whether its server runs, sends the token, and gets through the proxy. "
+            "Nothing is lost meanwhile."
         ),
         is_good=not stands.behind or not stands.is_silent(now, settings.settings().game_silent_seconds),
         count=stands.behind,
+        note=_("Last asked:") if stands.polled_at else _("It has never asked."),
+        at=stands.polled_at,
     )

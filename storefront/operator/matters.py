@@ -27,7 +27,8 @@ class Case:
 class Matter:
     """A kind of thing that waits, or how something stands: in words, and what to do.
 
-    `count` is none where nothing is counted. `endpoint` is a page with more.
+    `count` is none where nothing is counted; `note`, with a moment after it, is said in any case. `endpoint`
+    is a page with more.
     """
 
     words: LazyString
@@ -35,6 +36,8 @@ class Matter:
     is_good: bool
     count: int | None = None
     cases: Sequence[Case] = ()
+    note: LazyString | str = ""
+    at: datetime | None = None
     endpoint: str = ""
 
 

@@ -19,7 +19,7 @@ from tests.operators import Operator
 pytestmark = [pytest.mark.long, on_sqlite]
 
 HOME = "/operator/today"
-EN, JA = "Changes that the game has not fetched", "ゲームがまだ取得していない変更"
+EN, JA = "Changes the game has not fetched", "ゲームが未取得の変更"
 
 
 def matter(app: Flask, language: str = "en") -> tuple[str, str, str]:
@@ -46,19 +46,19 @@ def test_today(app: Flask, game: Game, give: Callable[..., None]) -> None:
     give(3)
     words, good, count = matter(app)
     assert (good, count) == ("no", "3")
-    assert "STOREFRONT_GAME_TOKEN" in words
+    assert "sends the token" in words
     cursor = game.changes()["cursor"]
     asked_ago(app, 99)
     game.changes(cursor)
     words, good, count = matter(app, "ja")
-    assert f"{clock.now().astimezone(clock.JAPAN):%Y-%m-%d}" in words
+    assert f"最後の問い合わせ：{clock.now().astimezone(clock.JAPAN):%Y-%m-%d}" in words.replace(" ", "")
     assert (good, count) == ("yes", "0")
     asked_ago(app, 601)
     assert matter(app)[1:] == ("yes", "0")  # silent, and nothing waits
     give(1)
     words, good, count = matter(app, "ja")
     assert (good, count) == ("no", "1")
-    assert "問い合わせがありません" in words
+    assert "トークン" in words
     asked_ago(app, 599)
     assert matter(app)[1:] == ("yes", "1")
 

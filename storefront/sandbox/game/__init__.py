@@ -1,10 +1,10 @@
 """A sample game, in which what the shop sells is seen and used: a harbour town.
 
 A process, a port and a file of its own. It plays the part of a game's server: it knows the shop by its game
-interface alone, and keeps a copy of what everybody holds. People come from the platform's pages.
+interface alone, and keeps what everybody holds. People come from the platform's pages.
 
 client      changes(), holdings(), use()     what is asked of the shop, and nothing else is
-holdings    read_on(), things()              the copy: the sum of all changes, each counted once
+holdings    read_on(), things()              what everybody holds: the sum of all changes, each once
 uses        use()                            using things up, by a key that the shop counts once
 residents   let_in()                         who comes, by an address that the platform signed
 goods                                        what becomes of which item in the town

@@ -81,7 +81,7 @@ def town(number: int) -> ResponseReturnValue:
         meals=sum(one.used for one in stands if one.good.drawing == "loaf"),
         trouble=trouble,
         why=TROUBLES.get(trouble, TROUBLES["refused"]),
-        read_at=holdings.course().read_at,
+        read_at=holdings.bookmark().read_at,
         outcomes=OUTCOMES,
         faults=SAYS,
         waiting=session.get(FAULT),
@@ -144,7 +144,7 @@ def _stands(resident: Resident) -> Sequence[Stand]:
     """What somebody has here: as we have read it, or, while that is not to its end, as the shop says."""
     known = {one.item: one for one in holdings.things(resident.channel, resident.external_id)}
     held = {item: (one.quantity, one.tests) for item, one in known.items()}
-    if not holdings.course().is_whole:
+    if not holdings.bookmark().is_whole:
         try:
             said = client.holdings(game(), resident.channel, resident.external_id)
             held = dict.fromkeys(known, (0, 0)) | {one.item: (one.quantity, one.tests) for one in said}

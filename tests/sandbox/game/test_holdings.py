@@ -1,4 +1,4 @@
-"""The town's copy of holdings: each change once, whatever the shop or the line does meanwhile."""
+"""What the town knows of holdings: each change once, whatever the shop or the line does meanwhile."""
 
 import sqlite3
 from collections.abc import Callable

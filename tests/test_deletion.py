@@ -69,6 +69,16 @@ COUNTERS = (
         "appstore",
     ),
 )
+GAME = (
+    "storefront/game",
+    "storefront/sandbox/game",
+    "storefront/sandbox/walkthroughs/7-game.yaml",
+    "templates/sandbox/game",
+    "static/game.css",
+    "tests/game",
+    "tests/browser/test_town.py",
+    "tests/sandbox/game",
+)
 # Of the rest of the tests so many that a minute suffices.
 REST = (
     "tests/test_settings.py",
@@ -140,12 +150,13 @@ def storefront(project: Path, *words: str) -> str:
 
 @pytest.mark.thorough
 def test_the_game(tmp_path: Path) -> None:
-    """The interface for the game is no counter, and goes the same way: what is left passes its tests."""
+    """The interface for the game is no counter, and goes the same way with its town: what is left passes."""
     if "storefront.game" not in ROOMS:
         pytest.skip("it is gone already")
-    left = copied_without(Gone("game", ("storefront/game", "tests/game"), "", ""), tmp_path)
+    left = copied_without(Gone("game", GAME, "", "game"), tmp_path)
     assert "GAME_TOKEN" not in storefront(left, "settings", "--env")
-    passes(left)
+    assert "--game-port" not in storefront(left, "demo", "--help")
+    passes(left, "tests/sandbox/test_walkthroughs.py")
 
 
 def test_the_commands(without: Path, gone: Gone) -> None:
@@ -196,9 +207,9 @@ def test_the_rest_of_the_tests(without: Path) -> None:
     passes(without)
 
 
-def passes(without: Path) -> None:
+def passes(without: Path, *more: str) -> None:
     storefront(without, "texts")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *REST]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *REST, *more]
     done = subprocess.run(
         command, cwd=without, env=environment(without), capture_output=True, text=True, timeout=300
     )

@@ -3,10 +3,13 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.test_by_hand import BAG, HISTORY, Hands
 from tests.browser.test_walk import Walk, follow, look
 from tests.demo import Demo
 
 pytestmark = pytest.mark.long
+
+PAUSE_MILLISECONDS = 4_000  # a demo's shop asks again about a payment after three seconds
 
 
 @pytest.fixture
@@ -34,6 +37,47 @@ def test_into_the_town(page: Page, browser: Browser, running: Demo) -> None:
     walk.open_app("hanako")
     assert walk.held("lantern") == 1
     assert walk.held("loaf") == 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("device", ["mobile", "smartphone"])
+def test_by_hand(page: Page, running: Demo, device: str) -> None:
+    """The walkthrough into the game, as its page says: it ticks itself, but for the shop's own domain."""
+    hands = Hands(page, running, "to-the-game", device)
+    for _ in range(2):
+        hands.item()
+        hands.buy()
+        hands.decide("buy", "bought")
+        hands.back()
+        page.locator(".places a").first.click()
+    town = to_town(hands)
+    assert hands.states()[:2] == ["done", "open"]
+    follow(town, '[data-item="loaf"] form button')
+    assert hands.states()[:3] == ["done", "done", "open"]
+    hands.place(BAG, "bag")
+    if device == "smartphone":
+        hands.say("yes")
+    assert hands.states()[:4] == ["done", "done", "done", "open"]
+    desk = page.context.new_page()
+    desk.goto(hands.walk)
+    follow(desk, "form[action='/desk/actions/pay-back'] button")
+    page.wait_for_timeout(PAUSE_MILLISECONDS)
+    hands.place(HISTORY, "history")
+    to_town(hands)
+    if device == "smartphone":
+        hands.say("yes")
+    assert hands.states() == ["done", "done", "done", "done", "open"]
+    assert hands.verdict() == "passed"
+
+
+def to_town(hands: Hands) -> Page:
+    """By the link of the step that asks for it, in a window of its own."""
+    desk = hands.page.context.new_page()
+    desk.goto(hands.walk)
+    with desk.expect_popup() as opened:
+        desk.click("a[href^='/town/']")
+    expect(opened.value.locator("main")).to_have_attribute("data-screen", "town")
+    return opened.value
 
 
 @pytest.mark.thorough

@@ -21,6 +21,8 @@ from tests.game.conftest import TOKEN, Game, said
 from tests.game.test_uses import type_of
 from tests.street import HANAKO, SHOP, Container
 
+pytestmark = pytest.mark.long
+
 Give = Callable[..., None]
 
 BODY = {"channel": "mixi", "external_id": HANAKO, "item": "loaf", "quantity": 1}
@@ -102,7 +104,6 @@ def test_keys(game: Game, give: Give) -> None:
     assert game.holdings() == {"loaf": 1}
 
 
-@pytest.mark.money
 def test_any_visible_key(game: Game, give: Give) -> None:
     """Whatever can be seen is a key like another."""
     give(7)
@@ -113,7 +114,6 @@ def test_any_visible_key(game: Game, give: Give) -> None:
 QUANTITIES: list[Any] = [True, False, 1.0, "1", None, [1], {}, 0, -1, 10**6 + 1, 10**30, -(10**30), 1.5]
 
 
-@pytest.mark.money
 def test_quantities(game: Game, give: Give) -> None:
     """A quantity is a whole number from one to a million, written as one."""
     give(3)
@@ -150,7 +150,6 @@ BODIES: Mapping[str, bytes | str] = {
 }
 
 
-@pytest.mark.money
 def test_bodies(game: Game, give: Give) -> None:
     """What is not the JSON that is described is refused, and nothing is used."""
     give(3)
@@ -179,7 +178,6 @@ def test_media_types(game: Game) -> None:
 ODD = ("a b", "é", "日本", "%", "a/b", "a//b", "a/holdings", "..", "a?b#c", "x" * 64, "'; DROP TABLE item;--")
 
 
-@pytest.mark.money
 def test_odd_ids(game: Game, give: Give) -> None:
     """Whatever a platform calls somebody, percent-encoded it is them."""
     for who in ODD:
@@ -195,7 +193,6 @@ CHANNELS = ("colorme", "external", "MIXI", "mixi%00", "x" * 99, "%ff", "nowhere"
 PEOPLE = (HANAKO, "nobody", "%00", f"{HANAKO}%00", "%ff", "x" * 999)
 
 
-@pytest.mark.money
 def test_of_nobody(game: Game, give: Give) -> None:
     """Of whom the shop never met it tells nothing, and of hanako nothing in another's channel."""
     give(1)

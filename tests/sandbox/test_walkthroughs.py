@@ -543,6 +543,22 @@ def test_a_price_that_can_be_read(words: str, price: str) -> None:
         assert found["marks"][0] == {"item": "coat", "amount": "4800", "price": price}
 
 
+def test_what_stands_in_the_town(tmp_path: Path) -> None:
+    """As many as its page showed last, of the item that was bought; another's town ticks nothing."""
+    there = own(tmp_path, ONE.replace("- {screen: bought}", "- {town: 2}"))
+    bought = Happened(Name.PAYMENT_CREATED, {"item_id": "loaf"}, owner_id=HANAKO, point_code=CODE)
+    story = [made(), ITEM, bought, answered(200), TAKEN, BOUGHT]
+    assert judged(there, story)[0] is State.OPEN
+
+    def looked(quantity: int, who: str = HANAKO) -> Happened:
+        marks = [{"item": "moss", "quantity": "2"}, {"item": "loaf", "quantity": str(quantity)}]
+        return Happened(Name.TOWN_SHOWN, {"marks": marks}, owner_id=who)
+
+    assert judged(there, [*story, looked(2, "mo3taro000000")])[0] is State.OPEN
+    assert judge.judge(there, [*story, looked(1)])[0] == Tick(0, State.OPEN, "town 2", "1")
+    assert judged(there, [*story, looked(1), looked(2)])[0] is State.DONE
+
+
 def test_its_words_are_explained() -> None:
     """Who writes files of their own finds each verb, each thing to see, each role and need in the README."""
     words = re.sub("```.*?```", "", (walkthroughs.OURS / "README.md").read_text(), flags=re.DOTALL)

@@ -1,17 +1,16 @@
 """A sample game, in which what the shop sells is seen and used: a harbour town.
 
 A process, a port and a file of its own. It plays the part of a game's server: it knows the shop by its game
-interface alone, and keeps a copy of what everybody holds. People come from the platform's pages.
+interface alone, and keeps what everybody holds. People come from the platform's pages.
 
 client      changes(), holdings(), use()     what is asked of the shop, and nothing else is
-holdings    read_on(), things()              the copy: the sum of all changes, each counted once
+holdings    read_on(), things()              what everybody holds: the sum of all changes, each once
 uses        use()                            using things up, by a key that the shop counts once
 residents   let_in()                         who comes, by an address that the platform signed
 goods                                        what becomes of which item in the town
 """
 
 from threading import Thread
-from time import sleep
 
 import requests
 from flask import Flask
@@ -51,9 +50,8 @@ def create_game(settings: GameSettings | None = None, http: requests.Session | N
 
 
 def _read_on(app: Flask, playing: Game) -> None:
-    """Ask the shop for what is new, for as long as we live: who looks at a town finds it up to date."""
-    while True:
-        sleep(playing.settings.poll_seconds)
+    """Ask the shop for what is new, again and again: who looks at a town finds it up to date."""
+    while not playing.closing.wait(playing.settings.poll_seconds):
         try:
             with app.app_context():
                 holdings.read_on(playing)

@@ -1,6 +1,7 @@
 """The configured game: its settings, and its line to shop and platform."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 
 import requests
 from flask import current_app
@@ -14,6 +15,7 @@ class Game:
 
     settings: GameSettings
     http: requests.Session
+    closing: Event = field(default_factory=Event)  # ends what goes on by itself
 
 
 def game() -> Game:

@@ -1,4 +1,4 @@
-"""The town's copy of what everybody holds: the sum of the shop's changes, each counted once.
+"""What everybody holds, as the town knows it: the sum of the shop's changes, each counted once.
 
 read_on()   take in what is new
 things()    what somebody holds, as far as we know
@@ -26,10 +26,10 @@ from storefront.sandbox.storefile import Moment
 USED, TAKEN_BACK = "used", "taken_back"  # the shop's words
 
 
-class Course(Base):
+class Bookmark(Base):
     """How far we have read. There is one row."""
 
-    __tablename__ = "course"
+    __tablename__ = "bookmark"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     round: Mapped[int] = mapped_column(default=1)
@@ -61,7 +61,7 @@ def read_on(game: Game, fault: Fault | None = None) -> str:
     """Take in what is new. What was in the way, in a word; nothing if nothing was."""
     trouble = ""
     for _ in range(game.settings.pages_at_once):
-        before = course()
+        before = bookmark()
         try:
             news = client.changes(game, before.cursor, fault)
         except (Silent, Refused) as why:
@@ -77,49 +77,46 @@ def read_on(game: Game, fault: Fault | None = None) -> str:
     return trouble
 
 
-def course() -> Course:
+def bookmark() -> Bookmark:
     """How far we have read."""
-    with transaction() as session:
-        return _course(session)
+    with reading() as session:
+        found = session.get(Bookmark, 1)
+    if found is None:
+        with transaction() as session:
+            first = insert(Bookmark).values(id=1, round=1, shown=0)
+            session.execute(first.on_conflict_do_nothing())
+            found = session.get_one(Bookmark, 1)
+    return found
 
 
 def things(channel: str, external_id: str) -> Sequence[Thing]:
     """What somebody holds, or held, as the last whole round has it."""
     mine = (Thing.channel == channel, Thing.external_id == external_id)
-    shown = select(Course.shown).scalar_subquery()
+    shown = select(Bookmark.shown).scalar_subquery()
     with reading() as session:
         return session.scalars(select(Thing).where(*mine, Thing.round == shown).order_by(Thing.item)).all()
 
 
-def _course(session: Session) -> Course:
-    found = session.get(Course, 1)
-    if found is None:
-        found = Course(id=1, round=1, shown=0, cursor=None)
-        session.add(found)
-        session.flush()
-    return found
-
-
-def _begin_anew(before: Course) -> None:
+def _begin_anew(before: Bookmark) -> None:
     with transaction() as session:
         session.execute(_still(before).values(round=before.round + 1, cursor=None))
 
 
-def _take_in(before: Course, news: News) -> None:
+def _take_in(before: Bookmark, news: News) -> None:
     with transaction() as session:
-        moved = _still(before).values(cursor=news.cursor, read_at=clock.now()).returning(Course.id)
+        moved = _still(before).values(cursor=news.cursor, read_at=clock.now()).returning(Bookmark.id)
         if session.execute(moved).first() is None:
             return
         for change in news.changes:
             _add(session, before.round, change)
         if not news.more:
-            session.execute(update(Course).values(shown=before.round))
+            session.execute(update(Bookmark).values(shown=before.round))
             session.execute(delete(Thing).where(Thing.round != before.round))
 
 
-def _still(before: Course) -> Update:
-    stands = (Course.round == before.round, Course.cursor.is_not_distinct_from(before.cursor))
-    return update(Course).where(*stands)
+def _still(before: Bookmark) -> Update:
+    stands = (Bookmark.round == before.round, Bookmark.cursor.is_not_distinct_from(before.cursor))
+    return update(Bookmark).where(*stands)
 
 
 def _add(session: Session, number: int, change: Change) -> None:

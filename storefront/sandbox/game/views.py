@@ -17,7 +17,7 @@ from storefront.sandbox.game.uses import State
 from storefront.sandbox.language import N_
 
 FAULT = "fault"  # in the browser's session: what goes wrong at its next request to the shop
-MOST_OF_A_KEY = 64
+MOST = 64  # letters of an item's id, and of a key
 TROUBLES = {
     "silent": N_("The shop does not answer just now."),
     "nonsense": N_("The shop said something that nobody here understands."),
@@ -81,7 +81,7 @@ def town(number: int) -> ResponseReturnValue:
         meals=sum(one.used for one in stands if one.good.drawing == "loaf"),
         trouble=trouble,
         why=TROUBLES.get(trouble, TROUBLES["refused"]),
-        read_at=holdings.course().read_at,
+        read_at=holdings.bookmark().read_at,
         outcomes=OUTCOMES,
         faults=SAYS,
         waiting=session.get(FAULT),
@@ -92,7 +92,7 @@ def town(number: int) -> ResponseReturnValue:
 def use(number: int) -> ResponseReturnValue:
     """Use one of an item up, by the key of the button."""
     resident, item, key = _resident(number), request.form.get("item", ""), request.form.get("key", "")
-    if not item or not key or len(key) > MOST_OF_A_KEY or not (key.isascii() and key.isprintable()):
+    if not _is_word(item) or not _is_word(key):
         abort(403)
     fault = _fault(Fault.SILENT, Fault.TOKEN, Fault.LOST)
     state, why, is_new = uses.use(game(), resident, item, key, clock.now(), fault)
@@ -127,6 +127,10 @@ def _resident(number: int) -> Resident:
     return residents.of_number(number) or abort(404)
 
 
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= MOST and text.isascii() and text.isprintable()
+
+
 def _fault(*kinds: Fault) -> Fault | None:
     """What goes wrong now, if it is one of these; once."""
     word = session.get(FAULT)
@@ -140,7 +144,7 @@ def _stands(resident: Resident) -> Sequence[Stand]:
     """What somebody has here: as we have read it, or, while that is not to its end, as the shop says."""
     known = {one.item: one for one in holdings.things(resident.channel, resident.external_id)}
     held = {item: (one.quantity, one.tests) for item, one in known.items()}
-    if not holdings.course().is_whole:
+    if not holdings.bookmark().is_whole:
         try:
             said = client.holdings(game(), resident.channel, resident.external_id)
             held = dict.fromkeys(known, (0, 0)) | {one.item: (one.quantity, one.tests) for one in said}

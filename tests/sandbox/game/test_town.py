@@ -223,3 +223,4 @@ def test_it_reads_by_itself(make_town: Callable[..., Town], give: Callable[..., 
             return bool(holdings.things("mixi", owner("hanako")))
 
     wait_for(is_known, 15)
+    town.app.extensions["game"].closing.set()

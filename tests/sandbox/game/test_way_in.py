@@ -41,10 +41,9 @@ def test_the_way_in_is_good_once(town: Town) -> None:
     assert town.another().get(way).status_code == 401
 
 
-def test_the_way_in_is_good_for_a_moment(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    way = town.way("taro")
-    town.app.extensions["game"].settings.__dict__["pass_seconds"] = -1
-    assert town.get(way).status_code == 401
+def test_the_way_in_is_good_for_a_moment(make_town: Callable[..., Town]) -> None:
+    town = make_town(pass_seconds=-1)
+    assert town.get(town.way()).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
-"""The town's copy of holdings: each change once, whatever the shop or the line does meanwhile."""
+"""What the town knows of holdings: each change once, whatever the shop or the line does meanwhile."""
 
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from werkzeug import Response
@@ -126,6 +128,23 @@ def test_the_shop_was_restored(town: Town, give: Callable[..., None]) -> None:
     assert town.trouble() == ""
     give("loaf")
     assert town.things() == {"loaf": 3}
+
+
+def test_restored_from_a_backup(town: Town, give: Callable[..., None], tmp_path: Path) -> None:
+    """What the shop has forgotten is gone from the town, what it still knows stands, what came since, too."""
+    file, backup = tmp_path / "shop.db", tmp_path / "backup.db"
+    give("lantern")
+    town.look()
+    with sqlite3.connect(file) as shop:
+        shop.execute("VACUUM INTO ?", (str(backup),))
+    give("loaf", 3)
+    assert town.things() == {"lantern": 1, "loaf": 3}
+    with sqlite3.connect(backup) as before, sqlite3.connect(file) as shop:
+        before.backup(shop)
+    give("moss", 4)
+    page = town.look()
+    assert (town.trouble(page), town.things(page)) == ("cursor-gone", {"lantern": 1, "moss": 4})
+    assert town.trouble() == ""
 
 
 def test_restored_and_long(make_town: Callable[..., Town], give: Callable[..., None]) -> None:

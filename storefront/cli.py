@@ -174,10 +174,13 @@ def _where(data: Path) -> list[str]:
 
 
 @main.command("operator")
-def operator_command() -> None:
+@click.option("--end-visits", is_flag=True, help="First end every visit, as when somebody has left.")
+def operator_command(end_visits: bool) -> None:
     """Print an address that opens the operator's pages, and how the registration stands."""
     app = shop()
     with app.app_context(), app.test_request_context(headers={"Accept-Language": IN_CODE}):
+        if end_visits:
+            click.echo(f"Visits ended: {login.end_visits(clock.now())}", err=True)
         standing = StringIO()
         reports.registrations(standing)  # first: an address is told when nothing can fail any more
         click.echo(f"{login.address()}\n\n{standing.getvalue()}", nl=False)

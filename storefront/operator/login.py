@@ -106,3 +106,11 @@ def leave(now: datetime) -> None:
     with transaction() as written:
         written.execute(mine.values(ended_at=now))
     COOKIE.drop()
+
+
+def end_visits(now: datetime) -> int:
+    """End the visit of every operator, as when one of them has left; says how many there were."""
+    lasting = (Login.ended_at.is_(None), Login.opened_at >= now - LONGEST)
+    with transaction() as written:
+        ended = written.scalars(update(Login).where(*lasting).values(ended_at=now).returning(Login.nonce))
+        return len(ended.all())

@@ -139,23 +139,23 @@ def test_by_keyboard_alone(context: BrowserContext, running: Demo) -> None:
     """Tab, Enter and letters begin a walkthrough, buy, come back, read the books: it is passed."""
     page = context.new_page()
     page.goto(f"{running.platform}/desk/walkthroughs/first-purchase")
-    _reach(page, "details summary")
+    reach(page, "details summary")
     page.keyboard.press("Enter")
-    _reach(page, "#price")
+    reach(page, "#price")
     page.keyboard.type("10")
-    walk = _enter(page, "button[value=mobile]")
-    _enter(page, "form[action='/phone/mobile'] button")
+    walk = enter(page, "button[value=mobile]")
+    enter(page, "form[action='/phone/mobile'] button")
     for there in (
         "[data-item][data-amount] a",
         "form.buy .button",
         "form[action$='/buy'] button",
         "a[data-finish]",
     ):
-        _enter(page, there)
-    _enter(page, ".places a:nth-child(2)")
+        enter(page, there)
+    enter(page, ".places a:nth-child(2)")
     page.goto(walk)
-    _enter(page, "[data-step] a[href='/desk/books']")
-    _enter(page, "form.read button")
+    enter(page, "[data-step] a[href='/desk/books']")
+    enter(page, "form.read button")
     page.goto(walk)
     expect(page.locator("main")).to_have_attribute("data-verdict", "passed")
 
@@ -166,7 +166,7 @@ def test_what_reloads_itself(context: BrowserContext, running: Demo) -> None:
     page.goto(f"{running.platform}/desk")
     loads: list[str] = []
     page.on("framenavigated", lambda frame: loads.append(frame.url))
-    _reach(page, "a[href='/desk/weather']")
+    reach(page, "a[href='/desk/weather']")
     with page.expect_event("framenavigated"):  # by itself
         pass
     assert _is_here(page, "a[href='/desk/weather']")
@@ -186,15 +186,15 @@ def _speaking(browser: Browser, running: Demo, spoken: str) -> Page:
     return page
 
 
-def _enter(page: Page, selector: str) -> str:
+def enter(page: Page, selector: str) -> str:
     """Go there by Tab, press Enter, and wait for the page it leads to; its address."""
-    _reach(page, selector)
+    reach(page, selector)
     with page.expect_navigation():
         page.keyboard.press("Enter")
     return page.url
 
 
-def _reach(page: Page, selector: str) -> None:
+def reach(page: Page, selector: str) -> None:
     for _ in range(MOST_TABS):
         if _is_here(page, selector):
             return

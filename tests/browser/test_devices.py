@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.test_desk import enter
 from tests.browser.test_walk import follow, look
 from tests.demo import COMMAND, Demo
 
@@ -71,6 +72,19 @@ def test_buy_with_points(hand: Hand) -> None:
     follow(hand.page, "main a.button >> nth=0")
     expect(hand.page.locator("h1")).to_contain_text(IN_BAG[hand.language])
     assert hand.held("loaf") == before + 1
+
+
+@pytest.mark.thorough
+def test_by_keyboard_alone(hand: Hand) -> None:
+    """Tab and Enter buy, and one sees where one is; the light sweeps, unless motion is unwanted."""
+    hand.open("/")
+    for there in ("[data-item=loaf] a", "form.buy .button", "form[action$=buy] button", "a[data-finish]"):
+        enter(hand.page, there)
+    expect(hand.page.locator("h1")).to_contain_text(IN_BAG[hand.language])
+    light = "getComputedStyle(document.querySelector('.joy'), '::after').animationName"
+    assert hand.page.evaluate(light) == ("none" if hand.device == "mobile" else "sweep")
+    hand.page.emulate_media(reduced_motion="reduce")
+    assert hand.page.evaluate(light) == "none"
 
 
 def test_what_only_a_pc_may_pay(hand: Hand) -> None:

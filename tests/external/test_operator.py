@@ -244,6 +244,16 @@ def test_logging_out_leaves_the_others_in(app: Flask, operator: Operator) -> Non
     assert (operator.get(REGISTRATION).status_code, colleague.get(REGISTRATION).status_code) == (401, 200)
 
 
+def test_an_operator_who_has_left(app: Flask, settings: Settings, operator: Operator) -> None:
+    """A command ends all visits, whoever has their cookies; its address lets the next one in."""
+    another = Operator(app)
+    ended = run(settings, "operator", "--end-visits")
+    assert "Visits ended: 2" in ended.stderr
+    assert operator.get("/operator/today").status_code == another.get("/operator/today").status_code == 401
+    assert ended.stdout.startswith(f"{settings.public_url}/operator?token=")
+    assert Operator(app).get("/operator/today").status_code == 200
+
+
 def test_logging_out_needs_its_form(app: Flask, operator: Operator) -> None:
     """No foreign page can log the operator out."""
     other = fields_of(Operator(app).get(REGISTRATION).text, "/operator/leave")

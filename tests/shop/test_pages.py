@@ -23,7 +23,7 @@ def test_the_shelf_sells_everything(container: Container) -> None:
     page = html.fromstring(container.get("/").text)
     cards = page.cssselect(".shelf > li")
     assert len(cards) == 11
-    assert cards[0].cssselect(".amount img")[0].get("alt") == "mixiポイント"
+    assert cards[0].cssselect(".amount img")[0].get("alt") == "mixiポイント "  # read aloud, two words
     assert cards[0].cssselect(".amount")[0].text_content() == "10pt"
     assert "4,800pt" in page.text_content()
 

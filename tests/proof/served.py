@@ -6,7 +6,6 @@ that the proofs would notice.
 """
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -23,18 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 import storefront
 from storefront.clock import Deadline
 from storefront.db import db, transaction
-from storefront.game import uses
 from storefront.mixi import payments
 from storefront.mixi.payments import Callback, Payment, Status
 from storefront.mixi.signing import Signed
-from storefront.shop import changes, inventory, ledger
-from storefront.shop.inventory import Grant
+from storefront.shop import inventory, ledger
 from storefront.shop.ledger import Kind
 from tests import postgresql
 from tests.demo import wait_for
@@ -71,8 +67,6 @@ class Broken(StrEnum):
     READ_THEN_WRITE = "read then write"
     CLOCKLESS = "no look at the clock"
     UNCOUNTED = "no count of what was sold"
-    BY_ID = "changes by their id"
-    KEYLESS = "a use for each time that it is sent"
 
 
 @dataclass(frozen=True)
@@ -236,10 +230,6 @@ def create_app() -> Flask:
         Deadline.check = lambda self: None  # type: ignore[method-assign]
     if os.environ[BROKEN] == Broken.UNCOUNTED:
         inventory._count = lambda session, item_id, quantity, is_test: None
-    if os.environ[BROKEN] == Broken.BY_ID:
-        changes._give_places, inventory.use_up = _place_by_id, _slowly(inventory.use_up)
-    if os.environ[BROKEN] == Broken.KEYLESS:
-        uses.use = _keyless(uses.use)
     callback = _Callback(folder / "step")
     callback.surround(payments, "_claim", Step.BEFORE_CLAIM, Step.AFTER_CLAIM)
     callback.surround(inventory, "grant", None, Step.AFTER_GRANT)
@@ -330,26 +320,6 @@ def _read_then_write(callback: Callback, deadline: Deadline, now: datetime) -> N
             key, buyer = f"mixi:{payment.point_code}", payment.customer_id
             inventory.grant(session, buyer, payment.item_id, key, now)
             ledger.record(session, buyer, Kind.SALE, payment.points, payments.UNIT, key, now, channel="mixi")
-
-
-def _place_by_id(session: Session) -> None:
-    """Give places wrongly: whoever has the earlier id and commits later is passed over."""
-    session.execute(update(Grant).where(Grant.place.is_(None)).values(place=Grant.id))
-
-
-def _slowly(use_up: Callable[..., Any]) -> Callable[..., Any]:
-    """Some commits come later than others."""
-
-    def slow(*arguments: Any) -> Any:
-        left = use_up(*arguments)
-        time.sleep(secrets.randbelow(30) / 1000)
-        return left
-
-    return slow
-
-
-def _keyless(use: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda wish, key, now: use(wish, f"{key}.{secrets.token_hex(4)}", now)
 
 
 def _answers(port: int) -> bool:

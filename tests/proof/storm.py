@@ -832,7 +832,7 @@ def _visit(port: int, owner: str) -> bool:
 
 
 class _Mixi(ScriptedApi):
-    """A point API that knows which payments are complete or paid back; every other it has just created."""
+    """A point API that knows which payments are complete; every other it has just created."""
 
     ENTRY = (
         '<entry xmlns="http://www.w3.org/2005/Atom" xmlns:point="http://mixi.jp/atom/ns#point">'
@@ -843,12 +843,10 @@ class _Mixi(ScriptedApi):
         super().__init__()
         self.address = ""
         self.complete: set[str] = set()
-        self.paid_back: set[str] = set()
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         code = parse_qs(environ["QUERY_STRING"])["point_code"][0]
         state = "complete" if code in self.complete else "create"
-        state = "pay_back" if code in self.paid_back else state
         start_response("200 OK", [("Content-Type", "application/atom+xml;type=entry;charset=utf-8")])
         return [self.ENTRY.format(code=code, href=state).encode()]
 

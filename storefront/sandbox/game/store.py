@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase
 from storefront.sandbox.storefile import StoreFile
 
 # Raise it with every change of a table.
-SHAPE = 2
+SHAPE = 1
 
 db = SQLAlchemy()
 

@@ -240,7 +240,8 @@ def _dressed(platform: Sandbox, app: App, visitor: User, page: bytes) -> bytes:
     title = render_template(
         "sandbox/bar.html", app_name=platform.settings.app_called(language()), visitor=visitor
     )
-    return frame.dress(page, title, render_template("sandbox/foot.html"), reroute)
+    foot = render_template("sandbox/foot.html", visitor=visitor)
+    return frame.dress(page, title, foot, reroute)
 
 
 def _passed(answer: Answer, body: bytes) -> Response:

@@ -9,7 +9,7 @@ from lxml import html
 
 from storefront.sandbox import passes
 from storefront.sandbox.passes import Pass
-from tests.sandbox.conftest import Phone, owner
+from tests.sandbox.conftest import Phone, Sap, owner
 from tests.sandbox.game.conftest import DOOR, HERE, Town
 
 pytestmark = pytest.mark.long
@@ -31,6 +31,15 @@ def test_somebody_comes_from_the_platform(town: Town) -> None:
     assert page.cssselect("h1")[0].text_content() == "花子の港町"
     assert page.cssselect("main")[0].get("data-screen") == "town"
     assert town.things(page) == {}
+
+
+def test_from_the_phone_and_from_the_pc(town: Town, sap: Sap) -> None:
+    """The foot of a phone and the bar above an app on a PC lead into the town of whose device it is."""
+    sap.says("/", "<html><body>Shelf</body></html>")
+    phone = Phone(town.platform.test_client()).belongs_to("taro")
+    assert 'href="/town/taro"' in phone.page("http://shop.test/").text
+    phone.opens("yuki", "pc")
+    assert 'href="/town/yuki"' in phone.get("/apps/pc").text
 
 
 def test_the_way_in_is_good_once(town: Town) -> None:

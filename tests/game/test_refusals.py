@@ -57,7 +57,7 @@ def test_no_page_says_a_word_of_it(settings: Settings, token: str | None) -> Non
 
 
 HEADERS = [
-    "", "Bearer", "Bearer x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN},Bearer {TOKEN}", "Bearer é",
+    "", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Token {TOKEN}", TOKEN, f"Bearer {TOKEN},Bearer {TOKEN}", "Bearer é",
     f"Bearer {TOKEN}x",
 ]  # fmt: skip
 METHODS = ("GET", "POST", "HEAD", "PUT", "OPTIONS")

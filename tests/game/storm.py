@@ -1,4 +1,4 @@
-"""Two games before a shop that sells, while all of them are killed: `python -m tests.proof.game --help`.
+"""Two games before a shop that sells, while all of them are killed: `python -m tests.game.storm --help`.
 
 Each game is a process that keeps what it has seen and used in a file of its own, and goes on after a kill.
 Buyers buy, and get their points back. Afterwards both games, the interface and the shop's database have to
@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from http.client import HTTPConnection, HTTPException
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
@@ -46,36 +45,23 @@ from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant, Kind
 from tests.bench.letters import Letters
 from tests.demo import free_ports, wait_for
+from tests.game.player import CARELESS, GIVES_UP, HOST, PAUSE, TABLES, TOKEN, USED, Line
 from tests.proof import served
-from tests.proof.served import BROKEN, CALLBACK, HOST, ROOT, Database, Served, Step
+from tests.proof.served import BROKEN, CALLBACK, ROOT, Database, Served, Step
 from tests.proof.storm import CUSTOMERS_FROM, DATABASES, ITEM, Mixi, Plan, mixi, owner_of, prepare, word_of
 from tests.street import claims
 
-TOKEN = "the token of the game, of 32 characters"
 GAMES = ("east", "west")
-USERS, BUYERS = 3, 3  # at once: of each game, and of the shop
+BUYERS = 3  # at once
 USES_EACH, PAYMENTS_EACH, GIVEN = 60, 24, 40  # of one customer
 SHARED = 5  # every so many uses, both games send one under the same key
 PAID_BACK = 4  # every so many purchases
-MOST = 40  # changes in one page
 GOOD = b"HTTP/1.1 200"
 TRIES = 5  # of a callback
-PAUSE, GIVES_UP, END_SECONDS = 0.05, 30.0, 120.0
-USED, TOO_FEW, KEY_REUSED = 200, 409, 422
-LATER = (429, 503)
-BETWEEN = 0.05  # seconds between the two writes of a careless game
+END_SECONDS = 120.0
 LATE = 0.03  # seconds for which a sale of a broken shop may stay open
 A_KILL, A_STEP, A_RESTART, A_DEATH = 800, 800, 3000, 1500  # requests
 
-TABLES = """
-PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
-CREATE TABLE wish (key TEXT PRIMARY KEY, who TEXT, item TEXT, quantity INTEGER, status INTEGER, answer TEXT);
-CREATE TABLE seen (cursor TEXT, cause TEXT, who TEXT, item TEXT, quantity INTEGER, kind TEXT);
-CREATE TABLE place (cursor TEXT); INSERT INTO place VALUES (NULL);
-CREATE TABLE heard (what TEXT, status INTEGER, times INTEGER, PRIMARY KEY (what, status));
-CREATE TABLE fault (words TEXT);
-"""
-COUNT = "INSERT INTO heard VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
 STEPS = (Step.IN_COMMIT, Step.BEFORE_COMMIT, Step.AFTER_COMMIT, Step.BEFORE_ANSWER)
 
 
@@ -85,131 +71,6 @@ class Broken(StrEnum):
     BY_ID = "changes by their ids"
     KEYLESS = "a use without its key"
     CARELESS = "a game that keeps its cursor before the changes"
-
-
-class Game:
-    """A game's server, as far as its file goes."""
-
-    def __init__(self, file: Path, port: int, seed: int, is_careless: bool) -> None:
-        self.file, self.port, self.is_careless = file, port, is_careless
-        self.random = random.Random(seed)  # noqa: S311  # nobody gains by guessing
-        self.kept = sqlite3.connect(file, check_same_thread=False, timeout=GIVES_UP)
-        self.writing = threading.Lock()
-
-    def play(self) -> None:
-        """Use what is wished for and follow the changes, until all is used and the end is told."""
-        open_wishes = self.kept.execute("SELECT key FROM wish WHERE status IS NULL ORDER BY rowid").fetchall()
-        keys = iter([key for (key,) in open_wishes])
-        with ThreadPoolExecutor(USERS + 1) as threads:
-            working = [threads.submit(self._use_all, keys) for _ in range(USERS)]
-            working.append(threads.submit(self._follow))
-            for one in working:
-                one.result()
-
-    def _use_all(self, keys: Iterator[str]) -> None:
-        with closing(Line(self.port)) as line:
-            while key := self._next(keys):
-                self._use(line, key)
-
-    def _next(self, keys: Iterator[str]) -> str | None:
-        with self.writing:
-            return next(keys, None)
-
-    def _use(self, line: "Line", key: str) -> None:
-        """Ask until there is an answer; then, now and then, whether it is still the same."""
-        with self.writing:
-            who, item, quantity = self.kept.execute(
-                "SELECT who, item, quantity FROM wish WHERE key = ?", (key,)
-            ).fetchone()
-        wish = {"channel": "mixi", "external_id": who, "item": item, "quantity": quantity}
-        status, answer = self._ask(line, "use", "POST", "/game/uses", wish, key)
-        self._keep("UPDATE wish SET status = ?, answer = ? WHERE key = ?", status, answer, key)
-        if status == USED and self.random.random() < 0.2:
-            again = self._ask(line, "use again", "POST", "/game/uses", wish, key)
-            if again != (USED, answer):
-                self._keep("INSERT INTO fault VALUES (?)", f"{key}: {answer!r}, then {again!r}")
-        if status == USED and self.random.random() < 0.05:
-            other = {**wish, "quantity": quantity + 1}
-            status, _ = self._ask(line, "other use", "POST", "/game/uses", other, key)
-            if status != KEY_REUSED:
-                self._keep("INSERT INTO fault VALUES (?)", f"{key}: another use, {status}")
-
-    def _follow(self) -> None:
-        """Read on and on; what is read and where to read on are kept in one transaction."""
-        end, is_over = self.file.with_suffix(".end"), False
-        with closing(Line(self.port)) as line:
-            while not is_over:
-                is_told = end.exists()
-                (after,) = self.kept.execute("SELECT cursor FROM place").fetchone()
-                path = f"/game/changes?limit={self.random.randint(1, MOST)}" + (
-                    f"&after={after}" if after else ""
-                )
-                status, answer = self._ask(line, "poll", "GET", path)
-                page = json.loads(answer)
-                if status != USED:
-                    self._keep("INSERT INTO fault VALUES (?)", f"poll: {status} {answer}")
-                    return
-                self._see(page)
-                is_over = is_told and not page["changes"]
-                time.sleep(0 if page["more"] else PAUSE / 5)
-
-    def _see(self, page: Mapping[str, Any]) -> None:
-        names = ("cursor", "cause", "external_id", "item", "quantity", "kind")
-        rows = [[change[name] for name in names] for change in page["changes"]]
-        with self.writing:
-            self.kept.execute("UPDATE place SET cursor = ?", (page["cursor"],))
-            if self.is_careless:
-                self.kept.commit()
-                time.sleep(BETWEEN)
-            self.kept.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)", rows)
-            self.kept.commit()
-
-    def _ask(
-        self,
-        line: "Line",
-        what: str,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        key: str = "",
-    ) -> tuple[int, str]:
-        """The status and the words of an answer; whatever is none is asked for again."""
-        while True:
-            status, words = line.ask(method, path, body, key)
-            self._keep(COUNT, what, status)
-            if status and status not in LATER:
-                return status, words
-            time.sleep(PAUSE)
-
-    def _keep(self, statement: str, *values: object) -> None:
-        with self.writing:
-            self.kept.execute(statement, values)
-            self.kept.commit()
-
-
-class Line:
-    """A connection to the shop, made anew whenever it breaks."""
-
-    def __init__(self, port: int) -> None:
-        self.http = HTTPConnection(HOST, port, timeout=GIVES_UP)
-
-    def ask(
-        self, method: str, path: str, body: Mapping[str, object] | None = None, key: str = ""
-    ) -> tuple[int, str]:
-        """Status and words, or 0 and none where nothing was answered."""
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        if body is not None:
-            headers |= {"Content-Type": "application/json", "Idempotency-Key": key}
-        try:
-            self.http.request(method, path, json.dumps(body) if body else None, headers)
-            answer = self.http.getresponse()
-            return answer.status, answer.read().decode()
-        except (OSError, HTTPException):
-            self.http.close()
-            return 0, ""
-
-    def close(self) -> None:
-        self.http.close()
 
 
 @dataclass
@@ -250,10 +111,10 @@ class Table:
     def begin(self, name: str) -> None:
         self.begun += 1
         words = [str(self.games[name].file), str(self.port), str(self.seed + self.begun)]
-        command = [sys.executable, "-m", "tests.proof.game", "play", *words]
+        command = [sys.executable, "-m", "tests.game.player", *words]
         with (self.folder / f"{name}.log").open("a") as log:
             self.processes[name] = subprocess.Popen(
-                command + ["--careless"] * self.is_careless, cwd=ROOT, stdout=log, stderr=log
+                command + [CARELESS] * self.is_careless, cwd=ROOT, stdout=log, stderr=log
             )
 
     def kill(self, name: str) -> None:
@@ -316,7 +177,7 @@ def storm(kind: str, requests: int, seed: int, seconds: float, broken: Broken | 
         base, api = stack.enter_context(served.database(kind, folder)), stack.enter_context(mixi())
         port = free_ports(1)[0]
         settings = {"STOREFRONT_GAME_TOKEN": TOKEN, "STOREFRONT_MIXI_CONFIRM_SECONDS": "5"}
-        application = "tests.proof.game:create_app()"
+        application = "tests.game.storm:create_app()"
         shop = stack.enter_context(
             served.shop(folder, port, base.url, api.address, broken, application, **settings)
         )
@@ -604,32 +465,19 @@ def _keyless(use: Callable[..., Used], wish: Wish, key: str, now: datetime) -> U
     return use(wish, f"{key}-{secrets.token_hex(4)}", now)
 
 
-@click.group(invoke_without_command=True)
+@click.command()
 @click.option("--requests", default=10_000, show_default=True, help="Uses and polls, of both games together.")
 @click.option("--database", default="both", show_default=True, type=click.Choice([*DATABASES, "both"]))
 @click.option("--seed", default=1, show_default=True)
 @click.option("--minutes", default=15.0, show_default=True, help="After that it fails.")
-@click.pass_context
-def main(context: click.Context, requests: int, database: str, seed: int, minutes: float) -> None:
+def main(requests: int, database: str, seed: int, minutes: float) -> None:
     """Play, sell, pay back and kill, and then hold everybody's books side by side."""
-    if context.invoked_subcommand:
-        return
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # or the servers would outlive us
     reports = []
     for kind in DATABASES if database == "both" else (database,):
         reports.append(storm(kind, requests, seed, minutes * 60))
         click.echo(str(reports[-1]))
     sys.exit(not all(report.holds for report in reports))
-
-
-@main.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.argument("port", type=int)
-@click.argument("seed", type=int)
-@click.option("--careless", is_flag=True)
-def play(file: Path, port: int, seed: int, careless: bool) -> None:
-    """Be one of the games."""
-    Game(file, port, seed, careless).play()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two games beside everybody who buys, uses and dies; and proof that it would be noticed if one of them erred."""
+"""Two games before a shop that sells while everybody dies; and proof that the storm would notice a fault."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from tests import postgresql
 from tests.conftest import lacking
 from tests.databases import ENGINES
-from tests.proof.game import Broken, Report, storm
+from tests.game.storm import Broken, Report, storm
 
 pytestmark = pytest.mark.long
 

@@ -60,7 +60,7 @@ GOOD = b"HTTP/1.1 200"
 TRIES = 5  # of a callback
 END_SECONDS = 120.0
 LATE = 0.03  # seconds for which a sale of a broken shop may stay open
-A_KILL, A_STEP, A_RESTART, A_DEATH = 800, 800, 3000, 1500  # requests
+A_KILL, A_STEP, A_RESTART, A_DEATH = 800, 3200, 3000, 3000  # requests
 
 STEPS = (Step.IN_COMMIT, Step.BEFORE_COMMIT, Step.AFTER_COMMIT, Step.BEFORE_ANSWER)
 
@@ -322,18 +322,20 @@ def _blows(
         server.crash()
         server.start()
 
-    def often(name: str, each: int, blow: Callable[[], None]) -> list[tuple[int, str, Callable[[], None]]]:
-        count = max(1, requests // each)
+    def often(
+        name: str, each: int, blow: Callable[[], None], least: int = 1
+    ) -> list[tuple[int, str, Callable[[], None]]]:
+        count = max(least, requests // each)
         return [(rng.randrange(requests // 10, requests * 9 // 10), name, blow) for _ in range(count)]
 
     blows = often("worker killed", A_KILL, worker)
     for step in STEPS:
-        blows += often(f"worker killed {step}", len(STEPS) * A_STEP, partial(shop.kill_at, step))
+        blows += often(f"worker killed {step}", A_STEP, partial(shop.kill_at, step), int(step is STEPS[0]))
     for name in GAMES:
-        blows += often("game killed", len(GAMES) * A_DEATH, partial(table.kill, name))
+        blows += often("game killed", A_DEATH, partial(table.kill, name))
     if server:
         blows += often("backend of the database killed", A_RESTART, backend)
-        blows += often("database stopped at once, and started", A_RESTART, restart)
+        blows += often("database stopped at once, and started", A_RESTART, restart, 0)
     return sorted(blows, key=itemgetter(0))
 
 

@@ -6,6 +6,7 @@ that the proofs would notice.
 """
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -39,8 +40,10 @@ from tests.street import APP_ID, CONSUMER_KEY, CONSUMER_SECRET, GOODS
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 CALLBACK = "/mixi/callback"
+FALLS = (f"{CALLBACK}/", "/game/")  # where a worker may be killed
 WORKERS, THREADS = 2, 8
 PREVIOUS_SECRET = "the secret before it"
+COMMIT_SECONDS = 0.002  # within which a worker that commits is killed
 START_SECONDS, STOP_SECONDS, COMMAND_SECONDS = 60, 10, 120
 AS_IN_PRODUCTION = ("--config", "python:storefront.serving")
 SIZE = [*AS_IN_PRODUCTION, "--workers", str(WORKERS), "--threads", str(THREADS), "--keep-alive", "60"]
@@ -51,12 +54,13 @@ FOLDER, BROKEN = "PROOF_FOLDER", "PROOF_BROKEN"
 
 
 class Step(StrEnum):
-    """Where in a callback the worker is killed."""
+    """Where in a callback, or in what a game asks, the worker is killed."""
 
     BEFORE_CLAIM = "before the claim"
     AFTER_CLAIM = "after the claim"
     AFTER_GRANT = "after the grant"
     BEFORE_COMMIT = "before the commit"
+    IN_COMMIT = "in the commit"
     AFTER_COMMIT = "after the commit"
     BEFORE_ANSWER = "before the answer"
 
@@ -94,7 +98,7 @@ class Served:
         return [int(file.name) for file in (self.folder / "workers").iterdir()]
 
     def kill_at(self, step: Step) -> None:
-        """The next worker that comes to this step in a callback is killed there; the one after it lives."""
+        """The next worker that comes to this step is killed there; the one after it lives."""
         ready = self.folder / "ready"
         ready.write_text(step)
         ready.rename(self.folder / "step")
@@ -120,11 +124,17 @@ def database(kind: str, folder: Path) -> Iterator[Database]:
 
 @contextmanager
 def shop(
-    folder: Path, port: int, database_url: str, platform: str, broken: Broken | None = None, **settings: str
+    folder: Path,
+    port: int,
+    database_url: str,
+    platform: str,
+    broken: StrEnum | None = None,
+    application: str = "tests.proof.served:create_app()",
+    **settings: str,
 ) -> Iterator[Served]:
     """The shop, migrated, behind two workers, its platform at `platform`."""
     environment = prepared(folder, f"http://{HOST}:{port}", database_url, platform, broken, **settings)
-    with gunicorn(folder, "shop", port, "tests.proof.served:create_app()", SIZE, environment) as process:
+    with gunicorn(folder, "shop", port, application, SIZE, environment) as process:
         served = Served(process, folder, port)
         wait_for(lambda: len(served.workers()) == WORKERS, START_SECONDS)
         yield served
@@ -135,7 +145,7 @@ def prepared(
     public_url: str,
     database_url: str,
     platform: str,
-    broken: Broken | None = None,
+    broken: StrEnum | None = None,
     **settings: str,
 ) -> dict[str, str]:
     """The environment of a shop whose database is migrated."""
@@ -233,6 +243,7 @@ def create_app() -> Flask:
     callback = _Callback(folder / "step")
     callback.surround(payments, "_claim", Step.BEFORE_CLAIM, Step.AFTER_CLAIM)
     callback.surround(inventory, "grant", None, Step.AFTER_GRANT)
+    callback.surround(Session, "commit", Step.IN_COMMIT, None)
     callback.surround(Session, "commit", Step.BEFORE_COMMIT, Step.AFTER_COMMIT)
     callback.note_deadline()
     app = storefront.create_app()
@@ -245,7 +256,7 @@ def die() -> None:
 
 
 class _Callback(threading.local):
-    """The callback that this thread is answering, if it is one."""
+    """The callback that this thread is answering, or what a game asks, if it is one of these."""
 
     def __init__(self, trigger: Path) -> None:
         self.trigger = trigger
@@ -259,7 +270,10 @@ class _Callback(threading.local):
         with suppress(FileNotFoundError):
             if self.trigger.read_text() == step:
                 self.trigger.unlink()
-                die()
+                if step is Step.IN_COMMIT:
+                    threading.Timer(random.uniform(0, COMMIT_SECONDS), die).start()  # noqa: S311
+                else:
+                    die()
 
     def surround(self, owner: Any, name: str, before: Step | None, after: Step | None) -> None:
         inner = getattr(owner, name)
@@ -290,7 +304,7 @@ class _Callback(threading.local):
 
     def around(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         def application(environ: dict[str, Any], start_response: Any) -> Any:
-            self.is_on = environ["PATH_INFO"].startswith(f"{CALLBACK}/")
+            self.is_on = environ["PATH_INFO"].startswith(FALLS)
             self.arrived = self.checked = 0.0
 
             def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:

@@ -232,12 +232,12 @@ def storm(kind: str, count: int, seed: int, seconds: float, broken: Broken | Non
     """One storm on one kind of database, from an empty database to settled books."""
     plan = make_plan(seed, count)
     report = Report(kind, seed, count)
-    with TemporaryDirectory() as folder, served.database(kind, Path(folder)) as base, _api() as api:
+    with TemporaryDirectory() as folder, served.database(kind, Path(folder)) as base, mixi() as api:
         port = free_ports(1)[0]
         patient = {"STOREFRONT_MIXI_CONFIRM_SECONDS": "5"}
         with served.shop(Path(folder), port, base.url, api.address, broken, **patient) as shop:
             engine = create_engine(base.url, poolclass=NullPool)  # a restart leaves nothing behind
-            _prepare(engine, plan)
+            prepare(engine, plan)
             heard = _blow(report, shop, base, plan, seed, seconds)
             report.wrong["servers that stopped by themselves"] = int(shop.process.poll() is not None)
             for one in heard:
@@ -264,7 +264,7 @@ def make_plan(seed: int, count: int) -> Plan:
         payments[code] = number // EACH
         story = rng.choices(STORIES, [tell.weight for tell in STORIES])[0]
         base = len(placed)
-        for far, delivery in story.tell(rng, Delivery(Sort.FIRST, code, _owner(number // EACH))):
+        for far, delivery in story.tell(rng, Delivery(Sort.FIRST, code, owner_of(number // EACH))):
             placed.append((base + rng.uniform(0, FAR if far else NEAR), len(placed), delivery))
     placed.sort()
     return Plan(payments, [delivery for _, _, delivery in placed[:count]])
@@ -355,15 +355,15 @@ STORIES = (
 )
 
 
-def _owner(number: int) -> str:
+def owner_of(number: int) -> str:
     return f"mo3storm{number:06d}"
 
 
 def _neighbour(owner: str) -> str:
-    return _owner(int(owner[-6:]) ^ 1)
+    return owner_of(int(owner[-6:]) ^ 1)
 
 
-def _prepare(engine: Engine, plan: Plan) -> None:
+def prepare(engine: Engine, plan: Plan) -> None:
     """Enter customers and payments as if each had pressed the buy button."""
     limited = plan.limited
     now = datetime.now(UTC)
@@ -371,7 +371,7 @@ def _prepare(engine: Engine, plan: Plan) -> None:
         {
             "id": CUSTOMERS_FROM + number,
             "channel": "mixi",
-            "external_id": _owner(number),
+            "external_id": owner_of(number),
             "first_seen_at": now,
         }
         for number in sorted(set(plan.payments.values()))
@@ -380,7 +380,7 @@ def _prepare(engine: Engine, plan: Plan) -> None:
         {
             "point_code": code,
             "customer_id": CUSTOMERS_FROM + number,
-            "owner_id": _owner(number),
+            "owner_id": owner_of(number),
             "item_id": LIMITED if code in limited else ITEM,
             "item_name": "Goods",
             "points": POINTS,
@@ -780,7 +780,7 @@ def _settle(
     books: Books,
     engine: Engine,
     port: int,
-    api: "_Mixi",
+    api: "Mixi",
 ) -> None:
     """Let the buyers of unheard payments come back, and check the books again."""
     api.complete = listened(plan, heard)
@@ -788,7 +788,7 @@ def _settle(
     unheard = complete - api.complete
     _age(engine, unheard)
     buyers = {plan.payments[code] for code in unheard}
-    failures = sum(not _visit(port, _owner(number)) for number in sorted(buyers))
+    failures = sum(not _visit(port, owner_of(number)) for number in sorted(buyers))
     after = read_books(engine)
     theirs = {code for code in complete & api.complete if plan.payments[code] in buyers}
     rest = after.codes(Status.COMPLETE)
@@ -831,8 +831,8 @@ def _visit(port: int, owner: str) -> bool:
         line.close()
 
 
-class _Mixi(ScriptedApi):
-    """A point API that knows which payments are complete; every other it has just created."""
+class Mixi(ScriptedApi):
+    """A point API that knows which payments are complete or paid back; every other it has just created."""
 
     ENTRY = (
         '<entry xmlns="http://www.w3.org/2005/Atom" xmlns:point="http://mixi.jp/atom/ns#point">'
@@ -843,10 +843,11 @@ class _Mixi(ScriptedApi):
         super().__init__()
         self.address = ""
         self.complete: set[str] = set()
+        self.paid_back: set[str] = set()
 
     def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
         code = parse_qs(environ["QUERY_STRING"])["point_code"][0]
-        state = "complete" if code in self.complete else "create"
+        state = "pay_back" if code in self.paid_back else "complete" if code in self.complete else "create"
         start_response("200 OK", [("Content-Type", "application/atom+xml;type=entry;charset=utf-8")])
         return [self.ENTRY.format(code=code, href=state).encode()]
 
@@ -857,9 +858,9 @@ class _Wordless(WSGIRequestHandler):
 
 
 @contextmanager
-def _api() -> Iterator[_Mixi]:
+def mixi() -> Iterator[Mixi]:
     """The point API, served by a thread of this process."""
-    api = _Mixi()
+    api = Mixi()
     server = make_server(HOST, 0, api, threaded=True, request_handler=_Wordless)
     api.address = f"http://{HOST}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)

@@ -42,7 +42,7 @@ def assert_even(running: Street) -> None:
     wait_for(lambda: len(running.shop.workers()) == WORKERS)
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", STATES)
 def test_the_next_visit_settles_the_gap(running: Street, step: Step) -> None:
     """Killed at any step: the buyer is not charged, and after the next visit holds nothing unpaid."""
     taken, before = running.taken(), set(running.shop.workers())
@@ -57,7 +57,7 @@ def test_the_next_visit_settles_the_gap(running: Street, step: Step) -> None:
     assert set(running.shop.workers()) != before
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("step", STATES)
 def test_pressing_again_buys_once(running: Street, step: Step) -> None:
     """Killed at any step: who presses again on the failure screen gets one, pays once and keeps it."""
     taken, held = running.taken(), running.held()

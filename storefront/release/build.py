@@ -50,7 +50,7 @@ def _listed(root: Path) -> list[str]:
 
 
 def _found(root: Path) -> Iterable[str]:
-    """What the package likely consists of, where nothing says it: nothing hidden, made by running it or linked."""
+    """What the package likely consists of, where nothing says it: nothing hidden, made or linked."""
     for room in INSIDE:
         for file in sorted((root / room).rglob("*")):
             place = file.relative_to(root)

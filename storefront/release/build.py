@@ -4,6 +4,7 @@ hatchling runs this, where nothing of ours is installed. Of a folder without git
 such as an archive of the sources, a wheel is the package alone.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from runpy import run_path
 from tempfile import TemporaryDirectory
@@ -14,25 +15,29 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOM = "storefront/release"
 LIST = f"{ROOM}/files.txt"
 BESIDE = "storefront/beside"
-IN_THE_PACKAGE = ("storefront/", "templates/", "static/")  # pyproject.toml has them
+PACKAGE = "storefront"
+# What the package has in a wheel, and where; all else stands beside it.
+INSIDE = {PACKAGE: PACKAGE, "templates": f"{PACKAGE}/templates", "static": f"{PACKAGE}/static"}
+MADE = ("__pycache__", "instance")  # by running it
 
 
 class Packing(BuildHookInterface):  # type: ignore[type-arg]  # it is asked for none
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Say which files go in beside those that pyproject.toml names."""
+        """Say which files go in. Whatever else lies in the folder does not: no key, no database, no .env."""
         root = Path(self.root)
         places = _listed(root)
         if self.target_name == "sdist" and not places:
             raise RuntimeError("an sdist is made of what git tracks: there is no repository here")
-        if version == "editable" or not places:
+        if version == "editable":
             return
-        self.folder = TemporaryDirectory()
-        written = Path(self.folder.name) / "files.txt"
-        written.write_text("".join(f"{place}\n" for place in places))
         of_wheel = self.target_name == "wheel"
-        wanted = [place for place in places if not (of_wheel and place.startswith(IN_THE_PACKAGE))]
-        found = {str(root / place): f"{BESIDE}/{place}" if of_wheel else place for place in wanted}
-        build_data["force_include"] |= found | {str(written): LIST}
+        wanted = {place: _in_wheel(place) if of_wheel else place for place in places or _found(root)}
+        build_data["force_include"] |= {str(root / place): there for place, there in wanted.items()}
+        if places:
+            self.folder = TemporaryDirectory()
+            written = Path(self.folder.name) / "files.txt"
+            written.write_text("".join(f"{place}\n" for place in places))
+            build_data["force_include"][str(written)] = LIST
 
 
 def _listed(root: Path) -> list[str]:
@@ -42,3 +47,18 @@ def _listed(root: Path) -> list[str]:
     if (root / ".git").exists():
         return list(run_path(str(root / ROOM / "git.py"))["tracked"](root))
     return []
+
+
+def _found(root: Path) -> Iterable[str]:
+    """What the package likely consists of, where nothing says it: nothing hidden, made or linked."""
+    for room in INSIDE:
+        for file in sorted((root / room).rglob("*")):
+            place = file.relative_to(root)
+            passed = any(part.startswith(".") or part in MADE for part in place.parts)
+            if file.is_file() and not file.is_symlink() and not passed:
+                yield place.as_posix()
+
+
+def _in_wheel(place: str) -> str:
+    room, _, rest = place.partition("/")
+    return f"{INSIDE[room]}/{rest}" if room in INSIDE else f"{BESIDE}/{place}"

@@ -24,6 +24,16 @@ NAMED = Own("綱屋", "Rope Shop")
 PAGE = "templates/page.html"
 CASE = "tests/test_page.py"
 RUNS = "bin/run"
+STRAYS = (
+    ".env",
+    "tests/key.pem",
+    "storefront/.env",
+    "storefront/shop.db",
+    "storefront/shop/draft.py",
+    "static/art/draft.svg",
+    "static/instance/shop.db",
+    "templates/.hidden/key.pem",
+)
 TEXTS: Mapping[str, str] = {
     CATALOG: GOODS.read_text(),
     IDENTITY: f"# Who the shop is.\n\n{NAMES.read_text()}",
@@ -100,8 +110,10 @@ def checkout(places: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / PROJECT).write_text(project.replace(version, 'version = "99.0"'))
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
-    for stray in (".env", "tests/key.pem", "storefront/shop.db", "static/art/draft.svg"):
+    for stray in STRAYS:
+        (folder / stray).parent.mkdir(exist_ok=True)
         (folder / stray).write_text("a secret")
+    (folder / "templates" / "elsewhere").symlink_to(Path(__file__).parent)
     assert sorted(places) == list(tracked(folder))
     return folder
 

@@ -14,13 +14,14 @@ from storefront.release.files import PROJECT, version_of
 from storefront.release.git import git
 from tests.command import call
 from tests.proof.served import without_settings
-from tests.release.conftest import ROOT, content, storefront
+from tests.release.conftest import ROOT, STRAYS, content, storefront
 
 pytestmark = pytest.mark.long
 
 NAME = "storefront-99.0"
 LISTED = "storefront/release/files.txt"
 IDENTITY = "storefront/shop/identity.yaml"
+LAY_ABOUT = tuple(Path(stray).name for stray in STRAYS)
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,17 @@ def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made of the sdist, and unpacked as an installer does it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build(sdist, "wheel", folder)
-    (file,) = folder.glob("*.whl")
-    shutil.unpack_archive(file, folder / "site", "zip")
+    return built(sdist, tmp_path_factory.mktemp("wheel"))
+
+
+def built(project: Path, into: Path) -> Path:
+    """The wheel of a project, unpacked."""
+    build(project, "wheel", into)
+    (file,) = into.glob("*.whl")
+    shutil.unpack_archive(file, into / "site", "zip")
     for one in ZipFile(file).infolist():
-        (folder / "site" / one.filename).chmod((one.external_attr >> 16) & 0o777)
-    return folder / "site"
+        (into / "site" / one.filename).chmod((one.external_attr >> 16) & 0o777)
+    return into / "site"
 
 
 def build(project: Path, kind: str, into: Path) -> None:
@@ -69,7 +74,22 @@ def test_the_wheel(wheel: Path, places: list[str]) -> None:
     """It has as many, and nothing that lay about either."""
     inside = {place for place in content(wheel) if not place.startswith(f"{NAME}.dist-info/")}
     assert len(inside) == len(places) + 1
-    assert not [place for place in inside if place.endswith((".env", ".pem", ".db", "draft.svg"))]
+    assert not [place for place in inside if place.endswith(LAY_ABOUT)]
+
+
+def test_the_wheel_of_a_checkout(checkout: Path, wheel: Path, tmp_path: Path) -> None:
+    """It is the same: what lay about in the checkout, or was linked there, is in neither."""
+    assert content(built(checkout, tmp_path)).keys() == content(wheel).keys()
+
+
+@pytest.mark.thorough
+def test_the_package_alone(checkout: Path, wheel: Path, tmp_path: Path) -> None:
+    """An archive of the sources says not what is part of them; what is hidden, linked or made is left out."""
+    shutil.copytree(checkout, tmp_path / "archive", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    alone = content(built(tmp_path / "archive", tmp_path / "wheel")).keys()
+    wanted = {place for place in content(wheel) if not place.startswith("storefront/beside/")} - {LISTED}
+    assert alone >= wanted
+    assert {Path(place).name for place in alone - wanted} == {"shop.db", "draft.py", "draft.svg"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.orm import Session
 
 from storefront import clock
@@ -166,26 +166,33 @@ def test_who_commits_late(app: Flask, game: Game) -> None:
 
 
 @on_postgresql
-def test_places_are_given_one_poller_at_a_time(app: Flask, game: Game, give: Give) -> None:
-    """Who died between giving places and the commit has given none; who waits for them gives what is left."""
-    give(2)
-    with app.app_context():
-        engine = db.engine
-    with Session(engine) as dying:
-        changes._give_places(dying)
-        dying.flush()
-        with ThreadPoolExecutor(1) as other:
-            waiting = other.submit(lambda: causes(Game(app).changes()))
-            with Session(engine) as watching:
-                until = clock.Deadline.after(5)
-                waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                while not watching.scalar(waits):
-                    watching.rollback()
-                    until.check()
-            dying.rollback()
-            assert len(waiting.result()) == 2
-    with app.app_context():
-        assert db.session.scalars(select(Placing.last)).one() == 2
+@pytest.mark.parametrize("dies", [False, True])
+def test_places_are_given_one_poller_at_a_time(app: Flask, game: Game, give: Give, dies: bool) -> None:
+    """What one poller has placed stays where it is, also when the next sees an earlier sale meanwhile.
+
+    Who died between giving places and the commit has given none.
+    """
+    with open_sale(app, "early") as early, app.app_context():
+        give(2)
+        with Session(db.engine) as first, ThreadPoolExecutor(1) as other:
+            changes._give_places(first)
+            early.commit()
+            second = other.submit(lambda: causes(Game(app).changes()))
+            wait_for_a_lock(db.engine)
+            first.rollback() if dies else first.commit()
+            assert second.result().index("early") == (0 if dies else 2)
+        assert db.session.scalars(select(Placing.last)).one() == 3
+    assert len(followed(game)) == 3
+
+
+def wait_for_a_lock(engine: Engine) -> None:
+    """Until somebody waits for what another transaction holds."""
+    until = clock.Deadline.after(5)
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with Session(engine) as watching:
+        while not watching.scalar(waits):
+            watching.rollback()
+            until.check()
 
 
 def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:

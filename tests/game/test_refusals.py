@@ -57,8 +57,8 @@ def test_no_page_says_a_word_of_it(settings: Settings, token: str | None) -> Non
 
 
 HEADERS = [
-    "", "Bearer", "Bearer x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN},Bearer {TOKEN}", "Bearer é",
-    f"Bearer {TOKEN}x",
+    "", "Bearer", "Bearer x", "Bearer é", TOKEN, f"Basic {TOKEN}", f"Token {TOKEN}", f"Bearer {TOKEN}x",
+    f"Bearer {TOKEN},Bearer {TOKEN}",
 ]  # fmt: skip
 METHODS = ("GET", "POST", "HEAD", "PUT", "OPTIONS")
 

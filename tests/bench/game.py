@@ -50,7 +50,7 @@ INSERT INTO customer (channel, external_id, first_seen_at) SELECT 'mixi', :name 
 GRANTS = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :each)
 INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at)
-SELECT customer.id, :item, 'sold', 1, 'mixi:' || customer.external_id || '-' || n, :no, :now
+SELECT customer.id, :item, 'given', 100, 'hand:' || customer.external_id || '-' || n, :no, :now
 FROM customer CROSS JOIN number WHERE customer.external_id LIKE 'regular%'
 """
 PLACES = ('UPDATE "grant" SET place = id', 'UPDATE "placing" SET last = (SELECT max(id) FROM "grant")')

@@ -22,6 +22,7 @@ from sqlalchemy import (
     create_engine,
     func,
     insert,
+    inspect,
     literal,
     select,
     text,
@@ -174,8 +175,12 @@ def _copy(
     rows: FromClause,
     where: ColumnElement[bool],
 ) -> None:
-    """Insert into a table what it already says, but for `changes`; ids are given anew."""
-    names = [column.name for column in table.c if column.name != "id"]
+    """Insert into a table what it already says, but for `changes`; ids are given anew.
+
+    An earlier version's database may lack a column.
+    """
+    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    names = [column.name for column in table.c if column.name != "id" and column.name in there]
     values: Select[Any] = select(*(changes.get(name, table.c[name]) for name in names))
     copies = values.select_from(rows).where(where)
     connection.execute(insert(table).from_select(names, copies))

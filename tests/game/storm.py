@@ -53,7 +53,7 @@ from tests.street import claims
 
 GAMES = ("east", "west")
 BUYERS = 3  # at once
-USES_EACH, PAYMENTS_EACH, GIVEN = 60, 24, 40  # of one customer
+USES_EACH, PAYMENTS_EACH, GIVEN = 60, 24, 60  # of one customer
 SHARED = 5  # every so many uses, both games send one under the same key
 PAID_BACK = 4  # every so many purchases
 GOOD = b"HTTP/1.1 200"

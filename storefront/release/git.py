@@ -8,7 +8,16 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-NOBODYS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "i18n.commitEncoding=UTF-8")
+NOBODYS = tuple(
+    word
+    for setting in (
+        "core.hooksPath=/dev/null",
+        "core.fsmonitor=false",
+        "log.showSignature=false",  # would run the copy's gpg.program
+        "i18n.commitEncoding=UTF-8",
+    )
+    for word in ("-c", setting)
+)
 # Whose commits they are, and which files say so. All else would lead elsewhere.
 KEPT = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 

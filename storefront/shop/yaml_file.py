@@ -16,6 +16,7 @@ from ruamel.yaml.scanner import Scanner, ScannerError
 
 NO_CHARACTER = "has a character that no text has: take it out"
 DEEPEST = 20  # a catalogue is four deep
+LARGEST = 4_000_000  # bytes; an item has some 400
 YAML_TAG = "tag:yaml.org,2002:"
 
 Place = tuple[str, ...]  # of a key: the keys above it, and its own
@@ -44,6 +45,10 @@ class Unreadable(Exception):
 def read(path: Path) -> Node | None:
     """The tree of a file, None of an empty one; or Unreadable."""
     try:
+        if path.exists() and not path.is_file():
+            raise Unreadable(f"{path}: cannot be read: it is no file")
+        if path.stat().st_size > LARGEST:
+            raise Unreadable(f"{path}: cannot be read: it has more than {LARGEST:,} bytes")
         return _parsed(path.read_bytes())
     except OSError as error:
         raise Unreadable(f"{path}: cannot be read: {error.strerror}") from None

@@ -14,7 +14,6 @@ from storefront.release import files
 from storefront.release.files import PROJECT, Release
 from storefront.release.git import Refused, git, tracked
 from storefront.release.new import CATALOG, IDENTITY, THEME, Own, new
-from tests.conftest import lacking
 from tests.street import GOODS
 from tests.street import IDENTITY as NAMES
 
@@ -94,7 +93,7 @@ def places() -> list[str]:
     try:
         return list(files.release().files)
     except Refused as error:
-        lacking(str(error))
+        pytest.skip(str(error))  # in a copy without a repository, too
 
 
 @pytest.fixture(scope="session")

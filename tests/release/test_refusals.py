@@ -14,6 +14,7 @@ import pytest
 from storefront.release.accent import DARK, tokens
 from storefront.release.git import git
 from storefront.release.new import THEME, Own, new
+from storefront.shop.yaml_file import LARGEST
 from tests.command import call
 from tests.proof.served import without_settings
 from tests.release.conftest import NAMED, ROOT, Make, content, storefront
@@ -88,6 +89,12 @@ def another(world: World, *words: str) -> Words:
 def wrong_catalogue(world: World) -> Words:
     text = GOODS.read_text().replace("id: loaf", "id: a_loaf")
     return another(world, *NEW, "--catalog", world.file("catalog.yaml", text))
+
+
+def too_large_a_catalogue(world: World) -> Words:
+    file = world.file("catalog.yaml", "")
+    os.truncate(file, LARGEST + 1)
+    return another(world, *NEW, "--catalog", file)
 
 
 def no_git(world: World, words: Words) -> Words:
@@ -168,6 +175,8 @@ CASES: dict[tuple[str, str], Arrange] = {
     ("new", "a colour that nobody could read"): lambda world: another(world, *NEW, "--accent", of_paper()),
     ("new", "the catalogue breaks a rule"): wrong_catalogue,
     ("new", "the catalogue is not there"): lambda world: another(world, *NEW, "--catalog", "nowhere.yaml"),
+    ("new", "the catalogue is a device"): lambda world: another(world, *NEW, "--catalog", "/dev/zero"),
+    ("new", "the catalogue is too large"): too_large_a_catalogue,
     ("new", "git is not installed"): lambda world: no_git(world, another(world, *NEW)),
     ("new", "the disk is full"): lambda world: full(world, another(world, *NEW)),
     ("update", "the folder is not there"): lambda world: ["update", str(world.folder / "nowhere")],

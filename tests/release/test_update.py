@@ -105,3 +105,19 @@ def test_twice(changed: Path, later: Release, make: Make) -> None:
     assert (changed / PAGE).read_text().endswith("<p>All new</p>\n")
     with pytest.raises(Refused, match=r"has storefront 0\.0\.10, and this is 0\.0\.2"):
         update(later, changed)
+
+
+def test_a_program_of_the_copys(make: Make, copied: Path, tmp_path: Path) -> None:
+    """A commit that says it is signed is not shown to the program that the copy names for that."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    git(copied, "config", "log.showSignature", "true")
+    git(copied, "config", "gpg.program", str(program))
+    said, _, subject = git(copied, "cat-file", "-p", "storefront").partition("\n\n")
+    armour = "-----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----"
+    given = f"{said}\ngpgsig {armour}\n\n{subject}"
+    signed = git(copied, "hash-object", "-t", "commit", "-w", "--stdin", given=given).strip()
+    git(copied, "update-ref", "refs/heads/storefront", signed)
+    update(make("0.0.2"), copied)
+    assert not (tmp_path / "ran").exists()

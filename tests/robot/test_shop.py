@@ -22,7 +22,7 @@ def test_no_such_item() -> None:
     """Without one it does not apply, and what is lacking is said."""
     with pytest.raises(NotApplicable, match="at most 10 are left, and that can be paid outside"):
         Shop([PLAIN, FEW]).item("few", outside=True)
-    with pytest.raises(NotApplicable, match="no item can be paid outside$"):
+    with pytest.raises(NotApplicable, match=r"no item can be paid outside$"):
         Shop([PLAIN, FEW]).item("outside", outside=True)
 
 

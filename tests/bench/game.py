@@ -49,11 +49,12 @@ INSERT INTO customer (channel, external_id, first_seen_at) SELECT 'mixi', :name 
 """
 GRANTS = """
 WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :each)
-INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at)
-SELECT customer.id, :item, 'given', 100, 'hand:' || customer.external_id || '-' || n, :no, :now
+INSERT INTO "grant" (customer_id, item_id, kind, quantity, key, is_test, granted_at, place)
+SELECT customer.id, :item, 'given', 100, 'hand:' || customer.external_id || '-' || n, :no, :now,
+  row_number() OVER (ORDER BY customer.id, n)
 FROM customer CROSS JOIN number WHERE customer.external_id LIKE 'regular%'
 """
-PLACES = ('UPDATE "grant" SET place = id', 'UPDATE "placing" SET last = (SELECT max(id) FROM "grant")')
+LAST = 'UPDATE "placing" SET last = (SELECT max(place) FROM "grant")'
 
 
 @dataclass
@@ -137,20 +138,15 @@ def open_shop(url: str, grants: int) -> Shop:
     settings = {**SETTINGS, "catalog": GOODS, "database_url": url, "game_token": TOKEN}
     app = create_app(Settings.model_validate(settings))
     fill(app)
-    with app.app_context():
-        with db.engine.begin() as connection:
-            _enrol(connection, "regular", grants // EACH)
-            _enrol(connection, "newcomer", PAGE)
-            values = {"each": EACH, "item": ITEM, "now": datetime.now(UTC), "no": False}
-            connection.execute(text(GRANTS), values)
-            for statement in PLACES:
-                connection.execute(text(statement))
-        newcomers = db.session.scalars(
-            select(Customer.id).where(Customer.external_id.like("newcomer%"))
-        ).all()
-        db.session.remove()
-        db.engine.dispose()
     past = Past(url)
+    with past.engine.begin() as connection:
+        _enrol(connection, "regular", grants // EACH)
+        _enrol(connection, "newcomer", PAGE)
+        values = {"each": EACH, "item": ITEM, "now": datetime.now(UTC), "no": False}
+        connection.execute(text(GRANTS), values)
+        connection.execute(text(LAST))
+        known = Customer.external_id.like("newcomer%")
+        newcomers = connection.scalars(select(Customer.id).where(known)).all()
     past.tidy()
     past.close()
     shop = Shop(app, grants, newcomers=list(newcomers))

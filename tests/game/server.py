@@ -1,4 +1,4 @@
-"""A game's server as the storm has it: `python -m tests.game.player FILE PORT SEED [careless]`.
+"""A game's server as the storm has it: `python -m tests.game.server FILE PORT SEED [careless]`.
 
 What it has seen and used is in its file, so that it goes on after a kill. It has nothing but Python's own
 library, and so begins at once.
@@ -27,7 +27,7 @@ USED, KEY_REUSED = 200, 422
 LATER = (429, 503)
 AGAIN, OTHER = 0.2, 0.05  # how often a key is sent once more, and with something else
 COUNT = "INSERT INTO heard VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
-BETWEEN = 0.05  # seconds between the two writes of a careless game
+BETWEEN = 0.5  # seconds between the two writes of a careless game, so that a kill comes there
 
 TABLES = """
 PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;
@@ -110,7 +110,7 @@ class Game:
         rows = [[change[name] for name in names] for change in page["changes"]]
         with self.writing:
             self.kept.execute("UPDATE place SET cursor = ?", (page["cursor"],))
-            if self.is_careless:
+            if self.is_careless and rows:
                 self.kept.commit()
                 time.sleep(BETWEEN)
             self.kept.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)", rows)

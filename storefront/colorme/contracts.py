@@ -166,20 +166,19 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
     Where the store's own days say that it is the older one, it is the one that is replaced: its hook is late.
     Raises Contradiction. `now` is real time, `arrived_at` the calendar's.
     """
-    customer_id = customers.enrol(session, NAME, agreed.account, now)
-    customers.hold(session, customer_id)
-    known = session.get(Contract, agreed.id)
+    customer_id = customers.enrol_held(session, NAME, agreed.account, now)
+    stands = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
+    found = session.scalars(select(Contract).where(or_(Contract.id == agreed.id, stands))).all()
+    known = next((one for one in found if one.id == agreed.id), None)
     if known:
         if (known.customer_id, known.plan_id) != (customer_id, agreed.plan.id):
             raise Contradiction
         return False
     if session.get(EndedFirst, agreed.id):
         return False
-    mine = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
-    is_newer = Contract.installed_on > agreed.installed_on
-    newer = session.scalar(select(Contract.arrived_at).where(mine, is_newer))
-    if newer is None:
-        _end(session, mine, Ending(Reason.REPLACED, arrived_at), now)
+    newer = next((one.arrived_at for one in found if one.installed_on > agreed.installed_on), None)
+    if found and newer is None:
+        _end(session, stands, Ending(Reason.REPLACED, arrived_at), now)
     plan, trial = agreed.plan, agreed.trial
     session.add(
         Contract(

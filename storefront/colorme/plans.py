@@ -49,14 +49,15 @@ def current() -> PlanFile:
 def find(plan_id: str) -> Plan | None:
     """A plan that is offered, or was when somebody took it: its contracts go on."""
     said = db.session.scalar(select(Offered.said))
-    return _read(said).plans.get(plan_id) or _retired(said).get(plan_id)
+    return _plan(said, plan_id, "plans") or _plan(said, plan_id, "retired")
 
 
 def take(session: Session, plan_id: str, account: str, on: date) -> Plan | None:
     """A plan for somebody who installs it, so that it keeps its amounts; None if it is not offered."""
-    said = session.scalar(select(Offered.said).with_for_update(read=True))
-    plan = _read(said).plans.get(plan_id)
-    if plan:
+    found = select(Offered.said, PlanUse.plan_id).outerjoin(PlanUse, PlanUse.plan_id == plan_id)
+    said, used = session.execute(found.with_for_update(read=True, of=Offered)).one_or_none() or (None, None)
+    plan = _plan(said, plan_id, "plans")
+    if plan and used is None:
         insert_once(session, PlanUse, **_terms(plan), plan_id=plan.id, account=account, used_on=on)
     return plan
 
@@ -120,6 +121,12 @@ def _said(found: PlanFile) -> dict[str, Any]:
 
 def _plans_said(plans: Iterable[Plan]) -> list[dict[str, Any]]:
     return [plan.model_dump(mode="json", exclude_none=True) for plan in plans]
+
+
+def _plan(said: dict[str, Any] | None, plan_id: str, among: str) -> Plan | None:
+    """One plan, without reading the others."""
+    rows = said.get(among, ()) if said else ()
+    return next((Plan.model_validate(row) for row in rows if row["id"] == plan_id), None)
 
 
 def _retired(said: dict[str, Any] | None) -> Mapping[str, Plan]:

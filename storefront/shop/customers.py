@@ -7,7 +7,7 @@ from typing import cast
 from sqlalchemy import String, Table, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, insert_once, transaction
+from storefront.db import Model, db, insert_once, transaction, upsert
 
 
 class Customer(Model):
@@ -68,6 +68,14 @@ def enrol(session: Session, channel: str, external_id: str, now: datetime) -> in
         insert_once(session, Customer, channel=channel, external_id=external_id, first_seen_at=now)
         found = session.scalars(known).one()
     return found
+
+
+def enrol_held(session: Session, channel: str, external_id: str, now: datetime) -> int:
+    """The same, and held, in one statement."""
+    row = upsert(session, Customer).values(channel=channel, external_id=external_id, first_seen_at=now)
+    as_it_is = {"channel": row.excluded.channel}
+    held = row.on_conflict_do_update(index_elements=["channel", "external_id"], set_=as_it_is)
+    return session.scalars(held.returning(Customer.id)).one()
 
 
 def named(external_id: str) -> Sequence[Customer]:

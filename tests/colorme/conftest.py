@@ -7,7 +7,7 @@ import sqlite3
 from base64 import b64encode
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy import make_url, select
+from sqlalchemy import event, make_url, select
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Request, Response
 
@@ -323,6 +323,23 @@ def way_back(browser: Browser, **said: str) -> str:
     query = parse_qs(urlsplit(begun.location).query)
     told = said or {"code": "a-code"}
     return f"/colorme/oauth?state={query['state'][0]}&" + "&".join(f"{k}={v}" for k, v in told.items())
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    """What the database is asked meanwhile."""
+    seen: list[str] = []
+
+    def note(*said: object) -> None:
+        seen.append(str(said[2]))
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 def asked(location: str) -> dict[str, str]:

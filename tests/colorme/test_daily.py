@@ -1,9 +1,8 @@
 """The work of each day: usage counted and reported, plan fees in the book, each once whatever comes twice."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 from flask import Flask
 from lxml import html
 from requests import ConnectTimeout
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from werkzeug.wrappers import Request, Response
 
 from storefront import Settings, create_app, rim
@@ -39,6 +38,7 @@ from tests.colorme.conftest import (
     charged_usage,
     come_in,
     copied,
+    statements,
     trial,
 )
 from tests.databases import on_sqlite
@@ -804,22 +804,6 @@ def _multiply(app: Flask, shops: int) -> None:
             session.add(buyer)
             session.flush()
             session.add(Contract(**{**values, "id": f"MORE{number:04}", "customer_id": buyer.id}))
-
-
-@contextmanager
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(*said: object) -> None:
-        seen.append(str(said[2]))
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def fees(kondo: Owner) -> list[tuple[str, str, int]]:

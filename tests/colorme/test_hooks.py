@@ -31,6 +31,7 @@ from tests.colorme.conftest import (
     installed,
     seconds,
     signature,
+    statements,
     trial,
     uninstalled,
 )
@@ -461,6 +462,14 @@ def test_unpaid_on_a_renewal(app: Flask, owner: Browser, hooks: Hooks, kept: Kep
     assert kept.holdings() == {"lantern": 2, "moss": 2}
     hooks.uninstall(at="2021-09-01T00:00:00+09:00", reason="by_unpaid")
     assert kept.holdings() == {"lantern": 1, "moss": 1}
+
+
+def test_what_an_install_asks_of_the_database(app: Flask, hooks: Hooks) -> None:
+    """Its plan, its account, their contracts, what ended first, and the row that it makes: once each."""
+    hooks.install()
+    with statements(app) as seen:
+        assert hooks.install("CONTR2", account=SATO).status_code == 200
+    assert len(seen) == 5, seen
 
 
 def test_the_log_names_reasons_only(hooks: Hooks, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,8 @@ def ask_again(contract: Contract) -> bool | None:
     """Ask the store whether a contract stands of which we only concluded that it had ended.
 
     Uninstalling makes a token void for good. So whoever is known by it has the app, and whatever install
-    came meanwhile was none. None if nobody knows.
+    came meanwhile was none. Where usage waits one mistaken no would lose it, so the store is asked again as
+    long as it may take it. None if nobody knows.
     """
     token, asked_at = decrypted(contract.access_token), calendar.now()
     if token is None:
@@ -156,11 +157,11 @@ def ask_again(contract: Contract) -> bool | None:
         return None
     with transaction() as session:
         contracts.hold_all(session, contract.account)
-        if not stands:
-            contracts.is_gone(session, contract.id)
-        elif contract.reason in contracts.INFERRED:
+        if stands and contract.reason in contracts.INFERRED:
             _clear(session, contract, max(asked_at, instead.arrived_at) if instead else asked_at)
             _stand_again(session, contract, asked_at)
+        elif not stands and not reporting.may_be_sent(contract, asked_at):
+            contracts.is_gone(session, contract.id)
     return stands
 
 

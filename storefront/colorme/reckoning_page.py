@@ -100,7 +100,7 @@ READINGS: Mapping[str, LazyString] = {
     ),
     Reading.NOT_PAID_BACK: _("What was collected beforehand is not paid back by an uninstall."),
     Reading.REPORTS: _(
-        "Usage is reported in as few reports as the limits of each allow; less than 100 yen waits for the "
+        "Usage is reported in as few reports as the limits of each allow; less than ¥100 waits for the "
         "next period."
     ),
     Reading.NO_BILL: _("A period that comes to nothing has no bill."),

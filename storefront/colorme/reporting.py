@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     String,
     and_,
+    exists,
     func,
     or_,
     select,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from storefront import clock
-from storefront.colorme import calendar, client, contracts, reckoning
+from storefront.colorme import calendar, client, contracts, reckoning, usage
 from storefront.colorme.amounts import LEAST, usage_reports
 from storefront.colorme.charges import Outcome
 from storefront.colorme.client import Declined, NotConnected, Unknown
@@ -184,6 +185,14 @@ def without_token() -> Sequence[Report]:
     found = select(Report).where(Report.state == State.WAITING)
     ordered = found.order_by(Report.contract_id, Report.period_first, Report.part)
     return [report for report in db.session.scalars(ordered) if _token(report.contract) is None]
+
+
+def may_be_sent(contract: Contract, now: datetime) -> bool:
+    """Whether usage of a contract that has ended waits, and the store may take it still."""
+    if contract.ended_at is None or _is_past_closing(contract, contract.ended_at, now):
+        return False
+    waits = exists().where(Report.contract_id == contract.id, Report.state == State.WAITING)
+    return usage.open_yen(contract.id) > 0 or bool(db.session.scalar(select(waits)))
 
 
 def taken_until(report: Report) -> date:
@@ -366,9 +375,13 @@ def _is_closed(contract: Contract, now: datetime) -> bool:
     concluded = contract.reason in (Reason.REPLACED, Reason.NOT_FOUND)
     if contract.usage_token is None and not concluded:
         return True
+    return _is_past_closing(contract, contract.ended_at, now)
+
+
+def _is_past_closing(contract: Contract, ended_at: datetime, now: datetime) -> bool:
     if contract.closing_at:
         return contract.closing_at < now
-    last = reckoning.period_at(contract.terms, clock.day(contract.ended_at))
+    last = reckoning.period_at(contract.terms, clock.day(ended_at))
     return last is None or clock.day(now) > closing_on(last)
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from werkzeug.wrappers import Request, Response
 
-from storefront.colorme import daily
+from storefront.colorme import daily, outstanding
 from storefront.colorme.reporting import Report
 from storefront.db import db, transaction
 from storefront.shop.catalog import Price
@@ -16,6 +16,7 @@ from tests.colorme.conftest import (
     Hooks,
     Kept,
     Store,
+    as_json,
     charged_usage,
     come_in,
     seconds,
@@ -32,6 +33,11 @@ REPORTS = "/appstore/v1/recurring_application_charges/CONTR1/usage_charges.json"
 APRIL, MAY = "colorme:CONTR1:2021-04-10:1", "colorme:CONTR1:2021-05-10:1"
 
 Daily = Callable[[str], None]
+
+
+def no_more(asked: Request) -> Response:
+    """It knows no such token."""
+    return as_json({"errors": [{"code": 401010}]}, 401)
 
 
 @pytest.fixture
@@ -217,11 +223,88 @@ def test_a_removal_while_the_store_is_not_well(app: Flask, kondo: Browser, kept:
     assert [state for state, _ in states(app)] == ["unknown", "waiting"]
 
 
+def test_an_install_while_the_store_is_asked(
+    kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """What came after the question is not thrown out by its answer, but by the next."""
+    store.now = "2021-04-10T13:00:00+09:00"
+    hooks.install("LATE01")
+    well = store.answers[SHOP]
+
+    def meanwhile(asked: Request) -> Response:
+        store.now = "2021-04-11T00:31:00+09:00"
+        assert hooks.install("LATE02").status_code == 200
+        return well(asked)
+
+    store.answers[SHOP] = meanwhile
+    daily_at("2021-04-11T00:30:00+09:00")
+    assert kept.contracts() == {"CONTR1": "replaced", "LATE01": "never_made", "LATE02": "stands"}
+    store.answers[SHOP] = well
+    daily_at("2021-04-11T00:45:00+09:00")
+    assert kept.contracts() == {"CONTR1": "stands", "LATE01": "never_made", "LATE02": "never_made"}
+
+
+def test_a_mistaken_no(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """While usage waits the store is asked again; who had come in to another one comes in to the first."""
+    kondo.press("/items/moss", ACTION)
+    store.now = "2021-04-10T13:00:00+09:00"
+    hooks.install("LATE01")
+    well = store.answers[SHOP]
+    answers = iter([well, no_more, no_more])
+    store.answers[SHOP] = lambda asked: next(answers)(asked)
+    come_in(app)
+    daily_at("2021-04-11T00:30:00+09:00")
+    assert kept.contracts() == {"CONTR1": "replaced", "LATE01": "stands"}
+    store.answers[SHOP] = well
+    daily_at("2021-04-11T00:45:00+09:00")
+    come_in(app)
+    assert kept.contracts() == {"CONTR1": "stands", "LATE01": "never_made"}
+    daily_at("2021-05-09T23:30:00+09:00")
+    assert ("sale", APRIL, 150) in kept.book()
+    assert sum(yen for *_, yen in kept.book()) == 150
+
+
+def test_a_no_that_stays(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """Nobody is asked any more once the store takes no reports of it; what waited is lost, and listed."""
+    kondo.press("/items/moss", ACTION)
+    hooks.install("CONTR2", "SPRAY1")
+    store.answers[SHOP] = no_more
+    daily_at("2021-05-31T23:30:00+09:00")
+    assert states(app) == [("waiting", 150)]
+    daily_at("2021-06-01T00:30:00+09:00")
+    assert states(app) == [("declined", 150)]
+    assert kept.contract().access_token is None
+    with app.app_context():
+        assert [case.code for case in outstanding.lost()] == ["CONTR1:2021-04-10:1"]
+
+
+def test_a_report_with_a_void_token(
+    app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """What was refused as of nobody is sent anew, where the store knows the token after all."""
+    kondo.press("/items/moss", ACTION)
+    store.say(REPORTS, {}, 401)
+    daily_at("2021-05-09T23:30:00+09:00")
+    store.say(INSTALLATION, {}, 502)
+    kondo.press("/colorme/", REMOVAL)
+    store.removals += 1
+    daily_at("2021-05-09T23:40:00+09:00")
+    assert (kept.contracts(), states(app)) == ({"CONTR1": "not_found"}, [("declined", 150)])
+    store.removals -= 1
+    store.answers[REPORTS] = charged_usage
+    come_in(app)
+    daily_at("2021-05-09T23:50:00+09:00")
+    assert kept.book() == [("sale", APRIL, 150)]
+
+
 def test_a_new_install_that_is_real(
     app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
 ) -> None:
-    """The store knows the old token no more: it is asked once, and usage waits for the old one's end."""
-    kondo.press("/items/moss", ACTION)
+    """The store knows the old token no more: it is asked once, unless usage waits for the old one's end."""
     store.removals += 1
     hooks.install("CONTR2", "SPRAY1")
     daily_at("2021-04-11T00:30:00+09:00")
@@ -229,10 +312,22 @@ def test_a_new_install_that_is_real(
     assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "stands"}
     assert kept.contract().access_token is None
     assert len(store.calls(SHOP)) == 2
+
+
+def test_usage_of_what_was_replaced(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """It waits for the end of the old one, and is reported with the token that comes with it."""
+    kondo.press("/items/moss", ACTION)
+    store.removals += 1
+    hooks.install("CONTR2", "SPRAY1")
+    daily_at("2021-04-11T00:30:00+09:00")
+    assert states(app) == [("waiting", 150)]
     told = {"api_token": "a-usage-token", "closing_on": seconds("2021-05-31T23:59:59+09:00")}
     hooks.uninstall(plan="SPRAY1", at="2021-04-10T12:00:00+09:00", usage_charge=told)
     daily_at("2021-04-12T00:30:00+09:00")
     assert states(app) == [("charged", 150)]
+    assert kept.contract().access_token is None
 
 
 def states(app: Flask) -> list[tuple[str, int]]:

@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from storefront.colorme import charges, contracts, daily, plans, usage
+from storefront.colorme import charges, contracts, daily, installs, plans, usage
 from storefront.colorme.contracts import Contract
 from storefront.colorme.usage import NotOnAccount
-from storefront.db import db
+from storefront.db import db, transaction
 from storefront.shop import catalog
 from tests.colorme.conftest import KONDO, Hooks, Kept, Store, come_in, trial
 from tests.databases import on_postgresql
@@ -84,20 +84,24 @@ def slowly(app: Flask) -> Iterator[None]:
 
 
 @on_postgresql
-@pytest.mark.parametrize("against", ["end", "option"])
+@pytest.mark.parametrize("against", ["end", "option", "removal"])
 def test_nobody_waits_for_each_other(
     app: Flask, hooks: Hooks, store: Store, kept: Kept, against: str
 ) -> None:
-    """A piece on account, beside a late end that takes a parcel back, or an option."""
+    """A piece on account, beside an option, or an end or a removal told late, which take a parcel back."""
     store.now = "2021-07-10T12:00:00+09:00"
     assert hooks.install(plan="TIDE01", trial_term=trial("2021-07-11", "2021-07-14")).status_code == 200
     come_in(app)
     store.now = "2021-09-10T12:00:00+09:00"
     day(app)
-    others = {"end": lambda: end(hooks), "option": lambda: buy(app, KONDO, "an option", again=False)}
+    others = {
+        "end": lambda: end(hooks),
+        "option": lambda: buy(app, KONDO, "an option", again=False),
+        "removal": lambda: see_gone(app, store),
+    }
     with app.app_context(), slowly(app):
         at_once(others[against], lambda: take_today(app, store))
-    assert kept.holdings()["tidetable"] == {"end": 2, "option": 3}[against]
+    assert kept.holdings()["tidetable"] == {"end": 2, "option": 3, "removal": 2}[against]
 
 
 def day(app: Flask) -> None:
@@ -107,6 +111,14 @@ def day(app: Flask) -> None:
 
 def end(hooks: Hooks) -> None:
     assert hooks.uninstall(plan="TIDE01", at="2021-09-09T12:00:00+09:00").status_code == 200
+
+
+def see_gone(app: Flask, store: Store) -> None:
+    store.removals += 1
+    with app.app_context():
+        with transaction() as session:
+            contracts.ask_to_go(session, "CONTR1", datetime.fromisoformat("2021-09-09T12:00:00+09:00"))
+        assert installs.see(db.session.get_one(Contract, "CONTR1")) is False
 
 
 def take_today(app: Flask, store: Store) -> None:

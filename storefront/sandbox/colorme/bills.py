@@ -144,7 +144,7 @@ def buy(session: Session, contract: Contract, option: OptionCharge, now: datetim
         diary.note(
             session,
             now,
-            N_("Option %(option)s was charged: %(yen)s yen with tax."),
+            N_("Option %(option)s was charged: ¥%(yen)s with tax."),
             {"option": option.id, "yen": bill.total},
             account=contract.account,
             contract=contract.id,
@@ -185,7 +185,7 @@ def report(session: Session, contract: Contract, period: Period, yen: int, text:
     diary.note(
         session,
         now,
-        N_("Usage of %(yen)s yen before tax was told for the period from %(first)s."),
+        N_("Usage of ¥%(yen)s before tax was told for the period from %(first)s."),
         {"yen": yen, "first": period.first.isoformat()},
         account=contract.account,
         contract=contract.id,

@@ -62,14 +62,14 @@ CAST: Sequence[Part] = (
     Part(
         "oil",
         N_("Lamp Oil & Wicks"),
-        N_("Pays by bank transfer and has 3,299 points: one too few for a month of 3,000 yen with tax."),
+        N_("Pays by bank transfer and has 3,299 points: one too few for a month of ¥3,000 with tax."),
         3_299,
         Debit.BANK,
     ),
     Part(
         "paper",
         N_("Tide Stationery"),
-        N_("Has set up nothing and has 550 points: enough for one option of 500 yen, and for no second."),
+        N_("Has set up nothing and has 550 points: enough for one option of ¥500, and for no second."),
         550,
         Debit.NONE,
     ),

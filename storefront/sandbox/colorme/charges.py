@@ -123,7 +123,7 @@ def reprice(plan_id: str, amounts: Mapping[str, int], now: datetime) -> None:
     if known is None:
         raise Refused(N_("No plan charge has this id."))
     if not all(LEAST_YEN <= amounts.get(name, 0) <= MOST_YEN for name in known.form.amounts):
-        raise Refused(N_("An amount must be from 100 to 1,000,000 yen."))
+        raise Refused(N_("An amount must be from ¥100 to ¥1,000,000."))
     with transaction() as session:
         changed = (
             update(PlanCharge)
@@ -174,4 +174,4 @@ def _check(file: PlanFile) -> None:
     if len(set(ids)) != len(ids) or not all(map(ID.fullmatch, ids)):
         raise Refused(N_("An id is there twice, or is not made of six or more digits and capitals."))
     if not all(LEAST_YEN <= one <= MOST_YEN for one in yen):
-        raise Refused(N_("An amount must be from 100 to 1,000,000 yen."))
+        raise Refused(N_("An amount must be from ¥100 to ¥1,000,000."))

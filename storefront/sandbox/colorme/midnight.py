@@ -52,7 +52,7 @@ def _trials(store: AppStore, day: date, now: datetime) -> None:
 
 def _begin_to_charge(store: AppStore, contract: Contract, now: datetime) -> None:
     if contract.form.prepaid:
-        _collect(store, contract, now, N_("First paid day: %(yen)s yen with tax were collected."))
+        _collect(store, contract, now, N_("First paid day: ¥%(yen)s with tax was collected."))
         return
     with transaction() as session:
         period = contract.period(contract.charged_from)
@@ -72,7 +72,7 @@ def _force_out(store: AppStore, day: date, now: datetime) -> None:
             bills.owe(session, bill)
             contract = session.get_one(Contract, bill.contract_id)
             values = {"yen": bill.total, "due": bill.due_on and bill.due_on.isoformat()}
-            text = N_("%(yen)s yen were due on %(due)s and were not paid: a debt from now on.")
+            text = N_("¥%(yen)s was due on %(due)s and was not paid: a debt from now on.")
             _note(session, now, contract, text, values, Mood.BAD)
         installing.uninstall(store, contract.id, Reason.UNPAID)
 
@@ -96,9 +96,9 @@ def _fix(day: date, now: datetime) -> None:
                     "due": bill.due_on and bill.due_on.isoformat(),
                 }
                 text = (
-                    N_("%(first)s to %(last)s comes to %(yen)s yen with tax. A test shop does not pay.")
+                    N_("%(first)s to %(last)s comes to ¥%(yen)s with tax. A test shop does not pay.")
                     if contract.is_test
-                    else N_("%(first)s to %(last)s comes to %(yen)s yen with tax, due by the end of %(due)s.")
+                    else N_("%(first)s to %(last)s comes to ¥%(yen)s with tax, due by the end of %(due)s.")
                 )
                 _note(session, now, contract, text, values)
 
@@ -107,7 +107,7 @@ def _renew_prepaid(store: AppStore, day: date, now: datetime) -> None:
     for contract in _standing():
         period = contract.period(day) if contract.form.prepaid else None
         if period and period.first == day != contract.charged_from:
-            _collect(store, contract, now, N_("Renewed: %(yen)s yen with tax were collected."))
+            _collect(store, contract, now, N_("Renewed: ¥%(yen)s with tax was collected."))
 
 
 def _collect(store: AppStore, contract: Contract, now: datetime, text: str) -> None:
@@ -123,10 +123,10 @@ def _collect(store: AppStore, contract: Contract, now: datetime, text: str) -> N
         assert bill
         values = {"yen": bill.total}
         if bill.state is Paid.UNPAID:
-            short = N_("%(yen)s yen with tax could not be collected.")
+            short = N_("¥%(yen)s with tax could not be collected.")
             _note(session, now, contract, short, values, Mood.BAD)
         elif bill.state is Paid.TEST:
-            _note(session, now, contract, N_("Test shop: %(yen)s yen were written down only."), values)
+            _note(session, now, contract, N_("Test shop: ¥%(yen)s was written down only."), values)
         else:
             _note(session, now, contract, text, values, Mood.GOOD)
     if bill.state is Paid.UNPAID:
@@ -150,9 +150,9 @@ def _debit(day: date, now: datetime) -> None:
             bill = session.get_one(Bill, code)
             contract = session.get_one(Contract, bill.contract_id)
             if bills.pay(session, bill, now):
-                text, mood = N_("Due today: %(yen)s yen were debited."), Mood.GOOD
+                text, mood = N_("Due today: ¥%(yen)s was debited."), Mood.GOOD
             else:
-                text = N_("Due today: %(yen)s yen, and points are short. It is in time all day.")
+                text = N_("Due today: ¥%(yen)s, and points are short. It is in time all day.")
                 mood = Mood.BAD
             _note(session, now, contract, text, {"yen": bill.total}, mood)
 
@@ -167,7 +167,7 @@ def _close(day: date, now: datetime) -> None:
 def _pay_out(store: AppStore, day: date, now: datetime) -> None:
     collected = bills.payouts(bills.all_bills(contracts.on_stage())).get(day, 0)
     if collected:
-        text = N_("Payout to the developer of what was collected last month: %(yen)s yen with tax.")
+        text = N_("Payout to the developer of what was collected last month: ¥%(yen)s with tax.")
         with transaction() as session:
             diary.note(session, now, text, {"yen": collected})
 

@@ -1,10 +1,12 @@
 """Where a game has read to: a place among the changes, and a check of the change that stands there.
 
-A shop that comes back from a backup gives the same places again, to other changes. The check tells.
+A shop that comes back from a backup gives the same places again, to other changes. The check tells, by the
+moment, too: a use that is sent again has the same key, and other changes before it.
 """
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 
 WRITTEN = re.compile(r"([0-9]{1,18})\.([0-9a-f]{8})", re.ASCII)
@@ -16,9 +18,9 @@ class Cursor:
     check: str
 
     @classmethod
-    def of(cls, place: int, key: str) -> "Cursor":
-        """That of a change, by the key of its grant."""
-        return cls(place, sha256(key.encode()).hexdigest()[:8])
+    def of(cls, place: int, key: str, at: datetime) -> "Cursor":
+        """That of a change, by the key and the moment of its grant."""
+        return cls(place, sha256(f"{at.isoformat()} {key}".encode()).hexdigest()[:8])
 
     @classmethod
     def read(cls, text: str) -> "Cursor":

@@ -56,7 +56,7 @@ def poll(after: Cursor, most: int, now: datetime) -> Page:
         raise CursorGone
     _note(after.place, now)
     found, more = changes.following(after.place, most)
-    read = [(Cursor.of(one.place, one.key), one) for one in found]
+    read = [(Cursor.of(one.place, one.key, one.at), one) for one in found]
     return Page(read, read[-1][0] if read else after, more)
 
 
@@ -68,8 +68,8 @@ def standing() -> Standing:
 
 
 def _fits(cursor: Cursor) -> bool:
-    key = changes.at(cursor.place)
-    return key is not None and Cursor.of(cursor.place, key) == cursor
+    stands = changes.at(cursor.place)
+    return stands is not None and Cursor.of(cursor.place, *stands) == cursor
 
 
 def _note(place: int, now: datetime) -> None:

@@ -74,9 +74,12 @@ def following(place: int, most: int) -> tuple[Sequence[Change], bool]:
     return found[:most], len(found) > most
 
 
-def at(place: int) -> str | None:
-    """The key of the change at a place."""
-    return db.session.scalar(select(Grant.key).filter_by(place=place)) if place <= LAST else None
+def at(place: int) -> tuple[str, datetime] | None:
+    """The key and the moment of the change at a place."""
+    if place > LAST:
+        return None
+    row = db.session.execute(select(Grant.key, Grant.granted_at).filter_by(place=place)).one_or_none()
+    return row and (row.key, row.granted_at)
 
 
 def count_following(place: int, most: int) -> int:

@@ -108,10 +108,10 @@ class Shop:
 
     def read_to_the_end(self) -> None:
         """As a game that was there all the time."""
-        last = select(Grant.place, Grant.key).order_by(Grant.place.desc()).limit(1)
+        last = select(Grant.place, Grant.key, Grant.granted_at).order_by(Grant.place.desc()).limit(1)
         with self.app.app_context():
-            place, key = db.session.execute(last).one()
-            self.cursor = str(Cursor.of(place or 0, key))
+            place, key, at = db.session.execute(last).one()
+            self.cursor = str(Cursor.of(place or 0, key, at))
 
     def _read_on(self) -> None:
         self.cursor = ASKED[NEW](self).get_json()["cursor"]

@@ -212,6 +212,24 @@ def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:
         assert len(game.changes(kept)["changes"]) in (2, 4)
 
 
+def test_after_a_restore_a_use_is_sent_again(app: Flask, game: Game, give: Give) -> None:
+    """The same key at the same place is another change: what was sold before it was never heard of."""
+    give(2)
+    game.changes()
+    give(key="mixi:lost")
+    game.use("a")
+    lost = game.changes()["cursor"]
+    with app.app_context(), transaction() as session:  # as it was before both
+        session.execute(text("DELETE FROM game_use"))
+        session.execute(text('DELETE FROM "grant" WHERE place > 2'))
+        session.execute(update(Placing).values(last=2))
+    give(key="mixi:new")
+    game.use("a")
+    assert causes(game.changes())[2:] == ["mixi:new", "game:a"]
+    answer = game.get("/changes", after=lost)
+    assert (answer.status_code, type_of(answer)) == (410, "cursor-gone")
+
+
 @pytest.mark.parametrize(
     "after", ["x", "1", "1.", "-1.00000000", "1.0000000G", "١.00000000", "1.00000000 ", "\0"]
 )
@@ -231,9 +249,11 @@ def test_a_cursor_of_nowhere(game: Game, give: Give) -> None:
 
 
 def test_cursors_are_read_as_written() -> None:
-    cursor = Cursor.of(17, "mixi:one")
+    now = clock.now()
+    cursor = Cursor.of(17, "mixi:one", now)
     assert Cursor.read(str(cursor)) == cursor
-    assert Cursor.of(17, "mixi:two") != cursor
+    assert Cursor.of(17, "mixi:two", now) != cursor
+    assert Cursor.of(17, "mixi:one", now + timedelta(seconds=1)) != cursor
 
 
 def test_how_far_behind(app: Flask, game: Game, give: Give) -> None:

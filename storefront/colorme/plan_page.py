@@ -39,6 +39,11 @@ class Standing:
     readings: Sequence[Reading]
     parcel_on: date | None
     reckoned: Mapping[str, str]
+    today: date
+
+    def is_fixed(self, bill: Bill) -> bool:
+        """Whether nothing can change of it any more."""
+        return bill.fixed_on <= self.today
 
     def open_until(self, bill: Bill) -> datetime | None:
         """Until when usage is added to it; None if none is any more."""
@@ -59,7 +64,7 @@ def standing(contract: Contract, now: datetime) -> Standing:
     reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
     left = trial_left(contract, today)
     waits = parcels.first_on(contract)
-    return Standing(left, period, counting, expected, coming, past[:MOST], readings, waits, reckoned)
+    return Standing(left, period, counting, expected, coming, past[:MOST], readings, waits, reckoned, today)
 
 
 def trial_left(contract: Contract, today: date) -> int | None:

@@ -189,10 +189,9 @@ def without_token() -> Sequence[Report]:
 
 def may_be_sent(contract: Contract, now: datetime) -> bool:
     """Whether usage of a contract that has ended waits, and the store may take it still."""
-    if contract.ended_at is None or _is_past_closing(contract, contract.ended_at, now):
-        return False
-    waits = exists().where(Report.contract_id == contract.id, Report.state == State.WAITING)
-    return usage.open_yen(contract.id) > 0 or bool(db.session.scalar(select(waits)))
+    counted = exists().where(Report.contract_id == contract.id, Report.state == State.WAITING)
+    waits = db.session.scalar(select(counted)) or usage.open_yen(contract.id)
+    return bool(waits and contract.ended_at and not _is_past_closing(contract, contract.ended_at, now))
 
 
 def taken_until(report: Report) -> date:

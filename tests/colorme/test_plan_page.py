@@ -97,6 +97,15 @@ def test_after_the_trial(owner: Browser, store: Store) -> None:
     assert lines(owner) == [("monthly", 3000)]
 
 
+def test_when_a_sum_is_fixed(app: Flask, hooks: Hooks, store: Store) -> None:
+    """Of a day to come the page does not speak as of one that is past."""
+    hooks.install(plan="TIDE01")
+    browser = come_in(app)
+    assert "金額は2021-09-01に確定します。" in words(browser.get("/colorme/").text)
+    store.now = "2021-09-01T00:00:01+09:00"
+    assert "2021-09-01に確定しました。" in words(browser.get("/colorme/").text)
+
+
 @pytest.mark.long
 def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
     """Each has what it has, and a postpaid one all that is not paid yet; only that one leaves a debt."""

@@ -353,7 +353,7 @@ def test_a_used_plan_keeps_its_amounts(street: Street) -> None:
     """An unused plan's price may change, within the bounds; a used one's not, on a trial, too."""
     console = "/my/applications/12"
     action = f"{console}/plans/MONTH1"
-    for yen, says in (("99", "from 100"), ("1000001", "from 100"), ("4000", "are changed")):
+    for yen, says in (("99", "from ¥100"), ("1000001", "from ¥100"), ("4000", "are changed")):
         assert says in street.said(street.browser.press(console, action, monthly=yen))
     street.be("test").install("MONTH1")
     token = street.form_token()

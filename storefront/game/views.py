@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 from ruamel.yaml import YAML
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from werkzeug.routing import BaseConverter
 
 from storefront import clock
 from storefront.config import PACKAGE
@@ -34,6 +35,16 @@ USUAL = 100
 blueprint = Blueprint("game", __name__, url_prefix="/game")
 
 
+class Opaque(BaseConverter):
+    """Whatever a platform calls somebody; the framework's own path cannot begin with a slash."""
+
+    regex = "(?s:.+)"
+    part_isolating = False
+
+
+blueprint.record(lambda state: state.app.url_map.converters.update(opaque=Opaque))
+
+
 def _in_turn(view: Callable[..., Response]) -> Callable[..., Response]:
     """So many at once, for what asks the database; problems.TooMany for the rest."""
 
@@ -46,7 +57,7 @@ def _in_turn(view: Callable[..., Response]) -> Callable[..., Response]:
     return admitted
 
 
-@blueprint.route("/customers/<channel>/<path:external_id>/holdings", methods=OF_ALL)
+@blueprint.route("/customers/<channel>/<opaque:external_id>/holdings", methods=OF_ALL)
 @_in_turn
 def holdings(channel: str, external_id: str) -> Response:
     """What somebody holds."""

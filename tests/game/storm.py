@@ -453,8 +453,9 @@ def _by_id(place: int, most: int) -> tuple[Sequence[Change], bool]:
     return found[:most], len(found) > most
 
 
-def _at_id(place: int) -> str | None:
-    return db.session.scalar(select(Grant.key).filter_by(id=place))
+def _at_id(place: int) -> tuple[str, datetime] | None:
+    row = db.session.execute(select(Grant.key, Grant.granted_at).filter_by(id=place)).one_or_none()
+    return row and (row.key, row.granted_at)
 
 
 def _open_for_a_while(grant: Callable[..., None], *arguments: Any, **more: Any) -> None:

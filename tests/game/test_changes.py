@@ -269,3 +269,20 @@ def test_how_far_behind(app: Flask, game: Game, give: Give) -> None:
         assert stands.polled_at
         assert stands.is_silent(stands.polled_at + timedelta(seconds=11), 10)
         assert not stands.is_silent(stands.polled_at + timedelta(seconds=10), 10)
+
+
+def test_a_clock_that_was_ahead(app: Flask, game: Game, give: Give) -> None:
+    """A poll that a host with a wrong clock has noted for tomorrow hides neither the next nor the silence."""
+    give(2)
+    cursor = game.changes()["cursor"]
+    tomorrow = clock.now() + timedelta(days=1)
+    with app.app_context(), transaction() as session:
+        session.execute(update(Poll).values(polled_at=tomorrow))
+    with app.app_context():
+        assert polls.standing().is_silent(clock.now(), 600)
+    game.changes(cursor)
+    with app.app_context():
+        stands = polls.standing()
+        assert stands.polled_at
+        assert stands.polled_at < tomorrow
+        assert stands.behind == 0

@@ -175,7 +175,10 @@ def test_media_types(game: Game) -> None:
         assert (answer.status_code, type_of(answer)) == (415, "about:blank")
 
 
-ODD = ("a b", "é", "日本", "%", "a/b", "a//b", "a/holdings", "..", "a?b#c", "x" * 64, "'; DROP TABLE item;--")
+ODD = (
+    "a b", "é", "日本", "%", "a/b", "a//b", "a/holdings", "/a", "//", "..", "a?b#c", "x" * 64,
+    "'; DROP TABLE item;--",
+)  # fmt: skip
 
 
 def test_odd_ids(game: Game, give: Give) -> None:
@@ -190,7 +193,7 @@ def test_odd_ids(game: Game, give: Give) -> None:
 
 
 CHANNELS = ("colorme", "external", "MIXI", "mixi%00", "x" * 99, "%ff", "nowhere")
-PEOPLE = (HANAKO, "nobody", "%00", f"{HANAKO}%00", "%ff", "x" * 999)
+PEOPLE = (HANAKO, "nobody", "%2Fa", f"{HANAKO}%0A", "%00", f"{HANAKO}%00", "%ff", "x" * 999)
 
 
 def test_of_nobody(game: Game, give: Give) -> None:

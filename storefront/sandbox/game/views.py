@@ -60,6 +60,8 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/enter")
 def enter() -> ResponseReturnValue:
     """Somebody comes from the platform."""
+    if request.method == "HEAD":  # a look at the link, by which nobody comes
+        return "", 204
     resident = residents.let_in(game(), request.args.get("pass", ""), clock.now())
     return redirect(url_for(".town", number=resident.id), 303)
 

@@ -50,6 +50,13 @@ def test_the_way_in_is_good_once(town: Town) -> None:
     assert town.another().get(way).status_code == 401
 
 
+def test_who_only_looks_at_the_way_in_leaves_it_good(town: Town) -> None:
+    """A program that shows what is behind a link asks by HEAD: it is not let in, and takes it from nobody."""
+    way = town.way("taro")
+    assert town.client.head(way, base_url=HERE).status_code == 204
+    assert town.get(way).status_code == 303
+
+
 def test_the_way_in_is_good_for_a_moment(make_town: Callable[..., Town]) -> None:
     town = make_town(pass_seconds=-1)
     assert town.get(town.way()).status_code == 401

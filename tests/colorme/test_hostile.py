@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from storefront import strict_json
 from storefront.colorme import hooks
 from tests.colorme import hostile
 from tests.colorme.conftest import SECRET, Hooks, installed
@@ -33,7 +34,7 @@ def test_hostile_hooks(engine: str, tmp_path: Path, request: pytest.FixtureReque
 @pytest.mark.long
 def test_a_planted_mistake_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes JSON as it comes is caught."""
-    monkeypatch.setattr(hooks, "_bounded", lambda value, levels: None)
+    monkeypatch.setattr(strict_json, "_bounded", lambda value, levels: None)
     monkeypatch.setattr(hooks, "Malformed", KeyError)
     with hostile.shop(f"sqlite:///{tmp_path}/shop.db") as app:
         assert hostile.run(app, 200, SEED).violations

@@ -155,44 +155,6 @@ def test_what_was_lost_is_found(
     assert [amount for *_, amount in kept.book()] == [150]
 
 
-def test_a_report_that_was_refused_by_mistake(
-    app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily
-) -> None:
-    """What was declined as an app's that is gone is sent again once that turns out to be none of it."""
-    kondo.press("/items/moss", ACTION)
-    store.say(REPORTS, {"errors": []}, 401)
-    daily_at("2021-05-09T23:30:00+09:00")
-    assert states(app) == [("declined", 150)]
-    store.say(INSTALLATION, {}, 502)
-    kondo.press("/colorme/", REMOVAL)
-    store.removals += 1
-    daily_at("2021-05-10T00:30:00+09:00")
-    assert kept.contracts() == {"CONTR1": "not_found"}
-    store.removals -= 1
-    store.answers[REPORTS] = charged_usage
-    come_in(app)
-    daily_at("2021-05-10T01:30:00+09:00")
-    assert states(app) == [("charged", 150)]
-
-
-def test_a_new_install_while_the_store_is_asked(
-    kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
-) -> None:
-    """What came before its answer was none; what comes meanwhile is newer than that answer, and stands."""
-    store.now = "2021-04-10T13:00:00+09:00"
-    hooks.install("LATE01")
-    well = store.answers[SHOP]
-
-    def meanwhile(told: Request) -> Response:
-        store.now = "2021-04-11T00:30:30+09:00"
-        hooks.install("CONTR2", "SPRAY1")
-        return well(told)
-
-    store.answers[SHOP] = meanwhile
-    daily_at("2021-04-11T00:30:00+09:00")
-    assert kept.contracts() == {"CONTR1": "replaced", "LATE01": "never_made", "CONTR2": "stands"}
-
-
 def test_usage_before_a_removal(
     app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily
 ) -> None:

@@ -142,7 +142,7 @@ ORDER: dict[str, list[str]] = {
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],
     "doctor": ["tallies", "schema", "wire", "house", "sqlite", "postgresql", "__init__"],
     "sandbox": [
-        "language", "clock", "form_tokens", "passes", "storefile", "store", "devices", "key_pairs",
+        "language", "clock", "form_tokens", "heard", "passes", "storefile", "store", "devices", "key_pairs",
         "assumptions", "cast", "kinds", "happened", "chapters", "judging", "walkthroughs", "judge", "doors",
         "signing", "signatures", "legible", "books",
         "settings", "context", "people", "stage", "happenings", "strokes", "weather", "situation",

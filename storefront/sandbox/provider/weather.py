@@ -4,17 +4,16 @@ The provider knows buyers of the shop, and nothing of stages: what is set here c
 Each meeting is told to the desk that set it.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
-from flask import Blueprint, abort, request
+from flask import Blueprint, abort
 from flask.typing import ResponseReturnValue
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storefront.sandbox import strokes
+from storefront.sandbox import heard, strokes
 from storefront.sandbox.provider.context import Provider, provider
 from storefront.sandbox.provider.store import Base, reading, transaction
 
@@ -49,21 +48,18 @@ class Weather(Base):
 @blueprint.before_request
 def check_desk() -> None:
     """Refuse whoever does not know the word of the desk."""
-    token = provider().settings.desk_token.get_secret_value()
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not token or not hmac.compare_digest(given.encode(), token.encode()):
-        abort(401)
+    heard.believe(provider().settings.desk_token)
 
 
 @blueprint.put("/weather/<int:number>")
 def come(number: int) -> ResponseReturnValue:
     """Let it come."""
-    told = request.get_json()
-    if told.get("kind") not in KINDS:
+    said = heard.read()
+    if said.get("kind") not in KINDS:
         abort(400)
     names = ("kind", "left", "seconds", "chance", "seed")
     with transaction() as session:
-        session.merge(Weather(id=number, met=0, **{name: told.get(name) for name in names}))
+        session.merge(Weather(id=number, met=0, **{name: said.get(name) for name in names}))
     return "", 204
 
 

@@ -196,6 +196,24 @@ def test_who_may_tell_the_desk(town: Town, token: str, told: object, status: int
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("words", "body", "status"),
+    [
+        (DESK, b"{}", 401),
+        (f"Basic {DESK}", b"{}", 401),
+        (f"Bearer {DESK}", b"[" * 100_000 + b"]" * 100_000, 400),
+        (f"Bearer {DESK}", b"[1]", 400),
+    ],
+)
+def test_how_the_desk_is_told(town: Town, words: str, body: bytes, status: int) -> None:
+    """By a bearer's word and an object: anything else is refused, and no depth of it is a crash."""
+    headers = {"Authorization": words, "Content-Type": "application/json"}
+    answer = town.platform.test_client().post(
+        "/desk/towns/shown", data=body, headers=headers, base_url="http://platform.test:8001"
+    )
+    assert answer.status_code == status
+
+
 def test_what_was_asked(town: Town, give: Callable[..., None]) -> None:
     """The page of requests has this browser's own and no token; of other people's changes it has a number."""
     give("loaf", 2)

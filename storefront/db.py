@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -67,6 +67,8 @@ LINK = {
 
 ASK_SECONDS = 0.0004  # a sale holds SQLite's one writer for a few times as long
 WAIT, NO_WAIT = (f"PRAGMA busy_timeout={milliseconds}" for milliseconds in (int(LOCK_SECONDS * 1000), 0))
+Upsert = sqlite.Insert | postgresql.Insert  # it can say what to do on a conflict
+INSERTS: Mapping[str, Callable[[Any], Upsert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 # Where a server, a database, a role or an address would have commits that do not wait for its disk. The other
 # values all do, and may wait for a standby's as well.
 DURABLE = """SELECT set_config('synchronous_commit', 'on', false)
@@ -307,11 +309,9 @@ def insert_once(session: Session, model: type[Model], **values: Any) -> bool:
     return session.execute(statement.returning(*model.__table__.primary_key)).first() is not None
 
 
-def upsert(session: Session, model: type[Model]) -> sqlite.Insert | postgresql.Insert:
+def upsert(session: Session, model: type[Model]) -> Upsert:
     """An INSERT that can say what to do on a conflict, in the engine's own dialect."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement: sqlite.Insert | postgresql.Insert = dialect.insert(model)
-    return statement
+    return INSERTS[session.get_bind().dialect.name](model)
 
 
 def _longest_wait(deadline: Deadline | None) -> int:

@@ -3,18 +3,20 @@
 `install` and `end` join the caller's transaction. Each does its work once, whatever comes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
     String,
+    Table,
     and_,
+    bindparam,
     exists,
     func,
     null,
@@ -29,7 +31,7 @@ from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.plan_file import Form, Plan
 from storefront.colorme.reckoning import Terms
 from storefront.colorme.settings import NAME, FirstPeriod, settings
-from storefront.db import Model, db, insert_once, words
+from storefront.db import INSERTS, Model, Upsert, db, insert_once, words
 from storefront.shop import customers, visits
 from storefront.shop.customers import Customer
 
@@ -128,6 +130,20 @@ class EndedFirst(Model):
     contract_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
 
 
+_table = cast(Table, Contract.__table__)
+
+
+def _kept(row: Upsert) -> Any:
+    ended = exists().where(EndedFirst.contract_id == bindparam("id"))
+    values = select(*(bindparam(name, type_=column.type) for name, column in _table.c.items()))
+    kept = row.from_select(_table.c.keys(), values.where(~ended)).on_conflict_do_nothing()
+    return kept.returning(_table.c.id)
+
+
+# Built once, since the store waits for the answer to an install.
+KEEP = {engine: _kept(insert(_table)) for engine, insert in INSERTS.items()}
+
+
 class Contradiction(Exception):
     """A contract of this id stands already, of another account or plan."""
 
@@ -167,41 +183,48 @@ def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: date
     Raises Contradiction. `now` is real time, `arrived_at` the calendar's.
     """
     customer_id = customers.enrol_held(session, NAME, agreed.account, now)
+    row = _row(agreed, customer_id, is_test=is_test, arrived_at=arrived_at)
+    if _keep(session, row):
+        return True
     stands = and_(Contract.customer_id == customer_id, Contract.ended_at.is_(None))
     found = session.scalars(select(Contract).where(or_(Contract.id == agreed.id, stands))).all()
     known = next((one for one in found if one.id == agreed.id), None)
-    if known:
-        if (known.customer_id, known.plan_id) != (customer_id, agreed.plan.id):
-            raise Contradiction
-        return False
-    if session.get(EndedFirst, agreed.id):
+    if known and (known.customer_id, known.plan_id) != (customer_id, agreed.plan.id):
+        raise Contradiction
+    if known or session.get(EndedFirst, agreed.id):
         return False
     newer = next((one.arrived_at for one in found if one.installed_on > agreed.installed_on), None)
-    if found and newer is None:
+    if newer is None:
         _end(session, stands, Ending(Reason.REPLACED, arrived_at), now)
-    plan, trial = agreed.plan, agreed.trial
-    session.add(
-        Contract(
-            id=agreed.id,
-            customer_id=customer_id,
-            plan_id=plan.id,
-            form=plan.form,
-            price=plan.price,
-            monthly=plan.monthly,
-            initial=plan.initial,
-            is_test=is_test,
-            arrived_at=arrived_at,
-            installed_on=agreed.installed_on,
-            trial_first=trial and trial.first,
-            trial_last=trial and trial.last,
-            charged_from=agreed.charged_from,
-            in_block=settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK,
-            ended_at=newer,
-            reason=newer and Reason.REPLACED,
-        )
-    )
-    session.flush()
+    if not _keep(session, row | {"ended_at": newer, "reason": newer and Reason.REPLACED}):
+        raise Contradiction  # at this very moment
     return True
+
+
+def _row(agreed: Agreed, customer_id: int, *, is_test: bool, arrived_at: datetime) -> dict[str, Any]:
+    plan, trial = agreed.plan, agreed.trial
+    return dict.fromkeys(_table.c.keys()) | {
+        "id": agreed.id,
+        "customer_id": customer_id,
+        "plan_id": plan.id,
+        "form": plan.form,
+        "price": plan.price,
+        "monthly": plan.monthly,
+        "initial": plan.initial,
+        "shop_name": "",
+        "is_test": is_test,
+        "arrived_at": arrived_at,
+        "installed_on": agreed.installed_on,
+        "trial_first": trial and trial.first,
+        "trial_last": trial and trial.last,
+        "charged_from": agreed.charged_from,
+        "in_block": settings().colorme_first_period is FirstPeriod.RUNNING_BLOCK,
+    }
+
+
+def _keep(session: Session, row: Mapping[str, Any]) -> bool:
+    """Insert a contract, unless its id or its owner has one, or its end was told before."""
+    return session.scalar(KEEP[session.get_bind().dialect.name], row) is not None
 
 
 def hold(session: Session, contract_id: str) -> Contract:

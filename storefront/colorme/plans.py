@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, String, and_, select
+from sqlalchemy import JSON, String, Table, and_, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.colorme import plan_file
@@ -41,6 +41,15 @@ class PlanUse(Model):
     used_on: Mapped[date]
 
 
+_offered, _use = cast(Table, Offered.__table__), cast(Table, PlanUse.__table__)
+# Built once, since the store waits for the answer to an install.
+OFFERED = (
+    select(_offered.c.said, _use.c.plan_id)
+    .outerjoin(_use, _use.c.plan_id == bindparam("plan"))
+    .with_for_update(read=True, of=_offered)
+)
+
+
 def current() -> PlanFile:
     """What is offered now; nothing, before a plan file was loaded."""
     return _read(db.session.scalar(select(Offered.said)))
@@ -54,8 +63,7 @@ def find(plan_id: str) -> Plan | None:
 
 def take(session: Session, plan_id: str, account: str, on: date) -> Plan | None:
     """A plan for somebody who installs it, so that it keeps its amounts; None if it is not offered."""
-    found = select(Offered.said, PlanUse.plan_id).outerjoin(PlanUse, PlanUse.plan_id == plan_id)
-    said, used = session.execute(found.with_for_update(read=True, of=Offered)).one_or_none() or (None, None)
+    said, used = session.execute(OFFERED, {"plan": plan_id}).one_or_none() or (None, None)
     plan = _plan(said, plan_id, "plans")
     if plan and used is None:
         insert_once(session, PlanUse, **_terms(plan), plan_id=plan.id, account=account, used_on=on)

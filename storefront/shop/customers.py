@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import String, Table, UniqueConstraint, bindparam, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, insert_once, transaction, upsert
+from storefront.db import INSERTS, Model, Upsert, db, insert_once, transaction
 
 
 class Customer(Model):
@@ -28,6 +28,15 @@ class Customer(Model):
 _table = cast(Table, Customer.__table__)
 # Built once, since it stands in the way of sales.
 HOLD = update(_table).where(_table.c.id == bindparam("customer")).values(channel=_table.c.channel)
+
+
+def _enrol_held(row: Upsert) -> Any:
+    as_it_is = {"channel": row.excluded.channel}
+    held = row.on_conflict_do_update(index_elements=["channel", "external_id"], set_=as_it_is)
+    return held.returning(_table.c.id)
+
+
+ENROL_HELD = {engine: _enrol_held(insert(_table)) for engine, insert in INSERTS.items()}
 
 
 def identify(channel: str, external_id: str, now: datetime) -> Customer:
@@ -72,10 +81,9 @@ def enrol(session: Session, channel: str, external_id: str, now: datetime) -> in
 
 def enrol_held(session: Session, channel: str, external_id: str, now: datetime) -> int:
     """The same, and held, in one statement."""
-    row = upsert(session, Customer).values(channel=channel, external_id=external_id, first_seen_at=now)
-    as_it_is = {"channel": row.excluded.channel}
-    held = row.on_conflict_do_update(index_elements=["channel", "external_id"], set_=as_it_is)
-    return session.scalars(held.returning(Customer.id)).one()
+    row = {"channel": channel, "external_id": external_id, "first_seen_at": now}
+    customer: int = session.scalars(ENROL_HELD[session.get_bind().dialect.name], row).one()
+    return customer
 
 
 def named(external_id: str) -> Sequence[Customer]:

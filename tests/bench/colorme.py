@@ -178,6 +178,7 @@ def fill(contracts: int) -> None:
                 "arrived_at": now,
                 "installed_on": today,
                 "charged_from": today,
+                "in_block": False,
                 "confirmed_at": now,
                 "reckon_on": today + timedelta(days=1),
             }

@@ -38,7 +38,8 @@ from storefront.sandbox.key_pairs import START_NAMES
 from storefront.sandbox.mixi import start
 from storefront.sandbox.mixi.calls import new_session
 from storefront.sandbox.people import FIRST_STAGE
-from storefront.sandbox.settings import MIB, SandboxSettings, cookie_name
+from storefront.sandbox.process import new_app
+from storefront.sandbox.settings import SandboxSettings
 from storefront.sandbox.walks import Walk  # noqa: F401  # its table
 
 
@@ -46,20 +47,11 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
     """The sandbox as one Flask app. Without arguments it is configured by the environment."""
     # The environment gives what the call leaves out, and the error names what is missing.
     settings = settings or SandboxSettings()
-    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
-    app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        SESSION_COOKIE_NAME=cookie_name("sandbox", settings.public_url),
-        # The app leads to the payment screen from a frame, so to a browser it is the app's request.
-        SESSION_COOKIE_SAMESITE="None" if settings.public_url.startswith("https:") else "Lax",
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
-        MAX_CONTENT_LENGTH=MIB,
-    )
+    # The app leads to the payment screen from a frame, so to a browser it is the app's request.
+    same_site = "None" if settings.public_url.startswith("https:") else "Lax"
+    app = new_app(__name__, "sandbox", settings, same_site)
     if settings.proxies:  # nobody else's word is believed of where a request comes from
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]  # as Flask's manual has it
-    # To mend an address the framework redirects to whatever host the request names.
-    app.url_map.merge_slashes = app.url_map.strict_slashes = False
     for room in (store, language, form_tokens, pages, mixi):
         room.init_app(app)
     key_folder = settings.keys or _beside_database(app)
@@ -81,12 +73,6 @@ def create_sandbox(settings: SandboxSettings | None = None, http: requests.Sessi
         for device in START_NAMES:
             start.key(platform, first, device)
     return app
-
-
-def folder(name: str) -> str:
-    """The folder inside the installed package, or beside it in the repository."""
-    package = Path(__file__).parent.parent
-    return str(package / name if (package / name).is_dir() else package.parent / name)
 
 
 def _beside_database(app: Flask) -> Path:

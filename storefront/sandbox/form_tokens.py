@@ -20,7 +20,7 @@ def token() -> str:
     return str(session["form"])
 
 
-def check() -> None:
+def check(status: int = 400) -> None:
     """Refuse a form that was not written for this browser."""
     if not hmac.compare_digest(request.form.get(FIELD, "").encode(), token().encode()):
-        abort(400)
+        abort(status)

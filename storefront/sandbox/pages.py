@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import format_timedelta
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import IntegerConverter, Map
 
 from storefront.sandbox import people, stage, walks, weather
@@ -16,12 +17,10 @@ from storefront.sandbox.context import sandbox
 from storefront.sandbox.devices import Device
 from storefront.sandbox.kinds import KINDS
 from storefront.sandbox.language import N_, translated
+from storefront.sandbox.manners import answered, headed, policy, sites, stumbled
 from storefront.sandbox.stage import Switch
 from storefront.sandbox.walks import Walk
 from storefront.sandbox.weather import Weather
-
-FORMS = "form-action 'self'"
-POLICY = f"default-src 'none'; img-src 'self'; style-src 'self'; {FORMS}; base-uri 'none'"
 
 JAPAN = timezone(timedelta(hours=9))
 # Home leads to the host that cookies are for, and whoever started us asks whether we live.
@@ -74,11 +73,10 @@ def init_app(app: Flask) -> None:
     )
     app.context_processor(lambda: {"on_a_phone": not people.hand().on_own_domain})
     app.before_request(_refuse_other_hosts)
-    app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(HTTPException, lambda error: answered(error, _page))
     app.register_error_handler(weather.Enough, _enough)
-    app.register_error_handler(Exception, _crash)
+    app.register_error_handler(Exception, lambda _: stumbled(_page))
     app.after_request(_headers)
-    app.add_url_rule("/robots.txt", "robots", _robots)
 
 
 @dataclass(frozen=True)
@@ -127,23 +125,11 @@ def _refuse_other_hosts() -> None:
         abort(421)
 
 
-def _robots() -> ResponseReturnValue:
-    return "User-agent: *\nDisallow: /\n", {"Content-Type": "text/plain; charset=utf-8"}
-
-
-def _error(error: HTTPException) -> ResponseReturnValue:
-    if error.response is not None:
-        return error.response
-    status = error.code or 500
+def _page(status: int) -> Response:
     if request.path.startswith(API):
-        return f"{error.name}\n", status, {"Content-Type": "text/plain; charset=utf-8"}
+        return Response(f"{HTTPStatus(status).phrase}\n", status, content_type="text/plain; charset=utf-8")
     title = TITLES.get(status, N_("The sandbox stumbled."))
-    response = Response(render_template("sandbox/error.html", title=title, status=status), status)
-    if status == 405:
-        response.headers.extend(
-            [(name, value) for name, value in error.get_headers() if name.lower() == "allow"]
-        )
-    return response
+    return Response(render_template("sandbox/error.html", title=title, status=status), status)
 
 
 def _enough(_why: weather.Enough) -> ResponseReturnValue:
@@ -151,28 +137,15 @@ def _enough(_why: weather.Enough) -> ResponseReturnValue:
     return redirect(url_for("desk.show", _anchor="weather"), 303)
 
 
-def _crash(error: Exception) -> ResponseReturnValue:
-    current_app.logger.exception("the sandbox stumbled")
-    return _error(InternalServerError())
-
-
 def _policy() -> str:
     """Ours, with leave for the app: to open from a form, redirected or not, and in a frame of ours."""
     settings = sandbox().settings
     opens_at = (settings.start_address(device) for device in Device if device.on_own_domain)
-    parts = map(urlsplit, (settings.shop_url, *opens_at))
-    sites = " ".join(sorted({f"{part.scheme}://{part.netloc}" for part in parts}))
+    app = sites((settings.shop_url, *opens_at))
     # From the frame the app goes to our payment screen and back.
-    frames = f"frame-src 'self' {sites}; frame-ancestors 'self'"
-    return f"{POLICY.replace(FORMS, f'{FORMS} {sites}')}; {frames}"
+    return f"{policy(app)}; frame-src 'self' {app}; frame-ancestors 'self'"
 
 
 def _headers(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers["X-Robots-Tag"] = "noindex"
-    if request.path.startswith(("/ma/", "/mm/", "/static/")):
-        return response
-    response.headers["Content-Security-Policy"] = _policy()
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    is_the_apps = request.path.startswith(("/ma/", "/mm/"))
+    return headed(response, None if is_the_apps else _policy())

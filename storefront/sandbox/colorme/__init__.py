@@ -15,7 +15,7 @@ import requests
 from flask import Flask
 from sqlalchemy import select
 
-from storefront.sandbox import folder, form_tokens, language
+from storefront.sandbox import form_tokens, language
 from storefront.sandbox.colorme import (
     almanac,
     api,
@@ -35,28 +35,17 @@ from storefront.sandbox.colorme import (
 from storefront.sandbox.colorme.context import AppStore
 from storefront.sandbox.colorme.settings import AppStoreSettings
 from storefront.sandbox.mixi.calls import new_session
-from storefront.sandbox.settings import MIB, cookie_name
+from storefront.sandbox.process import new_app
 
 
 def create_appstore(settings: AppStoreSettings | None = None, http: requests.Session | None = None) -> Flask:
     """The app store as one Flask app. Without arguments it is configured by the environment."""
     # The environment gives what the call leaves out, and the error names what is missing.
     settings = settings or AppStoreSettings()
-    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
-    app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        SESSION_COOKIE_NAME=cookie_name("appstore", settings.public_url),
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
-        MAX_CONTENT_LENGTH=MIB,
-        # The whole sandbox has one catalogue.
-        BABEL_TRANSLATION_DIRECTORIES=folder("sandbox/translations"),
-    )
-    # To mend an address the framework redirects to whatever host the request names.
-    app.url_map.merge_slashes = app.url_map.strict_slashes = False
-    for room in (store, language, form_tokens, pages):
+    app = new_app(__name__, "appstore", settings)
+    for room in (store, language, form_tokens):
         room.init_app(app)
+    pages.init_app(app, settings)
     app.extensions["appstore"] = AppStore(settings, http or new_session(settings.shop_ca))
     for part in (api, oauth, views, console, almanac, logbook):
         app.register_blueprint(part.blueprint)

@@ -15,33 +15,22 @@ from threading import Thread
 import requests
 from flask import Flask
 
-from storefront.sandbox import folder, form_tokens, language
+from storefront.sandbox import form_tokens, language
 from storefront.sandbox.game import holdings, pages, store, views
 from storefront.sandbox.game.context import Game
 from storefront.sandbox.game.settings import GameSettings
 from storefront.sandbox.mixi.calls import new_session
-from storefront.sandbox.settings import MIB, cookie_name
+from storefront.sandbox.process import new_app
 
 
 def create_game(settings: GameSettings | None = None, http: requests.Session | None = None) -> Flask:
     """The game as one Flask app. Without arguments it is configured by the environment."""
     # The environment gives what the call leaves out, and the error names what is missing.
     settings = settings or GameSettings()
-    app = Flask(__name__, template_folder=folder("templates"), static_folder=folder("static"))
-    app.config.update(
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        SESSION_COOKIE_NAME=cookie_name("game", settings.public_url),
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
-        MAX_CONTENT_LENGTH=MIB,
-        # The whole sandbox has one catalogue.
-        BABEL_TRANSLATION_DIRECTORIES=folder("sandbox/translations"),
-    )
-    # To mend an address the framework redirects to whatever host the request names.
-    app.url_map.merge_slashes = False
-    for room in (store, language, form_tokens, pages):
+    app = new_app(__name__, "game", settings)
+    for room in (store, language, form_tokens):
         room.init_app(app)
+    pages.init_app(app, settings)
     app.extensions["game"] = playing = Game(settings, http or new_session(settings.shop_ca))
     app.register_blueprint(views.blueprint)
     if settings.poll_seconds:

@@ -37,6 +37,7 @@ from storefront.shop.customers import Customer
 ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
 SHOP_NAME_LENGTH = 128
 CLOCKS_DIFFER = timedelta(minutes=1)  # at most: ours, the store's, and those of our hosts
+DOUBTED = timedelta(days=3)  # ours: no mistake of the store's lasts longer
 
 
 class Reason(StrEnum):
@@ -343,9 +344,14 @@ def doubtful(account: str) -> Contract | None:
     return next((one for one in made if _is_in_doubt(one)), last)
 
 
-def replaced() -> Sequence[Contract]:
-    """Those in whose place another one stands, as long as the store has not said that they are gone."""
-    waiting = select(Contract).where(Contract.reason == Reason.REPLACED, Contract.access_token.is_not(None))
+def to_ask_about(now: datetime) -> Sequence[Contract]:
+    """Those in whose place another one stands, as long as the store has not said that they are gone.
+
+    And for some days those of which one answer alone has said so.
+    """
+    lately = and_(Contract.reason == Reason.NOT_FOUND, Contract.ended_at > now - DOUBTED)
+    waiting = select(Contract).where(or_(Contract.reason == Reason.REPLACED, lately))
+    waiting = waiting.where(Contract.access_token.is_not(None))
     return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
 
 

@@ -300,12 +300,44 @@ def test_an_end_that_is_never_told(
     assert [line[:2] for line in kept.book()] == [("sale", APRIL_FEE), ("sale", JUNE_FEE), ("void", JUNE_FEE)]
 
 
-def test_a_report_with_a_void_token(
+def test_a_mistaken_no_to_a_removal(
     app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """For three days each day's work asks again, whether its owner comes in or not."""
+    store.say(INSTALLATION, {}, 502)
+    kondo.press("/colorme/", REMOVAL)
+    store.removals += 1
+    daily_at("2021-04-10T12:15:00+09:00")
+    daily_at("2021-04-12T12:15:00+09:00")
+    assert kept.contracts() == {"CONTR1": "not_found"}
+    store.removals -= 1
+    daily_at("2021-04-13T12:15:00+09:00")
+    assert kept.contracts() == {"CONTR1": "not_found"}
+    daily_at("2021-04-13T11:45:00+09:00")
+    assert kept.contracts() == {"CONTR1": "stands"}
+
+
+def test_usage_of_an_end_that_is_told_late(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """What the store refused, since it had no such contract any more, is reported with its usage token."""
+    kondo.press("/items/moss", ACTION)
+    store.say(REPORTS, {}, 404)
+    daily_at("2021-05-09T23:30:00+09:00")
+    store.answers[REPORTS] = charged_usage
+    told = {"api_token": "a-usage-token", "closing_on": seconds("2021-05-31T23:59:59+09:00")}
+    hooks.uninstall(plan="SPRAY1", at="2021-05-09T20:00:00+09:00", usage_charge=told)
+    daily_at("2021-05-09T23:45:00+09:00")
+    assert states(app) == [("charged", 150)]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_report_with_a_void_token(
+    app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily, status: int
 ) -> None:
     """What was refused as of nobody is sent anew, where the store knows the token after all."""
     kondo.press("/items/moss", ACTION)
-    store.say(REPORTS, {}, 401)
+    store.say(REPORTS, {}, status)
     daily_at("2021-05-09T23:30:00+09:00")
     store.say(INSTALLATION, {}, 502)
     kondo.press("/colorme/", REMOVAL)

@@ -138,8 +138,10 @@ def test_an_install_that_is_not_confirmed(street: Street) -> None:
     """Any answer but 200 with an address cancels it, and what was taken is given back."""
     street.be("teahouse")
     others = [("{}", status) for status in (201, 204, 302, 400, 500)]
-    bare = ("{}", "[]", "no", '{"redirect_url": 1}', '{"redirect_url": "/here"}')
-    for said in [*others, *((one, 200) for one in bare)]:
+    bare = ("{}", "[]", "no", '{"redirect_url": 1}', "[" * 30_000)
+    nowhere = ("/here", "http://[", r"http://app.test/\ud800", r"http://app.test/\n")
+    leads = [f'{{"redirect_url": "{address}"}}' for address in nowhere]
+    for said in [*others, *((one, 200) for one in (*bare, *leads))]:
         street.sap.answer = partial(answered, *said)
         answer = street.install("ONCE01", follows=False)
         assert (said, "cancelled" in street.said(answer)) == (said, True)

@@ -3,21 +3,21 @@
 Sessions, forms and signatures keep real time.
 """
 
-import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import requests
 from flask import g, has_request_context
 from urllib3.exceptions import HTTPError
 
-from storefront import clock
+from storefront import clock, strict_json
 from storefront.bounded import TooLarge, read
 from storefront.clock import Deadline
 from storefront.colorme.channel import channel
 from storefront.colorme.settings import settings
 
 MOST_BYTES = 1024
+EARLIEST, LATEST = (datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 3000))  # as the store may say at all
 PLAIN = {"Accept-Encoding": "identity"}
 
 
@@ -53,7 +53,7 @@ def _asked() -> datetime:
             allow_redirects=False,
             stream=True,
         ) as answer:
-            said: Any = json.loads(read(answer, deadline.left(), MOST_BYTES)) if answer.ok else None
+            said: Any = strict_json.read(read(answer, deadline.left(), MOST_BYTES)) if answer.ok else None
             moment = datetime.fromisoformat(said["now"])
     except (requests.RequestException, HTTPError, OSError, TooLarge) as error:
         raise NoCalendar(type(error).__name__) from error
@@ -61,4 +61,6 @@ def _asked() -> datetime:
         raise NoCalendar("it says no moment") from error
     if moment.tzinfo is None:
         raise NoCalendar("it says no zone")
+    if not EARLIEST <= moment < LATEST:
+        raise NoCalendar("it says a moment of no contract")
     return moment

@@ -23,6 +23,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, relationship
@@ -38,6 +39,7 @@ from storefront.shop.customers import Customer
 ID_LENGTH = 32  # of plans, options and contracts; ours, the source names none
 SHOP_NAME_LENGTH = 128
 CLOCKS_DIFFER = timedelta(minutes=1)  # at most: ours, the store's, and those of our hosts
+DOUBTED = timedelta(days=3)  # ours: no mistake of the store's lasts longer
 
 
 class Reason(StrEnum):
@@ -173,7 +175,8 @@ class Ending:
     closing_at: datetime | None = None
 
 
-OPEN = or_(Contract.ended_at.is_(None), Contract.reason.in_(INFERRED))
+STANDS = Contract.ended_at.is_(None)
+OPEN = or_(STANDS, Contract.reason.in_(INFERRED))
 
 
 def install(session: Session, agreed: Agreed, *, is_test: bool, arrived_at: datetime, now: datetime) -> bool:
@@ -276,13 +279,26 @@ def end_never_made(session: Session, stood: Contract, until: datetime, now: date
 
     Our answer to such an install was lost, or the hook was kept by somebody and sent again.
     """
-    same_day = Contract.installed_on == stood.installed_on  # a late hook counts to its own
-    later = or_(
-        Contract.installed_on > stood.installed_on, and_(same_day, Contract.arrived_at > stood.arrived_at)
+    meanwhile = and_(
+        _beside(stood), or_(STANDS, _in_sequence() > _made(stood)), Contract.arrived_at <= until, OPEN
     )
-    meanwhile = and_(or_(Contract.ended_at.is_(None), later), Contract.arrived_at <= until)
-    mine = and_(Contract.customer_id == stood.customer_id, Contract.id != stood.id)
-    return _end(session, and_(mine, meanwhile, OPEN), Ending(Reason.NEVER_MADE, until), now)
+    return _end(session, meanwhile, Ending(Reason.NEVER_MADE, until), now)
+
+
+def end_before(session: Session, stood: Contract, now: datetime) -> Sequence[Contract]:
+    """End what stands here and was made before this one, which the store had: nobody has told its end."""
+    older = and_(_beside(stood), STANDS, _in_sequence() < _made(stood))
+    return _end(session, older, Ending(Reason.REPLACED, stood.arrived_at), now)
+
+
+def thrown_out_after(session: Session, stood: Contract, until: datetime) -> Contract | None:
+    """The last install that we took for none because this one stood, which had ended by then.
+
+    With a token from after its end it seemed to stand, as long as nobody had told us.
+    """
+    mine = and_(Contract.customer_id == stood.customer_id, Contract.reason == Reason.NEVER_MADE)
+    found = select(Contract).where(mine, Contract.arrived_at > until)
+    return session.scalar(found.order_by(Contract.arrived_at.desc(), Contract.id).limit(1))
 
 
 def find(account: str, contract_id: str) -> Contract | None:
@@ -351,9 +367,14 @@ def doubtful(account: str) -> Contract | None:
     return next((one for one in made if _is_in_doubt(one)), last)
 
 
-def replaced() -> Sequence[Contract]:
-    """Those in whose place another one stands, as long as the store has not said that they are gone."""
-    waiting = select(Contract).where(Contract.reason == Reason.REPLACED, Contract.access_token.is_not(None))
+def to_ask_about(now: datetime) -> Sequence[Contract]:
+    """Those in whose place another one stands, as long as the store has not said that they are gone.
+
+    And for some days those of which one answer alone has said so.
+    """
+    lately = and_(Contract.reason == Reason.NOT_FOUND, Contract.ended_at > now - DOUBTED)
+    waiting = select(Contract).where(or_(Contract.reason == Reason.REPLACED, lately))
+    waiting = waiting.where(Contract.access_token.is_not(None))
     return db.session.scalars(waiting.order_by(Contract.arrived_at, Contract.id)).all()
 
 
@@ -391,6 +412,20 @@ def never_made() -> Sequence[Contract]:
     """Installs that came to nothing at the store, though they stood here for a while."""
     none = select(Contract).where(Contract.reason == Reason.NEVER_MADE)
     return db.session.scalars(none.order_by(Contract.arrived_at, Contract.id)).all()
+
+
+def _beside(contract: Contract) -> ColumnElement[bool]:
+    """The others of its owner."""
+    return and_(Contract.customer_id == contract.customer_id, Contract.id != contract.id)
+
+
+def _in_sequence() -> ColumnElement[Any]:
+    """When each was made; a late hook counts to its own day."""
+    return tuple_(Contract.installed_on, Contract.arrived_at)
+
+
+def _made(contract: Contract) -> tuple[date, datetime]:
+    return contract.installed_on, contract.arrived_at
 
 
 def _is_of(account: str) -> ColumnElement[bool]:

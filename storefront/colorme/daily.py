@@ -26,7 +26,7 @@ def run() -> int:
     """
     now = calendar.now()
     failed = _each((one.id, partial(installs.see, one)) for one in contracts.asked_to_go())
-    failed += _each((one.id, partial(installs.ask_again, one)) for one in contracts.replaced())
+    failed += _each((one.id, partial(installs.ask_again, one)) for one in contracts.to_ask_about(now))
     failed += _each((one, partial(_reckon, one, now)) for one in _due(clock.day(now)))
     failed += _each((one, partial(reporting.count, one, now)) for one in reporting.ripe(now))
     return failed + _each(

@@ -77,6 +77,8 @@ def uninstall(hook: Uninstall) -> None:
             if _clear(session, ended, ending.at - contracts.CLOCKS_DIFFER):
                 parcels.bring(session, ended, clock.day(ending.at), ending.at)
             _settle(session, ended)
+            if after := contracts.thrown_out_after(session, ended, ending.at - contracts.CLOCKS_DIFFER):
+                _stand_again(session, after, ending.at)
     if ended:
         log.info("uninstalled", contract=ended.id, reason=hook.reason)
 
@@ -204,6 +206,8 @@ def _clear(session: Session, stood: Contract, until: datetime) -> bool:
 
     Whether there were any.
     """
+    for older in contracts.end_before(session, stood, clock.now()):
+        _settle(session, older)
     none_at_all = contracts.end_never_made(session, stood, until, clock.now())
     for none in none_at_all:
         log.warning("never made", contract=none.id, stood=stood.id)

@@ -42,7 +42,7 @@ from storefront.shop.ledger import Kind
 
 UNIT = "yen"  # before tax
 TOO_MANY = 429
-REVOKED = 401  # as the store says to a token that is none
+OF_NOBODY = (401, 404)  # as the store says to a token that is none, and of a contract that has ended
 NO_TOKEN = "there is no token to send it with"  # noqa: S105  # words
 WRITTEN_OFF = f"below {LEAST} yen at the end of the contract"
 RESTORED = "a backup was put back: the store may have it"
@@ -135,7 +135,7 @@ def tell(contract: Contract) -> None:
 def reopen(session: Session, contract: Contract) -> None:
     """What the store declined because the contract had ended is sent anew, with the token of its end."""
     mine = and_(Report.contract_id == contract.id, Report.resolved_at.is_(None))
-    void = and_(mine, Report.state == State.DECLINED, Report.http_status == REVOKED)
+    void = and_(mine, Report.state == State.DECLINED, Report.http_status.in_(OF_NOBODY))
     if contract.usage_token:
         session.execute(update(Report).where(void).values(state=State.WAITING))
 
@@ -144,7 +144,7 @@ def revive(session: Session, contract: Contract) -> None:
     """Its end was none: what was declined, lost or written off because of it is to be reported after all."""
     mine = and_(Report.contract_id == contract.id, Report.state == State.DECLINED)
     nobody_said = and_(mine, Report.resolved_at.is_(None))
-    unsent = and_(nobody_said, or_(Report.http_status == REVOKED, Report.answer == TOO_LATE))
+    unsent = and_(nobody_said, or_(Report.http_status.in_(OF_NOBODY), Report.answer == TOO_LATE))
     session.execute(update(Report).where(unsent).values(state=State.WAITING, is_lost=False))
     for report in session.scalars(select(Report).where(mine, Report.answer == WRITTEN_OFF)).all():
         _take_up(session, report)

@@ -17,7 +17,7 @@ from storefront.colorme import calendar, client, contracts, installs, oauth, par
 from storefront.colorme.client import Declined, NotConnected, Shop, Unknown
 from storefront.colorme.contracts import Contract
 from storefront.colorme.oauth import NoToken, SpentCode
-from storefront.colorme.tokens import encrypted
+from storefront.colorme.tokens import decrypted, encrypted
 from storefront.db import Model, insert_once, transaction
 from storefront.shop import visits, words
 from storefront.shop.cookies import Cookie
@@ -106,11 +106,19 @@ def _begun() -> list[str]:
 
 
 def _contract(account: str) -> Contract | None:
-    """What an account has; the store is asked first where we only concluded which one that is."""
+    """What an account has; the store is asked first where we only concluded which one that is.
+
+    By the token from before: a new one may be had without the app, and says nothing of what became of it.
+    """
     in_doubt = contracts.doubtful(account)
     if in_doubt and installs.ask_again(in_doubt) is None:
         raise TurnedAway(Why.SILENT)
-    return contracts.standing_of(account)
+    stands = contracts.standing_of(account)
+    if stands and stands.asked_to_go_at and decrypted(stands.access_token):
+        if installs.see(stands) is None:
+            raise TurnedAway(Why.SILENT)
+        return contracts.standing_of(account)
+    return stands
 
 
 def _identified(code: str) -> tuple[str, Shop]:

@@ -71,7 +71,7 @@ def plan() -> ResponseReturnValue:
     except Stranger:
         if not asked_to_go:
             raise
-        return _removed()
+        return _removed(here)
     contract = _contract(here)
     return render_template(
         "colorme/plan.html",
@@ -125,7 +125,7 @@ def removal() -> ResponseReturnValue:
     except Unknown as failure:
         log.warning("removal without an answer", contract=contract.id, reason=failure.reason)
         return render_template("colorme/removal.html", outcome="unknown"), 503
-    return _removed()
+    return _removed(here)
 
 
 @blueprint.errorhandler(TurnedAway)
@@ -135,9 +135,10 @@ def _turned_away(away: TurnedAway) -> ResponseReturnValue:
     return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
 
 
-def _removed() -> str:
+def _removed(here: Visit) -> str:
     visit.forget()
-    return render_template("colorme/removal.html", outcome="done", store_url=settings().colorme_store_url)
+    said = {"in_doubt": purchases.in_doubt(here.customer), "store_url": settings().colorme_store_url}
+    return render_template("colorme/removal.html", outcome="done", **said)
 
 
 def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValue:

@@ -590,14 +590,21 @@ def test_a_calendar_that_went_back(kondo: Owner) -> None:
     assert (kondo.calls(), kondo.kept.book()) == ([], [])
 
 
+NO_MOMENTS = [
+    {"now": told}
+    for told in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-12:00", "2021-05-01T12:00:00", 1, None)
+]
+
+
 @on_sqlite
 def test_no_calendar(kondo: Owner) -> None:
-    """Where the calendar does not answer nothing is done, and never by the other clock."""
+    """Where the calendar does not answer, or no moment, nothing is done, and never by the other clock."""
     kondo.install()
     kondo.take(at="2021-05-01T12:00:00+09:00")
-    kondo.store.say("/calendar.json", "", 500)
-    with kondo.app.app_context(), pytest.raises(NoCalendar):
-        daily.run()
+    for said, status in (("", 500), ("[" * 1000, 200), *((told, 200) for told in NO_MOMENTS)):
+        kondo.store.say("/calendar.json", said, status)
+        with kondo.app.app_context(), pytest.raises(NoCalendar):
+            daily.run()
     assert kondo.calls() == []
 
 

@@ -30,6 +30,7 @@ pytestmark = on_sqlite
 ACTION, REMOVAL = "/colorme/charges", "/colorme/removal"
 SHOP, INSTALLATION = "/v1/shop.json", "/appstore/v1/installation.json"
 REPORTS = "/appstore/v1/recurring_application_charges/CONTR1/usage_charges.json"
+APRIL_FEE, JUNE_FEE = "colorme:CONTR1:2021-04-10", "colorme:CONTR1:2021-06-01"
 APRIL, MAY = "colorme:CONTR1:2021-04-10:1", "colorme:CONTR1:2021-05-10:1"
 
 Daily = Callable[[str], None]
@@ -244,12 +245,99 @@ def test_a_no_that_stays(
         assert [case.code for case in outstanding.lost()] == ["CONTR1:2021-04-10:1"]
 
 
-def test_a_report_with_a_void_token(
+def test_coming_in_after_a_removal_without_an_answer(
+    app: Flask, kondo: Browser, kept: Kept, store: Store
+) -> None:
+    """A new token says nothing of the app: the one from before is asked; without a word nobody is in."""
+    store.say(INSTALLATION, {}, 502)
+    kondo.press("/colorme/", REMOVAL)
+    store.removals += 1
+    well = store.answers[SHOP]
+    asked = iter(range(10))
+    store.answers[SHOP] = lambda told: Response(status=502) if next(asked) else well(told)
+    browser = Browser(app, HERE)
+    assert browser.get(way_back(browser)).status_code == 503
+    store.answers[SHOP] = well
+    answer = browser.get(way_back(browser))
+    assert (answer.status_code, kept.contracts()) == (403, {"CONTR1": "not_found"})
+
+
+def test_coming_in_before_the_end_is_told(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store
+) -> None:
+    """By a token from after its end an old contract seems to stand; once that is told, the new one does."""
+    store.removals += 1
+    come_in(app)
+    store.now = "2021-04-10T13:00:00+09:00"
+    hooks.install("CONTR2", "TIDE01")
+    come_in(app)
+    assert kept.contracts() == {"CONTR1": "stands", "CONTR2": "never_made"}
+    hooks.uninstall(plan="SPRAY1", at="2021-04-10T12:30:00+09:00")
+    assert kept.contracts() == {"CONTR1": "by_shop_owner", "CONTR2": "stands"}
+    come_in(app)
+    assert kept.contract("CONTR2").confirmed_at
+
+
+def test_an_end_that_is_never_told(
+    app: Flask, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """The end of the new contract shows that the old one had ended by its install, not that it was none."""
+    store.now = "2021-04-10T12:00:00+09:00"
+    hooks.install()
+    come_in(app)
+    daily_at("2021-04-10T12:30:00+09:00")
+    store.removals += 1
+    come_in(app)
+    store.now = "2021-05-10T13:00:00+09:00"
+    hooks.install("CONTR2", "QUAY01")
+    come_in(app)
+    daily_at("2021-06-01T00:30:00+09:00")
+    assert kept.contracts() == {"CONTR1": "stands", "CONTR2": "never_made"}
+    assert [key for _, key, _ in kept.book()] == [APRIL_FEE, JUNE_FEE]
+    hooks.uninstall("CONTR2", "QUAY01", at="2021-06-02T12:00:00+09:00")
+    assert kept.contracts() == {"CONTR1": "replaced", "CONTR2": "by_shop_owner"}
+    assert kept.contract().ended_at == kept.contract("CONTR2").arrived_at
+    assert [line[:2] for line in kept.book()] == [("sale", APRIL_FEE), ("sale", JUNE_FEE), ("void", JUNE_FEE)]
+
+
+def test_a_mistaken_no_to_a_removal(
     app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """For three days each day's work asks again, whether its owner comes in or not."""
+    store.say(INSTALLATION, {}, 502)
+    kondo.press("/colorme/", REMOVAL)
+    store.removals += 1
+    daily_at("2021-04-10T12:15:00+09:00")
+    daily_at("2021-04-12T12:15:00+09:00")
+    assert kept.contracts() == {"CONTR1": "not_found"}
+    store.removals -= 1
+    daily_at("2021-04-13T12:15:00+09:00")
+    assert kept.contracts() == {"CONTR1": "not_found"}
+    daily_at("2021-04-13T11:45:00+09:00")
+    assert kept.contracts() == {"CONTR1": "stands"}
+
+
+def test_usage_of_an_end_that_is_told_late(
+    app: Flask, kondo: Browser, hooks: Hooks, kept: Kept, store: Store, daily_at: Daily
+) -> None:
+    """What the store refused, since it had no such contract any more, is reported with its usage token."""
+    kondo.press("/items/moss", ACTION)
+    store.say(REPORTS, {}, 404)
+    daily_at("2021-05-09T23:30:00+09:00")
+    store.answers[REPORTS] = charged_usage
+    told = {"api_token": "a-usage-token", "closing_on": seconds("2021-05-31T23:59:59+09:00")}
+    hooks.uninstall(plan="SPRAY1", at="2021-05-09T20:00:00+09:00", usage_charge=told)
+    daily_at("2021-05-09T23:45:00+09:00")
+    assert states(app) == [("charged", 150)]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_report_with_a_void_token(
+    app: Flask, kondo: Browser, kept: Kept, store: Store, daily_at: Daily, status: int
 ) -> None:
     """What was refused as of nobody is sent anew, where the store knows the token after all."""
     kondo.press("/items/moss", ACTION)
-    store.say(REPORTS, {}, 401)
+    store.say(REPORTS, {}, status)
     daily_at("2021-05-09T23:30:00+09:00")
     store.say(INSTALLATION, {}, 502)
     kondo.press("/colorme/", REMOVAL)

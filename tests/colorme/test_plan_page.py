@@ -27,7 +27,7 @@ from tests.street import Browser, form_to, words
 from tests.wire import Wire
 
 pytestmark = on_sqlite
-INSTALLATION = "/appstore/v1/installation.json"
+INSTALLATION, CHARGES = "/appstore/v1/installation.json", "/appstore/v1/application_charges.json"
 GONE = {
     "account_id": KONDO,
     "application_charge_source_id": "TIDE01",
@@ -151,6 +151,17 @@ def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kep
     assert (contract.access_token, bool(contract.usage_token)) == (None, True)
     assert int(contract.ended_at.timestamp()) == GONE["uninstalled_at"]  # type: ignore[union-attr]
     assert [one.get("/inventory").status_code for one in (browser, other)] == [401, 401]
+
+
+def test_uninstalled_while_nobody_knows(app: Flask, owner: Browser, store: Store) -> None:
+    """Who leaves while an option is unknown is told so on their last page."""
+    store.say(CHARGES, {}, 502)
+    owner.press("/items/cloak", "/colorme/charges")
+    store.say(INSTALLATION, GONE)
+    page = owner.press("/colorme/", "/colorme/removal")
+    told = html.fromstring(page.text).cssselect('[data-outcome="done"] [data-notice="unknown"]')
+    assert len(told) == 1
+    assert "帆布の外とう" in told[0].text_content()
 
 
 @pytest.mark.long

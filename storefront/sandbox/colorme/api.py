@@ -235,7 +235,7 @@ def _reported(seen: Seen) -> Contract:
 def _is_open(contract: Contract) -> bool:
     shop_of_it = shops.find(contract.account)
     gone = shop_of_it is None or shop_of_it.is_gone
-    return not gone and contract.closing_on is not None and calendar.today() <= contract.closing_on
+    return not gone and contract.may_be_told(calendar.today())
 
 
 def _check_usage(point: object, text: object, longest: int) -> None:

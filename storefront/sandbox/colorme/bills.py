@@ -261,7 +261,7 @@ def debts(account: str, of: Iterable[Contract], today: date) -> tuple[int, bool]
     with reading() as session:
         sum_of = int(session.scalar(select(func.sum(Bill.yen + Bill.tax)).where(*unpaid)) or 0)
         unfixed = any(
-            not contract.is_test and to_come(session, contract, today)
+            not contract.is_test and (contract.may_be_told(today) or to_come(session, contract, today))
             for contract in of
             if contract.form.postpaid
         )

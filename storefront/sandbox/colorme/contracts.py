@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.sandbox.colorme.charges import PlanCharge
@@ -82,6 +82,10 @@ class Contract(Base):
         """Whether nothing is charged yet; the install day before day one counts, too."""
         return bool(self.trial_days) and day < self.charged_from
 
+    def may_be_told(self, day: date) -> bool:
+        """Whether the app may still tell usage of it, though it has ended."""
+        return bool(self.usage_token and self.closing_on and day <= self.closing_on)
+
     def period(self, day: date) -> Period | None:
         """The period in force on this day; of an ended contract never one after its last."""
         return period_at(self.terms, min(day, self.ended_on) if self.ended_on else day)
@@ -102,6 +106,13 @@ def of(account: str) -> Contract | None:
     standing = (Contract.account == account, Contract.state == State.STANDING)
     with reading() as session:
         return session.scalars(select(Contract).where(*standing)).one_or_none()
+
+
+def is_begun(account: str) -> bool:
+    """Whether the app is installed in this shop, or about to be."""
+    not_over = exists().where(Contract.account == account, Contract.ended_at.is_(None))
+    with reading() as session:
+        return bool(session.scalar(select(not_over)))
 
 
 def all_of(account: str) -> Sequence[Contract]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from sqlalchemy import ForeignKey, func, select
@@ -80,8 +81,7 @@ class Heard:
     def redirect(self) -> str | None:
         """Where the owner goes from here; nothing if this is not the answer that an install needs."""
         address = self.says().get("redirect_url")
-        good = isinstance(address, str) and re.match(r"https?://[^\s/]", address)
-        return str(address) if good else None
+        return address if isinstance(address, str) and _leads_somewhere(address) else None
 
     def says(self) -> Mapping[str, Any]:
         """The JSON object that it answered with 200; nothing of anything else."""
@@ -89,7 +89,7 @@ class Heard:
             return {}
         try:
             said = json.loads(self.answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}
 
@@ -314,6 +314,15 @@ def _record(
         account=about.account,
         contract=about.id,
     )
+
+
+def _leads_somewhere(address: str) -> bool:
+    """Whether a browser can be sent there: it names a host, and can be read and written."""
+    try:
+        named = urlsplit(address).hostname
+    except ValueError:
+        return False
+    return bool(named and re.match(r"https?://", address) and address.isprintable())
 
 
 def _name(contract: Contract) -> str:

@@ -171,18 +171,18 @@ def pay(account: str, code: str) -> ResponseReturnValue:
 @blueprint.post("/shops/<account>/close")
 def close(account: str) -> ResponseReturnValue:
     """The owner closes the shop for good, unless anything is installed or owed."""
-    found = _open(account)
-    sum_of, unfixed = bills.debts(account, contracts.all_of(account), calendar.today())
-    if contracts.of(account):
-        flash(N_("Uninstall the app first."))
-    elif sum_of:
-        flash(N_("The shop cannot be closed while anything is unpaid."))
-    elif unfixed:
-        flash(N_("The shop cannot be closed yet: an amount is still to be fixed (ours)."))
-    else:
-        with transaction() as writing:
-            writing.get_one(Shop, found.account).closed_at = calendar.now()
-        flash(N_("The shop is closed."))
+    found, now = _open(account), calendar.now()
+    with transaction() as writing:  # as long as it lasts nothing is installed or billed
+        sum_of, unfixed = bills.debts(account, contracts.all_of(account), now.date())
+        if contracts.is_begun(account):
+            flash(N_("Uninstall the app first."))
+        elif sum_of:
+            flash(N_("The shop cannot be closed while anything is unpaid."))
+        elif unfixed:
+            flash(N_("The shop cannot be closed yet: an amount is still to be fixed (ours)."))
+        else:
+            writing.get_one(Shop, found.account).closed_at = now
+            flash(N_("The shop is closed."))
     return _to(account)
 
 

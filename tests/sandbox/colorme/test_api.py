@@ -200,6 +200,8 @@ def test_usage_after_an_uninstall(make: Make) -> None:
     assert told["closing_on"] == 1614524399  # 2021-02-28 23:59:59 in Japan
     late = {"X-Appstore-Usage-Charge-Token": told["api_token"]}
     assert error(street.report(token, 2000)) == (401, 401010, "")
+    closing = street.browser.press(f"/shops/{street.account}", f"/shops/{street.account}/close")
+    assert "still to be fixed" in street.said(closing)
     street.until("2021-02-20")
     assert street.report("", 2000, **late).status_code == 201
     street.until("2021-02-28")

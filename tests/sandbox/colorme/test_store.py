@@ -11,8 +11,8 @@ from werkzeug import Response
 
 from storefront.sandbox.colorme import bills, shops, store
 from storefront.sandbox.colorme.shops import Shop
-from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, UNINSTALL, Make, Street, today
-from tests.street import form_to, words
+from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, STORE, UNINSTALL, Make, Street, today
+from tests.street import Browser, form_to, words
 
 NOTICE = "お客さまはすでにアプリを無料でお試しいただいているため、有料でのご利用となります。"
 
@@ -138,8 +138,10 @@ def test_an_install_that_is_not_confirmed(street: Street) -> None:
     """Any answer but 200 with an address cancels it, and what was taken is given back."""
     street.be("teahouse")
     others = [("{}", status) for status in (201, 204, 302, 400, 500)]
-    bare = ("{}", "[]", "no", '{"redirect_url": 1}', '{"redirect_url": "/here"}')
-    for said in [*others, *((one, 200) for one in bare)]:
+    bare = ("{}", "[]", "no", '{"redirect_url": 1}', "[" * 30_000)
+    nowhere = ("/here", "http://[", r"http://app.test/\ud800", r"http://app.test/\n")
+    leads = [f'{{"redirect_url": "{address}"}}' for address in nowhere]
+    for said in [*others, *((one, 200) for one in (*bare, *leads))]:
         street.sap.answer = partial(answered, *said)
         answer = street.install("ONCE01", follows=False)
         assert (said, "cancelled" in street.said(answer)) == (said, True)
@@ -151,6 +153,23 @@ def test_an_install_that_is_not_confirmed(street: Street) -> None:
 
 def answered(said: str, status: int, hook: object) -> Response:
     return Response(said, status, content_type="application/json")
+
+
+def test_a_shop_is_not_closed_meanwhile(street: Street) -> None:
+    """While the app is asked whether it confirms, the shop has an app as much as afterwards."""
+    street.be("bakery")
+    account, said = street.account, []
+
+    def confirmed(hook: object) -> Response:
+        other = Browser(street.app, STORE)
+        other.get("/healthz?lang=en")
+        other.press(f"/shops/{account}", f"/shops/{account}/close")
+        said.append(other.get(f"/shops/{account}").text)
+        return answered(f'{{"redirect_url": "{REDIRECT}"}}', 200, hook)
+
+    street.sap.answer = confirmed
+    street.install("BOTH01")
+    assert ("Uninstall the app first" in said[0], street.shop.closed_at) == (True, None)
 
 
 def test_one_install_at_a_time(street: Street) -> None:

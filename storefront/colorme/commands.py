@@ -94,7 +94,7 @@ def resolve(code: str, state: str) -> None:
             raise click.ClickException(NOTHING.format(code))
         answer = f"{case.http_status or 'none'} {case.answer}".strip()
         click.echo(
-            f"{case.contract.account}, contract {case.contract.id}: {case.what}, {case.yen:,} yen before tax"
+            f"{case.contract.account}, contract {case.contract.id}: {case.what}, ¥{case.yen:,} before tax"
         )
         by_calendar = f" (by the calendar {stamp(case.by_calendar)})" if case.by_calendar else ""
         click.echo(f"sent {stamp(case.sent_at)}{by_calendar}, answer: {answer}")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sqlalchemy import Row
+
 from storefront import clock
 from storefront.colorme import parcels, plans, reckoning, reporting, sources, usage
 from storefront.colorme.contracts import Contract
@@ -15,6 +17,7 @@ from storefront.colorme.reckoning import Bill, Terms
 from storefront.colorme.reporting import Expected
 from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.sources import Asked, Reading
+from storefront.shop.catalog import Item
 
 MOST = 12  # bills of the past
 # Of days that the page does not name.
@@ -26,6 +29,7 @@ class Standing:
     """A contract at a moment. `trial_left` counts days, that day among them; `coming` are bills not paid yet.
 
     `counting` is the period of a piece that is taken now: shortly before a period ends, the next one.
+    `pieces` are what was taken on account in `period`, `next_pieces` what counts to the next one by now.
     `parcel_on` is when the first parcel comes, where that of the install does not come with it.
     `reckoned` is what the open page of reckoning is to be asked for the same contract.
     """
@@ -34,6 +38,8 @@ class Standing:
     period: Period | None
     counting: Period | None
     usage: Expected
+    pieces: Sequence[Row[tuple[Item, int, int]]]
+    next_pieces: Sequence[Row[tuple[Item, int, int]]]
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]
@@ -64,7 +70,10 @@ def standing(contract: Contract, now: datetime) -> Standing:
     reckoned = _reckoned(contract, expected.billed.get(contract.charged_from, 0))
     left = trial_left(contract, today)
     waits = parcels.first_on(contract)
-    return Standing(left, period, counting, expected, coming, past[:MOST], readings, waits, reckoned, today)
+    pieces = usage.pieces(contract.id, period) if counting and period else []
+    next_pieces = usage.pieces(contract.id, counting) if counting and counting != period else []
+    taken = (expected, pieces, next_pieces)
+    return Standing(left, period, counting, *taken, coming, past[:MOST], readings, waits, reckoned, today)
 
 
 def trial_left(contract: Contract, today: date) -> int | None:

@@ -414,7 +414,7 @@ def _call(report: Report, keys: dict[str, str | None]) -> Outcome:
         return Outcome(State.WAITING, f"not connected: {failure}")
     except Unknown as failure:
         return Outcome(State.UNKNOWN, failure.reason, failure.status)
-    told = "201" if charged.point == report.yen else f"201, {charged.point:,} yen in place of {report.yen:,}"
+    told = "201" if charged.point == report.yen else f"201, ¥{charged.point:,} in place of ¥{report.yen:,}"
     return Outcome(State.CHARGED, told, 201, charged.id, charged.point, made_at=charged.made_at)
 
 

@@ -1,8 +1,9 @@
 """Usage: metered pieces taken on account, granted at once, each counted to a contract period."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import ForeignKey, Index, String, exists, func, select
+from sqlalchemy import ForeignKey, Index, Row, String, exists, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock
@@ -12,7 +13,7 @@ from storefront.colorme.periods import Period, renewed_on
 from storefront.colorme.settings import NAME, settings
 from storefront.db import Model, db, transaction
 from storefront.shop import inventory, limits
-from storefront.shop.catalog import Offer
+from storefront.shop.catalog import Item, Offer
 
 
 class NotOnAccount(Exception):
@@ -72,6 +73,13 @@ def move(session: Session, of: Contract, to: Contract) -> None:
     for piece in session.scalars(pieces).all() if to.form.has_usage else ():
         if period := reckoning.period_at(to.terms, closes_before(piece.taken_at)):
             piece.contract_id, piece.period_first, piece.period_last = to.id, period.first, period.last
+
+
+def pieces(contract_id: str, period: Period) -> Sequence[Row[tuple[Item, int, int]]]:
+    """What was taken in a period: each item, how many, and yen before tax."""
+    taken = select(Item, func.sum(Usage.quantity), func.sum(Usage.yen)).join(Usage)
+    mine = taken.where(Usage.contract_id == contract_id, Usage.period_first == period.first)
+    return db.session.execute(mine.group_by(Item.id).order_by(Item.position)).all()
 
 
 def open_yen(contract_id: str) -> int:

@@ -80,6 +80,7 @@ def plan() -> ResponseReturnValue:
         stands=plan_page.standing(contract, calendar.now()),
         in_doubt=purchases.in_doubt(here.customer),
         stayed=asked_to_go and contract.asked_to_go_at is None,
+        store_url=settings().colorme_store_url,
         removal_token=form_tokens.seal(here.customer.id, _removal_of(contract)),
     )
 
@@ -165,6 +166,7 @@ def _charge_page(here: Visit, found: Charge) -> ResponseReturnValue:
         offer=offer,
         token=offer and buy_form.seal(here, offer),
         waits=bool(found.retry_at and found.retry_at > clock.now()),
+        store_url=settings().colorme_store_url,
     )
 
 

@@ -118,7 +118,7 @@ def enter(key: str, language: str = DEFAULT_LANGUAGE) -> Response:
         raise Stranger(forged=True)
     if here and here.customer.id != entering.customer.id:
         token = form_tokens.seal(here.customer.id, CHANGE, key)
-        return redirect(here.target("shop.ask_to_change", token=token), 303)
+        return redirect(here.target("shop.ask_to_change", token=token, lang=chosen or here.chosen), 303)
     return _let_in(entering)
 
 

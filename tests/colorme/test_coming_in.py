@@ -254,6 +254,16 @@ def test_another_owner_in_this_browser(owner: Browser, store: Store, hooks: Hook
     assert KONDO[-6:] in owner.get("/").text
 
 
+def test_another_owner_in_another_language(owner: Browser, store: Store, hooks: Hooks) -> None:
+    """The question, and what comes after it, is in the language of who has just come."""
+    hooks.install("CONTR2", account=SATO, trial_term=trial("2021-07-11", "2021-07-21"))
+    store.account = SATO
+    state = asked(owner.get("/colorme/start?lang=en").location)["state"]
+    question = owner.get(f"/colorme/oauth?state={state}&code=a-code").location.removeprefix(HERE)
+    assert "Somebody else wants to come in" in owner.get(question).text
+    assert owner.press(question, "/change?lang=en").location == f"{HERE}/?lang=en"
+
+
 def test_out_everywhere(app: Flask, hooks: Hooks) -> None:
     """Who goes ends every visit of theirs, whoever else has its cookie."""
     hooks.install()

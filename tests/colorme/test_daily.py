@@ -228,6 +228,9 @@ def test_the_page_promises_nothing_else(kondo: Owner) -> None:
     page = plan_page(kondo)
     assert 'data-counted-to="2021-05-10"' in come_in(kondo.app).get("/items/moss").text
     assert (f'data-usage="{LOAF + MOSS}"' in page, f'data-usage-next="{MOSS}"' in page) == (True, True)
+    taken = html.fromstring(page).xpath("//*[@data-taken]")
+    pieces = [[one.get(f"data-{name}") for name in ("taken", "quantity", "yen")] for one in taken]
+    assert pieces == [["loaf", "1", str(LOAF)], ["moss", "1", str(MOSS)], ["moss", "1", str(MOSS)]]
     assert usage_on_page(kondo) == {"2021-04-10": LOAF + MOSS, "2021-05-10": MOSS}
     assert "before 2021-05-09 23:00 is added" not in page
 
@@ -564,7 +567,7 @@ def test_another_sum(kondo: Owner) -> None:
     kondo.answer({"usage_charge": {"id": "U1", "point": 149}})
     kondo.daily("2021-05-09T23:30:00+09:00")
     assert [amount for *_, amount in kondo.kept.book()] == [149]
-    assert kondo.report().answer == "201, 149 yen in place of 150"
+    assert kondo.report().answer == "201, ¥149 in place of ¥150"
     with kondo.app.app_context():
         assert [case.yen for case in outstanding.otherwise()] == [149]
 

@@ -24,6 +24,7 @@ from storefront.shop.catalog import Item, Price
 from storefront.shop.form_tokens import StaleForm
 from tests.colorme.conftest import (
     HERE,
+    KEYS,
     KONDO,
     SATO,
     STORE,
@@ -151,6 +152,13 @@ def test_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     answer(app, store, store.charged)
     assert 'data-state="charged"' in buy(owner)
     assert [charge.state.value for charge in kept.charges()] == [*["declined"] * len(DECLINED), "charged"]
+
+
+def test_short_of_points(app: Flask, owner: Browser, store: Store) -> None:
+    """The page leads to where points are to be had, and only where that may help."""
+    for why, helps in {"short of points": True, "the token is void": False, "no such option": False}.items():
+        answer(app, store, DECLINED[why])
+        assert (f'href="{KEYS["colorme_store_url"]}"' in buy(owner)) == helps, why
 
 
 def test_unknown(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:

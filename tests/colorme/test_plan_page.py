@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request, Response
 from storefront.colorme import daily
 from tests.colorme.conftest import (
     HERE,
+    KEYS,
     KONDO,
     STORE,
     TESTER,
@@ -60,6 +61,11 @@ def test_reckoned_in_the_open(owner: Browser) -> None:
     said = [(line.get("data-line"), int(str(line.get("data-yen")))) for line in bill.cssselect("[data-line]")]
     assert said == lines(owner)
     assert bill.get("data-period-last") == "2021-08-31"
+
+
+def test_what_counts(owner: Browser) -> None:
+    """All sums are ours, so the page leads to the store's."""
+    assert f'href="{KEYS["colorme_store_url"]}"' in owner.get("/colorme/").text
 
 
 def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:

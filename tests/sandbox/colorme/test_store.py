@@ -68,6 +68,7 @@ def test_a_trial_that_was_left_in_time(street: Street) -> None:
     """Nothing is taken; a plan with a monthly fee is charged at once the next time, and the store says so."""
     street.be("bakery").install("MONTH1")
     street.turn(step="day")
+    assert NOTICE not in street.browser.get(f"/shops/{street.account}/app").text
     street.uninstall()
     told = street.sap.last(UNINSTALL)
     assert told["reason"] == "by_shop_owner"

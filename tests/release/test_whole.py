@@ -83,7 +83,7 @@ def test_the_wheel_of_a_checkout(checkout: Path, wheel: Path, tmp_path: Path) ->
 
 @pytest.mark.thorough
 def test_the_package_alone(checkout: Path, wheel: Path, tmp_path: Path) -> None:
-    """An archive of sources says not what is part of them: what is hidden, linked, made or a key is left out."""
+    """An archive of sources lists none of them: what is hidden, linked, made or a key is left out."""
     shutil.copytree(checkout, tmp_path / "archive", symlinks=True, ignore=shutil.ignore_patterns(".git"))
     alone = content(built(tmp_path / "archive", tmp_path / "wheel")).keys()
     wanted = {place for place in content(wheel) if not place.startswith("storefront/beside/")} - {LISTED}

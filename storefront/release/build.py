@@ -19,6 +19,7 @@ PACKAGE = "storefront"
 # What the package has in a wheel, and where; all else stands beside it.
 INSIDE = {PACKAGE: PACKAGE, "templates": f"{PACKAGE}/templates", "static": f"{PACKAGE}/static"}
 MADE = ("__pycache__", "instance")  # by running it
+OF_A_SERVER = (".pem", ".key", ".p12", ".pfx", ".db", ".sqlite3")  # keys and databases: no part of a package
 
 
 class Packing(BuildHookInterface):  # type: ignore[type-arg]  # it is asked for none
@@ -50,11 +51,12 @@ def _listed(root: Path) -> list[str]:
 
 
 def _found(root: Path) -> Iterable[str]:
-    """What the package likely consists of, where nothing says it: nothing hidden, made or linked."""
+    """What the package likely consists of, where nothing says it: nothing hidden, made, linked or secret."""
     for room in INSIDE:
         for file in sorted((root / room).rglob("*")):
             place = file.relative_to(root)
             passed = any(part.startswith(".") or part in MADE for part in place.parts)
+            passed |= place.suffix in OF_A_SERVER
             if file.is_file() and not file.is_symlink() and not passed:
                 yield place.as_posix()
 

@@ -59,7 +59,13 @@ def new(
             released = repository.said(copy, "rev-parse", f"refs/heads/{RELEASES}")
             repository.commit(copy, MAIN, _in(copy, release), f"The identity of {own.name}", on=released)
             repository.show(copy)
+    if with_git and (around := _repository_around(folder)):
+        told.append(f"{folder} lies in the repository {around}, which does not keep what it has: move it")
     return told
+
+
+def _repository_around(folder: Path) -> Path | None:
+    return next((above for above in folder.resolve().parents if (above / ".git").exists()), None)
 
 
 def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:

@@ -53,13 +53,19 @@ def said(folder: Path, *words: str) -> str:
 
 def _tree(folder: Path, files: Mapping[str, Path]) -> str:
     """The files as they are, whatever this machine makes of line ends."""
-    paths = "".join(f"{file.resolve()}\n" for file in files.values())
+    paths = "".join(map(_line, files.values()))
     made = git(folder, "hash-object", "-w", "--no-filters", "--stdin-paths", given=paths).split()
     lines = [f"{_mode(files[place])} {name}\t{place}\0" for place, name in zip(files, made, strict=True)]
     with TemporaryDirectory() as apart:
         index = {"GIT_INDEX_FILE": str(Path(apart) / "index")}
         git(folder, "update-index", "-z", "--index-info", given="".join(lines), **index)
         return git(folder, "write-tree", **index).strip()
+
+
+def _line(file: Path) -> str:
+    """A path as git reads it from a line, whatever letters are in it."""
+    quoted = str(file.resolve()).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{quoted}"\n'
 
 
 def _mode(file: Path) -> str:

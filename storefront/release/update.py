@@ -50,7 +50,15 @@ def _stands(folder: Path) -> tuple[str, Version]:
     tip = said(folder, "rev-parse", "--verify", "--quiet", BRANCH)
     found = version_of(said(folder, "show", f"{tip}:{PROJECT}")) if tip else None
     if found is None:
-        raise Refused(f"{folder} is no copy of a storefront: no release is on a branch {RELEASES}")
+        raise Refused(
+            f"{folder} is no copy of a storefront: no release is on a branch {RELEASES}, which a clone of a "
+            f"copy lacks until git fetch origin {RELEASES}:{RELEASES}"
+        )
+    if said(folder, "rev-parse", "--verify", "--quiet", f"refs/tags/{RELEASES}"):
+        raise Refused(
+            f"{folder} has a tag {RELEASES} as well, which git would merge in place of the branch: give it "
+            "another name"
+        )
     subject = said(folder, "show", "--no-patch", "--format=%s", tip)
     if subject != f"storefront {found}":
         raise Refused(

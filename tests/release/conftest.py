@@ -27,6 +27,7 @@ STRAYS = (
     ".env",
     "tests/key.pem",
     "storefront/.env",
+    "storefront/key.pem",
     "storefront/shop.db",
     "storefront/shop/draft.py",
     "static/art/draft.svg",

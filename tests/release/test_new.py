@@ -106,6 +106,15 @@ def test_into_an_empty_folder(make: Make, tmp_path: Path) -> None:
     assert (folder / IDENTITY).is_file()
 
 
+def test_inside_a_repository(make: Make, tmp_path: Path) -> None:
+    """It is said that the one around it does not keep what it has; without one of its own it does."""
+    git(tmp_path, "init", "--quiet")
+    release = make("1.0")
+    (said,) = new(release, tmp_path / "shop", NAMED)
+    assert f"lies in the repository {tmp_path}" in said
+    assert new(release, tmp_path / "other", NAMED, with_git=False) == []
+
+
 def test_without_git(make: Make, tmp_path: Path) -> None:
     """It is then the files alone."""
     new(make("1.0"), tmp_path / "shop", NAMED, with_git=False)

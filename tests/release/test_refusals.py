@@ -126,6 +126,16 @@ def of_another(world: World) -> Words:
     return update(world)
 
 
+def a_clone(world: World) -> Words:
+    git(world.folder, "clone", "--quiet", str(world.shop), "other")
+    return ["update", str(world.folder / "other")]
+
+
+def tagged(world: World) -> Words:
+    git(world.shop, "tag", "storefront")
+    return update(world)
+
+
 def made_without_git(world: World) -> Words:
     new(world.make("0.0.1"), world.folder / "other", NAMED, with_git=False)
     return ["update", str(world.folder / "other")]
@@ -182,6 +192,8 @@ CASES: dict[tuple[str, str], Arrange] = {
     ("update", "the folder is not there"): lambda world: ["update", str(world.folder / "nowhere")],
     ("update", "a folder without a repository"): without_repository,
     ("update", "another project's repository"): of_another,
+    ("update", "a clone of a copy"): a_clone,
+    ("update", "a tag has the name of the branch"): tagged,
     ("update", "a copy made with --no-git"): made_without_git,
     ("update", "something is not committed"): dirty,
     ("update", "branch `storefront` is checked out"): checked_out,

@@ -6,9 +6,9 @@ import pytest
 
 from storefront.release.files import Release
 from storefront.release.git import Refused, git
-from storefront.release.new import CATALOG, IDENTITY
+from storefront.release.new import CATALOG, IDENTITY, new
 from storefront.release.update import update
-from tests.release.conftest import CASE, PAGE, TEXTS, Make
+from tests.release.conftest import CASE, NAMED, PAGE, RUNS, TEXTS, Make
 
 pytestmark = pytest.mark.long
 
@@ -80,6 +80,15 @@ def test_what_is_no_part_of_it_stays(changed: Path, later: Release) -> None:
     (changed / ".env").write_text("STOREFRONT_SECRET_KEY=secret")
     update(later, changed)
     assert ".env" not in git(changed, "ls-tree", "-r", "--name-only", "storefront")
+
+
+def test_whatever_its_folder_is_called(make: Make, tmp_path: Path) -> None:
+    """Quotes, backslashes and line breaks in it are letters like others."""
+    folder = tmp_path / 'a "shop"\nof\\ropes\r'
+    new(make("0.0.1"), folder, NAMED)
+    update(make("0.0.2"), folder)
+    assert git(folder, "show", f"storefront:{RUNS}") == TEXTS[RUNS]
+    assert git(folder, "status", "--porcelain") == ""
 
 
 def test_no_hooks(changed: Path, later: Release) -> None:

@@ -68,9 +68,9 @@ def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
 def test_a_sign_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     """The sign stands on every page and in the browser's tab, so its drawing must be there."""
     file = tmp_path / "identity.yaml"
-    file.write_text(GOOD)
+    file.write_text(GOOD.replace("rope.svg", "nowhere.svg"))
     settings = Settings.model_validate({**SETTINGS, "database_url": "sqlite://", "identity": str(file)})
-    with pytest.raises(SettingsError, match=r"sign: there is no rope\.svg in .*static/art") as error:
+    with pytest.raises(SettingsError, match=r"sign: there is no nowhere\.svg in .*static/art") as error:
         create_app(settings)
     assert str(file) in str(error.value)
 

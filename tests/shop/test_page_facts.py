@@ -21,11 +21,6 @@ from tests.databases import on_sqlite
 from tests.street import Container, ScriptedApi, only_form, words
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-PAGES = {
-    *("shelf", "item", "bag", "history", "finish", "warning", "legal", "age", "door", "error"),
-    *("not-started", "too-many", "being-prepared", "spent", "closed", "stale"),
-}
-IN_NO_WALK = {"change", "left", "purchase"}  # said as well, and nobody's checklist asks for it
 TAPS = 10
 changed = pytest.mark.changed
 
@@ -50,15 +45,13 @@ def change(app: Flask, model: type[Model], *which: object, **values: object) -> 
 
 
 def test_every_page_says_which_it_is() -> None:
-    """Each page of the shop names itself by a word of the list, whatever it is called in its languages."""
+    """Each page of the shop names itself by a word, whatever it is called in its languages."""
     for path in [TEMPLATES / "error.html", *(TEMPLATES / "shop").glob("*.html")] + [
         path for room in ("mixi", "external") for path in (TEMPLATES / room).glob("*.html")
     ]:
         text = path.read_text()
         if '{% extends "layout.html" %}' in text:
-            said = re.findall(r'{% block page %} data-page="([^"]+)"', text)
-            assert len(said) == 1, path
-            assert said[0] in PAGES | IN_NO_WALK | {"{{ explanation.page }}"}, path
+            assert len(re.findall(r'{% block page %} data-page="[^"]+"', text)) == 1, path
 
 
 @on_sqlite

@@ -37,7 +37,7 @@ GOODS = """
 - id: rope
   name: {ja: 綱, en: Rope}
   description: {ja: 長い綱。, en: A long rope.}
-  art: loaf.svg
+  art: emptybag.svg
   prices: {mixi: 22, arcade: 20, external: 22}
 """
 

@@ -130,6 +130,36 @@ def test_log_rotation(tmp_path: Path) -> None:
     assert not re.search(r"^(error|warning): (?!logrotate in debug mode)", said, re.MULTILINE)
 
 
+@pytest.mark.long
+def test_a_new_log_is_its_readers_alone(tmp_path: Path) -> None:
+    """Rotated, the proxy's log is what it was for whoever may read it."""
+    log, rules = tmp_path / "access.log", tmp_path / "logrotate"
+    log.write_text("a line\n")
+    log.chmod(0o640)
+    rules.write_text((KIT / "logrotate").read_text().replace("/var/log/nginx", str(tmp_path)))
+    rules.chmod(0o644)
+    check(tool("logrotate"), "--force", "--state", tmp_path / "state", rules)
+    assert (tmp_path / "access.log.1").read_text() == "a line\n"
+    assert (log.read_text(), log.stat().st_mode & 0o777) == ("", 0o640)
+
+
+def test_the_operators_command() -> None:
+    """It runs what the units run, as their user, with their settings, in whatever folder one stands."""
+    command, unit = (KIT / "storefront").read_text(), (KIT / "storefront-upgrade.service").read_text()
+    assert (KIT / "storefront").stat().st_mode & 0o111 == 0o111
+    for name, option in {
+        "User": "uid",
+        "WorkingDirectory": "working-directory",
+        "UMask": "property=UMask",
+    }.items():
+        (value,) = re.findall(rf"^{name}=(.+)$", unit, re.MULTILINE)
+        assert f" --{option}={value} " in command
+    (settings,) = re.findall(r"^EnvironmentFile=.+$", unit, re.MULTILINE)
+    assert f" --property={settings} " in command
+    assert f'\n  {PROGRAMS}/storefront "$@"\n' in command
+    check("sh", "-n", KIT / "storefront")
+
+
 def test_alerts_ask_for_what_is_told(tmp_path: Path) -> None:
     """Every number that an alert of the house's asks for is one that /metrics tells."""
     asked = set(re.findall(r"storefront_\w+", " ".join(rule["expr"] for rule in rules(KIT / "alerts.yaml"))))

@@ -66,16 +66,17 @@ http {{
   include {folder}/storefront.conf;
 }}
 """
-SAID = re.compile(r'^\S+ \S+ (\w+) (\S+) (\d+) \d+ \S+ by "([^"]*)" "([^"]*)" "([^"]*)"$')
+SAID = re.compile(r'^\S+ \S+ (\w+) (\S+) (\d+) \d+ (\S+) by "([^"]*)" "([^"]*)" "([^"]*)"$')
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A line of the proxy's log: what was asked for, the answer, and the hosts that were asked in turn."""
+    """A line of the proxy's log: what was asked for, the answer, its seconds, and the hosts asked in turn."""
 
     method: str
     place: str
     status: int
+    seconds: float
     hosts: list[int]
 
 
@@ -156,8 +157,14 @@ class Hosts:
         assert all(found), lines
         asked = [one.groups() for one in found if one]
         return [
-            Asked(method, place, int(status), [int(port) for port in re.findall(r":(\d+)", hosts)])
-            for method, place, status, hosts, *_ in asked
+            Asked(
+                method,
+                place,
+                int(status),
+                float(seconds),
+                [int(port) for port in re.findall(r":(\d+)", hosts)],
+            )
+            for method, place, status, seconds, hosts, *_ in asked
         ]
 
     def stop(self) -> None:

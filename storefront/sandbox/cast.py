@@ -51,7 +51,9 @@ CAST = (
         "taro",
         "mo3w9x4tar0fr",
         Text("太郎", "Taro"),
-        Text("選んだアイテムの価格とちょうど同じポイントがあります。", "Has exactly enough for what is chosen."),
+        Text(
+            "選んだアイテムの価格とちょうど同じポイントがあります。", "Has exactly enough for what is chosen."
+        ),
         Carrier.DOCOMO,
         100,
     ),

@@ -114,8 +114,8 @@ def _page(explanation: Explanation, status: int) -> ResponseReturnValue:
 def _words(explanation: Explanation) -> str:
     """The page that says so; it does not fail the way the visitor's page did."""
     try:
-        return render_template("error.html", explanation=explanation)
+        return render_template("error.html", explanation=explanation, entrances=visit.entrances())
     except Exception as error:
         log.error("error page broke", kind=type(error).__name__, path=request.path)
         visit.forget()  # whose links nobody can write
-        return render_template("error.html", explanation=explanation)
+        return render_template("error.html", explanation=explanation, entrances=visit.entrances())

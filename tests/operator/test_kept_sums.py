@@ -1,4 +1,4 @@
-"""Kept sums are the entries' own, whatever comes late, goes back or is put right by hand, and whoever looks."""
+"""Kept sums are the entries' own, whatever comes late, goes back or is put right by hand."""
 
 import random
 from collections import Counter

@@ -9,7 +9,7 @@ from flask_babel import force_locale
 from storefront import clock, rim
 from storefront.languages import IN_CODE
 from storefront.shop import corrections, customers
-from storefront.shop.corrections import Correction, DoneBefore, Note, Refused
+from storefront.shop.corrections import AnotherBefore, Correction, Done, DoneBefore, Note, Refused
 from storefront.shop.customers import Customer
 from storefront.tables import stamp
 
@@ -26,6 +26,9 @@ def of_a_case(command: Command) -> Command:
             "cause",
             required=True,
             help="The payment's code, or the number of a letter: once for each.",
+        ),
+        click.option(
+            "--again", is_flag=True, help="Although it was done before with this item, for another case."
         ),
         click.option("--quantity", default=1, show_default=True, help="How many."),
         click.option("--channel", default="", help="The buyer's, where two of this id come in."),
@@ -59,16 +62,23 @@ def _put_right(act: Callable[..., Correction], case: dict[str, Any], at: str, **
         try:
             note = Note.read(case["by"], case["cause"], case["reason"])
             customer = _customer(case["customer"], case["channel"])
-            done = act(
-                customer, case["item"], note, clock.now(), quantity=case["quantity"], channel=at, **more
-            )
+            more_of_it = {"quantity": case["quantity"], "beside": corrections.ANY if case["again"] else None}
+            done = act(customer, case["item"], note, clock.now(), channel=at, **more_of_it, **more)
         except Refused as refusal:
             raise click.ClickException(f"nothing was done: {refusal.words}") from None
-        except DoneBefore as first:
+        except DoneBefore as done_before:
+            raise click.ClickException(f"nothing was done: {_said(done_before.first)}") from None
+        except AnotherBefore as another:
             raise click.ClickException(
-                f"nothing was done: {first.by} did it at {stamp(first.at)}, under {first.key}"
+                f"nothing was done: {_said(another.before)}; if yours is another case, say --again"
             ) from None
         click.echo(f"{done.act.value} {done.quantity} {done.item_id}, under {done.key}")
+
+
+def _said(done: Done) -> str:
+    return (
+        f"{done.by} did it at {stamp(done.at)} for {done.cause!r}, {done.quantity} pieces, under {done.key}"
+    )
 
 
 def _customer(external_id: str, channel: str) -> Customer:

@@ -17,7 +17,7 @@ from storefront.operator import login, search, story
 from storefront.operator.search import Found
 from storefront.operator.story import Story
 from storefront.shop import catalog, corrections, form_tokens
-from storefront.shop.corrections import Correction, DoneBefore, Note, Refused
+from storefront.shop.corrections import AnotherBefore, Correction, Done, DoneBefore, Note, Refused
 from storefront.shop.customers import Customer
 from storefront.shop.errors import Explanation
 from storefront.shop.form_tokens import StaleForm
@@ -25,6 +25,8 @@ from storefront.shop.form_tokens import StaleForm
 COUNTED = 2147483647  # so far the database numbers its rows
 NUMBER = f"<int(max={COUNTED}):"
 GIVE, TAKE, STRIKE = "give", "take", "strike"
+AGAIN = "again"  # the key of what was done before with the same item: this is another case
+ANOTHER = _("This was done before with the same item, perhaps for the same case. Nothing was done yet.")
 STALE = Explanation(
     _("This form is out of date."), _("Nothing was done. Open its page again, and fill it in once more.")
 )
@@ -62,7 +64,8 @@ def give(customer_id: int) -> ResponseReturnValue:
     def act(customer: Customer, note: Note) -> Correction:
         quantity, paid = (sent.get(name, -1, type=int) for name in ("quantity", "paid"))
         item, counter, now = sent.get("item", ""), sent.get("counter", ""), clock.now()
-        return corrections.give(customer, item, note, now, quantity=quantity, channel=counter, amount=paid)
+        more = {"quantity": quantity, "amount": paid}
+        return corrections.give(customer, item, note, now, channel=counter, beside=sent.get(AGAIN), **more)
 
     return _put_right(customer_id, GIVE, act)
 
@@ -72,8 +75,8 @@ def take(customer_id: int) -> ResponseReturnValue:
     sent = request.form
 
     def act(customer: Customer, note: Note) -> Correction:
-        quantity = sent.get("quantity", -1, type=int)
-        return corrections.take(customer, sent.get("item", ""), note, clock.now(), quantity=quantity)
+        item, quantity = sent.get("item", ""), sent.get("quantity", -1, type=int)
+        return corrections.take(customer, item, note, clock.now(), quantity=quantity, beside=sent.get(AGAIN))
 
     return _put_right(customer_id, TAKE, act)
 
@@ -105,9 +108,11 @@ def _put_right(
         act(told.customer, note)
     except Refused as refusal:
         return _page(told, what, sent, refusal.words), 422
-    except DoneBefore as first:
-        words = _("Done already, by %(name)s. Nothing was done a second time.", name=first.by)
+    except DoneBefore as done:
+        words = _("Done already, by %(name)s. Nothing was done a second time.", name=done.first.by)
         return _page(told, what, sent, words), 409
+    except AnotherBefore as done:
+        return _page(told, what, sent, ANOTHER, done.before), 409
     where = url_for("operator_people.customer", customer_id=customer_id)
     return redirect(f"{settings().public_url}{where}#story", 303)
 
@@ -121,7 +126,11 @@ def _told(customer_id: int) -> Story:
 
 
 def _page(
-    told: Story, what: str = "", typed: Mapping[str, str] | None = None, refusal: LazyString | None = None
+    told: Story,
+    what: str = "",
+    typed: Mapping[str, str] | None = None,
+    refusal: LazyString | None = None,
+    before: Done | None = None,
 ) -> str:
     holder, wanted = login.required(), request.args.get("give", type=int)
     items = catalog.everything()
@@ -135,6 +144,7 @@ def _page(
         what=what,
         typed=typed or {},
         refusal=refusal,
+        before=before,
         wanted=next((one.step for one in told.steps if one.number == wanted), None),
     )
 

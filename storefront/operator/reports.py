@@ -8,7 +8,7 @@ from typing import TextIO
 from storefront.db import fresh
 from storefront.languages import said
 from storefront.shop import catalog, csv_file, sums
-from storefront.shop.day_sums import ONE_DAY, begin
+from storefront.shop.day_sums import ONE_DAY, OURS, PLATFORMS, begin
 from storefront.shop.sums import Part, Sum
 
 LONGEST = 10 * 366  # days of one report
@@ -55,9 +55,8 @@ def last_month(today: date) -> Question:
 
 
 def answer(question: Question, today: date) -> Sequence[Sum]:
-    if question.by_platform:
-        return sums.by_platform(question.by, question.since, question.until)
-    return sums.of(question.by, question.first, question.last, today)
+    calendar = PLATFORMS if question.by_platform else OURS
+    return sums.of(question.by, question.first, question.last, today, calendar)
 
 
 def write(out: TextIO, question: Question, today: date, language: str) -> None:

@@ -1,6 +1,7 @@
 """What the operator puts right by hand: goods given or taken, an entry struck out of the book.
 
-Each has a cause, such as a payment's code or the number of a letter, and is made for it once.
+Each has a cause, such as a payment's code or the number of a letter, and is made for it once. Two who write
+the same cause in other words are asked: whoever comes second hears of the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ CAUSE_LENGTH, REASON_LENGTH, NAME_LENGTH = 80, 200, 64
 MOST = 99  # pieces at a time: more is a slip
 UNDER_WAY = timedelta(minutes=1)  # longer than any answer takes
 MOST_PAID = 10_000_000  # in whatever unit: more is a slip, too
+ANY = "any"
 
 
 class Act(StrEnum):
@@ -66,12 +68,35 @@ class Refused(Exception):
         self.words = words
 
 
-class DoneBefore(Exception):
-    """For this cause it was done already: by whom, and when."""
+@dataclass(frozen=True)
+class Done:
+    """What was done, for which cause, by whom and when."""
 
-    def __init__(self, first: Correction) -> None:
+    key: str
+    quantity: int
+    cause: str
+    by: str
+    at: datetime
+
+    @classmethod
+    def of(cls, one: Correction) -> "Done":
+        return cls(one.key, one.quantity, one.cause, one.by, one.made_at)
+
+
+class DoneBefore(Exception):
+    """For this cause it was done already."""
+
+    def __init__(self, first: Done) -> None:
         super().__init__(first.key)
-        self.key, self.by, self.at = first.key, first.by, first.made_at
+        self.first = first
+
+
+class AnotherBefore(Exception):
+    """The same was done with this item, for a cause that is written otherwise; it may be the same one."""
+
+    def __init__(self, before: Done) -> None:
+        super().__init__(before.key)
+        self.before = before
 
 
 UNSAID = _("Say who you are, for what it is, and why.")
@@ -121,24 +146,33 @@ def give(
     quantity: int = 1,
     channel: str = "",
     amount: int = 0,
+    beside: str | None = None,
 ) -> Correction:
     """Give so many of an item, once for its cause; `amount` is what its buyer has paid for them.
 
-    It is entered at the counter of this channel, or at the one by which the buyer comes in. Raises Refused
-    and DoneBefore.
+    It is entered at the counter of this channel, or at the one by which the buyer comes in. If some were
+    given before, `beside` is the key of the newest of those, or ANY of them. Raises Refused, DoneBefore
+    and AnotherBefore.
     """
     if not (1 <= quantity <= MOST and 0 <= amount <= MOST_PAID):
         raise Refused(OUT_OF_RANGE)
-    return _move(Act.GIVEN, customer, item_id, quantity, note, now, channel, amount)
+    return _move(Act.GIVEN, customer, item_id, quantity, note, now, channel, amount, beside)
 
 
 def take(
-    customer: Customer, item_id: str, note: Note, now: datetime, *, quantity: int = 1, channel: str = ""
+    customer: Customer,
+    item_id: str,
+    note: Note,
+    now: datetime,
+    *,
+    quantity: int = 1,
+    channel: str = "",
+    beside: str | None = None,
 ) -> Correction:
-    """Take so many of an item that the customer holds, once for its cause. Raises Refused and DoneBefore."""
+    """Take so many of an item that the customer holds, once for its cause; otherwise as `give`."""
     if not 1 <= quantity <= MOST:
         raise Refused(OUT_OF_RANGE)
-    return _move(Act.TAKEN, customer, item_id, -quantity, note, now, channel, 0)
+    return _move(Act.TAKEN, customer, item_id, -quantity, note, now, channel, 0, beside)
 
 
 def strike(customer_id: int, entry_id: int, note: Note, now: datetime) -> Correction:
@@ -201,6 +235,7 @@ def _move(
     now: datetime,
     channel: str,
     amount: int,
+    beside: str | None,
 ) -> Correction:
     seller = _counter(customer, channel or customer.channel)
     is_own = any(one.whose(note.cause) == customer.id for one in counter.counters())
@@ -217,6 +252,7 @@ def _move(
         )
         if not inventory.put_right(session, customer.id, item_id, quantity, key, now):
             raise Refused(TOO_FEW)
+        _check_another(session, made, beside)
         kind, unit, about = Kind(act.value), seller.unit.code, About(item_id)
         ledger.record(session, customer.id, kind, amount, unit, key, now, channel=seller.channel, about=about)
     return _told(made)
@@ -227,6 +263,15 @@ def _check_barred(code: str, now: datetime) -> None:
         why = one.bars(code, now)
         if why is not None:
             raise Refused(why)
+
+
+def _check_another(session: Session, made: Correction, beside: str | None) -> None:
+    """Whoever holds the customer sees what another has done meanwhile."""
+    alike = select(Correction).filter_by(act=made.act, customer_id=made.customer_id, item_id=made.item_id)
+    others = alike.where(Correction.key != made.key)
+    newest = session.scalars(others.order_by(Correction.made_at.desc(), Correction.key).limit(1)).first()
+    if newest is not None and beside not in (ANY, newest.key):
+        raise AnotherBefore(Done.of(newest))
 
 
 def _counter(customer: Customer, channel: str) -> counter.Counter:
@@ -245,7 +290,7 @@ def _kept(
     new = insert_once(session, Correction, key=key, **values)
     correction = session.get_one(Correction, key)
     if not new:
-        raise DoneBefore(correction)
+        raise DoneBefore(Done.of(correction))
     return correction
 
 

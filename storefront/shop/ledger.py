@@ -6,7 +6,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from sqlalchemy import ColumnElement, ForeignKey, String, Table, UniqueConstraint, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.db import Model, db, fresh, words
@@ -35,7 +46,11 @@ class Entry(Model):
     """
 
     __tablename__ = "entry"
-    __table_args__ = (UniqueConstraint("kind", "key"),)
+    __table_args__ = (
+        UniqueConstraint("kind", "key"),
+        Index("ix_entry_moments", "entered_at", "platform_at"),
+        Index("ix_entry_platforms_moments", "platform_at", "entered_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
@@ -45,10 +60,10 @@ class Entry(Model):
     unit: Mapped[str] = mapped_column(String(8))
     key: Mapped[str] = mapped_column(String(80))
     of: Mapped[str | None] = mapped_column(String(80))
-    entered_at: Mapped[datetime] = mapped_column(index=True)
+    entered_at: Mapped[datetime]
     item_id: Mapped[str | None] = mapped_column(ForeignKey("item.id"))  # of what is no fee
     device: Mapped[Device | None] = mapped_column(words(Device))  # on which it was bought, if that is known
-    platform_at: Mapped[datetime | None] = mapped_column(index=True)  # when it happened, as the platform says
+    platform_at: Mapped[datetime | None]  # when it happened, as the platform says
 
 
 BOOK = (

@@ -12,7 +12,7 @@ from storefront import Settings, clock
 from storefront.db import db, transaction
 from storefront.mixi.payments import Payment
 from storefront.shop import ages, books, corrections, customers, inventory, ledger
-from storefront.shop.corrections import Correction, DoneBefore, Note, Refused
+from storefront.shop.corrections import ANY, AnotherBefore, Correction, DoneBefore, Note, Refused
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
 from tests.command import run
@@ -40,7 +40,7 @@ def put_right(app: Flask, act: Callable[..., Correction], item: str = "loaf", **
     """The key of what was done."""
     with app.app_context():
         customer = customers.meet("mixi", HANAKO, clock.now())
-        return act(customer, item, more.pop("note", LETTER), clock.now(), **more).key
+        return act(customer, item, more.pop("note", LETTER), clock.now(), **{"beside": ANY, **more}).key
 
 
 def old(app: Flask, code: str, by: timedelta = timedelta(hours=1)) -> None:
@@ -65,7 +65,7 @@ def test_once_for_its_cause(app: Flask) -> None:
         try:
             put_right(app, corrections.give, "fireworks", amount=500)
         except DoneBefore as before:
-            told.append(before.by)
+            told.append(before.first.by)
 
     held(app)
     at_once(*[give] * 8)
@@ -75,6 +75,41 @@ def test_once_for_its_cause(app: Flask) -> None:
     assert agree(app)
     put_right(app, corrections.give, "fireworks", note=Note("Umi", "letter 8", "another"))
     assert held(app) == {"fireworks": 2}
+
+
+@pytest.mark.money
+@pytest.mark.parametrize("act", [corrections.give, corrections.take])
+def test_one_cause_in_other_words(app: Flask, act: Callable[..., Correction]) -> None:
+    """Each of six operators writes the same cause otherwise: one acts, five hear of it and are asked."""
+    put_right(app, corrections.give, "fireworks", quantity=9)
+    before = put_right(app, corrections.take, "fireworks")
+    first = (
+        before
+        if act is corrections.take
+        else put_right(app, corrections.give, "fireworks", note=Note("Umi", "0", "-"))
+    )
+    left, heard = held(app)["fireworks"], []
+
+    def acting(number: int, beside: str | None) -> Callable[[], None]:
+        def do() -> None:
+            note = Note(f"operator {number}", f"letter no. {number}", "paid, and lost")
+            try:
+                put_right(app, act, "fireworks", note=note, beside=beside)
+            except AnotherBefore as another:
+                heard.append(another.before)
+
+        return do
+
+    at_once(*[acting(number, None) for number in range(6)])
+    assert [one.key for one in heard] == [first] * 6
+    assert held(app) == {"fireworks": left}
+    at_once(*[acting(number, first) for number in range(6)])
+    newest = heard[6:]
+    assert len(newest) == 5
+    assert len({(one.by, one.cause) for one in newest}) == 1
+    assert newest[0].by.startswith("operator")
+    assert held(app)["fireworks"] == left + (1 if act is corrections.give else -1)
+    assert agree(app)
 
 
 @pytest.mark.money
@@ -288,14 +323,20 @@ def test_commands(app: Flask, settings: Settings) -> None:
     again = run(settings, "grant", HANAKO, "loaf", *CASE)
     assert again.returncode == 1
     assert "nothing was done: Umi did it at" in again.stderr
+    other = ("--for", "the letter of Friday", *CASE[2:])
+    asked = run(settings, "grant", HANAKO, "loaf", *other)
+    assert asked.returncode == 1
+    assert "for 'letter 7', 2 pieces" in asked.stderr
+    assert run(settings, "grant", HANAKO, "loaf", "--again", *other).returncode == 0
     assert run(settings, "take-back", HANAKO, "loaf", *CASE).stdout.startswith("taken 1 loaf, under hand:")
     for words_ in (("nobody", "loaf"), (HANAKO, "nothing")):
         assert run(settings, "grant", *words_, *CASE).returncode == 1
     assert run(settings, "grant", HANAKO, "loaf").returncode == 2
-    assert held(app) == {"loaf": 1}
+    assert held(app) == {"loaf": 2}
     with app.app_context():
         made = db.session.scalars(select(Correction).order_by(Correction.made_at)).all()
         assert [(one.act, one.by, one.reason) for one in made] == [
+            ("given", "Umi", "paid, and lost"),
             ("given", "Umi", "paid, and lost"),
             ("taken", "Umi", "paid, and lost"),
         ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from lxml import html
 from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
 
@@ -187,6 +188,26 @@ def test_put_right_on_the_page(container: Container, operator: Operator) -> None
     with app.app_context():
         assert [one.amount for one in db.session.scalars(select(Entry).order_by(Entry.id))] == [100, -100, 0]
         assert db.session.scalars(select(Grant.kind).order_by(Grant.id)).all() == [Kind.GIVEN, Kind.TAKEN]
+
+
+@on_sqlite
+def test_one_cause_in_other_words(app: Flask, operator: Operator) -> None:
+    """Who writes the cause otherwise hears who gave the same item for what; ticked, it is done."""
+    hanako = who(app)
+    form = {**fields_of(operator.get(hanako).text, f"{hanako}/give"), **CASE, "item": "loaf"}
+    assert operator.post(f"{hanako}/give", form).status_code == 303
+    other = {**form, "cause": "Letter no. 7", "by": "Sora"}
+    asked = operator.post(f"{hanako}/give", other)
+    assert asked.status_code == 409
+    assert "Umi did it for “letter 7”: 1 piece" in words(asked.text)
+    assert 'data-item="loaf" data-quantity="1"' in asked.text
+    again = fields_of(operator.post(f"{hanako}/give", other).text, f"{hanako}/give")
+    assert "again" not in again  # nobody ticks it but a person
+    (before,) = html.fromstring(asked.text).xpath("//@data-before")
+    done = operator.post(f"{hanako}/give", {**again, "again": str(before)})
+    assert done.status_code == 303
+    assert 'data-item="loaf" data-quantity="2"' in operator.get(hanako).text
+    assert operator.post(f"{hanako}/give", {**form, "item": "lantern"}).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:
     for _ in range(2):
         answer = game.get("/changes", after=lost)
         assert (answer.status_code, type_of(answer)) == (410, "cursor-gone")
-        assert "holdings" in said(answer)["detail"]
+        assert "begin at the start" in said(answer)["detail"]
         give(2)  # and now there is another change at its place
         assert len(game.changes(kept)["changes"]) in (2, 4)
 

@@ -133,7 +133,7 @@ ORDER: dict[str, list[str]] = {
         "entrance", "hook_views", "views", "operator_page", "reckoning_page", "__init__", "reports",
         "commands", "checks", "rim",
     ],
-    "game": ["settings", "cursors", "problems", "polls", "uses", "views", "__init__", "rim"],
+    "game": ["settings", "cursors", "problems", "polls", "uses", "views", "__init__", "checks", "rim"],
     "operator": [
         "login", "pages", "backups", "matters", "chart", "today", "story", "search", "people", "goods",
         "goods_views", "reports", "report_views", "views", "__init__", "commands",

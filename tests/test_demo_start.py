@@ -1,6 +1,7 @@
 """What a demo will not start with is a sentence, before anything was written or started."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from storefront import demo
 from storefront.cli import main
+from storefront.config import PACKAGE
 from tests.demo import own_ports
 
 PORTS = demo.ports()
@@ -74,6 +76,16 @@ def test_what_a_platform_is_told(tmp_path: Path, name: str, value: str) -> None:
     assert f"{name}: " in done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "demo.env").exists()
+
+
+def test_each_command_of_the_readme() -> None:
+    """What the operator can ask of a shop can be asked of the demo's."""
+    table = (PACKAGE / "README.md").read_text().split("### What the operator can ask\n")[1].split("\n#")[0]
+    rows = re.findall(r"(?m)^\| (`storefront .+?) \|", table)
+    asked = {name for row in rows for name in re.findall(r"`(?:storefront )?([a-z-]+)", row)}
+    assert {"doctor", "backup", "daily"} <= asked
+    of_demo = {name for name, one in main.commands.items() if "demo" in {each.name for each in one.params}}
+    assert asked <= of_demo
 
 
 @pytest.mark.long

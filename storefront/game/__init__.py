@@ -29,18 +29,19 @@ def init_app(app: Flask, told: GameSettings, http: requests.Session | None) -> N
     app.register_blueprint(views.blueprint)
     matters.add(app, _matters)
     metrics.add_gauge(app, "game_behind", lambda: polls.standing().behind)
+    metrics.add_gauge(app, "game_waiting_seconds", lambda: polls.standing().waited(clock.now()))
 
 
 def _matters() -> Iterator[Matter]:
     """What the operator's home says of the game."""
-    stands, now = polls.standing(), clock.now()
+    stands = polls.standing()
     yield Matter(
         _("Changes the game has not fetched"),
         _(
-            "Look whether its server runs, sends the token, and gets through the proxy. "
+            "Look whether its server runs, sends the token, gets through the proxy, and moves its cursor on. "
             "Nothing is lost meanwhile."
         ),
-        is_good=not stands.behind or not stands.is_silent(now, settings.settings().game_silent_seconds),
+        is_good=stands.waited(clock.now()) <= settings.settings().game_silent_seconds,
         count=stands.behind,
         note=_("Last asked:") if stands.polled_at else _("It has never asked."),
         at=stands.polled_at,

@@ -41,14 +41,18 @@ class Page:
 
 @dataclass(frozen=True)
 class Standing:
-    """When a game has last asked, if it ever did, and how many changes it has not asked beyond."""
+    """When a game has last asked, if it ever did, and how many changes it has not asked beyond.
+
+    The first of these has waited since a moment; a game that asks the same again and again lets it wait, too.
+    """
 
     polled_at: datetime | None
     behind: int
+    waits_since: datetime | None
 
-    def is_silent(self, now: datetime, seconds: int) -> bool:
-        """Whether it has not asked for so long."""
-        return self.polled_at is None or abs(now - self.polled_at) > timedelta(seconds=seconds)
+    def waited(self, now: datetime) -> float:
+        """For how many seconds."""
+        return max(0.0, (now - self.waits_since).total_seconds()) if self.waits_since else 0.0
 
 
 def poll(after: Cursor, most: int, now: datetime) -> Page:
@@ -64,8 +68,9 @@ def poll(after: Cursor, most: int, now: datetime) -> Page:
 def standing() -> Standing:
     """How the game stands, for the operator."""
     last = db.session.get(Poll, ONLY)
-    behind = changes.count_following(last.place if last else 0, COUNTED)
-    return Standing(last.polled_at if last else None, behind)
+    place = last.place if last else 0
+    behind = changes.count_following(place, COUNTED)
+    return Standing(last.polled_at if last else None, behind, changes.next_at(place))
 
 
 def _fits(cursor: Cursor) -> bool:

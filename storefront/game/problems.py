@@ -75,8 +75,8 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         410,
         "cursor-gone",
         "These are not the changes that the cursor comes from",
-        "The shop has come back from a backup, or the cursor is another shop's. Read the holdings of all "
-        "whom you know anew, and begin at the start, without `after`.",
+        "The shop has come back from a backup, or the cursor is another shop's. Forget your sums, and begin "
+        "at the start, without `after`.",
     ),
     KeyReused: _problem(
         422, "key-reused", "Key used before", "This key has used something else. Nothing was used now."

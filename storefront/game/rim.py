@@ -1,6 +1,7 @@
 """What this room brings to doctor and demo."""
 
 from storefront.config import MAKE
+from storefront.game import checks
 from storefront.rim import Rim, Secret
 
 RIM = Rim(
@@ -12,5 +13,6 @@ RIM = Rim(
             ours_too="make a token of its own: the game knows it",
         )
     ],
+    recorded=[checks.following],
     platform="storefront.sandbox.game.demo",
 )

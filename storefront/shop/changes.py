@@ -89,6 +89,13 @@ def count_following(place: int, most: int) -> int:
     return min(most, db.session.scalar(counted) or 0)
 
 
+def next_at(place: int) -> datetime | None:
+    """The moment of the first change after a place, if there is one."""
+    moment = select(Grant.granted_at).limit(1)
+    placed = moment.where(Grant.place > place).order_by(Grant.place)
+    return db.session.scalar(placed) or db.session.scalar(moment.where(NEW).order_by(Grant.id))
+
+
 def _read(place: int, most: int) -> Sequence[Change]:
     query = select(*ROW).join(Customer, Customer.id == Grant.customer_id)
     wanted = query.where(Grant.place > place).order_by(Grant.place).limit(most)

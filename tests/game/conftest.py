@@ -1,6 +1,7 @@
 """A shop that sells, and a game's server before it, with the token."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,17 +62,17 @@ def game(app: Flask) -> Game:
 
 @pytest.fixture
 def give(app: Flask) -> Callable[..., None]:
+    return partial(give_in, app)
+
+
+def give_in(
+    app: Flask, count: int = 1, item: str = "loaf", who: str = HANAKO, key: str = "", is_test: bool = False
+) -> None:
     """So many of an item for somebody, each under a key of its own, or the one that is named."""
-
-    def give(
-        count: int = 1, item: str = "loaf", who: str = HANAKO, key: str = "", is_test: bool = False
-    ) -> None:
-        with app.app_context():
-            customer, now = customers.meet("mixi", who, clock.now()).id, clock.now()
-            with transaction() as session:
-                for number in range(count):
-                    named = key or f"mixi:{item}{now.timestamp()}{number}"
-                    inventory.grant(session, customer, item, named, now, is_test=is_test)
-            db.session.remove()
-
-    return give
+    with app.app_context():
+        customer, now = customers.meet("mixi", who, clock.now()).id, clock.now()
+        with transaction() as session:
+            for number in range(count):
+                named = key or f"mixi:{item}{now.timestamp()}{number}"
+                inventory.grant(session, customer, item, named, now, is_test=is_test)
+        db.session.remove()

@@ -207,7 +207,7 @@ def test_after_a_restore(app: Flask, game: Game, give: Give) -> None:
     for _ in range(2):
         answer = game.get("/changes", after=lost)
         assert (answer.status_code, type_of(answer)) == (410, "cursor-gone")
-        assert "holdings" in said(answer)["detail"]
+        assert "begin at the start" in said(answer)["detail"]
         give(2)  # and now there is another change at its place
         assert len(game.changes(kept)["changes"]) in (2, 4)
 
@@ -267,19 +267,42 @@ def test_how_far_behind(app: Flask, game: Game, give: Give) -> None:
         stands = polls.standing()
         assert stands.behind == 5
         assert stands.polled_at
-        assert stands.is_silent(stands.polled_at + timedelta(seconds=11), 10)
-        assert not stands.is_silent(stands.polled_at + timedelta(seconds=10), 10)
+
+
+def fetched(app: Flask, game: Game, **query: Any) -> None:
+    """A game has asked for what is new, and later after that."""
+    cursor = game.changes(**query)["cursor"]
+    with app.app_context(), transaction() as session:
+        session.execute(update(Poll).values(polled_at=clock.now() - timedelta(seconds=30)))
+    game.changes(cursor)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_how_long_a_change_has_waited(app: Flask, game: Game, give: Give, asks: bool) -> None:
+    """From the first one that was not asked beyond, placed or not, however often it is asked for the same."""
+    give(2)
+    fetched(app, game)
+    with app.app_context():
+        assert polls.standing().waited(clock.now() + timedelta(hours=1)) == 0
+    give(key="first")
+    give(key="second")
+    if asks:
+        fetched(app, game, limit=2)
+    with app.app_context():
+        first = db.session.scalars(select(Grant.granted_at).filter_by(key="first")).one()
+        stands = polls.standing()
+        assert stands.waits_since == first
+        assert stands.waited(first + timedelta(seconds=9)) == 9
+        assert stands.waited(first - timedelta(seconds=9)) == 0  # by a clock that is behind
 
 
 def test_a_clock_that_was_ahead(app: Flask, game: Game, give: Give) -> None:
-    """A poll that a host with a wrong clock has noted for tomorrow hides neither the next nor the silence."""
+    """A poll that a host with a wrong clock has noted for tomorrow does not hide the next."""
     give(2)
     cursor = game.changes()["cursor"]
     tomorrow = clock.now() + timedelta(days=1)
     with app.app_context(), transaction() as session:
         session.execute(update(Poll).values(polled_at=tomorrow))
-    with app.app_context():
-        assert polls.standing().is_silent(clock.now(), 600)
     game.changes(cursor)
     with app.app_context():
         stands = polls.standing()

@@ -135,8 +135,8 @@ ORDER: dict[str, list[str]] = {
     ],
     "game": ["settings", "cursors", "problems", "polls", "uses", "views", "__init__", "checks", "rim"],
     "operator": [
-        "login", "pages", "backups", "matters", "chart", "today", "story", "search", "people", "goods",
-        "goods_views", "reports", "report_views", "views", "__init__", "commands",
+        "login", "pages", "refusals", "backups", "matters", "chart", "today", "story", "search", "people",
+        "goods", "goods_views", "reports", "report_views", "views", "__init__", "commands",
     ],
     "release": ["git", "build", "files", "accent", "repository", "__init__", "new", "update", "commands"],
     "robot": ["__init__", "buyer", "shop", "desk", "actor", "play", "owner", "report"],

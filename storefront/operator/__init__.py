@@ -8,7 +8,7 @@ the operator's home).
 from flask import Flask
 from flask_babel import lazy_gettext as _
 
-from storefront.operator import goods_views, login, pages, people, report_views, today, views
+from storefront.operator import goods_views, login, pages, people, refusals, report_views, today, views
 from storefront.operator.login import NotOperator
 from storefront.operator.pages import Page
 from storefront.shop import errors, form_tokens
@@ -30,6 +30,7 @@ def init_app(app: Flask) -> None:
     pages.add(app, Page("operator_people.find", _("Find")))
     pages.add(app, Page("operator_goods.items", _("Items")))
     pages.add(app, Page("operator_reports.report", _("Reports")))
+    errors.say(app, refusals.page)
     errors.explain(app, NotOperator, NOT_OPERATOR, 401)
     app.add_template_global(pages.pages, "operator_pages")
     app.add_template_global(pages.platform)

@@ -13,12 +13,10 @@ from storefront.config import settings
 from storefront.db import db
 from storefront.operator import goods, login, search, story
 from storefront.operator.goods import Outdated, Refused, Wish
-from storefront.operator.people import refuse_stale
 from storefront.shop import adjustments, catalog, form_tokens, inventory
 from storefront.shop.adjustments import Field
 from storefront.shop.catalog import Item
 from storefront.shop.catalog_file import ITEM_ID
-from storefront.shop.form_tokens import StaleForm
 
 OUTDATED = _("Somebody else has set something meanwhile. Nothing was saved; this is how it stands now.")
 NOTES = 30  # of what was set about an item
@@ -32,7 +30,6 @@ FIELDS: Mapping[Field, LazyString] = {
 
 blueprint = Blueprint("operator_goods", __name__, url_prefix="/operator")
 blueprint.before_request(login.guard)
-blueprint.register_error_handler(StaleForm, refuse_stale)
 
 
 @blueprint.get("/items")

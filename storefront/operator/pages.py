@@ -29,6 +29,11 @@ def pages() -> Sequence[Page]:
     return tuple(current_app.extensions.get(PAGES, ()))
 
 
+def is_one(path: str, blueprint: str | None) -> bool:
+    """Whether an address belongs to them, even if nothing is there."""
+    return path.startswith("/operator/") or blueprint in {one.endpoint.rpartition(".")[0] for one in pages()}
+
+
 def platform(channel: str) -> str:
     """How the operator's pages call a counter: its platform; a side door by its channel, too."""
     found = next((one for one in counter.counters() if one.channel == channel), None)

@@ -19,17 +19,12 @@ from storefront.operator.story import Story
 from storefront.shop import catalog, corrections, form_tokens
 from storefront.shop.corrections import AnotherBefore, Correction, Done, DoneBefore, Note, Refused
 from storefront.shop.customers import Customer
-from storefront.shop.errors import Explanation
-from storefront.shop.form_tokens import StaleForm
 
 COUNTED = 2147483647  # so far the database numbers its rows
 NUMBER = f"<int(max={COUNTED}):"
 GIVE, TAKE, STRIKE = "give", "take", "strike"
 AGAIN = "again"  # the key of what was done before with the same item: this is another case
 ANOTHER = _("This was done before with the same item, perhaps for the same case. Nothing was done yet.")
-STALE = Explanation(
-    _("This form is out of date."), _("Nothing was done. Open its page again, and fill it in once more.")
-)
 
 blueprint = Blueprint("operator_people", __name__, url_prefix="/operator")
 blueprint.before_request(login.guard)
@@ -89,11 +84,6 @@ def strike(customer_id: int) -> ResponseReturnValue:
         return corrections.strike(customer.id, entry_id, note, clock.now())
 
     return _put_right(customer_id, STRIKE, act)
-
-
-@blueprint.errorhandler(StaleForm)
-def refuse_stale(error: StaleForm) -> ResponseReturnValue:
-    return render_template("operator/refused.html", explanation=STALE), 400
 
 
 def _put_right(

@@ -12,9 +12,15 @@ blueprint = Blueprint("operator", __name__)
 
 
 @blueprint.route("/operator", methods=["GET", "HEAD"])
-def door() -> str:
-    """Where the operator's address leads: one press away, so that nothing but a person uses it up."""
-    token = request.args.get("token", "")
+def door() -> ResponseReturnValue:
+    """Where the operator's address leads: one press away, so that nothing but a person uses it up.
+
+    Without a token it leads whoever is in to the first of the pages.
+    """
+    token = request.args.get("token")
+    if token is None:
+        login.required()
+        return _home()
     login.check(token)
     return render_template("operator/enter.html", token=token)
 
@@ -22,7 +28,7 @@ def door() -> str:
 @blueprint.post("/operator")
 def enter() -> ResponseReturnValue:
     login.enter(request.form.get("token", ""), request.form.get("name", ""), clock.now())
-    return redirect(settings().public_url + url_for(pages.pages()[0].endpoint), 303)
+    return _home()
 
 
 @blueprint.post("/operator/leave")
@@ -30,3 +36,7 @@ def leave() -> str:
     form_tokens.unseal(request.form.get("token", ""), login.required(), "operator")
     login.leave(clock.now())
     return render_template("operator/left.html")
+
+
+def _home() -> ResponseReturnValue:
+    return redirect(settings().public_url + url_for(pages.pages()[0].endpoint), 303)

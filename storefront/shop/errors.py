@@ -1,10 +1,11 @@
 """From what happened to the page that says so."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask, render_template, request
+from flask import Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
@@ -17,6 +18,8 @@ from storefront.shop.limits import NotForSale, Withheld
 from storefront.shop.turns import TooMany
 from storefront.shop.visit import Stranger
 from storefront.shop.visits import Begun
+
+SAID = "errors_said"
 
 log = structlog.get_logger()
 
@@ -68,6 +71,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
 
 
+def say(app: Flask, how: Callable[[Explanation, int], str | None]) -> None:
+    """A room says it on a page of its own, where it has one for who is asking."""
+    app.extensions.setdefault(SAID, []).append(how)
+
+
 def explain(app: Flask, kind: type[Exception], explanation: Explanation, status: int) -> None:
     """Whatever raises this, is answered by a page that says so."""
     app.register_error_handler(kind, lambda error: _page(explanation, status))
@@ -102,19 +110,21 @@ def _http(error: HTTPException) -> ResponseReturnValue:
         return error
     with suppress(Stranger, SQLAlchemyError, HTTPException):
         visit.whoever()  # so that the page can lead back to the shelf
-    page = _words(BY_STATUS.get(error.code, ELSE))
+    page = _words(BY_STATUS.get(error.code, ELSE), error.code)
     said = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return page, error.code, said  # such as Allow and Retry-After
 
 
 def _page(explanation: Explanation, status: int) -> ResponseReturnValue:
-    return _words(explanation), status
+    return _words(explanation, status), status
 
 
-def _words(explanation: Explanation) -> str:
+def _words(explanation: Explanation, status: int) -> str:
     """The page that says so; it does not fail the way the visitor's page did."""
     try:
-        return render_template("error.html", explanation=explanation, entrances=visit.entrances())
+        rooms = current_app.extensions.get(SAID, ())
+        own = next((page for how in rooms if (page := how(explanation, status))), None)
+        return own or render_template("error.html", explanation=explanation, entrances=visit.entrances())
     except Exception as error:
         log.error("error page broke", kind=type(error).__name__, path=request.path)
         visit.forget()  # whose links nobody can write

@@ -16,4 +16,6 @@ class Unit:
     note: LazyString | str = ""
 
     def written(self, number: str) -> str:
-        return str(self.pattern).replace("%s", number)
+        """With its sign before all else: -¥110."""
+        digits = number.removeprefix("-")
+        return number.removesuffix(digits) + str(self.pattern).replace("%s", digits)

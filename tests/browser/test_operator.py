@@ -125,6 +125,9 @@ def test_its_pages(browser: Browser, running: Demo, hanako: Hand, spoken: str) -
     page.goto(f"{running.shop}/operator/reports?day=y&item=y&device=y&platform=y&lang={spoken}")
     expect(page.locator("tbody tr").first).to_be_visible()
     look(page)
+    page.set_viewport_size({"width": 240, "height": 800})
+    beyond = page.locator(".wide").evaluate("one => one.scrollWidth - one.clientWidth")
+    assert beyond <= 0, f"of the report {beyond} px are seen by scrolling sideways only"
     assert_reachable_by_keyboard(page)
     page.context.close()
 

@@ -294,3 +294,29 @@ def test_a_long_story_is_cut(container: Container, operator: Operator, statement
     assert len(statements) == before
     assert text.count("data-step=") == story.MOST
     assert "storefront ledger" in text
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/operator/items/nothing", 404),
+        ("GET", "/operator/customers/4711", 404),
+        ("GET", "/operator/customers/99999999999", 404),
+        ("GET", "/operator/nowhere", 404),
+        ("POST", "/operator/leave", 400),
+        ("POST", "/operator/today", 405),
+        ("GET", "/external/malfunctions/4711", 404),
+        ("POST", "/colorme/outstanding", 404),
+    ],
+)
+def test_a_way_back(container: Container, operator: Operator, method: str, path: str, status: int) -> None:
+    """What is not there, or cannot be done, is said to the operator on a page of theirs, to nobody else."""
+    page = operator.client.open(path, method=method)
+    assert page.status_code == status
+    assert html.fromstring(page.text).cssselect("header.bridge nav a[href$='/operator/today']")
+    stranger = container.app.test_client().open(path, method=method)
+    assert stranger.status_code in (status, 401)
+    assert "bridge" not in stranger.text
+    buyers = html.fromstring(operator.client.get("/items/nothing").text)
+    assert not buyers.cssselect(".bridge")

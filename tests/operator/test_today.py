@@ -92,6 +92,18 @@ def test_drawn(amounts: list[int], expected: tuple[int, list[tuple[int, int]]]) 
 
 
 @on_sqlite
+def test_the_week_is_drawn(app: Flask, operator: Operator) -> None:
+    """The bars of the last seven days stand out, however few days have one; a minus stands before the sign."""
+    now = clock.now()
+    rows = [("external", "yen", Kind.SALE, 110, now - timedelta(days=ago)) for ago in (9, 3)]
+    enter(app, [*rows, ("external", "yen", Kind.REFUND, -110, now)])
+    page = html.fromstring(operator.get(HOME).text)
+    bars = page.cssselect("[data-counter=external] rect")
+    assert [bar.get("class") for bar in bars] == [None, "week", "week"]
+    assert [bar.text_content().partition(": ")[2] for bar in bars] == ["¥110", "¥110", "-¥110"]
+
+
+@on_sqlite
 def test_what_waits(container: Container, operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
     """What is in doubt, and below zero, is counted, and leads to whose it is, which is in the log."""
     app, code = container.app, container.start("loaf")
@@ -194,6 +206,8 @@ def test_it_is_where_one_comes_in(app: Flask) -> None:
     text = operator.get(HOME).text
     assert "運営者" in html.fromstring(text).cssselect("header .post")[0].text_content()
     assert 'value="灯子"' in operator.get(who(app)).text
+    assert str(operator.get("/operator").headers["Location"]).endswith(HOME)
+    assert app.test_client().get("/operator").status_code == 401
     for method in ("GET", "POST"):
         assert app.test_client().open(HOME, method=method).status_code in (401, 405)
 

@@ -13,6 +13,7 @@ from storefront import clock
 from storefront.colorme import parcels, plans, reckoning, reporting, sources, usage
 from storefront.colorme.contracts import Contract
 from storefront.colorme.periods import Period
+from storefront.colorme.plan_file import Form
 from storefront.colorme.reckoning import Bill, Terms
 from storefront.colorme.reporting import Expected
 from storefront.colorme.settings import FirstPeriod
@@ -119,6 +120,7 @@ def _readings(contract: Contract, terms: Terms, expected: Expected) -> Sequence[
     plan = plans.find(contract.plan_id)
     on_trust = plan and plan.parcel and (contract.trial or not terms.form.prepaid)
     told += [Reading.NOT_PAID_BACK] if terms.form.prepaid else []
+    told += [Reading.BILLED_TO_ITS_END] if terms.form is Form.MONTHLY_USAGE else []
     return [*told, Reading.PARCEL_ON_TRUST] if on_trust else told
 
 

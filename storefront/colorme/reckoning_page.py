@@ -99,6 +99,9 @@ READINGS: Mapping[str, LazyString] = {
         "nothing collected."
     ),
     Reading.NOT_PAID_BACK: _("What was collected beforehand is not paid back by an uninstall."),
+    Reading.BILLED_TO_ITS_END: _(
+        "A postpaid contract period that has begun is billed to its end, whenever the app is uninstalled."
+    ),
     Reading.REPORTS: _(
         "Usage is reported in as few reports as the limits of each allow; less than ¥100 waits for the "
         "next period."

@@ -35,6 +35,7 @@ class Reading(StrEnum):
     PREPAID_PAYOUT = "prepaid_payout"
     SHORT_AT_INSTALL = "short_at_install"
     NOT_PAID_BACK = "not_paid_back"
+    BILLED_TO_ITS_END = "billed_to_its_end"
     REPORTS = "reports"
     NO_BILL = "no_bill"
     PARCEL_ON_TRUST = "parcel_on_trust"

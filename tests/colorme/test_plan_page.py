@@ -21,6 +21,7 @@ from tests.colorme.conftest import (
     as_json,
     come_in,
     seconds,
+    trial,
     way_back,
 )
 from tests.databases import on_sqlite
@@ -141,6 +142,28 @@ def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
     store.account = TESTER
     page = come_in(app).get("/colorme/?lang=en").text
     assert ("What any other shop would pay next" in page, "data-if-unpaid" in page) == (True, False)
+
+
+def test_what_leaving_costs(app: Flask, hooks: Hooks, store: Store) -> None:
+    """Before the press the page says what is billed all the same; in a trial nothing is."""
+    for number, (plan, told) in enumerate(
+        {
+            "LANTERN1": "What was collected is not paid back.",
+            "SPRAY1": "What you took on account is still billed.",
+            "TIDE01": "The contract period that has begun is still billed, to its end,",
+        }.items()
+    ):
+        store.removals += 1
+        hooks.install(f"CONTR{number}", plan=plan)
+        page = come_in(app).get("/colorme/?lang=en").text
+        assert told in words(page), plan
+        assert ('data-reading="billed_to_its_end"' in page) == (plan == "TIDE01")
+    store.removals += 1
+    hooks.install("CONTR9", "TIDE01", trial_term=trial("2021-07-11", "2021-07-21"))
+    browser = come_in(app)
+    assert "Nothing is charged for the plan then." in words(browser.get("/colorme/?lang=en").text)
+    store.now = "2021-07-21T00:00:01+09:00"
+    assert "is still billed, to its end" in words(browser.get("/colorme/?lang=en").text)
 
 
 def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:

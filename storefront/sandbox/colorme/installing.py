@@ -21,6 +21,17 @@ from storefront.sandbox.language import N_
 ALREADY_TRIED = (
     "お客さまはすでにアプリを無料でお試しいただいているため、有料でのご利用となります。"  # to the letter
 )
+SHORT = N_(
+    "There are not enough points, so nothing was installed. No points were taken. Pay points in on your "
+    "shop's page, then install."
+)
+UNPAID = N_(
+    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. Nothing is owed for it."
+)
+UNPAID_AND_OWED = N_(
+    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. It is still owed: pay "
+    "it on your shop's page."
+)
 
 
 class Refused(Exception):
@@ -99,7 +110,7 @@ def _begun(store: AppStore, account: str, plan_id: str, now: datetime) -> tuple[
         )
         _add(session, contract)
         if charged_from == today and not bills.can_prepay(session, contract, today):
-            raise Refused(N_("There are not enough points, so nothing was installed. No points were taken."))
+            raise Refused(SHORT)
         bills.prepay(session, contract, now)
         return contract, shop
 
@@ -210,7 +221,7 @@ def _end(session: Session, contract: Contract, reason: Reason, now: datetime) ->
             contract.account,
             f"unpaid:{contract.id}",
             N_("The app was uninstalled"),
-            N_("What was due for plan %(plan)s could not be collected, so the app was uninstalled."),
+            UNPAID_AND_OWED if contract.form.postpaid else UNPAID,
             {"plan": contract.plan_id},
         )
 

@@ -211,6 +211,7 @@ def test_a_debt(street: Street) -> None:
     assert street.bills() == [("postpaid", "owed", 1290, 1419), ("postpaid", "open", 2000, 2200)]
     told = street.sap.last(UNINSTALL)
     assert told["reason"] == "by_unpaid"
+    assert "still owed" in street.browser.get(f"/shops/{street.account}/mail").text
     # 10 September to 9 October is in force: billed on 1 November, and usage of it can be told until then.
     assert street.contract.closing_on == date(2021, 10, 31)
     street.until("2021-11-01")

@@ -174,9 +174,10 @@ def test_alerts_ask_for_what_is_told(tmp_path: Path) -> None:
 
 
 def test_alerts_are_explained() -> None:
-    """The kit's README says of each alert what it means, and of no other."""
+    """The kit's README says of each alert once what it means; those of a room may be taken away."""
     explained = re.findall(r"^\| `([A-Z]\w+)` \|", (KIT / "README.md").read_text(), re.MULTILINE)
-    assert sorted(explained) == sorted(rule["alert"] for file in ALERTS for rule in rules(file))
+    assert len(explained) == len(set(explained))
+    assert {rule["alert"] for file in ALERTS for rule in rules(file)} <= set(explained)
 
 
 @pytest.mark.long
@@ -184,7 +185,7 @@ def test_alerts_by_their_own_tool() -> None:
     """promtool has nothing against the rules; on made-up numbers each rings when it should alone."""
     promtool = tool("promtool")
     check(promtool, "check", "rules", *ALERTS)
-    check(promtool, "test", "rules", Path(__file__).with_name("alerts.yaml"))
+    check(promtool, "test", "rules", *sorted(Path(__file__).parent.glob("alerts*.yaml")))
 
 
 def rules(file: Path) -> list[Mapping[str, str]]:

@@ -90,6 +90,15 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
     return app
 
 
+def read_pages(app: Flask) -> None:
+    """Read every template of the shop's, since a deployment changes the files below a process that runs."""
+    with app.app_context():
+        for name in app.jinja_env.list_templates():
+            room, folder, _ = name.partition("/")
+            if not folder or room in app.blueprints:  # the sandbox's are none of ours
+                app.jinja_env.get_template(name)
+
+
 def _standing() -> Mapping[str, float]:
     """What the operator should know of at any time."""
     health.spare_the_database()

@@ -27,6 +27,7 @@ from tests.proof.kills import Phone
 
 TURNED_AWAY = "turned away"
 CALLBACK = "mixi/callback"
+CALLS, CROWDED, UNHEARD = "storefront_api_calls_total", "crowded", "unavailable"
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,16 @@ class Crowd:
 
     bought: int
     turned_away: int
-    others: int
+    crowded: float
+    unheard: float
     tap: float
     callback: float
 
     def __str__(self) -> str:
         return (
-            f"{self.bought} bought, {self.turned_away} turned away, {self.others} otherwise;"
-            f" a tap {self.tap:.1f} s, slowest callback {self.callback:.1f} s"
+            f"{self.bought} bought, {self.turned_away} turned away ({self.crowded:.0f} in the crowd,"
+            f" {self.unheard:.0f} by the API's silence); a tap {self.tap:.1f} s,"
+            f" slowest callback {self.callback:.1f} s"
         )
 
 
@@ -53,14 +56,17 @@ def crowd(street: Hosts, buyers: int, purchases: int, late: int) -> Crowd:
         for phone in phones:
             desk = phone.get(f"{phone.platform}/desk/weather")
             phone.press(desk, "/desk/weather", kind="api.slow", seconds=str(late), next="")
+    crowded, unheard = (street.counted(CALLS, "create", word) for word in (CROWDED, UNHEARD))
     with ThreadPoolExecutor(buyers) as people:
         shopping = partial(_shop, purchases)
         taps = [tap for bought in people.map(shopping, phones) for tap in bought]
     led = Counter(name for name, _ in taps)
-    others = len(taps) - led["bought"] - led[TURNED_AWAY]
+    crowded = street.counted(CALLS, "create", CROWDED) - crowded
+    unheard = street.counted(CALLS, "create", UNHEARD) - unheard
     callbacks = [asked.seconds for asked in street.log()[before:] if asked.place == CALLBACK]
     typical = median(seconds for _, seconds in taps)
-    return Crowd(led["bought"], led[TURNED_AWAY], others, typical, max(callbacks, default=0))
+    slowest = max(callbacks, default=0)
+    return Crowd(led["bought"], led[TURNED_AWAY], crowded, unheard, typical, slowest)
 
 
 def _shop(purchases: int, phone: Phone) -> list[tuple[str, float]]:

@@ -1,0 +1,43 @@
+"""A deployment changes the files below a shop that goes on selling until it is started again."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storefront import Settings, create_app
+from tests.command import environment
+from tests.databases import fill
+from tests.proof.served import ROOT
+from tests.street import SETTINGS
+
+# In a process of its own: the shop as a server has it; then its pages go, and all of them are looked at.
+LOOKS = """
+import shutil
+from wsgi import app
+shutil.rmtree("templates")
+pages = app.test_client()
+print(*(pages.get(address).status_code for address in ("/", "/legal", "/operator", "/nowhere")))
+"""
+
+
+@pytest.mark.long
+def test_pages_are_those_of_the_code(tmp_path: Path) -> None:
+    """No page waits to be read until somebody asks for it: by then it may be a newer release's."""
+    settings = Settings.model_validate({**SETTINGS, "database_url": f"sqlite:///{tmp_path}/shop.db"})
+    fill(create_app(settings))
+    for name in ("storefront", "templates", "static"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "wsgi.py", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKS],
+        cwd=tmp_path,
+        env={**os.environ, **environment(settings), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split("\n")[-2:] == ["200 200 401 404", ""], done.stdout + done.stderr

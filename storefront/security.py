@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug import routing
+from werkzeug.exceptions import NotFound
 
 from storefront.config import HouseSettings
 
@@ -85,6 +86,11 @@ def init_app(app: Flask, settings: HouseSettings) -> None:
     app.url_map.merge_slashes = False
     app.add_url_rule("/robots.txt", view_func=_robots, methods=["GET", "HEAD"])
     app.wsgi_app = _escaped(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
+
+    @app.before_request
+    def find() -> None:
+        if "\0" in request.path:  # PostgreSQL looks for no such thing, and would say that it is out of order
+            raise NotFound
 
     @app.after_request
     def forbid(response: Response) -> Response:

@@ -126,3 +126,11 @@ def take_today(app: Flask, store: Store) -> None:
         contract, offer = db.session.get_one(Contract, "CONTR1"), catalog.offer("moss", "colorme")
         assert offer
         usage.take(contract, offer, "a piece", datetime.fromisoformat(store.now))
+
+
+@on_postgresql
+def test_an_address_that_no_database_knows(app: Flask, kondo: str, store: Store) -> None:
+    """PostgreSQL keeps no NUL: nothing is there, and nothing is out of order."""
+    browser = come_in(app)
+    for address in ("/colorme/charges/%00", "/history/colorme/a%00", "/items/%00"):
+        assert browser.get(address).status_code == 404, address

@@ -61,7 +61,9 @@ def install(store: AppStore, account: str, plan_id: str) -> Installed:
         if heard.is_held_back:
             hooks.ask_late(store, contract, body)
         raise Refused(N_("The app did not confirm the install, so it was cancelled. No points were taken."))
-    _stands(contract, now)
+    if not _stands(contract, now):
+        _cancelled(contract, now)
+        raise Refused(N_("Another day came meanwhile, so the install was cancelled. No points were taken."))
     return Installed(contract, address)
 
 
@@ -123,11 +125,14 @@ def _add(session: Session, contract: Contract) -> None:
         raise Refused(N_("The app is installed here already. Uninstall it to choose another plan.")) from None
 
 
-def _stands(contract: Contract, now: datetime) -> None:
+def _stands(contract: Contract, now: datetime) -> bool:
+    """False if the calendar was turned while the app was asked: of that day's work this one had no part."""
     with transaction() as session:
         kept = session.get_one(Contract, contract.id)
-        kept.state = State.STANDING
         shop = session.get_one(Shop, contract.account)
+        if shop.is_gone or calendar.today() != contract.installed_on:
+            return False
+        kept.state = State.STANDING
         shop.trial_used = shop.trial_used or bool(contract.trial_days)
         charges.use(session, contract.plan_id, now)
         diary.note(
@@ -145,6 +150,7 @@ def _stands(contract: Contract, now: datetime) -> None:
             mood=Mood.GOOD,
         )
         remind(session, kept, now)
+        return True
 
 
 def remind(session: Session, contract: Contract, now: datetime) -> None:

@@ -9,7 +9,7 @@ from lxml import html
 from sqlalchemy import select
 from werkzeug import Response
 
-from storefront.sandbox.colorme import bills, shops, store
+from storefront.sandbox.colorme import bills, contracts, shops, store
 from storefront.sandbox.colorme.shops import Shop
 from tests.sandbox.colorme.conftest import INSTALL, PLANS, REDIRECT, STORE, UNINSTALL, Make, Street, today
 from tests.street import Browser, form_to, words
@@ -171,6 +171,25 @@ def test_a_shop_is_not_closed_meanwhile(street: Street) -> None:
     street.sap.answer = confirmed
     street.install("BOTH01")
     assert ("Uninstall the app first" in said[0], street.shop.closed_at) == (True, None)
+
+
+@pytest.mark.parametrize(("place", "fields"), [("/calendar", {"step": "month"}), ("/calendar/again", {})])
+def test_another_day_comes_meanwhile(street: Street, place: str, fields: dict[str, str]) -> None:
+    """An install that had no part in a day's work, since the app was still asked, is none."""
+    street.be("teahouse")
+    word = street.form_token()
+
+    def confirmed(hook: object) -> Response:
+        street.sap.answer = None
+        street.browser.post(place, {"form_token": word, **fields})
+        return answered(f'{{"redirect_url": "{REDIRECT}"}}', 200, hook)
+
+    street.sap.answer = confirmed
+    chosen = {"form_token": word, "plan": "ONCE01"}
+    assert street.browser.post(f"/shops/{street.account}/install", chosen).status_code == 303
+    assert (street.shop.points, street.bills()) == (50_000, [])
+    with street.app.app_context():
+        assert not contracts.is_begun(street.account)
 
 
 def test_one_install_at_a_time(street: Street) -> None:

@@ -173,6 +173,7 @@ def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kep
     store.say(INSTALLATION, GONE)
     page = browser.press("/colorme/", "/colorme/removal")
     assert (page.status_code, 'data-outcome="done"' in page.text) == (200, True)
+    assert "始まっている契約期間の未払い分は、カラーミーショップから請求されます。" in words(page.text)
     (call,) = store.calls(INSTALLATION)
     assert (call.method, call.headers["Authorization"]) == ("DELETE", f"Bearer token-of-{KONDO}")
     assert kept.contracts() == {"CONTR1": "by_app"}

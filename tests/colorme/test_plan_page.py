@@ -173,7 +173,6 @@ def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kep
     store.say(INSTALLATION, GONE)
     page = browser.press("/colorme/", "/colorme/removal")
     assert (page.status_code, 'data-outcome="done"' in page.text) == (200, True)
-    assert "始まっている契約期間の未払い分は、カラーミーショップから請求されます。" in words(page.text)
     (call,) = store.calls(INSTALLATION)
     assert (call.method, call.headers["Authorization"]) == ("DELETE", f"Bearer token-of-{KONDO}")
     assert kept.contracts() == {"CONTR1": "by_app"}
@@ -184,6 +183,18 @@ def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kep
 
 
 @pytest.mark.long
+def test_who_owes_when_gone(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
+    """A debt is spoken of where a plan is paid afterwards, and nowhere else."""
+    gone = {name: value for name, value in GONE.items() if name != "usage_charge"}
+    store.say(INSTALLATION, gone | {"application_charge_source_id": "LANTERN1"})
+    prepaid = owner.press("/colorme/", "/colorme/removal").text
+    store.removals += 1
+    hooks.install("CONTR2", "TIDE01")
+    store.say(INSTALLATION, GONE | {"recurring_application_charge_id": "CONTR2"})
+    postpaid = come_in(app).press("/colorme/", "/colorme/removal").text
+    assert ["未払い分は、カラーミーショップから" in page for page in (prepaid, postpaid)] == [False, True]
+
+
 def test_a_removal_that_was_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """Nothing has changed, and the page says so; the same where the store was not reached."""
     store.say(INSTALLATION, {"errors": []}, 404)

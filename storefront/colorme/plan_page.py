@@ -39,8 +39,8 @@ class Standing:
     period: Period | None
     counting: Period | None
     usage: Expected
-    pieces: Sequence[Row[tuple[Item, int, int]]]
-    next_pieces: Sequence[Row[tuple[Item, int, int]]]
+    pieces: Sequence[Row[Item, int, int]]
+    next_pieces: Sequence[Row[Item, int, int]]
     coming: Sequence[Bill]
     past: Sequence[Bill]
     readings: Sequence[Reading]

@@ -75,7 +75,7 @@ def move(session: Session, of: Contract, to: Contract) -> None:
             piece.contract_id, piece.period_first, piece.period_last = to.id, period.first, period.last
 
 
-def pieces(contract_id: str, period: Period) -> Sequence[Row[tuple[Item, int, int]]]:
+def pieces(contract_id: str, period: Period) -> Sequence[Row[Item, int, int]]:
     """What was taken in a period: each item, how many, and yen before tax."""
     taken = select(Item, func.sum(Usage.quantity), func.sum(Usage.yen)).join(Usage)
     mine = taken.where(Usage.contract_id == contract_id, Usage.period_first == period.first)

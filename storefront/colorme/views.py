@@ -65,13 +65,14 @@ def leave() -> str:
 def plan() -> ResponseReturnValue:
     """What an owner has agreed to, what it costs next, and how to leave."""
     here = visit.current()
-    asked_to_go = _contract(here).asked_to_go_at is not None
+    contract = _contract(here)
+    asked_to_go = contract.asked_to_go_at is not None
     try:
         visit.refresh()
     except Stranger:
         if not asked_to_go:
             raise
-        return _removed(here)
+        return _removed(here, contract)
     contract = _contract(here)
     return render_template(
         "colorme/plan.html",
@@ -126,7 +127,7 @@ def removal() -> ResponseReturnValue:
     except Unknown as failure:
         log.warning("removal without an answer", contract=contract.id, reason=failure.reason)
         return render_template("colorme/removal.html", outcome="unknown"), 503
-    return _removed(here)
+    return _removed(here, contract)
 
 
 @blueprint.errorhandler(TurnedAway)
@@ -136,10 +137,10 @@ def _turned_away(away: TurnedAway) -> ResponseReturnValue:
     return render_template("colorme/turned_away.html", why=away.why.value, **urls), STATUSES[away.why]
 
 
-def _removed(here: Visit) -> str:
+def _removed(here: Visit, contract: Contract) -> str:
     visit.forget()
     said = {"in_doubt": purchases.in_doubt(here.customer), "store_url": settings().colorme_store_url}
-    return render_template("colorme/removal.html", outcome="done", **said)
+    return render_template("colorme/removal.html", outcome="done", form=contract.form, **said)
 
 
 def _take_on_account(here: Visit, offer: Offer, code: str) -> ResponseReturnValue:

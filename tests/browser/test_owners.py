@@ -131,7 +131,9 @@ class Visitor:
         return str(self.page.locator(f'[data-key="{key}"]').get_attribute("data-shop"))
 
     def see(self, address: str) -> None:
-        self.page.goto(f"{address}{'&' if '?' in address else '?'}lang={self.language}")
+        answer = self.page.goto(f"{address}{'&' if '?' in address else '?'}lang={self.language}")
+        assert answer
+        assert (answer.status == 404) == address.endswith("/nowhere"), address
         look(self.page)
         if self.language == "en" and address.startswith(self.store):
             assert self.page.evaluate(JAPANESE) == [], address
@@ -198,7 +200,7 @@ def test_pages_of_an_owner(visitor: Visitor) -> None:
     assert visitor.page.locator('[data-state="unknown"]').count() == 1
     visitor.see(visitor.page.url)
     visitor.turn("2021-09-05")
-    visitor.see_all(visitor.app, ["/history", "/bag", "/legal", "/colorme/"])
+    visitor.see_all(visitor.app, ["/history", "/inventory", "/legal", "/colorme/"])
     visitor.weather("removal.before")
     visitor.page.goto(f"{visitor.app}/colorme/")
     follow(visitor.page, 'form[action*="/removal"] button')

@@ -194,6 +194,18 @@ def test_uninstalled_while_nobody_knows(app: Flask, owner: Browser, store: Store
 
 
 @pytest.mark.long
+def test_who_owes_when_gone(app: Flask, owner: Browser, store: Store, hooks: Hooks) -> None:
+    """A debt is spoken of where a plan is paid afterwards, and nowhere else."""
+    gone = {name: value for name, value in GONE.items() if name != "usage_charge"}
+    store.say(INSTALLATION, gone | {"application_charge_source_id": "LANTERN1"})
+    prepaid = owner.press("/colorme/", "/colorme/removal").text
+    store.removals += 1
+    hooks.install("CONTR2", "TIDE01")
+    store.say(INSTALLATION, GONE | {"recurring_application_charge_id": "CONTR2"})
+    postpaid = come_in(app).press("/colorme/", "/colorme/removal").text
+    assert ["未払い分は、カラーミーショップから" in page for page in (prepaid, postpaid)] == [False, True]
+
+
 def test_a_removal_that_was_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:
     """Nothing has changed, and the page says so; the same where the store was not reached."""
     store.say(INSTALLATION, {"errors": []}, 404)

@@ -26,11 +26,12 @@ SHORT = N_(
     "shop's page, then install."
 )
 UNPAID = N_(
-    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. Nothing is owed for it."
+    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. Nothing is "
+    "owed for it."
 )
 UNPAID_AND_OWED = N_(
-    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. It is still owed: pay "
-    "it on your shop's page."
+    "What was due for plan %(plan)s could not be collected, so the app was uninstalled. It is still "
+    "owed: pay it on your shop's page."
 )
 
 

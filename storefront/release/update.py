@@ -31,7 +31,8 @@ def update(release: Release, folder: Path) -> Updated:
     tip, before = _stands(folder)
     if release.version <= before:
         have = f"{folder} has storefront {before}, and this is {release.version}"
-        raise Refused(f"{have}: run it from a newer one")
+        raise Refused(f"{have}: run it from a newer one, or merge what is there, git merge {RELEASES}")
+    _can_be_merged(folder)
     _is_quiet(folder)
     subject = f"storefront {release.version}"
     repository.commit(folder, RELEASES, release.files, subject, on=tip, before=tip)
@@ -54,11 +55,6 @@ def _stands(folder: Path) -> tuple[str, Version]:
             f"{folder} is no copy of a storefront: no release is on a branch {RELEASES}, which a clone of a "
             f"copy lacks until git fetch origin {RELEASES}:{RELEASES}"
         )
-    if said(folder, "rev-parse", "--verify", "--quiet", f"refs/tags/{RELEASES}"):
-        raise Refused(
-            f"{folder} has a tag {RELEASES} as well, which git would merge in place of the branch: give it "
-            "another name"
-        )
     subject = said(folder, "show", "--no-patch", "--format=%s", tip)
     if subject != f"storefront {found}":
         raise Refused(
@@ -66,6 +62,17 @@ def _stands(folder: Path) -> tuple[str, Version]:
             f"it on a branch of its own, and let {RELEASES} end with `storefront {found}`"
         )
     return tip, found
+
+
+def _can_be_merged(folder: Path) -> None:
+    """Whether `git merge storefront` would find there what the branch has, and where it began."""
+    if said(folder, "rev-parse", "--verify", "--quiet", f"refs/tags/{RELEASES}"):
+        raise Refused(
+            f"{folder} has a tag {RELEASES} as well, which git would merge in place of the branch: give it "
+            "another name"
+        )
+    if said(folder, "rev-parse", "--is-shallow-repository") == "true":
+        raise Refused(f"{folder} is a shallow clone, into which nothing can be merged: git fetch --unshallow")
 
 
 def _is_quiet(folder: Path) -> None:

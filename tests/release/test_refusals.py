@@ -131,6 +131,13 @@ def a_clone(world: World) -> Words:
     return ["update", str(world.folder / "other")]
 
 
+def a_shallow_clone(world: World) -> Words:
+    other = str(world.folder / "other")
+    git(world.folder, "clone", "--quiet", "--depth=1", f"file://{world.shop}", other)
+    git(world.folder / "other", "fetch", "--quiet", "--depth=1", "origin", "storefront:storefront")
+    return ["update", other]
+
+
 def tagged(world: World) -> Words:
     git(world.shop, "tag", "storefront")
     return update(world)
@@ -193,6 +200,7 @@ CASES: dict[tuple[str, str], Arrange] = {
     ("update", "a folder without a repository"): without_repository,
     ("update", "another project's repository"): of_another,
     ("update", "a clone of a copy"): a_clone,
+    ("update", "a shallow clone of a copy"): a_shallow_clone,
     ("update", "a tag has the name of the branch"): tagged,
     ("update", "a copy made with --no-git"): made_without_git,
     ("update", "something is not committed"): dirty,

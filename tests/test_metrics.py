@@ -142,7 +142,7 @@ def test_only_for_the_token(two: list[tuple[str, int]]) -> None:
 def test_one_server_takes_away_what_is_left(tmp_path: Path) -> None:
     """Numbers of a server that is gone are not added to another's, and do not pile up.
 
-    What an alert waits for is told as none from the start: to Prometheus a first one out of nowhere is no rise.
+    What an alert waits for is told as none from the start: to Prometheus one out of nowhere is no rise.
     """
     with served(tmp_path, workers=1) as (address, _):
         assert requests.get(f"{address}/mixi/callback", timeout=30).status_code == 401

@@ -109,6 +109,13 @@ def test_compose() -> None:
         assert "/readyz" in json.dumps(services[name]["healthcheck"])
 
 
+def test_the_database_is_asked_as_the_shop_asks_it() -> None:
+    """Over the network: what the image starts to make the database hears its own socket, and stops again."""
+    services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
+    assert services["upgrade"]["depends_on"] == {"db": {"condition": "service_healthy"}}
+    assert "--host=127.0.0.1" in services["db"]["healthcheck"]["test"]
+
+
 def test_image() -> None:
     """What the image is made of is there, and is let through to whoever makes it; nothing else is."""
     made = re.findall(r"^COPY (?!--from)(.+) \S+$", (KIT / "Containerfile").read_text(), re.MULTILINE)

@@ -140,11 +140,16 @@ def test_only_for_the_token(two: list[tuple[str, int]]) -> None:
 
 @pytest.mark.thorough
 def test_one_server_takes_away_what_is_left(tmp_path: Path) -> None:
-    """Numbers of a server that is gone are not added to another's, and do not pile up."""
+    """Numbers of a server that is gone are not added to another's, and do not pile up.
+
+    What an alert waits for is told as none from the start: to Prometheus one out of nowhere is no rise.
+    """
     with served(tmp_path, workers=1) as (address, _):
         assert requests.get(f"{address}/mixi/callback", timeout=30).status_code == 401
     with served(tmp_path, workers=1) as (address, _):
-        assert numbers(exposition(address)).get(("storefront_callback_seconds_count", frozenset()), 0) == 0
+        told = numbers(exposition(address))
+        assert told.get(("storefront_callback_seconds_count", frozenset()), 0) == 0
+        assert told["storefront_callbacks_total", frozenset({("status", "503")})] == 0
         assert len(list((tmp_path / "metrics").iterdir())) == 1
 
 

@@ -52,7 +52,8 @@ CAST = (
         "mo3w9x4tar0fr",
         Text("太郎", "Taro"),
         Text(
-            "選んだアイテムの価格とちょうど同じポイントがあります。", "Has exactly enough for what is chosen."
+            "選んだアイテムの価格とちょうど同じポイントがあります。",
+            "Has exactly the points that the chosen item costs.",
         ),
         Carrier.DOCOMO,
         100,

@@ -99,7 +99,7 @@ class AnotherBefore(Exception):
         self.before = before
 
 
-UNSAID = _("Say who you are, for what it is, and why.")
+UNSAID = _("Say who you are, what it is for, and why.")
 TOO_LONG = _("That is too long: shorten name, case or reason.")
 OUT_OF_RANGE = _("Write a number of pieces from 1 to 99, and an amount of 0 or more.")
 NO_ITEM = _("There is no such item.")

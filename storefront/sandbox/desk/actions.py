@@ -97,7 +97,7 @@ def set_weather() -> ResponseReturnValue:
         neighbours.bring(sandbox(), row)
     except Deaf:
         weather.clear(on, row.id)
-        flash(N_("Who would have to do it could not be reached: nothing was set."))
+        flash(N_("What would have to do it could not be reached: nothing was set."))
     return _back("weather")
 
 

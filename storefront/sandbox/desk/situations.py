@@ -118,7 +118,7 @@ def _bring(on: Stage, spell: Spell) -> None:
         neighbours.bring(sandbox(), row)
     except Deaf:
         weather.clear(on, row.id)
-        flash(N_("Who would have to do it could not be reached: nothing was set."))
+        flash(N_("What would have to do it could not be reached: nothing was set."))
 
 
 def _cell(persona: Persona, device: Device, item: str, spell: Spell | None) -> Cell:

@@ -372,7 +372,8 @@ with_demo = click.option(
 )
 of_rooms = [one for room in rims() for one in room.commands]
 of_rooms += [commands.grant, commands.take_back]
-for command in (operator_command, doctor_command, outstanding, ledger, *of_rooms):
+ours = [operator_command, doctor_command, outstanding, ledger, catalog_command, backup_command, backed_up]
+for command in (*ours, *of_rooms):
     a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
 for command in (art, new_command, texts, update_command, walkthrough, *of_rooms):
     main.add_command(command)

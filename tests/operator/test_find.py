@@ -307,7 +307,6 @@ def test_a_long_story_is_cut(container: Container, operator: Operator, statement
         ("POST", "/operator/leave", 400),
         ("POST", "/operator/today", 405),
         ("GET", "/external/malfunctions/4711", 404),
-        ("POST", "/colorme/outstanding", 404),
     ],
 )
 def test_a_way_back(container: Container, operator: Operator, method: str, path: str, status: int) -> None:

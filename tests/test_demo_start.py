@@ -200,3 +200,15 @@ def test_no_password_is_printed(tmp_path: Path, address: str) -> None:
     assert done.exit_code == 1, done.output
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert "pa55word" not in done.output
+
+
+def test_which_commands_work_on_a_demos_shop() -> None:
+    """All that README tells the operator of; it says so itself."""
+    readme = (Path(__file__).parents[1] / "storefront/README.md").read_text()
+    told = readme.partition("### What the operator can ask")[2].partition("\n###")[0]
+    names = set(re.findall(r"^\| `storefront ([a-z-]+)", told, re.MULTILINE))
+    assert {"doctor", "backup", "grant"} < names
+    options = {
+        name: {flag for option in main.commands[name].params for flag in option.opts} for name in names
+    }
+    assert not [name for name, flags in options.items() if not {"--demo", "--data"} <= flags]

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _
 
 from storefront.colorme import charges, contracts
 from storefront.colorme.charges import Charge
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import State, abandoned
 from storefront.colorme.settings import NAME
 from storefront.db import db
@@ -29,6 +29,14 @@ TURNS = {
     State.DECLINED: _("The store took no points."),
     State.UNKNOWN: _("The store has not answered. We look it up."),
     State.INTENDED: _("The store is being asked."),
+}
+ENDED: Mapping[Reason, LazyString] = {
+    Reason.BY_SHOP_OWNER: _("by the shop owner"),
+    Reason.BY_UNPAID: _("by the store, since it was not paid"),
+    Reason.BY_APP: _("from our plan page"),
+    Reason.REPLACED: _("replaced by a later install"),
+    Reason.NOT_FOUND: _("the store did not know it any more"),
+    Reason.NEVER_MADE: _("the store threw its install away"),
 }
 TO_RESOLVE = _("Nobody knows yet whether it was charged. Resolve it on the page of this counter.")
 MOST = 20
@@ -65,7 +73,7 @@ def steps(customer_id: int, most: int) -> Iterator[Step]:
     for contract in contracts.of(customer_id, most):
         yield Step(contract.arrived_at, _("Installed"), code=contract.id, notes=[contract.plan_id])
         if contract.ended_at:
-            why = [contract.reason.value] if contract.reason else []
+            why = [ENDED[contract.reason]] if contract.reason else []
             yield Step(contract.ended_at, _("The contract ended"), code=contract.id, notes=why)
     for charge in charges.of(customer_id, most):
         yield Step(

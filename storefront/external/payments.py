@@ -248,7 +248,9 @@ def steps(customer_id: int, most: int) -> Iterator[Step]:
         begun, told = _("Payment begun, at another company"), _("The provider told of it")
         yield Step(payment.created_at, begun, key, code, item, payment.yen, NAME)
         if payment.settled_at:
-            refusal = [_("Not sold: %(reason)s", reason=payment.refusal.value)] if payment.refusal else []
+            refusal = (
+                [_("Not sold: %(reason)s", reason=limits.CALLED[payment.refusal])] if payment.refusal else []
+            )
             reference = [payment.reference] if payment.reference else []
             notes = [STATES[payment.status], *refusal, *reference]
             yield Step(payment.settled_at, told, key, code, item, channel=NAME, notes=notes)

@@ -16,7 +16,7 @@ from storefront.mixi.channel import NAME
 from storefront.mixi.payments import Payment, Status, sale_key
 from storefront.mixi.settings import settings
 from storefront.mixi.signing import is_opaque
-from storefront.shop import corrections, ledger
+from storefront.shop import corrections, ledger, limits
 from storefront.shop.counter import Purchase, Step, Turn
 from storefront.shop.customers import Customer
 
@@ -112,7 +112,7 @@ def steps(customer_id: int, most: int) -> Iterator[Step]:
 
 
 def _steps(payment: Payment) -> Iterator[Step]:
-    refusal = [_("Not sold: %(reason)s", reason=payment.refusal.value)] if payment.refusal else []
+    refusal = [_("Not sold: %(reason)s", reason=limits.CALLED[payment.refusal])] if payment.refusal else []
     tests = [TEST] if payment.is_test else []
     step = partial(
         Step, key=sale_key(payment.point_code), code=payment.point_code, item_id=payment.item_id, channel=NAME

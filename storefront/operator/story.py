@@ -8,7 +8,7 @@ from flask_babel import LazyString
 from flask_babel import lazy_gettext as _
 
 from storefront.db import db
-from storefront.shop import ages, catalog, corrections, counter, inventory, ledger, limits, visits
+from storefront.shop import ages, catalog, corrections, counter, devices, inventory, ledger, limits, visits
 from storefront.shop.catalog import Item
 from storefront.shop.corrections import Correction
 from storefront.shop.counter import Counter, Step
@@ -111,7 +111,7 @@ def _told(customer: Customer, serving: Sequence[Counter]) -> Iterator[Told]:
         words = _("Left the app") if customer.removed_at else _("Is in the app, as the platform says")
         yield Told(Step(customer.event_at, words))
     for opened in visits.newest(customer.id, MOST):
-        yield Told(Step(opened.opened_at, _("Came in"), notes=[opened.device.value]))
+        yield Told(Step(opened.opened_at, _("Came in"), notes=[devices.CALLED[opened.device]]))
     steps = [step for one in serving for step in one.steps(customer.id, MOST)]
     yield from map(Told, steps)
     entries, by_hand = ledger.newest(customer.id, MOST), corrections.newest(customer.id, MOST)

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, cast
 
 from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from sqlalchemy import Row, Table, bindparam, exists, select
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,21 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"  # from the catalogue, or from this channel
     PAUSED = "paused"  # by the operator, this item alone
     EXPIRED = "expired"  # the payment is older than it may be
+
+
+CALLED: Mapping[Reason, LazyString] = {  # to the operator; buyers are told what it means for them
+    Reason.SOLD_OUT: _("sold out"),
+    Reason.LIMIT_REACHED: _("as many as one person may"),
+    Reason.NOT_YET: _("not yet on sale"),
+    Reason.OVER: _("the sale is over"),
+    Reason.STOPPED: _("nothing was sold at all"),
+    Reason.ELSEWHERE: _("too dear for this device"),
+    Reason.AGE_UNKNOWN: _("month of birth not said"),
+    Reason.AGE_LIMIT: _("too much in a month at this age"),
+    Reason.WITHDRAWN: _("withdrawn"),
+    Reason.PAUSED: _("paused"),
+    Reason.EXPIRED: _("begun too long ago"),
+}
 
 
 class NotForSale(Exception):

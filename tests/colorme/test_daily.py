@@ -18,9 +18,10 @@ from storefront import Settings, create_app, rim
 from storefront.cli import main
 from storefront.colorme import contracts, daily, outstanding, reporting, usage
 from storefront.colorme.calendar import NoCalendar
-from storefront.colorme.contracts import Contract
+from storefront.colorme.contracts import Contract, Reason
 from storefront.colorme.intents import State
 from storefront.colorme.plans import Offered
+from storefront.colorme.purchases import ENDED
 from storefront.colorme.reporting import Report
 from storefront.colorme.settings import FirstPeriod
 from storefront.colorme.usage import NotOnAccount, Usage
@@ -855,3 +856,8 @@ def test_the_command(kondo: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = CliRunner().invoke(main, ["daily"])
     assert failed.exit_code == 1
     assert "nothing was done" in failed.output
+
+
+def test_every_end_has_words() -> None:
+    """The operator reads why a contract ended, not what the table calls it."""
+    assert set(ENDED) == set(Reason)

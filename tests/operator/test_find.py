@@ -15,10 +15,12 @@ from storefront.db import db, insert_once, transaction
 from storefront.mixi.payments import Payment
 from storefront.mixi.taps import Intent
 from storefront.operator import story
-from storefront.shop import customers, inventory
+from storefront.shop import customers, devices, inventory, limits
 from storefront.shop.customers import Customer
+from storefront.shop.devices import Device
 from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
+from storefront.shop.limits import Reason
 from tests.databases import on_sqlite
 from tests.operators import Operator, fields_of
 from tests.street import HANAKO, TARO, Container, ScriptedApi, words
@@ -96,6 +98,17 @@ def test_one_story(container: Container, api: ScriptedApi, operator: Operator) -
     )
     assert oldest
     assert text.count(f'href="#step-{oldest[1]}"') == 4
+
+
+@on_sqlite
+def test_in_words(container: Container, operator: Operator) -> None:
+    """Why a payment was refused, and on what somebody came in, has words in the reader's language."""
+    codes = [container.start("fireworks") for _ in range(6)]
+    assert [container.callback(code).text for code in codes][:5] == ["OK"] * 5
+    hanako = who(container.app)
+    assert "Not sold: sold out" in words(operator.get(hanako).text)
+    assert "販売不可：売り切れ" in words(operator.get(hanako, "ja").text)
+    assert (set(limits.CALLED), set(devices.CALLED)) == (set(Reason), set(Device))
 
 
 @on_sqlite
@@ -307,7 +320,6 @@ def test_a_long_story_is_cut(container: Container, operator: Operator, statement
         ("POST", "/operator/leave", 400),
         ("POST", "/operator/today", 405),
         ("GET", "/external/malfunctions/4711", 404),
-        ("POST", "/colorme/outstanding", 404),
     ],
 )
 def test_a_way_back(container: Container, operator: Operator, method: str, path: str, status: int) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from storefront import clock
 from storefront.db import db, transaction
 from storefront.shop import corrections, customers, ledger, sums
-from storefront.shop.corrections import Note
+from storefront.shop.corrections import ANY, Note
 from storefront.shop.customers import Customer
 from storefront.shop.day_sums import OURS, PLATFORMS, Calendar
 from storefront.shop.devices import Device
@@ -56,8 +56,8 @@ class Life:
                 ledger.undo(session, who, kind, unit, key, self.now, channel="mixi", of=of, about=about)
 
     def put_right(self) -> None:
-        case = Note("Umi", self._key(), "lost")
-        given = corrections.give(self.customer, "loaf", case, self.now, amount=self.chance.choice([0, 10]))
+        case, amount = Note("Umi", self._key(), "lost"), self.chance.choice([0, 10])
+        given = corrections.give(self.customer, "loaf", case, self.now, amount=amount, beside=ANY)
         if self.chance.random() < 0.5 and given.amount:
             entry = db.session.scalars(select(Entry).filter_by(key=given.key)).one()
             corrections.strike(self.customer.id, entry.id, case, self.now)

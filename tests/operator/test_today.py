@@ -93,7 +93,7 @@ def test_drawn(amounts: list[int], expected: tuple[int, list[tuple[int, int]]]) 
 
 @on_sqlite
 def test_the_week_is_drawn(app: Flask, operator: Operator) -> None:
-    """The bars of the last seven days stand out, however few days have one; a minus stands before the sign."""
+    """The bars of the last seven days stand out, however few days have one; a minus is before the sign."""
     now = clock.now()
     rows = [("external", "yen", Kind.SALE, 110, now - timedelta(days=ago)) for ago in (9, 3)]
     enter(app, [*rows, ("external", "yen", Kind.REFUND, -110, now)])

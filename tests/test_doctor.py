@@ -4,6 +4,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -16,14 +17,14 @@ import pytest
 import requests
 from flask import Flask
 from pydantic import SecretStr
-from sqlalchemy import text, update
+from sqlalchemy import create_engine, text, update
 from werkzeug import Response
 
 from storefront import Settings, config, create_app, doctor
 from storefront.config import PACKAGE, PREFIX
 from storefront.db import db, transaction
 from storefront.demo import kept
-from storefront.doctor import house, sqlite
+from storefront.doctor import house, postgresql, sqlite
 from storefront.doctor.sqlite import MIB
 from storefront.findings import Finding, Verdict
 from storefront.mixi.payments import Payment
@@ -210,6 +211,23 @@ def test_postgresql_that_forgets(app: Flask, settings: Settings, examine: Examin
     for value, verdict in verdicts.items():
         preset(settings.database_url, f"synchronous_commit = {value}")
         assert examine()["durability"].verdict is verdict
+
+
+@on_postgresql
+def test_a_forgotten_transaction(
+    app: Flask, settings: Settings, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that keeps what was replaced from being tidied up is told of, once it has been open for long."""
+    monkeypatch.setattr(postgresql, "LONG", 0.2)
+    engine = create_engine(settings.database_url, isolation_level="REPEATABLE READ")
+    with engine.connect() as forgotten:
+        forgotten.execute(text("SELECT count(*) FROM customer"))
+        time.sleep(0.3)
+        finding = examine()["transactions"]
+        assert finding.verdict is Verdict.WARN
+        assert finding.found == "one has been open for 0.0 hours"
+    engine.dispose()
+    assert examine()["transactions"].verdict is Verdict.OK
 
 
 @on_postgresql

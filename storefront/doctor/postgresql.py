@@ -17,6 +17,13 @@ ENCODING = "UTF8"
 NEW_DATABASE = f"make a new one: createdb --encoding={ENCODING} --template=template0"
 DURABILITY = ("synchronous_commit", "fsync", "full_page_writes")
 BEGINS_WITH = text("SELECT reset_val FROM pg_settings WHERE name = :name")
+LONG = 3600  # seconds; a dump of a large shop takes minutes
+# Of those that keep what was replaced since from being tidied up.
+OLDEST = text("""
+SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+""")
 DATABASE_CLOCK_SECONDS = SKEW_SECONDS / 2  # then two hosts of one database are no further apart than that
 
 
@@ -31,6 +38,7 @@ def database() -> Iterator[Finding]:
         yield _isolation(connection)
         yield _encoding(connection)
         yield _database_clock(connection)
+        yield _oldest(connection)
 
 
 def _commits(connection: Connection) -> Finding:
@@ -81,3 +89,12 @@ def _database_clock(connection: Connection) -> Finding:
     if abs(off) > DATABASE_CLOCK_SECONDS:
         return warn("clock", found, "let both hosts ask a time server")
     return ok("clock", found)
+
+
+def _oldest(connection: Connection) -> Finding:
+    """Whether a transaction was forgotten: what is replaced meanwhile stays in tables and indexes."""
+    seconds = float(connection.scalars(OLDEST).one())
+    if seconds > LONG:
+        found = f"one has been open for {seconds / 3600:.1f} hours"
+        return warn("transactions", found, "end it (pg_stat_activity names it), since all becomes slower")
+    return ok("transactions", "none is open for long")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +17,11 @@ from storefront.shop.inventory import Grant
 
 MOST = 1_000_000  # of an item at once; ours
 ID = r"^[^\x00-\x1f\x7f]+$"
+
+
+def _whole(number: object) -> object:
+    """However it is written: 2.0 is an integer to JSON Schema, and to a game that has no other numbers."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class Use(Model):
@@ -36,7 +41,7 @@ class Wish(BaseModel):
     channel: Annotated[str, Field(pattern=ID, max_length=16)]
     external_id: Annotated[str, Field(pattern=ID, max_length=64)]
     item: Annotated[str, Field(pattern=ID, max_length=64)]
-    quantity: Annotated[int, Field(ge=1, le=MOST)]
+    quantity: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST)]
 
     @classmethod
     def read(cls, body: bytes) -> Self:

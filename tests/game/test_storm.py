@@ -13,7 +13,7 @@ pytestmark = pytest.mark.long
 
 # Another number blows another storm; a failure says which it was.
 SEED = int(os.environ.get("PROOF_SEED", "20261127"))
-FEW, SOME, MANY = 150, 400, 10_000
+FEW, SOME, MANY = 60, 400, 10_000
 SECONDS = 900.0
 
 

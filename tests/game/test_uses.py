@@ -37,6 +37,15 @@ def test_used(game: Game, give: Give) -> None:
     assert game.holdings() == {"loaf": 3}
 
 
+def test_a_whole_number_is_one_however_it_is_written(game: Game, give: Give) -> None:
+    """By the description 2.0 is 2, and under the same key the same."""
+    give(5)
+    first = game.use("a", 2.0)
+    assert (first.status_code, said(first)["quantity"]) == (200, 2)
+    assert game.use("a", 2).data == first.data
+    assert game.holdings() == {"loaf": 3}
+
+
 def test_the_same_answer_however_much_later(game: Game, give: Give) -> None:
     """Sent again it uses nothing and is told the same bytes, whatever has happened since."""
     give(5)

@@ -40,7 +40,7 @@ def outstanding() -> Sequence[Section]:
         ),
         Section(
             "bills of owners who were forced out, by reckoning: once paid, `storefront resolve CODE seen`",
-            DEBT,
+            _shown(DEBT),
             debts,
             COLUMNS,
             [_line("owed", DEBT, row) for row in debts],
@@ -64,7 +64,12 @@ def outstanding() -> Sequence[Section]:
 
 def _cases(title: str, what: str, cases: Sequence[Case]) -> Section:
     rows = [_case(case) for case in cases]
-    return Section(title, CASE, rows, COLUMNS, [_line(what, CASE, row) for row in rows])
+    return Section(title, _shown(CASE), rows, COLUMNS, [_line(what, CASE, row) for row in rows])
+
+
+def _shown(heading: Sequence[str]) -> Sequence[str]:
+    """As a person reads it; a file keeps the name of its column."""
+    return ["¥" if name == "yen" else name for name in heading]
 
 
 def _case(case: Case) -> Row:

@@ -208,3 +208,20 @@ def test_pages_of_an_owner(visitor: Visitor) -> None:
     visitor.see(f"{visitor.app}/colorme/")
     follow(visitor.page, 'form[action*="/leave"] button')
     look(visitor.page)
+
+
+def test_pages_by_use(visitor: Visitor) -> None:
+    """What is taken on account: from the question whose shop it is to the store's list of usage."""
+    visitor.install(visitor.account("bakery"), "free")
+    visitor.install(visitor.account("lighthouse"), "usage")
+    assert visitor.page.locator('[data-page="change"]').count() == 1
+    look(visitor.page)
+    follow(visitor.page, "form.twins button")
+    visitor.see(f"{visitor.app}/items/moss")
+    visitor.buy("moss")
+    visitor.see_all(visitor.app, ["/inventory", "/colorme/"])
+    assert visitor.page.locator('[data-taken="moss"]').count() == 1
+    follow(visitor.page, 'form[action*="/removal"] button')
+    look(visitor.page)
+    visitor.see(f"{visitor.store}{CONSOLE}/state/usage_charges")
+    assert visitor.page.locator("[data-usage]").count() >= 1

@@ -50,12 +50,15 @@ def test_on_a_terminal(app: Flask, settings: Settings, code: str, kept: Kept, ho
     rows = list(csv.DictReader(io.StringIO(run(real, "outstanding", "--csv").stdout.removeprefix("\ufeff"))))
     said = {row["what"]: row for row in rows}
     assert (said["unknown"]["code"], said["unknown"]["contract"]) == (code, "CONTR1")
+    assert said["unknown"]["yen"] == "500"
     assert "500" in said["unknown"]["answer"]
+    assert " ¥ " in run(real, "outstanding").stdout
     assert said["not_confirmed"]["contract"] == "CONTR2"
     unsent = run(real, "resolve", code, "unsent")
     assert (unsent.returncode, "never sent again" in unsent.stderr) == (1, True)
     done = run(real, "resolve", code, "charged")
-    assert (done.returncode, "500" in done.stdout, "now charged" in done.stdout) == (0, True, True)
+    assert done.returncode == 0
+    assert ("¥500 before tax" in done.stdout, "now charged" in done.stdout) == (True, True)
     assert kept.holdings()["cloak"] == 1
     assert run(real, "resolve", code, "declined").returncode == 1
     assert run(real, "resolve", code, "unknown").returncode == 2

@@ -149,7 +149,7 @@ def storefront(project: Path, *words: str) -> str:
 
 
 def test_what_goes_bears_its_name() -> None:
-    """Whoever takes one away finds its files by that, as README says: all that is deleted here is found there."""
+    """Whoever takes one away finds its files by that, as README says: what is deleted here is found there."""
     named = {EXTERNAL.files: "external|provider|outside", COLORME.files: "colorme", GAME: "game"}
     for files, words in named.items():
         assert [file for file in files if not re.search(words, file)] == []

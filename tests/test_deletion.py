@@ -62,7 +62,7 @@ COUNTERS = (
             "templates/sandbox/colorme",
             "static/colorme.css",
             "tests/colorme",
-            "tests/browser/test_owners.py",
+            "tests/browser/test_colorme.py",
             "tests/sandbox/colorme",
         ),
         "plans",
@@ -76,7 +76,7 @@ GAME = (
     "templates/sandbox/game",
     "static/game.css",
     "tests/game",
-    "tests/browser/test_town.py",
+    "tests/browser/test_game.py",
     "tests/sandbox/game",
 )
 # Of the rest of the tests so many that a minute suffices.
@@ -146,6 +146,13 @@ def storefront(project: Path, *words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_what_goes_bears_its_name() -> None:
+    """Whoever takes one away finds its files by that, as README says: what is deleted here is found there."""
+    named = {EXTERNAL.files: "external|provider|outside", COLORME.files: "colorme", GAME: "game"}
+    for files, words in named.items():
+        assert [file for file in files if not re.search(words, file)] == []
 
 
 @pytest.mark.thorough

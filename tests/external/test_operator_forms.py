@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import html
 from pydantic import ValidationError
@@ -139,7 +139,7 @@ def read(fields: Mapping[str, Any]) -> RegistrationForm:
     return RegistrationForm(sent(MultiDict(fields)))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(registrations)
 def test_there_and_back(recorded: Facts) -> None:
     """Facts that are written into the form and read again are the same, ten rows and more in their order."""
@@ -196,7 +196,7 @@ def test_a_form_that_is_too_large(shop: Flask, operator: Operator) -> None:
     assert now_recorded(shop) == lawful()
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(wild)
 def test_any_names(fields: dict[str, str]) -> None:
     """Whatever the fields are called, a form is read, and what is read is shown again."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storefront.external.registration import (
@@ -979,6 +979,7 @@ def known(facts: Facts, on: date) -> Facts:
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(anything, days)
 def test_later_facts_change_no_earlier_day(facts: Facts, on: date) -> None:
     """What is dated later than a day has no part in what that day allows."""
@@ -987,6 +988,7 @@ def test_later_facts_change_no_earlier_day(facts: Facts, on: date) -> None:
 
 
 @pytest.mark.long
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(anything, days, days)
 def test_nothing_but_a_stop_or_an_expiry_ends_it(facts: Facts, one: date, other: date) -> None:
     """What was allowed stays so, unless mixi stops it, a certificate ends or a termination is approved."""
@@ -1007,6 +1009,7 @@ def test_nothing_but_a_stop_or_an_expiry_ends_it(facts: Facts, one: date, other:
     assert assess(lasting, first).allowed <= assess(lasting, last).allowed
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(anything, days, st.sampled_from([SITE, RIVAL, ""]), st.booleans())
 def test_never_on_mobile(facts: Facts, on: date, site: str, on_smartphone: bool) -> None:
     """No fact, date, site or setting opens the way out on mobile."""
@@ -1014,6 +1017,7 @@ def test_never_on_mobile(facts: Facts, on: date, site: str, on_smartphone: bool)
     assert answer is Rule.NEVER_ON_MOBILE
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(anything, days, st.sampled_from([SITE, RIVAL, ""]))
 def test_who_goes_goes_by_the_book(facts: Facts, on: date, site: str) -> None:
     """Whoever is sent on is sent after the receipt of a signed form, to a listed and certified provider."""
@@ -1035,6 +1039,7 @@ def test_who_goes_goes_by_the_book(facts: Facts, on: date, site: str) -> None:
     assert provider.listed or any(change.approved_on and change.approved_on <= on for change in adding)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(anything, days)
 def test_a_wait_ends_on_its_day(facts: Facts, on: date) -> None:
     """A day that a step waits for is a later one, and the step no longer waits on it."""

@@ -124,7 +124,8 @@ def demo_command(data: Path, database: str | None, **ports: int) -> None:
 def sandbox(data: Path, shop_url: str, shop_ca: Path | None, **ports: int) -> None:
     """Start the sandbox and what stands beside it alone, for a shop that you start yourself."""
     with _prepared(ports, data, without=demo.SHOP, shop_url=shop_url, shop_ca=shop_ca) as (_, sockets):
-        bind = ["--bind", f"{HOST}:{ports[demo.SHOP]}", "--threads", "8", "storefront:create_app()"]
+        size = ["--threads", str(demo.THREADS)]
+        bind = ["--bind", f"{HOST}:{ports[demo.SHOP]}", *size, "storefront:create_app()"]
         demo.serve(
             sockets,
             f"""

@@ -58,6 +58,7 @@ MADE_ONCE = {  # bytes of a secret that is kept; platforms have more of them
     "STOREFRONT_SECRET_KEY": 20,
     BREAKER_TOKEN: 20,
 }
+THREADS = 16  # of one process of the shop: a robot buys for many at once
 SHOPKEEPER = {  # whom the legal notice names, where nobody sells
     "STOREFRONT_LEGAL_OPERATOR": "港の道具屋（架空の事業者）",
     "STOREFRONT_LEGAL_REPRESENTATIVE": "灯台守（架空の店主）",
@@ -92,7 +93,7 @@ def arguments() -> Mapping[str, Sequence[str]]:
         for one in platforms()
     }
     return {
-        SHOP: [*AS_IN_PRODUCTION, "--workers", "2", "--threads", "8", "storefront:create_app()"],
+        SHOP: [*AS_IN_PRODUCTION, "--workers", "2", "--threads", str(THREADS), "storefront:create_app()"],
         **others,
     }
 
@@ -191,6 +192,7 @@ def environment(
         # Never one that is merely set in the environment: that may be a shop's.
         "STOREFRONT_DATABASE_URL": database or _sqlite(data.resolve() / "storefront.db"),
         "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
+        "STOREFRONT_THREADS": str(THREADS),
         **{name: os.environ.get(name, said) for name, said in SHOPKEEPER.items()},
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),

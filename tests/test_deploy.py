@@ -161,6 +161,8 @@ def test_the_operators_command() -> None:
     }.items():
         (value,) = re.findall(rf"^{name}=(.+)$", unit, re.MULTILINE)
         assert f" --{option}={value} " in command
+    for told in re.findall(r"STOREFRONT_(?:THREADS|MIXI\w+)=\d+", (KIT / "storefront.service").read_text()):
+        assert f" --setenv={told} " in command
     (settings,) = re.findall(r"^EnvironmentFile=.+$", unit, re.MULTILINE)
     assert f" --property={settings} " in command
     assert f'\n  {PROGRAMS}/storefront "$@"\n' in command

@@ -45,8 +45,8 @@ def addresses(settings: MixiSettings, http: requests.Session) -> Iterator[Findin
 def threads(settings: MixiSettings, http: requests.Session) -> Iterator[Finding]:
     """Whether a callback always finds a thread that does not wait for mixi."""
     found = f"{settings.mixi_calls_at_once} of {settings.threads} may wait for mixi at once"
-    if 2 * settings.mixi_calls_at_once > settings.threads:
-        names = f"{PREFIX}MIXI_CALLS_AT_ONCE to at most half of {PREFIX}THREADS"
+    if 4 * settings.mixi_calls_at_once > settings.threads:  # half as many more wait for their turn
+        names = f"{PREFIX}MIXI_CALLS_AT_ONCE to at most a quarter of {PREFIX}THREADS"
         yield warn("threads", found, f"set {names}, or callbacks may find none")
     else:
         yield ok("threads", found)

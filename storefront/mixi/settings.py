@@ -169,7 +169,7 @@ class MixiSettings(HouseSettings):
         ge=1,
         le=1000,
         description="Threads of one process that may wait for mixi's answers; half as many more wait briefly "
-        "for their turn. At most half of a worker's threads, so that a callback always finds one.",
+        "for their turn. At most a quarter of a worker's threads, so that a callback always finds one.",
     )
     mixi_interface_seconds: int = Field(
         60,

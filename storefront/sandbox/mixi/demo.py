@@ -11,7 +11,7 @@ from storefront.sandbox.settings import SandboxSettings
 
 # So that nobody who tries things out waits a minute: the least that the shop takes, and a short breath.
 VOID_AFTER, CONFIRM_PAUSE = 11, 3
-CALLS_AT_ONCE = 4  # as many as its threads allow: a robot buys for many at once
+CALLS_AT_ONCE = 4  # as many as the shop's threads allow there: a robot buys for many at once
 TEST_OWNERS = "STOREFRONT_MIXI_TEST_OWNERS"  # whoever puts the app in development says so to the shop, too
 
 

@@ -60,16 +60,6 @@ def test_the_legal_notice_is_open_to_all(container: Container) -> None:
     assert container.app.test_client().get("/legal").status_code == 200
 
 
-def test_the_legal_notice_says_whose_price_it_means(container: Container) -> None:
-    """To everybody it names each platform once, over its own price and payment."""
-    notice = html.fromstring(container.app.test_client().get("/legal").text)
-    with container.app.test_request_context():
-        platforms = [str(one.platform) for one in visit.entrances()]
-    headings = [one.text_content() for one in notice.cssselect("main h2")]
-    assert headings == (platforms if len(platforms) > 1 else [])
-    assert notice.text_content().count("お支払いの時期と方法") == len(platforms)
-
-
 def test_an_error_leads_in(container: Container) -> None:
     """Whoever comes to no page without a visit is shown the ways in."""
     page = html.fromstring(container.app.test_client().get("/nowhere").text)

@@ -5,9 +5,11 @@ import time
 from urllib.parse import quote, urlencode
 
 import pytest
+from lxml import html
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from storefront.sandbox.key_pairs import KeyPair
+from storefront.shop import visit
 from tests.databases import on_sqlite
 from tests.street import (
     APP_ID,
@@ -56,6 +58,14 @@ def test_the_bare_address_is_kind(container: Container) -> None:
 def test_the_legal_notice_is_open_to_all(container: Container) -> None:
     """The law does not ask who is reading."""
     assert container.app.test_client().get("/legal").status_code == 200
+
+
+def test_an_error_leads_in(container: Container) -> None:
+    """Whoever comes to no page without a visit is shown the ways in."""
+    page = html.fromstring(container.app.test_client().get("/nowhere").text)
+    with container.app.test_request_context():
+        ways = [one.entrance.address() for one in visit.entrances() if one.entrance]
+    assert [one.get("href") for one in page.cssselect("main a.button")] == ways
 
 
 def ask(container: Container, target: str, **headers: str) -> TestResponse:

@@ -101,6 +101,16 @@ def test_its_shelf_and_pages(app: Flask) -> None:
     assert "Arcade" in app.test_client().get("/").text
 
 
+def test_the_legal_notice_says_whose_price_it_means(app: Flask) -> None:
+    """To everybody it names each platform over its own price; who is in reads of theirs alone."""
+    notice = html.fromstring(app.test_client().get("/legal?lang=en").text)
+    with app.test_request_context("/?lang=en"):
+        platforms = [str(one.platform) for one in visit.entrances()]
+    assert len(platforms) > 1
+    assert [one.text_content() for one in notice.cssselect("main h2")] == platforms
+    assert not html.fromstring(Guest(app).send("GET", "/legal").text).cssselect("main h2")
+
+
 @pytest.mark.changed(under_age_limits="15:5")
 def test_a_purchase(app: Flask) -> None:
     """In the bag, and in the history in its words; ages count at the counters that say so."""

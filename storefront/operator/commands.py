@@ -77,7 +77,7 @@ def _put_right(act: Callable[..., Correction], case: dict[str, Any], at: str, **
 
 def _said(done: Done) -> str:
     return (
-        f"{done.by} did it at {stamp(done.at)} for {done.cause!r}, {done.quantity} pieces, under {done.key}"
+        f"{done.by} did it at {stamp(done.at)} for {done.cause!r}, quantity {done.quantity}, under {done.key}"
     )
 
 

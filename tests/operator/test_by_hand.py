@@ -326,7 +326,7 @@ def test_commands(app: Flask, settings: Settings) -> None:
     other = ("--for", "the letter of Friday", *CASE[2:])
     asked = run(settings, "grant", HANAKO, "loaf", *other)
     assert asked.returncode == 1
-    assert "for 'letter 7', 2 pieces" in asked.stderr
+    assert "for 'letter 7', quantity 2" in asked.stderr
     assert run(settings, "grant", HANAKO, "loaf", "--again", *other).returncode == 0
     assert run(settings, "take-back", HANAKO, "loaf", *CASE).stdout.startswith("taken 1 loaf, under hand:")
     for words_ in (("nobody", "loaf"), (HANAKO, "nothing")):

@@ -61,7 +61,7 @@ COUNTER = Counter(
     states=payments.STATES,
     purchases=payments.purchases,
     find=payments.purchase,
-    side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out),
+    side_door=SideDoor(beside=frozenset({"mixi"}), leads_out=views.leads_out, payee=facts.payee),
     whose=payments.whose,
     bars=payments.bars,
     steps=payments.steps,

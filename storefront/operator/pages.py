@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 from flask_babel import LazyString
 
 from storefront.shop import counter
+from storefront.shop.counter import Counter
 
 PAGES = "operator_pages"
 
@@ -35,11 +36,14 @@ def is_one(path: str, blueprint: str | None) -> bool:
 
 
 def platform(channel: str) -> str:
-    """How the operator's pages call a counter: its platform; a side door by its channel, too."""
-    found = next((one for one in counter.counters() if one.channel == channel), None)
-    if found is None:
-        return channel
-    return f"{found.platform} ({channel})" if found.side_door else str(found.platform)
+    """How the operator's pages call a counter: its platform; a side door by who is paid there."""
+    if "counters_called" not in g:  # once a page, however many prices stand on it
+        g.counters_called = {one.channel: _called(one) for one in counter.counters()}
+    return str(g.counters_called.get(channel, channel))
+
+
+def _called(one: Counter) -> LazyString | str:
+    return one.side_door.payee() if one.side_door else one.platform
 
 
 def counted(amount: int, channel: str) -> str:

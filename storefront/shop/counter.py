@@ -122,10 +122,14 @@ class Entrance:
 
 @dataclass(frozen=True)
 class SideDoor:
-    """A way to pay for who has come in by another counter's entrance, at the channels it stands `beside`."""
+    """A way to pay for who has come in by another counter's entrance, at the channels it stands `beside`.
+
+    `payee` says who is paid there.
+    """
 
     beside: frozenset[str]
     leads_out: Callable[[Visit], bool]
+    payee: Callable[[], LazyString | str]
 
 
 @dataclass(frozen=True)

@@ -617,6 +617,15 @@ def test_the_page_says_what_items_cost(shop: Flask, operator: Operator) -> None:
     assert "no way" not in told_of(page, '[data-item="coat"][data-door="yes"]')
 
 
+def test_the_operator_knows_the_provider_by_its_name(shop: Flask, operator: Operator) -> None:
+    """One party, one name: as buyers read it, beside prices and over what came in."""
+    record(shop, lawful())
+    for address in ("/operator/items", "/operator/today"):
+        text = operator.get(address).text
+        assert PAY.name in text
+        assert "(external)" not in text
+
+
 def test_a_late_sheet_is_shown_as_late(shop: Flask, operator: Operator) -> None:
     """Sent back a day after its deadline, the sheet is shown as late, and asks for nothing."""
     record(shop, replace(lawful(), sheet=Sheet(deadline=today() - 9 * DAY, submitted_on=today() - 8 * DAY)))

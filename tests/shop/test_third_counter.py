@@ -223,7 +223,7 @@ def test_a_counter_that_is_gone(app: Flask, settings: Settings) -> None:
 
 def test_side_doors_stand_beside_whom_they_name(app: Flask, settings: Settings) -> None:
     """A door out beside the arcade is none of mixi's, and lets nobody in."""
-    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True)
+    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True, payee=lambda: "the bank")
     counter.add(app, replace(arcade.COUNTER, channel="door", entrance=None, side_door=door), settings)
     with app.test_request_context(headers={arcade.HEADER: f"pat {arcade.seal('pat', '/')}"}):
         assert [one.channel for one in visit.ways_out(visit.current())] == ["door"]
@@ -237,7 +237,7 @@ def test_side_doors_stand_beside_whom_they_name(app: Flask, settings: Settings) 
 def test_an_age_that_only_a_side_door_asks_for(app: Flask, settings: Settings) -> None:
     """Whoever must say it somewhere can say it."""
     assert Guest(app).send("GET", "/age").status_code == 302
-    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True)
+    door = SideDoor(beside=frozenset({arcade.NAME}), leads_out=lambda here: True, payee=lambda: "the bank")
     beside = replace(arcade.COUNTER, channel="door", entrance=None, side_door=door, ages_count=True)
     counter.add(app, beside, settings)
     assert Guest(app).send("GET", "/age").status_code == 200

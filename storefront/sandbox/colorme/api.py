@@ -299,7 +299,7 @@ def _root(name: str) -> Mapping[str, Any]:
     """The object of this name in the request's JSON; what is no JSON is a 500, as it was measured."""
     try:
         told = json.loads(request.get_data())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Failure(500, BROKEN, "the request could not be read") from None
     root = told.get(name) if isinstance(told, dict) else None
     if not isinstance(root, dict):

@@ -232,7 +232,7 @@ def _told(platform: Sandbox, codes: Sequence[str]) -> Sequence[dict[str, Any]]:
     try:
         answer = platform.http.get(url, timeout=STATEMENT_SECONDS, **asked)
         rows = answer.json() if answer.status_code == 200 else None
-    except (requests.RequestException, OSError, ValueError):
+    except (requests.RequestException, OSError, ValueError, RecursionError):
         rows = None
     if not isinstance(rows, list):
         raise Unreadable(N_("The provider does not say how its payments stand."))

@@ -106,8 +106,10 @@ def test_refusals_of_an_option(street: Street) -> None:
     assert error(street.call("POST", path, token, {"application_charge": {}})) == (422, 422210, where)
     assert error(street.buy(token, " ")) == (422, 422007, where)
     client = street.app.test_client()
-    broken = client.post(path, data="{", headers={"Authorization": f"Bearer {token}"}, base_url=STORE)
-    assert error(broken) == (500, 500000, "")
+    for unread in ("{", "[" * 100_000):
+        broken = client.post(path, data=unread, headers={"Authorization": f"Bearer {token}"}, base_url=STORE)
+        assert error(broken) == (500, 500000, "")
+        assert "could not be read" in broken.text
     assert error(street.call("GET", path, token)) == (404, 404100, "")
     assert error(street.call("GET", "/appstore/v1/nothing.json", token)) == (404, 404100, "")
     assert street.bills() == []

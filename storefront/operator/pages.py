@@ -30,9 +30,15 @@ def pages() -> Sequence[Page]:
     return tuple(current_app.extensions.get(PAGES, ()))
 
 
-def is_one(path: str, blueprint: str | None) -> bool:
-    """Whether an address belongs to them, even if nothing is there."""
-    return path.startswith("/operator/") or blueprint in {one.endpoint.rpartition(".")[0] for one in pages()}
+def is_one(path: str, endpoint: str) -> bool:
+    """Whether an address belongs to them, even if nothing is there; a counter's room is its buyers', too."""
+    known, counters = {one.endpoint for one in pages()}, {one.channel for one in counter.counters()}
+    rooms = {_room(one) for one in known} - counters
+    return path.startswith("/operator/") or endpoint in known or _room(endpoint) in rooms
+
+
+def _room(endpoint: str) -> str:
+    return endpoint.rpartition(".")[0]
 
 
 def platform(channel: str) -> str:

@@ -29,7 +29,7 @@ BY_STATUS: Mapping[int, Explanation] = {
 
 def page(explanation: Explanation, status: int) -> str | None:
     """On the operator's pages, to the operator: with the way to the others."""
-    if not pages.is_one(request.path, request.blueprint):
+    if not pages.is_one(request.path, request.endpoint or ""):
         return None
     try:
         login.required()

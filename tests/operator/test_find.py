@@ -332,3 +332,10 @@ def test_a_way_back(container: Container, operator: Operator, method: str, path:
     assert "bridge" not in stranger.text
     buyers = html.fromstring(operator.client.get("/items/nothing").text)
     assert not buyers.cssselect(".bridge")
+
+
+@on_sqlite
+def test_what_buyers_are_told_without_the_operator(container: Container, statements: list[str]) -> None:
+    """Where a counter's room has a page of the operator's, too, nobody asks whether a buyer is one."""
+    assert container.get("/mixi/finish", point_code="0123456789abcdef0123").status_code == 404
+    assert not [one for one in statements if "operator_login" in one]

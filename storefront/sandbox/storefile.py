@@ -63,6 +63,12 @@ class StoreFile:
             event.listen(self.db.engine, "connect", self._on_connect)
             event.listen(self.db.engine, "begin", _on_begin)
 
+    def open(self, app: Flask) -> None:
+        """Use the file, and give it tables of this shape unless it has them."""
+        self.init_app(app)
+        with app.app_context(), self.transaction() as session:
+            self.is_current(session)
+
     def is_current(self, session: Session) -> bool:
         """Whether the file has tables of this shape; if not, it now has them, empty."""
         connection = session.connection()

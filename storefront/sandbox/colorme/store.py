@@ -1,6 +1,5 @@
 """The app store's own database, emptied whenever its shape changes."""
 
-from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase
 
@@ -20,11 +19,4 @@ class Base(DeclarativeBase):
 
 # The app acts on what the store tells it, so that must not be forgotten when the power fails.
 file = StoreFile(db, SHAPE, "FULL")
-reading, transaction = file.reading, file.transaction
-
-
-def init_app(app: Flask) -> None:
-    """Open the database and give it this version's tables."""
-    file.init_app(app)
-    with app.app_context(), transaction() as session:
-        file.is_current(session)
+reading, transaction, init_app = file.reading, file.transaction, file.open

@@ -93,9 +93,10 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
 def read_pages(app: Flask) -> None:
     """Read every template of the shop's, since a deployment changes the files below a process that runs."""
     with app.app_context():
-        for name in app.jinja_env.list_templates():
+        for name in app.jinja_env.list_templates(["html"]):
             room, folder, _ = name.partition("/")
-            if not folder or room in app.blueprints:  # the sandbox's are none of ours
+            is_hidden = "/." in f"/{name}"  # such as what another machine's archive leaves there
+            if not is_hidden and (not folder or room in app.blueprints):  # the sandbox's are none of ours
                 app.jinja_env.get_template(name)
 
 

@@ -241,10 +241,9 @@ def hold(session: Session, contract_id: str) -> Contract:
     return session.scalars(held, execution_options={"populate_existing": True}).one()
 
 
-def hold_all(session: Session, account: str) -> None:
-    """The same for all that an account has, of which any may end."""
-    for owner in session.scalars(select(Contract.customer_id).where(_is_of(account)).distinct()).all():
-        customers.hold(session, owner)
+def hold_all(session: Session, account: str, now: datetime) -> None:
+    """The same for all that an account has, of which any may end; for one that is just being kept, too."""
+    customers.enrol_held(session, NAME, account, now)
 
 
 def end(session: Session, account: str, contract_id: str, ending: Ending, now: datetime) -> Contract | None:

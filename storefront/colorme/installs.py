@@ -66,7 +66,7 @@ def uninstall(hook: Uninstall) -> None:
     hook.check(plan.form)
     ending = _ending(Reason(hook.reason), hook.uninstalled_at, hook.usage_charge)
     with transaction() as session:
-        contracts.hold_all(session, account)
+        contracts.hold_all(session, account, clock.now())
         if named:
             ended = contracts.end(session, account, named, ending, clock.now())
             if known is None and ended is None:
@@ -158,7 +158,7 @@ def ask_again(contract: Contract) -> bool | None:
     except (NotConnected, Unknown):
         return None
     with transaction() as session:
-        contracts.hold_all(session, contract.account)
+        contracts.hold_all(session, contract.account, clock.now())
         if stands and contract.reason in contracts.INFERRED:
             _clear(session, contract, max(asked_at, instead.arrived_at) if instead else asked_at)
             _stand_again(session, contract, asked_at)

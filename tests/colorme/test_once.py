@@ -1,5 +1,6 @@
 """One form is one charge, whatever number of sends arrives at the same moment; nobody waits for ever."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from tests.street import at_once
 
 pytestmark = pytest.mark.long
 FORMS, SENDS = 25, 8
+LONGEST = 20  # seconds
 
 
 @pytest.fixture
@@ -102,6 +104,50 @@ def test_nobody_waits_for_each_other(
     with app.app_context(), slowly(app):
         at_once(others[against], lambda: take_today(app, store))
     assert kept.holdings()["tidetable"] == {"end": 2, "option": 3, "removal": 2}[against]
+
+
+@contextmanager
+def held_up(app: Flask, after: str, until: threading.Event) -> Iterator[threading.Event]:
+    """Whoever writes this waits with its commit, for some time; what is set once it is written."""
+    written = threading.Event()
+
+    def pause(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith(f"INSERT INTO {after} "):
+            written.set()
+            until.wait(1)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "after_cursor_execute", pause)
+    try:
+        yield written
+    finally:
+        event.remove(engine, "after_cursor_execute", pause)
+
+
+@pytest.mark.parametrize(
+    ("plan", "after"),
+    [
+        ("LANTERN1", "colorme_contract"),
+        ("ANCHOR1", "colorme_contract"),
+        ("LANTERN1", "colorme_ended_first"),
+    ],
+)
+def test_an_end_beside_its_install(app: Flask, hooks: Hooks, kept: Kept, plan: str, after: str) -> None:
+    """An end that is told while the install is being kept, or the other way round, is one all the same."""
+    named = None if plan == "ANCHOR1" else "CONTR1"
+    hear = [lambda: hooks.install(plan=plan), lambda: Hooks(app).uninstall(named, plan=plan)]
+    first, second = hear if after == "colorme_contract" else reversed(hear)
+    done = threading.Event()
+
+    def beside() -> None:
+        assert written.wait(LONGEST)
+        assert second().status_code == 200
+        done.set()
+
+    with held_up(app, after, done) as written:
+        at_once(first, beside)
+    assert "stands" not in kept.contracts().values()
 
 
 def day(app: Flask) -> None:

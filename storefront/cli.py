@@ -17,11 +17,12 @@ import click
 import flask_migrate
 from flask import Flask
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from storefront import COUNTERS, clock, config, demo, doctor, health, reports, settings_table
 from storefront.art import art
 from storefront.backup import NotPossible, backup
+from storefront.clock import Deadline
 from storefront.config import PACKAGE, PREFIX
 from storefront.db import cause, db, file_of, make_file, migrate, transaction, unhurried
 from storefront.demo import HOST
@@ -35,6 +36,18 @@ from storefront.shop import catalog, catalog_file, counter, differences, invento
 from storefront.shop.catalog_file import CatalogError
 from storefront.texts import texts
 from storefront.walkthrough import walkthrough
+
+PATIENCE_SECONDS = 120.0  # a backup of a large shop takes a part of it
+PAUSE_SECONDS = 2.0
+# A lock was not to be had, or two waited for each other (source: PostgreSQL, Error Codes).
+KEPT_WAITING = {"55P03", "40P01"}
+# The server does not say of another role's session how long it has lasted.
+HOLDERS = """
+SELECT DISTINCT application_name, pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE relation IN (SELECT oid FROM pg_class WHERE relnamespace = current_schema::regnamespace)
+AND granted AND pid <> pg_backend_pid() AND coalesce(xact_start < now() - interval '1 second', true)
+ORDER BY pid
+"""
 
 a_port = partial(click.option, type=click.IntRange(1, 65535), show_default=True, help="Where it listens.")
 
@@ -313,9 +326,33 @@ def _migrate() -> None:
         _check_encoding(connection)
         unfit, found = health.misfit(connection), health.revision(connection)
     if found is None or found in health.known():
-        flask_migrate.upgrade(directory=migrate.directory)
+        _migrate_between_others()
     elif unfit:
         raise click.ClickException(f"nothing was migrated: {unfit.found}; {unfit.advice}")
+
+
+def _migrate_between_others() -> None:
+    """A table that a backup reads is asked for again and again: meanwhile the shop goes on selling."""
+    until = Deadline.after(PATIENCE_SECONDS)
+    while True:
+        try:
+            return flask_migrate.upgrade(directory=migrate.directory)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) not in KEPT_WAITING:
+                raise
+        holders = _holders()
+        if until.left() <= 0:
+            raise click.ClickException(f"nothing was migrated: {holders}; wait for its end, or end it")
+        click.echo(f"{holders}: waiting for its end.")
+        clock.sleep(PAUSE_SECONDS)
+
+
+def _holders() -> str:
+    """Who has had tables for more than a moment, by what they call themselves."""
+    with db.engine.connect() as connection:
+        found = connection.execute(text(HOLDERS)).all()
+    names = ", ".join(f"{name or 'somebody'} (process {pid})" for name, pid in found)
+    return f"a table that is to be changed is in use by {names or 'somebody'}"
 
 
 def _refuse_memory() -> None:

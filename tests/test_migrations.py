@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
@@ -16,8 +16,8 @@ from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
-from storefront import Settings, clock, create_app
-from storefront.db import db, migrate, transaction
+from storefront import Settings, cli, clock, create_app
+from storefront.db import LOCK_SECONDS, db, migrate, transaction
 from storefront.mixi.payments import Status
 from storefront.shop import catalog, changes, ledger, visits
 from storefront.shop.adjustments import Field
@@ -25,7 +25,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.devices import Device
 from storefront.shop.inventory import Grant
 from tests.command import run, run_apart
-from tests.databases import on_sqlite
+from tests.databases import on_postgresql, on_sqlite
 from tests.demo import wait_for
 from tests.street import HANAKO, Books, Container
 
@@ -146,6 +146,62 @@ def test_two_processes_at_once(app: Flask, settings: Settings, engine: Engine) -
     assert run(settings, "upgrade").returncode == 0
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM item")).scalar() == items
+
+
+@on_postgresql
+def test_while_a_backup_reads(app: Flask, settings: Settings, engine: Engine) -> None:
+    """A table that is to be changed is read by somebody who takes long: sales pass, then it is changed."""
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0015")
+    with ThreadPoolExecutor(1) as operator, reading(engine) as backup:
+        upgrade = operator.submit(run, settings, "upgrade")
+        wait_for(lambda: is_anybody_waiting(engine))
+        for _ in range(4):
+            began = clock.monotonic()
+            with engine.begin() as sale:
+                sale.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+                sale.execute(text('SELECT count(*) FROM "grant"'))
+            assert clock.monotonic() - began < LOCK_SECONDS
+            clock.sleep(1)
+        assert not upgrade.done()
+        backup.rollback()
+        said = upgrade.result()
+    assert said.returncode == 0, said.stderr
+    assert "pg_dump (process " in said.stdout
+    assert differences(engine) == []
+
+
+@on_postgresql
+def test_while_somebody_does_not_end(
+    app: Flask, settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said who, and nothing has changed."""
+    monkeypatch.setattr(cli, "PATIENCE_SECONDS", 0)
+    with app.app_context():
+        flask_migrate.upgrade(directory=migrate.directory, revision="0015")
+    with reading(engine) as forgotten:
+        said = run(settings, "upgrade")
+        assert said.returncode == 1
+        assert f"pg_dump (process {forgotten.scalar(text('SELECT pg_backend_pid()'))})" in said.stderr
+        assert forgotten.scalar(text("SELECT version_num FROM alembic_version")) == "0015"
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Somebody has what a dump has of a table, from its beginning to its end."""
+    with engine.connect() as connection:
+        connection.execute(text("SET application_name = 'pg_dump'"))
+        connection.execute(text('LOCK TABLE "grant" IN ACCESS SHARE MODE'))
+        yield connection
+
+
+WAITING = """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE NOT granted AND datname = current_database()"""
+
+
+def is_anybody_waiting(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.scalar(text(WAITING)))
 
 
 def test_from_the_version_before(app: Flask, settings: Settings, engine: Engine) -> None:

@@ -25,12 +25,12 @@ OF_A_SERVER = (".pem", ".key", ".p12", ".pfx", ".db", ".sqlite3")  # keys and da
 class Packing(BuildHookInterface):  # type: ignore[type-arg]  # it is asked for none
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Say which files go in. Whatever else lies in the folder does not: no key, no database, no .env."""
+        if version == "editable":
+            return
         root = Path(self.root)
         places = _listed(root)
         if self.target_name == "sdist" and not places:
             raise RuntimeError("an sdist is made of what git tracks: there is no repository here")
-        if version == "editable":
-            return
         of_wheel = self.target_name == "wheel"
         wanted = {place: _in_wheel(place) if of_wheel else place for place in places or _found(root)}
         build_data["force_include"] |= {str(root / place): there for place, there in wanted.items()}

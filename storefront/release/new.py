@@ -24,6 +24,7 @@ from storefront.shop.identity import Identity, IdentityError
 CATALOG = "storefront/shop/catalog.yaml"
 IDENTITY = "storefront/shop/identity.yaml"
 THEME = "static/theme.css"
+READERS = 0o444  # two bits above those of who may run it
 Fit = Callable[[Path, Mapping[str, Mapping[str, int]]], str]
 
 
@@ -48,7 +49,7 @@ def new(
     with _all_or_nothing(folder) as copy:
         for place, file in release.files.items():
             (copy / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, copy / place)
+            _copy(file, copy / place)
         if with_git:
             repository.begin(copy)
             repository.commit(copy, RELEASES, _in(copy, release), f"storefront {release.version}")
@@ -62,6 +63,14 @@ def new(
     if with_git and (around := _repository_around(folder)):
         told.append(f"{folder} lies in the repository {around}, which does not keep what it has: move it")
     return told
+
+
+def _copy(file: Path, place: Path) -> None:
+    """To be written to, however the release lies: what an administrator installed may be read alone."""
+    shutil.copyfile(file, place)
+    if repository.can_be_run(file):
+        mode = place.stat().st_mode
+        place.chmod(mode | (mode & READERS) >> 2)
 
 
 def _repository_around(folder: Path) -> Path | None:

@@ -51,6 +51,10 @@ def said(folder: Path, *words: str) -> str:
         return ""
 
 
+def can_be_run(file: Path) -> bool:
+    return bool(file.stat().st_mode & 0o100)
+
+
 def _tree(folder: Path, files: Mapping[str, Path]) -> str:
     """The files as they are, whatever this machine makes of line ends."""
     paths = "".join(map(_line, files.values()))
@@ -69,4 +73,4 @@ def _line(file: Path) -> str:
 
 
 def _mode(file: Path) -> str:
-    return "100755" if file.stat().st_mode & 0o100 else "100644"
+    return "100755" if can_be_run(file) else "100644"

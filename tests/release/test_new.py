@@ -44,6 +44,18 @@ def test_its_files(make: Make, tmp_path: Path) -> None:
     assert copy[RUNS] == (b"#!/bin/sh\r\n", True)
 
 
+def test_of_a_release_that_may_only_be_read(make: Make, tmp_path: Path) -> None:
+    """As an administrator installed it: the copy is its owner's to write to, and what may be run stays so."""
+    release = make("1.0")
+    for file in release.files.values():
+        file.chmod(0o555 if file == release.files[RUNS] else 0o444)
+    new(release, tmp_path / "shop", Own("綱屋", accent="#993300"))
+    shop = tmp_path / "shop"
+    assert {place for place in release.files if not (shop / place).stat().st_mode & 0o200} == set()
+    assert {place for place, (_, runs) in content(shop).items() if runs} == {RUNS}
+    assert (shop / RUNS).stat().st_mode == (shop / PAGE).stat().st_mode | 0o111
+
+
 def test_its_repository(copied: Path) -> None:
     """The release as it came is on one branch, the name on top on another, which is checked out and clean."""
     assert git(copied, "log", "--format=%s", "storefront", "--").splitlines() == ["storefront 0.0.1"]

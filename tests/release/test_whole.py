@@ -1,15 +1,18 @@
 """This project as a release: of checkout, sdist and wheel the same copy is made, and brought up to date."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
+from storefront.release.build import Packing
 from storefront.release.files import PROJECT, version_of
 from storefront.release.git import git
 from tests.command import call
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.long
 NAME = "storefront-99.0"
 LISTED = "storefront/release/files.txt"
 IDENTITY = "storefront/shop/identity.yaml"
+NOBODY = 65534  # by convention
 LAY_ABOUT = tuple(Path(stray).name for stray in STRAYS)
 
 
@@ -79,6 +83,25 @@ def test_the_wheel(wheel: Path, places: list[str]) -> None:
 def test_the_wheel_of_a_checkout(checkout: Path, wheel: Path, tmp_path: Path) -> None:
     """It is the same: what lay about in the checkout, or was linked there, is in neither."""
     assert content(built(checkout, tmp_path)).keys() == content(wheel).keys()
+
+
+def test_to_work_in_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies there is what runs, so an editable install asks nobody which files those are."""
+    monkeypatch.setenv("PATH", "")
+    asked: dict[str, Any] = {"force_include": {}}
+    packing = Packing(str(checkout), {}, None, None, "", "wheel")  # type: ignore[arg-type]  # it asks neither
+    packing.initialize("editable", asked)
+    assert asked == {"force_include": {}}
+
+
+@pytest.mark.skipif(bool(os.geteuid()), reason="only root can give a checkout to somebody else")
+def test_the_wheel_of_somebody_elses_checkout(checkout: Path, wheel: Path, tmp_path: Path) -> None:
+    """Mounted into a container it belongs to whoever is outside; whoever installs it trusts it already."""
+    theirs = tmp_path / "theirs"
+    shutil.copytree(checkout, theirs, symlinks=True)
+    for place in (theirs, theirs / ".git"):
+        os.chown(place, NOBODY, NOBODY)
+    assert content(built(theirs, tmp_path)).keys() == content(wheel).keys()
 
 
 @pytest.mark.thorough

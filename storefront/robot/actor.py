@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from threading import Thread
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -100,9 +101,9 @@ class Actor:
             self.me.device = words.pop(0)
         match words:
             case ["again"]:
-                return self._show(self.me.browser.get(self._started()))
+                return self._show(self._opened(partial(self.me.browser.get, self._started())))
             case ["elsewhere"]:
-                return self._show(Browser().get(self._started()))
+                return self._show(self._opened(partial(Browser().get, self._started())))
             case ["as", other]:
                 fields = {"persona": other, "device": self.me.device}
                 return self._show(
@@ -122,12 +123,23 @@ class Actor:
         frames = [str(one.get("src")) for one in page.all("iframe[src]")]
         if page.origin == self.desk.platform and frames and page.kind is None:
             page = me.browser.get(frames[0], frame_of=self.desk.platform)
+        if page.waits:
+            time.sleep(page.waits)
+            page = self._opened(partial(me.browser.get, page.url, frame_of=page.frame_of))
         me.start = next((hop for hop in (*frames, *page.hops) if origin(hop) != self.desk.platform), None)
         self._show(page)
 
+    def _opened(self, look: Callable[[], Page]) -> Page:
+        """What a start address leads to; whoever is asked to come back in some seconds does so."""
+        page, until = look(), time.monotonic() + MOST_SECONDS
+        while page.waits and time.monotonic() + page.waits < until:
+            time.sleep(page.waits)
+            page = look()
+        return page
+
     def _open_by_post(self) -> None:
         self.desk.press(f"/phone/{self.me.device}", self.me.browser, persona=self.me.key, window="own")
-        self._show(self.me.browser.send(*self._start_form()))
+        self._show(self._opened(partial(self.me.browser.send, *self._start_form())))
 
     def _open_forged(self, how: str) -> None:
         """A start address that nobody has opened, in another browser: altered, or with no signature."""
@@ -135,7 +147,8 @@ class Actor:
         fields = {name: value for name, value in form.fields if how == "altered" or name != SIGNATURE}
         if how == "altered":
             fields[VIEWER] += "x"
-        self._show(Browser().send(page, replace(form, fields=tuple(fields.items()))))
+        forged = replace(form, fields=tuple(fields.items()))
+        self._show(self._opened(partial(Browser().send, page, forged)))
 
     def _start_form(self) -> tuple[Page, Form]:
         page = self.desk.press(f"/developer/starts/{self.me.device}", self.me.browser)
@@ -333,9 +346,12 @@ class Actor:
             self.buy("")
 
     def _buy_rest(self) -> None:
+        """First the screens, then the presses: on a slow machine a tap would find the first of them void."""
+        before = len(self.me.screens)
         for _ in range(self._left()):
             self.buy("")
-            self.confirm("")
+        for screen in self.me.screens[before:]:
+            self._decide(screen, "/buy")
 
     def _left(self) -> int:
         self.open_item()

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 
 SECONDS = 40  # a payment screen may wait for the app as long as a callback may take, and longer
 MOST_REDIRECTS = 10
+UNAVAILABLE = 503
 PREFIX = "data-"
 NUMBER = re.compile(r"\d[\d,.]*")  # 4,800
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -67,6 +68,12 @@ class Page:
     @property
     def origin(self) -> str:
         return origin(self.url)
+
+    @property
+    def waits(self) -> int:
+        """After how many seconds it asks to be looked at again; 0 if it does not."""
+        told = self.headers.get("Retry-After", "") if self.status == UNAVAILABLE else ""
+        return int(told) if told.isdecimal() else 0
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import pytest
 from click.testing import CliRunner, Result
 from junitparser import JUnitXml
 from lxml import html
+from werkzeug import Response
 
 from storefront import demo
 from storefront.cli import main
 from storefront.robot import play, report
-from storefront.robot.actor import Shot
+from storefront.robot.actor import Actor, Shot
 from storefront.robot.buyer import Page, Unreachable
-from storefront.robot.desk import Street
+from storefront.robot.desk import Desk, Street
 from storefront.robot.play import Played, Walk
 from storefront.robot.shop import Item, Shop
 from storefront.walkthrough import _is_written
@@ -195,6 +196,7 @@ def test_the_story_is_printed() -> None:
     assert "app_opened" in page.text_content()
 
 
+SHELF = '<main data-page="shelf">'
 HOME = '<form method="post"><input type="hidden" name="form_token" value="t"></form>'
 
 
@@ -217,6 +219,20 @@ def test_a_shop_that_is_closed(sandbox: tuple[Site, str]) -> None:
     assert result.output == (
         f"Error: cannot be reached: {sandbox[1]} shows no shelf, status 503; opened from {sandbox[1]}\n"
     )
+
+
+def test_a_shop_that_asks_to_come_back(sandbox: tuple[Site, str]) -> None:
+    """A shop that has to wait for its platform says for how long: its address is opened again then."""
+    site, url = sandbox
+    site.says("/phone/pc", status=303, Location=f"{url}/start")
+    answers = iter(
+        [Response("<main>", 503, {"Retry-After": "1"})] * 2 + [Response(SHELF, mimetype="text/html")]
+    )
+    site.pages["/start"] = lambda _: next(answers)
+    actor = Actor(Desk(Street(url)), Shop(), "hanako", "pc")
+    actor.open_app()
+    assert actor.me.page
+    assert (actor.me.page.status, actor.me.page.kind) == (200, "shelf")
 
 
 def test_what_is_no_sandbox(sandbox: tuple[Site, str]) -> None:

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Column,
-    ColumnElement,
     Connection,
     DateTime,
     Integer,
@@ -25,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     cast,
+    collate,
     create_engine,
     func,
     inspect,
@@ -40,7 +39,6 @@ from storefront import health
 from storefront.db import BY_UPGRADE, Moment, cause, db, transaction, unhurried
 
 VERSION = "alembic_version"  # says the same on both sides, or nothing is moved
-STREAMED = {"stream_results": True}  # or PostgreSQL would send all rows at once
 ROW, TEXT = ": ", " with text "  # behind these words PostgreSQL, and SQLite, tell what a row says
 
 
@@ -160,20 +158,19 @@ def _send(source: Connection, target: Connection, table: Table) -> None:
 
 def _rows(side: Connection, table: Table, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
     """In the sequence of their keys, byte by byte on both sides."""
-    keys = [_by_byte(side, column) for column in table.primary_key]
+    is_sqlite = side.dialect.name == "sqlite"
+    keys = [
+        key if is_sqlite or not isinstance(key.type, String) else collate(key, "C")
+        for key in table.primary_key
+    ]
     line = 1
     try:
-        for row in side.execute(query.order_by(*keys), execution_options=STREAMED):
+        for row in side.execute(query.order_by(*keys), execution_options={"stream_results": not is_sqlite}):
             yield row
             line += 1
     except (SQLAlchemyError, ValueError) as error:
         found = cause(error).partition(TEXT)[0]
         raise NotMoved(f"line {line} of {table.name} cannot be read: {found}") from None
-
-
-def _by_byte(side: Connection, column: Column[Any]) -> ColumnElement[Any]:
-    is_in_words = isinstance(column.type, String) and side.dialect.name != "sqlite"
-    return column.collate("C") if is_in_words else column
 
 
 def _go_on(target: Connection, tables: Sequence[Table]) -> None:

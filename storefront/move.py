@@ -56,6 +56,7 @@ def move(file: Path) -> Sequence[str]:
     with _alone(file) as source, transaction() as session:
         unhurried(session)
         target = session.connection()
+        target.execute(text("SET LOCAL timezone TO 'UTC'"))  # SQLite's moments name no zone
         for name, side in ((str(file), source), ("PostgreSQL", target)):
             _check_revision(name, health.revision(side))
         tables = _tables(source, target)
@@ -144,7 +145,6 @@ def _send(source: Connection, target: Connection, table: Table) -> None:
     kept = select(*[type_coerce(column, NULLTYPE) for column in table.columns])
     columns = ", ".join(map(target.dialect.identifier_preparer.format_column, table.columns))
     cursor: Any = target.connection.cursor()
-    cursor.execute("SET LOCAL timezone TO 'UTC'")  # SQLite's moments name no zone
     line = 1
     try:
         with cursor.copy(f"COPY {_quoted(target, table)} ({columns}) FROM STDIN") as copy:
@@ -152,7 +152,8 @@ def _send(source: Connection, target: Connection, table: Table) -> None:
                 copy.write_row(row)
                 line += 1
     except target.dialect.loaded_dbapi.Error as error:
-        place = (error.diag.context or f"{table.name}, up to line {line}").partition(ROW)[0]
+        told = error.diag.context or f"{table.name}, up to line {line}"
+        place = told.splitlines()[-1].partition(ROW)[0]
         raise NotMoved(f"PostgreSQL refuses what SQLite has in {place}: {cause(error)}") from None
 
 

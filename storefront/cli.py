@@ -29,6 +29,7 @@ from storefront.demo import HOST
 from storefront.doctor.postgresql import ENCODING, NEW_DATABASE
 from storefront.findings import Verdict
 from storefront.languages import IN_CODE
+from storefront.move import NotMoved, move
 from storefront.operator import backups, commands, login
 from storefront.release.commands import new_command, update_command
 from storefront.rim import rims, shop
@@ -87,7 +88,11 @@ class Told(click.Group):
         try:
             return super().invoke(context)
         except (SQLAlchemyError, sqlite3.Error) as error:
-            before = "" if context.invoked_subcommand == "upgrade" else "run `storefront upgrade` first; "
+            before = (
+                ""
+                if context.invoked_subcommand in ("upgrade", "move")
+                else "run `storefront upgrade` first; "
+            )
             advice = f"{before}`storefront doctor` says more"
             raise click.ClickException(f"the database stopped it: {cause(error)}; {advice}") from None
 
@@ -306,6 +311,22 @@ def backed_up(file: Path) -> None:
     click.echo(f"{file}: {size:,} bytes, noted; not checked.")
 
 
+@main.command("move")
+@click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+def move_command(file: Path) -> None:
+    """Fill the shop's PostgreSQL database with a shop of SQLite, in FILE, which is only read.
+
+    All of it arrives, or nothing. The database is new, by `storefront upgrade`.
+    """
+    with shop().app_context():
+        try:
+            arrived = move(file)
+        except NotMoved as error:
+            raise click.ClickException(f"nothing was moved: {error}") from None
+    click.echo("\n".join(arrived))
+    click.echo(f"All is in PostgreSQL as it was. What is sold on {file} from now on is not: put it away.")
+
+
 def _upgrade(app: Flask) -> None:
     with app.app_context():
         _migrate()
@@ -411,6 +432,7 @@ with_demo = click.option(
 of_rooms = [one for room in rims() for one in room.commands]
 of_rooms += [commands.grant, commands.take_back]
 of_shop = [operator_command, doctor_command, catalog_command, outstanding, ledger, backup_command, backed_up]
+of_shop += [move_command]
 for command in (*of_shop, *of_rooms):
     a_folder(is_eager=True, expose_value=False, callback=_keep_folder)(with_demo(command))
 for command in (art, new_command, texts, update_command, walkthrough, *of_rooms):

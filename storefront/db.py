@@ -147,6 +147,8 @@ def words(kind: type[StrEnum]) -> Enum:
     )
 
 
+# Of a table that `storefront upgrade` fills: what stands there is no shop yet.
+BY_UPGRADE = {"info": {"by_upgrade": True}}
 NAMES = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront.clock import Deadline, TooLate, monotonic
 from storefront.config import HouseSettings, settings
-from storefront.db import LOCK_SECONDS, Model, Moved, cause, migrate, this_moment, transaction
+from storefront.db import BY_UPGRADE, LOCK_SECONDS, Model, Moved, cause, migrate, this_moment, transaction
 from storefront.places import Places
 
 PLAIN = {"Content-Type": "text/plain"}
@@ -44,6 +44,7 @@ class Pulse(Model):
     """The one row that is written to find out whether a sale could be."""
 
     __tablename__ = "pulse"
+    __table_args__ = BY_UPGRADE
 
     id: Mapped[int] = mapped_column(primary_key=True)
     beat_at: Mapped[datetime]
@@ -53,6 +54,7 @@ class Fit(Model):
     """A revision whose code can live with the database as it is; the migrations keep the list."""
 
     __tablename__ = "fit"
+    __table_args__ = BY_UPGRADE
 
     revision: Mapped[str] = mapped_column(String(32), primary_key=True)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from storefront.colorme import plan_file
 from storefront.colorme.plan_file import AMOUNTS, Form, Option, Plan, PlanFile, PlanFileError
 from storefront.colorme.settings import NAME, settings
-from storefront.db import Model, db, insert_once, upsert, words
+from storefront.db import BY_UPGRADE, Model, db, insert_once, upsert, words
 from storefront.shop.catalog import Item, Price
 
 THE_ONE = 1
@@ -22,6 +22,7 @@ class Offered(Model):
     """The plan file in one row, and the plans of files before it; who holds it sees no other plans come."""
 
     __tablename__ = "colorme_offered"
+    __table_args__ = BY_UPGRADE
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     said: Mapped[dict[str, Any]] = mapped_column(JSON)

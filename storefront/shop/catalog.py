@@ -10,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, Select, String, delete, select, text, u
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from storefront import clock
-from storefront.db import Model, db, upsert
+from storefront.db import BY_UPGRADE, Model, db, upsert
 from storefront.languages import said
 from storefront.shop import adjustments, catalog_file, counter
 from storefront.shop.adjustments import Adjustment, Field, Value
@@ -24,6 +24,7 @@ class Item(Model):
     """A kind of goods. Withdrawn rather than deleted, since somebody may hold it."""
 
     __tablename__ = "item"
+    __table_args__ = BY_UPGRADE
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     position: Mapped[int]
@@ -56,6 +57,7 @@ class Price(Model):
     """What an item costs in one channel, in that channel's unit."""
 
     __tablename__ = "price"
+    __table_args__ = BY_UPGRADE
 
     item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), primary_key=True)
     channel: Mapped[str] = mapped_column(String(16), primary_key=True)

@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Select, Table, func, literal, select, union_all, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, transaction
+from storefront.db import BY_UPGRADE, Model, db, transaction
 from storefront.shop.customers import Customer
 from storefront.shop.inventory import Grant, Kind
 
@@ -26,6 +26,7 @@ class Placing(Model):
     """The one row that says which place was given last; held while places are given."""
 
     __tablename__ = "placing"
+    __table_args__ = BY_UPGRADE
 
     id: Mapped[int] = mapped_column(primary_key=True)
     last: Mapped[int]

@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from storefront.db import Model, db, insert_once, transaction, upsert, words
+from storefront.db import BY_UPGRADE, Model, db, insert_once, transaction, upsert, words
 from storefront.shop import customers
 from storefront.shop.catalog import Item
 from storefront.shop.customers import Customer
@@ -102,6 +102,7 @@ class Tally(Model):
     """
 
     __tablename__ = "tally"
+    __table_args__ = BY_UPGRADE
 
     item_id: Mapped[str] = mapped_column(ForeignKey("item.id"), primary_key=True)
     sold: Mapped[int]

@@ -25,26 +25,26 @@ OF_A_SERVER = (".pem", ".key", ".p12", ".pfx", ".db", ".sqlite3")  # keys and da
 class Packing(BuildHookInterface):  # type: ignore[type-arg]  # it is asked for none
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Say which files go in. Whatever else lies in the folder does not: no key, no database, no .env."""
+        if version == "editable":
+            return  # it leads to the folder itself, and asks no git what is in it
         root = Path(self.root)
         places = _listed(root)
         if self.target_name == "sdist" and not places:
             raise RuntimeError("an sdist is made of what git tracks: there is no repository here")
-        if version == "editable":
-            return
         of_wheel = self.target_name == "wheel"
         wanted = {place: _in_wheel(place) if of_wheel else place for place in places or _found(root)}
         build_data["force_include"] |= {str(root / place): there for place, there in wanted.items()}
         if places:
             self.folder = TemporaryDirectory()
             written = Path(self.folder.name) / "files.txt"
-            written.write_text("".join(f"{place}\n" for place in places))
+            written.write_text("".join(f"{place}\n" for place in places), "utf-8")
             build_data["force_include"][str(written)] = LIST
 
 
 def _listed(root: Path) -> list[str]:
     """The release's files: those of a list that came with them, or those that git tracks."""
     if (root / LIST).exists():
-        return (root / LIST).read_text().splitlines()
+        return (root / LIST).read_text("utf-8").splitlines()
     if (root / ".git").exists():
         return list(run_path(str(root / ROOM / "git.py"))["tracked"](root))
     return []

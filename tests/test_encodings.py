@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import COMMAND
+from tests.demo import COMMAND
 from tests.proof.served import ROOT, without_settings
 
 # Of neither letter nor sign of Japanese; no locale has to be there for it.

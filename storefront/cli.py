@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -101,6 +101,8 @@ class Told(click.Group):
 @click.version_option(package_name="storefront")
 def main() -> None:
     """A reference item shop for social application providers, and the platform to buy from."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is told the rest
 
 
 @main.command("demo")

@@ -1,6 +1,7 @@
 """Every setting in a table: what it is called, what it is if nobody sets it, and what it means."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -38,6 +39,8 @@ def write_markdown(out: TextIO) -> None:
 
 def write_environment(out: TextIO) -> None:
     """For the file that a server takes its environment from."""
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(encoding="utf-8")
     out.write(ENVIRONMENT)
     for title, fields in _fields():
         out.write(f"\n## {title}\n")

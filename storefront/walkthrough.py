@@ -179,7 +179,7 @@ def walkthrough(
 def _is_written(file: Path, text: Callable[[], str]) -> bool:
     """Write a report; that one fails keeps no other from being written."""
     try:
-        file.write_text(text())
+        file.write_text(text(), "utf-8")
     except (OSError, ValueError) as error:
         click.echo(f"Error: {file} was not written: {error}", err=True)
         return False

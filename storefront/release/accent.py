@@ -10,12 +10,13 @@ DARK = "@media (prefers-color-scheme: dark)"
 # What the accent is written on, and what is written on it.
 BESIDE = ("paper", "card", "on-accent")
 WHITE = "#ffffff"
+COLOUR = re.compile("#[0-9a-f]{6}")
 STEPS = 20  # from a colour to white
 
 
 def tokens(theme: str) -> Mapping[str, str]:
     """The custom properties of a style sheet, or of a part of one."""
-    return dict(re.findall(r"--([\w-]+): ([^;]+);", theme))
+    return dict(re.findall(r"--([\w-]+):\s*([^;}]+?)\s*[;}]", theme))
 
 
 def contrast(one: str, other: str) -> float:
@@ -27,18 +28,35 @@ def contrast(one: str, other: str) -> float:
 def coloured(theme: str, accent: str) -> str:
     """The theme with this accent, which by night is as much lighter as it must be; or Refused."""
     colour = accent.lower()
-    if not re.fullmatch("#[0-9a-f]{6}", colour):
+    if not COLOUR.fullmatch(colour):
         raise Refused(f"{accent} is no colour: write it as #rrggbb, such as #0f5c73")
     light, _, dark = theme.partition(DARK)
     by_day = tokens(light)
+    by_night = {**by_day, **tokens(dark)}
+    for shown, part in ((by_day, light), (by_night, dark)):
+        _check(shown, part)
     for name, ratio in _faint(colour, by_day):
         raise Refused(
             f"{accent} stands out from --{name} ({by_day[name]}) by {ratio:.1f}, and words need {READABLE}: "
             "choose one that stands out more"
         )
-    by_night = {**by_day, **tokens(dark)}
-    lighter = next(one for one in _towards_white(colour) if not [*_faint(one, by_night)])
+    lighter = next((one for one in _towards_white(colour) if not [*_faint(one, by_night)]), None)
+    if lighter is None:
+        beside = ", ".join(f"--{name} ({by_night[name]})" for name in BESIDE)
+        raise Refused(f"{accent} cannot be read by night, however light it is made, beside {beside}")
     return "".join([_put(light, colour), DARK, _put(dark, lighter)])
+
+
+def _check(shown: Mapping[str, str], part: str) -> None:
+    """Whether the accent has a place there, and what it is held against is written so that it can be."""
+    if "accent" not in tokens(part):
+        raise Refused(f"this release's theme has no --accent by day, or none by night below {DARK}: add it")
+    for name in BESIDE:
+        if not COLOUR.fullmatch(shown.get(name, "").lower()):
+            raise Refused(
+                f"this release's theme has --{name} as {shown.get(name, 'nothing')}, with which no accent "
+                "can be compared: write it as #rrggbb"
+            )
 
 
 def _faint(accent: str, shown: Mapping[str, str]) -> Iterator[tuple[str, float]]:
@@ -55,7 +73,7 @@ def _towards_white(colour: str) -> Iterator[str]:
 
 
 def _put(part: str, accent: str) -> str:
-    return re.sub(r"(--accent: )[^;]+;", rf"\g<1>{accent};", part)
+    return re.sub(r"(--accent:\s*)[^;}]+?(\s*[;}])", rf"\g<1>{accent}\g<2>", part)
 
 
 def _luminance(colour: str) -> float:

@@ -1,9 +1,12 @@
 """What whoever starts a shop from this one does from a terminal."""
 
 import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -29,7 +32,7 @@ def new_command(
     folder: Path, name: str, name_en: str | None, accent: str | None, catalog: Path | None, no_git: bool
 ) -> None:
     """Make a shop of another name: a copy of this whole project in DIR, which is new or empty."""
-    with _told():
+    with _told(), _undone_when_ended():
         release = files.release()
         own = Own(name, name_en, accent, catalog)
         said = new(release, folder, own, [room.fit for room in rims()], with_git=not no_git)
@@ -62,6 +65,7 @@ Files: {counted}. No other branch was touched.
     )
 
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 KINDS = {"A": "new", "M": "changed", "D": "removed"}
 
 
@@ -76,3 +80,20 @@ def _told() -> Iterator[None]:
         raise click.ClickException(
             f"nothing was made: {error.filename or 'the disk'}: {error.strerror}"
         ) from None
+
+
+@contextmanager
+def _undone_when_ended() -> Iterator[None]:
+    """Whoever ends us, as by closing the terminal, is obeyed as Ctrl-C is: nothing half-made is left."""
+    heard = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -24,16 +24,26 @@ class Release:
     files: Mapping[str, Path]
     checkout: Path | None  # which it is, if it is none that was installed
 
+    def text(self, place: str) -> str:
+        """What a file says that no release goes without; or Refused."""
+        if place not in self.files:
+            raise Refused(f"this release is not whole: {place} is missing")
+        try:
+            return self.files[place].read_text("utf-8")
+        except UnicodeDecodeError:
+            raise Refused(f"{place} of this release is not in UTF-8: save it in that encoding") from None
+
 
 def release() -> Release:
     """The one whose command this is; or Refused."""
     files = {place: _lies(place) for place in _places()}
     if missing := [place for place, file in files.items() if not file.is_file()]:
         raise Refused(f"this release is not whole: {missing[0]} is missing")
-    version = version_of(files[PROJECT].read_text())
+    found = Release(Version("0"), files, None if BESIDE.is_dir() else PACKAGE.parent)
+    version = version_of(found.text(PROJECT))
     if version is None:
         raise Refused(f"{files[PROJECT]} is none of a storefront")
-    return Release(version, files, None if BESIDE.is_dir() else PACKAGE.parent)
+    return replace(found, version=version)
 
 
 def version_of(project: str) -> Version | None:
@@ -47,7 +57,7 @@ def version_of(project: str) -> Version | None:
 
 def _places() -> list[str]:
     if LIST.exists():
-        return LIST.read_text().splitlines()
+        return LIST.read_text("utf-8").splitlines()
     if (PACKAGE.parent / ".git").exists():
         return list(tracked(PACKAGE.parent))
     raise Refused(

@@ -4,6 +4,7 @@ It needs nothing of ours, since a wheel is built with it where nothing of ours i
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ NOBODYS = tuple(
     for setting in (
         "core.hooksPath=/dev/null",
         "core.fsmonitor=false",
-        "log.showSignature=false",  # would run the copy's gpg.program
+        "core.quotePath=false",
         "i18n.commitEncoding=UTF-8",
     )
     for word in ("-c", setting)
@@ -24,8 +25,21 @@ KEPT = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM
 TRUSTED = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
 
 
+# What git says to programmers, and what is said in its place.
+ADVICE = {
+    r"Unable to create '(.+\.lock)': File exists": "the lock {0} is there: let the git that is at work end; "
+    "where none is, one was ended in the middle of its work, and that file can be deleted",
+    r"cannot lock ref '(.+)': (?:is at|reference already exists)": "{0} was moved by somebody else just now: "
+    "run it again",
+}
+
+
 class Refused(Exception):
     """Nothing was done; says why, and what to do."""
+
+
+class Nothing(Refused):
+    """Git has nothing to say of it, and nothing against it."""
 
 
 def git(folder: Path, *words: str, given: str = "", **more: str) -> str:
@@ -45,8 +59,13 @@ def git(folder: Path, *words: str, given: str = "", **more: str) -> str:
     except FileNotFoundError:
         raise Refused("git is not installed") from None
     if done.returncode:
-        said = os.fsdecode(done.stderr).strip() or f"ended with {done.returncode}"
-        raise Refused(f"git {words[0]}: {said}")
+        said = os.fsdecode(done.stderr).strip()
+        if done.returncode == 1 and not said:
+            raise Nothing(f"git {words[0]}: nothing")
+        for pattern, advice in ADVICE.items():
+            if found := re.search(pattern, said):
+                raise Refused(advice.format(*found.groups()))
+        raise Refused(f"git {words[0]}: {said or f'ended with {done.returncode}'}")
     return os.fsdecode(done.stdout)
 
 

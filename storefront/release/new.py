@@ -1,9 +1,10 @@
 """A copy of the whole project, under a name of its own."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,13 +49,12 @@ def new(
     texts = dict(_texts(release, own))
     with _all_or_nothing(folder) as copy:
         for place, file in release.files.items():
-            (copy / place).parent.mkdir(parents=True, exist_ok=True)
-            _copy(file, copy / place)
+            _put(file, copy / place)
         if with_git:
             repository.begin(copy)
             repository.commit(copy, RELEASES, _in(copy, release), f"storefront {release.version}")
         for place, text in texts.items():
-            (copy / place).write_text(text)
+            (copy / place).write_text(text, "utf-8")
         told = [said for fit in fits if own.catalog and (said := fit(copy, _prices(own.catalog)))]
         if with_git:
             released = repository.said(copy, "rev-parse", f"refs/heads/{RELEASES}")
@@ -65,12 +65,13 @@ def new(
     return told
 
 
-def _copy(file: Path, place: Path) -> None:
-    """To be written to, however the release lies: what an administrator installed may be read alone."""
-    shutil.copyfile(file, place)
+def _put(file: Path, there: Path) -> None:
+    """A file as this user makes one, whoever could write to it where it came from."""
+    there.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, there)
     if repository.can_be_run(file):
-        mode = place.stat().st_mode
-        place.chmod(mode | (mode & READERS) >> 2)
+        mode = there.stat().st_mode
+        there.chmod(mode | (mode & READERS) >> 2)
 
 
 def _repository_around(folder: Path) -> Path | None:
@@ -79,9 +80,9 @@ def _repository_around(folder: Path) -> Path | None:
 
 def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
     """The files that say who the shop is, held against the rules before anything is written."""
-    yield IDENTITY, _identity(release.files[IDENTITY], own)
+    yield IDENTITY, _identity(release, own)
     if own.accent:
-        yield THEME, coloured(release.files[THEME].read_text(), own.accent)
+        yield THEME, coloured(release.text(THEME), own.accent)
     if own.catalog:
         try:
             catalog_file.read(own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art")
@@ -90,11 +91,12 @@ def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
         yield CATALOG, own.catalog.read_text("utf-8-sig")
 
 
-def _identity(shipped: Path, own: Own) -> str:
+def _identity(release: Release, own: Own) -> str:
     """The file as it was, with another name, and a greeting that says it."""
+    shipped = release.text(IDENTITY)
     ja, en = own.name, own.name_en or own.name
     try:
-        sign = identity.read(shipped).sign
+        sign = identity.read(release.files[IDENTITY]).sign
     except IdentityError as error:
         raise Refused(f"this release has no name of its own to begin with:\n{error}") from None
     said = {
@@ -106,7 +108,7 @@ def _identity(shipped: Path, own: Own) -> str:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise Refused(f"{ja} / {en} is no name of a shop: {reason}") from None
-    comment = [line for line in shipped.read_text().splitlines() if line.startswith("#")]
+    comment = [line for line in shipped.splitlines() if line.startswith("#")]
     lines = [f"{field}: {json.dumps(texts, ensure_ascii=False)}" for field, texts in said.items()]
     return "\n".join([*comment, "", *lines, f"sign: {sign}", ""])
 
@@ -124,18 +126,33 @@ def _all_or_nothing(folder: Path) -> Iterator[Path]:
     """A folder to fill, whose content is `folder`'s in the end, or nobody's."""
     with _made(folder), TemporaryDirectory(prefix=".new-", dir=folder) as beside:
         yield Path(beside)
-        for one in sorted(Path(beside).iterdir()):
-            one.rename(folder / one.name)
+        _move(Path(beside), folder)
+
+
+def _move(beside: Path, folder: Path) -> None:
+    """Its whole content, over nobody's; or it stays."""
+    moved: list[Path] = []
+    try:
+        for one in sorted(beside.iterdir()):
+            if os.path.lexists(folder / one.name):
+                raise Refused(f"somebody else has put {one.name} into {folder} meanwhile")
+            moved.append(one.rename(folder / one.name))
+    except BaseException:
+        for one in moved:
+            one.rename(beside / one.name)
+        raise
 
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """A folder that is empty; after an error again, or gone if it was not there."""
+    """A folder that is empty; after an error as it was, or gone if it was not there."""
     was_there = folder.is_dir()
     try:
         folder.mkdir(exist_ok=True)
-        if any(folder.iterdir()):
-            raise Refused(f"{folder} is not empty: name one that is, or that is not there yet")
+        if found := next(folder.iterdir(), None):
+            raise Refused(
+                f"{folder} is not empty: name one that is, or that is not there yet; it has {found.name}"
+            )
     except FileNotFoundError:
         raise Refused(f"there is no folder {folder.absolute().parent} to make it in") from None
     except FileExistsError:
@@ -143,8 +160,7 @@ def _made(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for one in folder.iterdir():
-            shutil.rmtree(one) if one.is_dir() else one.unlink()
         if not was_there:
-            folder.rmdir()
+            with suppress(OSError):  # what others have put there is theirs
+                folder.rmdir()
         raise

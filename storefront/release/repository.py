@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from storefront.release.git import Refused, git
+from storefront.release.git import Nothing, git
 
 RELEASES = "storefront"
 MAIN = "main"
@@ -47,7 +47,7 @@ def said(folder: Path, *words: str) -> str:
     """What git answers, without the end of the line; nothing where it has nothing to say."""
     try:
         return git(folder, *words).strip()
-    except Refused:
+    except Nothing:
         return ""
 
 

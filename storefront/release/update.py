@@ -32,11 +32,11 @@ def update(release: Release, folder: Path) -> Updated:
     if release.version <= before:
         have = f"{folder} has storefront {before}, and this is {release.version}"
         raise Refused(f"{have}: run it from a newer one, or merge what is there, git merge {RELEASES}")
-    _can_be_merged(folder)
+    _can_be_merged(folder, before)
     _is_quiet(folder)
     subject = f"storefront {release.version}"
     repository.commit(folder, RELEASES, release.files, subject, on=tip, before=tip)
-    lines = git(folder, "diff", "--name-status", "--no-renames", tip, BRANCH, "--").splitlines()
+    lines = git(folder, "diff-tree", "-r", "--name-status", tip, BRANCH, "--").splitlines()
     return Updated(before, release.version, Counter(line[0] for line in lines))
 
 
@@ -49,13 +49,14 @@ def _stands(folder: Path) -> tuple[str, Version]:
         )
     git(folder, "rev-parse", "--git-dir")  # says so itself where it does not want to
     tip = said(folder, "rev-parse", "--verify", "--quiet", BRANCH)
-    found = version_of(said(folder, "show", f"{tip}:{PROJECT}")) if tip else None
+    project = said(folder, "ls-tree", "--name-only", tip, "--", PROJECT) if tip else ""
+    found = version_of(git(folder, "cat-file", "blob", f"{tip}:{PROJECT}")) if project else None
     if found is None:
         raise Refused(
             f"{folder} is no copy of a storefront: no release is on a branch {RELEASES}, which a clone of a "
             f"copy lacks until git fetch origin {RELEASES}:{RELEASES}"
         )
-    subject = said(folder, "show", "--no-patch", "--format=%s", tip)
+    subject = git(folder, "cat-file", "commit", tip).partition("\n\n")[2].partition("\n")[0]
     if subject != f"storefront {found}":
         raise Refused(
             f"branch {RELEASES} has a commit of another's on it, {subject!r}: it is kept for releases; put "
@@ -64,7 +65,7 @@ def _stands(folder: Path) -> tuple[str, Version]:
     return tip, found
 
 
-def _can_be_merged(folder: Path) -> None:
+def _can_be_merged(folder: Path, before: Version) -> None:
     """Whether `git merge storefront` would find there what the branch has, and where it began."""
     if said(folder, "rev-parse", "--verify", "--quiet", f"refs/tags/{RELEASES}"):
         raise Refused(
@@ -73,6 +74,12 @@ def _can_be_merged(folder: Path) -> None:
         )
     if said(folder, "rev-parse", "--is-shallow-repository") == "true":
         raise Refused(f"{folder} is a shallow clone, into which nothing can be merged: git fetch --unshallow")
+    if not said(folder, "merge-base", "HEAD", BRANCH):
+        raise Refused(
+            f"what is checked out in {folder} has no release in its history: say once which it has in it, "
+            f"with git merge -s ours --allow-unrelated-histories {RELEASES} if that is {before}, else with a "
+            f"commit of that branch in its place"
+        )
 
 
 def _is_quiet(folder: Path) -> None:

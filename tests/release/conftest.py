@@ -19,6 +19,7 @@ from tests.street import IDENTITY as NAMES
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = "import sys; from storefront.cli import main; sys.argv[0] = 'storefront'; main()"
+UMI = ("-c", "user.name=Umi", "-c", "user.email=umi@example.com")
 NAMED = Own("綱屋", "Rope Shop")
 PAGE = "templates/page.html"
 CASE = "tests/test_page.py"

@@ -50,3 +50,30 @@ def test_no_colour(accent: str) -> None:
     """A colour is written in one way, and nothing else gets into the style sheet."""
     with pytest.raises(Refused, match="write it as #rrggbb"):
         coloured(THEME, accent)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "reason"),
+    [
+        (DARK, "@media print", "has no --accent by day, or none by night"),
+        ("--accent: #6fc3d8;", "", "has no --accent by day, or none by night"),
+        ("#fbf8f2", "#fff", "has --paper as #fff"),
+        ("#ffffff", "white", "has --card as white"),
+        ("--paper: #10171d;", "--paper: var(--card);", r"has --paper as var\(--card\)"),
+        ("--paper: #fbf8f2;", "", "has --paper as nothing"),
+        ("#08222b", "#ffffff", "cannot be read by night, however light"),
+    ],
+)
+def test_a_theme_of_ones_own(written: str, instead: str, reason: str) -> None:
+    """A copy of a shop whose theme is written otherwise is refused with what to write."""
+    assert written in THEME
+    with pytest.raises(Refused, match=reason):
+        coloured(THEME.replace(written, instead), "#993300")
+
+
+def test_a_theme_without_spaces() -> None:
+    """Where it has the colour does not depend on how it is laid out."""
+    close = THEME.replace(": ", ":").replace("(prefers-color-scheme:", "(prefers-color-scheme: ")
+    day, _, night = coloured(close, "#993300").partition(DARK)
+    assert tokens(day)["accent"] == "#993300"
+    assert tokens(night)["accent"] not in ("#993300", "#6fc3d8")

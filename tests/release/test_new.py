@@ -1,15 +1,18 @@
 """A copy of a release: exactly its files, its own name, and a repository that knows which is which."""
 
 import os
+import signal
 from collections.abc import Mapping
+from errno import ENOSPC
 from pathlib import Path
+from shutil import copytree, which
 
 import pytest
 
-from storefront.release.git import git
+from storefront.release.git import Refused, git
 from storefront.release.new import CATALOG, IDENTITY, THEME, Own, new
 from storefront.shop import identity
-from tests.release.conftest import NAMED, PAGE, RUNS, Make, content
+from tests.release.conftest import NAMED, PAGE, ROOT, RUNS, Make, content, storefront
 from tests.street import GOODS
 
 pytestmark = pytest.mark.long
@@ -184,6 +187,65 @@ def test_whose_commits(
     new(make("1.0"), tmp_path / "shop", NAMED)
     said = git(tmp_path / "shop", "log", "--format=%an <%ae>%n%cn <%ce>", "main").splitlines()
     assert set(said) == {author}
+
+
+def test_of_files_that_nobody_may_change(make: Make, tmp_path: Path) -> None:
+    """However they lie where the release is, in the copy they are to be worked on."""
+    release = make("1.0")
+    for file in release.files.values():
+        file.chmod(file.stat().st_mode & 0o555)
+    new(release, tmp_path / "shop", NAMED)
+    files = [place for place in release.files if not (tmp_path / "shop" / place).stat().st_mode & 0o200]
+    assert files == []
+
+
+def test_what_others_put_there_meanwhile(make: Make, tmp_path: Path) -> None:
+    """It is theirs: it stays if the copy cannot be made."""
+    folder = tmp_path / "shop"
+
+    def fit(project: Path, prices: Mapping[str, Mapping[str, int]]) -> str:
+        (folder / "ours.txt").write_text("ours")
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    with pytest.raises(OSError, match="No space left"):
+        new(make("1.0"), folder, Own("綱屋", catalog=GOODS), [fit])
+    assert [one.name for one in folder.iterdir()] == ["ours.txt"]
+
+
+def test_two_at_once(make: Make, tmp_path: Path) -> None:
+    """The copy of whoever was first is whole, and the other one's is not made."""
+    folder, before = tmp_path / "shop", tmp_path / "before"
+    new(make("1.0"), before, NAMED)
+
+    def fit(project: Path, prices: Mapping[str, Mapping[str, int]]) -> str:
+        copytree(before, folder, dirs_exist_ok=True)
+        return ""
+
+    with pytest.raises(Refused, match=r"somebody else has put .+ meanwhile"):
+        new(make("1.0"), folder, Own("別の店", catalog=GOODS), [fit])
+    assert content(folder) == content(before)
+
+
+@pytest.mark.parametrize("place", [IDENTITY, THEME])
+def test_a_release_that_lacks_a_file(make: Make, tmp_path: Path, place: str) -> None:
+    """What its owner has taken away is named."""
+    with pytest.raises(Refused, match=f"is not whole: {place} is missing"):
+        new(make("1.0", **{place: None}), tmp_path / "shop", Own("綱屋", accent="#993300"))
+    assert not (tmp_path / "shop").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_half_way(tmp_path: Path, places: list[str], number: signal.Signals) -> None:
+    """Whoever ends the command, as by closing its terminal, finds nothing of it."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    text = '#!/bin/sh\ncase "$*" in *init*) kill -{} $PPID; sleep 2; esac\nexec {} "$@"\n'
+    program.write_text(text.format(int(number), which("git")))
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    done = storefront(ROOT, "new", str(tmp_path / "shop"), "--name", "綱屋", PATH=path)
+    assert done.returncode == 128 + number, done.stderr
+    assert not (tmp_path / "shop").exists()
 
 
 def test_a_file_that_is_missing(make: Make, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from storefront.release.new import THEME, Own, new
 from storefront.shop.yaml_file import LARGEST
 from tests.command import call
 from tests.proof.served import without_settings
-from tests.release.conftest import NAMED, ROOT, Make, content, storefront
+from tests.release.conftest import NAMED, ROOT, UMI, Make, content, storefront
 from tests.street import GOODS
 
 pytestmark = pytest.mark.long
@@ -143,6 +143,17 @@ def tagged(world: World) -> Words:
     return update(world)
 
 
+def locked(world: World) -> Words:
+    (world.shop / ".git" / "refs" / "heads" / "storefront.lock").touch()
+    return update(world)
+
+
+def written_anew(world: World) -> Words:
+    git(world.shop, "update-ref", "-d", "refs/heads/main")
+    git(world.shop, *UMI, "commit", "--quiet", "--all", "--message", "All of it")
+    return update(world)
+
+
 def made_without_git(world: World) -> Words:
     new(world.make("0.0.1"), world.folder / "other", NAMED, with_git=False)
     return ["update", str(world.folder / "other")]
@@ -202,6 +213,8 @@ CASES: dict[tuple[str, str], Arrange] = {
     ("update", "a clone of a copy"): a_clone,
     ("update", "a shallow clone of a copy"): a_shallow_clone,
     ("update", "a tag has the name of the branch"): tagged,
+    ("update", "its history was written anew"): written_anew,
+    ("update", "a git that broke off has left a lock"): locked,
     ("update", "a copy made with --no-git"): made_without_git,
     ("update", "something is not committed"): dirty,
     ("update", "branch `storefront` is checked out"): checked_out,

@@ -1,18 +1,18 @@
 """A newer release for a copy: what changed there and what changed here come together in a merge."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from storefront.release import repository
 from storefront.release.files import Release
 from storefront.release.git import Refused, git
 from storefront.release.new import CATALOG, IDENTITY, new
 from storefront.release.update import update
-from tests.release.conftest import CASE, NAMED, PAGE, RUNS, TEXTS, Make
+from tests.release.conftest import CASE, NAMED, PAGE, RUNS, TEXTS, UMI, Make
 
 pytestmark = pytest.mark.long
-
-UMI = ("-c", "user.name=Umi", "-c", "user.email=umi@example.com")
 
 
 @pytest.fixture
@@ -104,6 +104,44 @@ def test_no_hooks(changed: Path, later: Release) -> None:
     assert not (changed.parent / "ran").exists()
 
 
+def test_however_git_shows_things(changed: Path, later: Release) -> None:
+    """What is set there for people's eyes, and breaks there, hinders nobody."""
+    git(changed, "config", "diff.orderFile", "nowhere")
+    git(changed, "config", "log.showSignature", "nonsense")
+    assert update(later, changed).files == {"A": 1, "M": 3, "D": 1}
+
+
+def test_a_name_in_japanese(make: Make, tmp_path: Path, later: Release) -> None:
+    """A file that is not committed is called by its name."""
+    new(make("0.0.1", **{"綱.txt": "a rope\n"}), tmp_path / "shop", NAMED)
+    (tmp_path / "shop" / "綱.txt").write_text("two ropes\n")
+    with pytest.raises(Refused, match=r"such as 綱\.txt"):
+        update(later, tmp_path / "shop")
+
+
+def test_two_at_once(copied: Path, later: Release) -> None:
+    """Whoever comes second has moved nothing, and hears why."""
+    one, other = (git(copied, "rev-parse", branch).strip() for branch in ("storefront", "main"))
+    with pytest.raises(Refused, match="was moved by somebody else just now"):
+        repository.commit(copied, "storefront", later.files, "storefront 0.0.2", on=one, before=other)
+    assert git(copied, "rev-parse", "storefront").strip() == one
+
+
+def test_a_history_written_anew(copied: Path, later: Release) -> None:
+    """It is said once which release it has in it; then the next is merged as ever."""
+    edit(copied, PAGE, "Shelf", "Ropes")
+    git(copied, "update-ref", "-d", "refs/heads/main")
+    git(copied, *UMI, "commit", "--quiet", "--all", "--message", "All of it")
+    with pytest.raises(Refused) as refused:
+        update(later, copied)
+    (words,) = re.findall(r"git (merge -s ours --allow-unrelated-histories storefront)", str(refused.value))
+    git(copied, *UMI, *words.split())
+    update(later, copied)
+    git(copied, *UMI, "merge", "--quiet", "storefront")
+    page = TEXTS[PAGE].replace("Shelf", "Ropes").replace("Buy", "Buy now")
+    assert (copied / PAGE).read_text() == page
+
+
 def test_twice(changed: Path, later: Release, make: Make) -> None:
     """A year after that it works as well, and what was merged before is not merged anew."""
     update(later, changed)
@@ -125,7 +163,8 @@ def test_a_program_of_the_copys(make: Make, copied: Path, tmp_path: Path) -> Non
     git(copied, "config", "gpg.program", str(program))
     said, _, subject = git(copied, "cat-file", "-p", "storefront").partition("\n\n")
     armour = "-----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----"
-    given = f"{said}\ngpgsig {armour}\n\n{subject}"
+    upon = said.replace("\nauthor", f"\nparent {git(copied, 'rev-parse', 'storefront').strip()}\nauthor", 1)
+    given = f"{upon}\ngpgsig {armour}\n\n{subject}"
     signed = git(copied, "hash-object", "-t", "commit", "-w", "--stdin", given=given).strip()
     git(copied, "update-ref", "refs/heads/storefront", signed)
     update(make("0.0.2"), copied)

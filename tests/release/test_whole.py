@@ -18,6 +18,7 @@ from storefront.release.git import git
 from tests.command import call
 from tests.proof.served import without_settings
 from tests.release.conftest import ROOT, STRAYS, content, storefront
+from tests.test_encodings import ASCII
 
 pytestmark = pytest.mark.long
 
@@ -25,6 +26,7 @@ NAME = "storefront-99.0"
 LISTED = "storefront/release/files.txt"
 IDENTITY = "storefront/shop/identity.yaml"
 NOBODY = 65534  # by convention
+HOOK = "storefront/release/build.py"
 LAY_ABOUT = tuple(Path(stray).name for stray in STRAYS)
 
 
@@ -140,6 +142,24 @@ def test_a_copy_of_each(
     for command in ("storefront demo", "bin/pytest"):
         (line,) = (line for line in done.stdout.splitlines() if command in line)
         assert line.partition("    #")[0].strip() in readme
+
+
+def test_beside_a_checkout(checkout: Path, tmp_path: Path) -> None:
+    """It is installed to be worked on where there is no git, as in a container, or one that trusts nobody."""
+    hook = f"run_path('{HOOK}')['Packing']('.', {{}}, None, None, '.', 'wheel')"
+    code = f"from runpy import run_path; {hook}.initialize('editable', {{}})"
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_utf_8_is_not_spoken(tmp_path: Path, places: list[str]) -> None:
+    """A copy has its texts in UTF-8 all the same."""
+    words = ("new", str(tmp_path / "shop"), "--name", "Rope", "--accent", "#993300")
+    done = storefront(ROOT, *words, **ASCII)
+    assert done.returncode == 0, done.stderr
+    assert "Ropeへようこそ。" in (tmp_path / "shop" / IDENTITY).read_text("utf-8")
 
 
 @pytest.mark.thorough

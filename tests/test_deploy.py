@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
+import requests
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
@@ -21,7 +25,8 @@ from storefront.config import PREFIX
 from tests.browser.apart import certificate
 from tests.conftest import lacking
 from tests.databases import fill
-from tests.proof.hosts import KIT, proxy_conf
+from tests.demo import free_ports
+from tests.proof.hosts import KIT, proxy, proxy_conf
 from tests.proof.idle import NGINX
 from tests.proof.served import ROOT
 from tests.street import SETTINGS
@@ -93,6 +98,39 @@ def test_proxy(tmp_path: Path) -> None:
         lacking("no nginx")
     conf = proxy_conf(tmp_path, 8443, 8080, [8001, 8002], certificate(tmp_path))
     assert check(NGINX, "-t", "-q", "-p", tmp_path, "-c", conf) == ""
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A host that notes what it is asked to do with the connection, and would keep it."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.headers["Connection"])
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.mark.long
+def test_a_connection_to_a_host_is_used_once(tmp_path: Path) -> None:
+    """A newer nginx would keep it by itself, and send a form as the host closes it."""
+    if not NGINX:
+        lacking("no nginx")
+    front, plain = free_ports(2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as host:
+        Thread(target=host.serve_forever, daemon=True).start()
+        files = certificate(tmp_path)
+        conf = proxy_conf(tmp_path, front, plain, [host.server_port, host.server_port], files)
+        own = tmp_path / "storefront.conf"
+        own.write_text(own.read_text().replace("  zone storefront 64k;", "  keepalive 32;"))
+        with proxy(conf, front):
+            for place in ("", "mixi/callback/word", "game/changes", "static/shop.css"):
+                address = f"https://127.0.0.1:{front}/{place}"
+                assert requests.get(address, verify=str(files["cert"]), timeout=30).status_code == 200
+        host.shutdown()
+    assert Answering.asked == ["close"] * 4
 
 
 @pytest.mark.long

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from itertools import chain
 from pathlib import Path
 
@@ -114,6 +115,26 @@ def test_the_database_is_asked_as_the_shop_asks_it() -> None:
     services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
     assert services["upgrade"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     assert "--host=127.0.0.1" in services["db"]["healthcheck"]["test"]
+
+
+def test_the_proxy_is_told_addresses_that_are_kept() -> None:
+    """nginx looks its hosts up once: where it is told they are they stay, and nobody else is put there."""
+    compose = YAML(typ="safe").load(KIT / "compose.yaml")
+    hosts = {name: one for name, one in compose["services"].items() if name.startswith("shop-")}
+    kept = {name: one["networks"]["inside"]["ipv4_address"] for name, one in hosts.items()}
+    assert compose["services"]["proxy"]["extra_hosts"] == [f"{name}:{where}" for name, where in kept.items()]
+    (addresses,) = compose["networks"]["inside"]["ipam"]["config"]
+    for where in kept.values():
+        assert ip_address(where) in ip_network(addresses["subnet"])
+        assert ip_address(where) not in ip_network(addresses["ip_range"])
+
+
+def test_the_image_is_made_once() -> None:
+    """By the first that needs it: made by each, it would be as many images of one name. None is fetched."""
+    services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
+    ours = {name: one for name, one in services.items() if one["image"] == "storefront"}
+    assert [name for name, one in ours.items() if "build" in one] == ["upgrade"]
+    assert {one.get("pull_policy") for one in ours.values()} == {"never"}
 
 
 def test_image() -> None:

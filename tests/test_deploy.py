@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from itertools import chain
 from pathlib import Path
@@ -22,6 +24,7 @@ from storefront.config import PREFIX
 from tests.browser.apart import certificate
 from tests.conftest import lacking
 from tests.databases import fill
+from tests.demo import wait_for
 from tests.proof.hosts import KIT, proxy_conf
 from tests.proof.idle import NGINX
 from tests.proof.served import ROOT
@@ -135,6 +138,23 @@ def test_the_image_is_made_once() -> None:
     ours = {name: one for name, one in services.items() if one["image"] == "storefront"}
     assert [name for name, one in ours.items() if "build" in one] == ["upgrade"]
     assert {one.get("pull_policy") for one in ours.values()} == {"never"}
+
+
+def test_a_daily_run_is_not_cut_off(tmp_path: Path) -> None:
+    """Stopped while it charges, the service first ends what it does."""
+    command = YAML(typ="safe").load(KIT / "compose.yaml")["services"]["daily"]["command"]
+    (tmp_path / "storefront").write_text("#!/bin/sh\ntouch begun\nsleep 0.5\ntouch ended\n")
+    (tmp_path / "storefront").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(command, cwd=tmp_path, env={"PATH": path}, start_new_session=True) as service:
+        try:
+            wait_for((tmp_path / "begun").exists)
+            service.terminate()
+            assert service.wait(30) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(service.pid, signal.SIGKILL)
+    assert (tmp_path / "ended").exists()
 
 
 def test_image() -> None:

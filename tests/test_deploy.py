@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address, ip_network
 from itertools import chain
 from pathlib import Path
 from threading import Thread
@@ -25,7 +28,7 @@ from storefront.config import PREFIX
 from tests.browser.apart import certificate
 from tests.conftest import lacking
 from tests.databases import fill
-from tests.demo import free_ports
+from tests.demo import free_ports, wait_for
 from tests.proof.hosts import KIT, proxy, proxy_conf
 from tests.proof.idle import NGINX
 from tests.proof.served import ROOT
@@ -152,6 +155,43 @@ def test_the_database_is_asked_as_the_shop_asks_it() -> None:
     services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
     assert services["upgrade"]["depends_on"] == {"db": {"condition": "service_healthy"}}
     assert "--host=127.0.0.1" in services["db"]["healthcheck"]["test"]
+
+
+def test_the_proxy_is_told_addresses_that_are_kept() -> None:
+    """nginx looks its hosts up once: where it is told they are they stay, and nobody else is put there."""
+    compose = YAML(typ="safe").load(KIT / "compose.yaml")
+    hosts = {name: one for name, one in compose["services"].items() if name.startswith("shop-")}
+    kept = {name: one["networks"]["inside"]["ipv4_address"] for name, one in hosts.items()}
+    assert compose["services"]["proxy"]["extra_hosts"] == [f"{name}:{where}" for name, where in kept.items()]
+    (addresses,) = compose["networks"]["inside"]["ipam"]["config"]
+    for where in kept.values():
+        assert ip_address(where) in ip_network(addresses["subnet"])
+        assert ip_address(where) not in ip_network(addresses["ip_range"])
+
+
+def test_the_image_is_made_once() -> None:
+    """By the first that needs it: made by each, it would be as many images of one name. None is fetched."""
+    services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
+    ours = {name: one for name, one in services.items() if one["image"] == "storefront"}
+    assert [name for name, one in ours.items() if "build" in one] == ["upgrade"]
+    assert {one.get("pull_policy") for one in ours.values()} == {"never"}
+
+
+def test_a_daily_run_is_not_cut_off(tmp_path: Path) -> None:
+    """Stopped while it charges, the service first ends what it does."""
+    command = YAML(typ="safe").load(KIT / "compose.yaml")["services"]["daily"]["command"]
+    (tmp_path / "storefront").write_text("#!/bin/sh\ntouch begun\nsleep 0.5\ntouch ended\n")
+    (tmp_path / "storefront").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with subprocess.Popen(command, cwd=tmp_path, env={"PATH": path}, start_new_session=True) as service:
+        try:
+            wait_for((tmp_path / "begun").exists)
+            service.terminate()
+            assert service.wait(30) == 0
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(service.pid, signal.SIGKILL)
+    assert (tmp_path / "ended").exists()
 
 
 def test_image() -> None:

@@ -26,7 +26,6 @@ NAME = "storefront-99.0"
 LISTED = "storefront/release/files.txt"
 IDENTITY = "storefront/shop/identity.yaml"
 NOBODY = 65534  # by convention
-HOOK = "storefront/release/build.py"
 LAY_ABOUT = tuple(Path(stray).name for stray in STRAYS)
 
 
@@ -142,16 +141,6 @@ def test_a_copy_of_each(
     for command in ("storefront demo", "bin/pytest"):
         (line,) = (line for line in done.stdout.splitlines() if command in line)
         assert line.partition("    #")[0].strip() in readme
-
-
-def test_beside_a_checkout(checkout: Path, tmp_path: Path) -> None:
-    """It is installed to be worked on where there is no git, as in a container, or one that trusts nobody."""
-    hook = f"run_path('{HOOK}')['Packing']('.', {{}}, None, None, '.', 'wheel')"
-    code = f"from runpy import run_path; {hook}.initialize('editable', {{}})"
-    environment = {**os.environ, "PATH": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_where_utf_8_is_not_spoken(tmp_path: Path, places: list[str]) -> None:

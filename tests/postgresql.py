@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_SH, flock
 from pathlib import Path
-from shutil import disk_usage
+from shutil import chown, disk_usage
 from tempfile import TemporaryDirectory, gettempdir
 
 try:
@@ -24,6 +24,7 @@ HELD, STARTING, PLACE, SAID = "held", "starting", "place", "said"  # files at th
 READY = "ready\n"
 START_SECONDS = "600"  # on a busy machine a start takes long
 OPTIONS = "-c max_connections=300 -c max_wal_size=256MB"
+COPIED = ("--checkpoint", "fast", "--write-recovery-conf", "--username", "postgres", "--no-sync")
 MEMORY = Path("/dev/shm")  # noqa: S108  # a filesystem in memory, where nobody waits for a disk
 ROOM = 2 * 1024**3
 
@@ -52,6 +53,10 @@ class Server:
             options = f"-h '' -k {self.data} {OPTIONS}"
             self._control("start", "--log", str(self.data / "log"), "--options", options)
 
+    def stop(self) -> None:
+        """Stop, however busy it is."""
+        self._result("stop", "--mode", "immediate")
+
     def _control(self, *words: str) -> None:
         if self._result(*words):
             raise RuntimeError(f"pg_ctl {words[0]} failed:\n{(self.data / 'log').read_text()[-2000:]}")
@@ -75,6 +80,27 @@ def server(meeting: Path, files: Path | None = None) -> Iterator[Server]:
             if not place.exists():
                 keeper.enter_context(_keeper(meeting, files or fastest()))
         yield Server(Path(place.read_text()))
+
+
+@contextmanager
+def replica(of: Server) -> Iterator[Server]:
+    """A standby that follows this server, to the end of the block."""
+    user = _installed(of.data).system_user
+    with TemporaryDirectory(dir=fastest(), prefix="replica-") as folder:
+        if user:
+            chown(folder, user)
+        standby = Server(Path(folder) / "data")
+        from_there = ["--host", str(of.data), "--pgdata", str(standby.data)]
+        subprocess.run(
+            [tool("pg_basebackup"), *from_there, *COPIED], user=user, check=True, stderr=subprocess.DEVNULL
+        )
+        for lock in standby.data.glob(".s.*.lock"):  # of the server's socket, which stands among its files
+            lock.unlink()
+        standby.start()
+        try:
+            yield standby
+        finally:
+            standby.stop()
 
 
 def tool(name: str) -> str:
@@ -118,7 +144,7 @@ def _keep(meeting: Path, files: Path) -> None:
         print(READY, end="", flush=True)
         flock(held, LOCK_EX)
         (meeting / PLACE).unlink()
-        server._result("stop", "--mode", "immediate")
+        server.stop()
 
 
 def _installed(data: Path) -> PostgresServer:

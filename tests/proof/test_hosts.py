@@ -9,6 +9,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,15 +20,17 @@ import pytest
 import requests
 from sqlalchemy import make_url
 
+from storefront.mixi.payments import LISTENS
 from storefront.sandbox.phone import OWN_WINDOW
 from tests import postgresql
 from tests.conftest import lacking
 from tests.demo import wait_for
-from tests.proof.hosts import APART, TAPS, Asked, Host, Hosts, hosts, rush, stop_and_go_on
+from tests.proof.crowd import crowd
+from tests.proof.hosts import AHEAD, APART, TAPS, Asked, Host, Hosts, hosts, metrics_in, rush, stop_and_go_on
 from tests.proof.idle import NGINX
-from tests.proof.kills import BUYER, POINTS, Phone, Screen
+from tests.proof.kills import BUYER, ITEM, POINTS, Phone, Screen
 from tests.proof.served import COMMAND_SECONDS, ROOT, Step, without_settings
-from tests.street import callback_target, sign
+from tests.street import callback_target, form_to, sign
 
 pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
@@ -119,6 +123,70 @@ def test_one_form_at_both(street: Hosts) -> None:
     assert street.payments() == before + 1
 
 
+def start_address(phone: Phone) -> str:
+    """Where the platform sends whoever opens the app on a PC; nobody has been there yet."""
+    action, fields = phone.get(phone.platform).form("/phone")
+    told = {**fields, "persona": BUYER, "window": OWN_WINDOW}
+    sent = phone.http.post(f"{action.removesuffix('/')}/pc", data=told, timeout=30, allow_redirects=False)
+    return sent.headers["Location"]
+
+
+def at(host: Host, address: str, method: str = "GET", **more: Any) -> requests.Response:
+    """What this host answers, with no proxy in between."""
+    parts = urlsplit(address)
+    here = f"http://127.0.0.1:{host.port}{parts.path}?{parts.query}".removesuffix("?")
+    return requests.request(method, here, timeout=30, allow_redirects=False, **more)
+
+
+def test_a_start_is_good_once(street: Hosts) -> None:
+    """Of one start address, sent to both at once, comes one visit."""
+    begun = start_address(street.phone())
+    with ThreadPoolExecutor(4) as senders:
+        answers = list(senders.map(lambda host: at(host, begun), [*street.both, *street.both]))
+    assert sorted(answer.status_code for answer in answers) == [303, 401, 401, 401]
+    assert [at(host, begun).status_code for host in street.both] == [401, 401]
+
+
+def test_a_new_key_of_mixis(street: Hosts) -> None:
+    """Each host fetches mixi's certificates for itself, when it meets a key that it does not know."""
+    phone = street.phone()
+    assert [at(host, start_address(phone)).status_code for host in street.both] == [303, 303]
+    _, fields = phone.get(phone.platform).form("/phone")
+    rotated = phone.http.post(
+        f"{phone.platform}/desk/actions/rotate-key", data={**fields, "device": "pc"}, timeout=30
+    )
+    assert rotated.status_code == 200
+    assert [at(host, start_address(phone)).status_code for host in street.both] == [303, 303]
+
+
+def test_an_age_is_said_once(street: Hosts, since: Callable[[], list[Asked]]) -> None:
+    """What the young may spend in a month is spent at both together, and asked for at neither again."""
+    with anew(*street.both, STOREFRONT_UNDER_AGE_LIMITS=f"15:{POINTS}"):
+        phone = street.phone()
+        assert 'data-reason="age_unknown"' in phone.open(f"/items/{ITEM}").text
+        phone.press(phone.open(f"/age?item={ITEM}"), "%2Fage", year=str(date.today().year - 14), month="1")
+        screens = [phone.choose(), phone.choose()]
+        assert [phone.press(screen, "/buy").name for screen in screens] == ["bought", "failed"]
+        assert all('data-reason="age_limit"' in phone.open(f"/items/{ITEM}").text for _ in range(4))
+    assert ports(since()) == {host.port for host in street.both}
+
+
+@contextmanager
+def anew(*hosts: Host, **changed: str) -> Iterator[None]:
+    """These hosts are started anew with something changed, and once more as they were at the end."""
+    before = [host.environment for host in hosts]
+    try:
+        for host in hosts:
+            host.stop()
+            host.start(**changed)
+        yield
+    finally:
+        for host, environment in zip(hosts, before, strict=True):
+            host.stop()
+            host.environment = environment
+            host.start()
+
+
 def test_taps_are_counted_together(street: Hosts, since: Callable[[], list[Asked]]) -> None:
     """A buyer has so many taps a minute at both hosts together."""
     phone, before = street.phone(), street.payments()
@@ -176,6 +244,78 @@ def test_numbers(street: Hosts) -> None:
         assert one[name,] == other[name,]
     assert one["storefront_clock_seconds",] == pytest.approx(0, abs=0.3)
     assert other["storefront_clock_seconds",] == pytest.approx(APART, abs=0.3)
+
+
+def test_one_folder_of_numbers(street: Hosts) -> None:
+    """Two servers on one machine may be told the same folder: each counts what it answered itself."""
+    name = "storefront_callbacks_total", "401"
+    one, other = street.both
+    with anew(other, **metrics_in(street.folder / one.name)):
+        before = [host.numbers().get(name, 0) for host in street.both]
+        for host in (one, one, other, other, other):
+            assert at(host, f"{street.shop}/mixi/callback/x").status_code == 401
+        after = [host.numbers()[name] for host in street.both]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [2, 3]
+
+
+def test_each_looks_at_the_database(street: Hosts) -> None:
+    """No host is ready without it, and each is again by itself; in between nobody is charged."""
+
+    def ready() -> list[int]:
+        return [at(host, f"{street.shop}/readyz").status_code for host in street.both]
+
+    phone, held = street.phone(), street.held()
+    chosen = phone.choose()
+    assert ready() == [200, 200]
+    street.database.crash()
+    try:
+        wait_for(lambda: ready() == [503, 503])
+        assert phone.press(chosen, "/buy").name == "failed"
+    finally:
+        street.database.start()
+        street.engine.dispose()
+    wait_for(lambda: ready() == [200, 200])
+    assert phone.press(phone.get(chosen.url), "/buy").name == "bought"
+    assert street.held() == held + 1
+
+
+def test_a_clock_far_ahead(street: Hosts) -> None:
+    """Forms of the host ahead are refused at the other, and callbacks there: nobody pays for nothing."""
+    one, other = street.both
+    phone, held = street.phone(), street.held()
+    phone.choose()
+    payment = street.newest()
+    target = callback_target(payment.point_code, payment.owner_id, word=str(payment.word))
+    jar = {cookie.name: str(cookie.value) for cookie in at(one, start_address(street.phone())).cookies}
+    with anew(other, **{AHEAD: "13"}):
+        form = form_to(at(other, f"{street.shop}/items/{ITEM}", cookies=jar).text, "/mixi/payments")
+        headers = {"Origin": street.shop}
+        pressed = at(one, f"{street.shop}/mixi/payments", "POST", data=form, cookies=jar, headers=headers)
+        assert pressed.status_code == 400
+        signed = sign("GET", target, origin=street.shop)
+        answers = [at(host, street.shop + target, headers=signed) for host in (other, one)]
+        assert [answer.status_code for answer in answers] == [503, 200]
+    assert street.held() == held + 1
+    street.age()
+    phone.open("/history")  # mixi never asked, and took nothing
+    assert street.held() == held
+
+
+def test_a_clock_behind(street: Hosts) -> None:
+    """A host whose clock is more than two seconds behind mixi's lets nobody in by a start address."""
+    one, other = street.both
+    with anew(other, **{AHEAD: "-3"}):
+        begun = start_address(street.phone())
+        assert [at(host, begun).status_code for host in (other, one)] == [401, 303]
+
+
+def test_a_crowd(street: Hosts) -> None:
+    """Of many who tap at once while mixi is slow some are turned away, and no callback is late."""
+    with anew(*street.both, STOREFRONT_MIXI_CALLS_AT_ONCE="1"):
+        outcome = crowd(street, buyers=14, purchases=1, late=2)
+    assert 0 < outcome.crowded <= outcome.turned_away
+    assert 0 < outcome.bought <= 14 - outcome.turned_away
+    assert outcome.callback < LISTENS
 
 
 @pytest.mark.parametrize("step", Step)

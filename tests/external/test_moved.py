@@ -15,7 +15,7 @@ from tests.moving import moved, new_home
 def test_who_is_outside(
     app: Flask, hanako: Browser, settings: Settings, postgresql: str, full_shelf_on_postgresql: str
 ) -> None:
-    """Her payment is settled by the provider's notice, and she comes back into the same visit and finds it."""
+    """Her payment is settled by the provider's notice, and she comes back into her visit and finds it."""
     code = hanako.leave()
     with moved(app, settings, new_home(settings, postgresql, full_shelf_on_postgresql)) as shop:
         assert Outside(shop).status(code) is Status.CREATE

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from storefront import Settings, create_app
 from storefront.db import db
 from tests.command import run
-from tests.databases import new_database
+from tests.databases import new_database, preset
 from tests.test_operations import state
 
 REPORTS = (
@@ -23,8 +23,10 @@ REPORTS = (
 
 
 def new_home(settings: Settings, server: str, like: str = "template1") -> Settings:
-    """The same shop with a database of PostgreSQL, a copy of another one."""
-    return settings.model_copy(update={"database_url": new_database(server, "home", like)})
+    """The same shop in PostgreSQL, in a copy of another database, whose zone is not that of the moments."""
+    url = new_database(server, "home", like)
+    preset(url, "timezone = 'Asia/Tokyo'")
+    return settings.model_copy(update={"database_url": url})
 
 
 def move(settings: Settings, home: Settings) -> CompletedProcess[str]:

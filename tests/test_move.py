@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -38,11 +38,12 @@ pytestmark = on_sqlite
 
 SENTENCE = "長い文 \\t \t \r\n ' \" \\. \\N \U0001f40d é e\u0301 " * 500
 NOTED = datetime(2027, 1, 31, 23, 59, 59, 1, tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC) - timedelta(hours=9)  # or the day after that would be Japan's
 # Three of each kind: one in the middle, and both ends.
 OF_KIND = {
     Boolean: (True, False, True),
     JSON: (12, {"ja": SENTENCE, "nul": "\0"}, [None, True, -0.1, 1e300, "007"]),
-    Moment: (NOTED, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+    Moment: (NOTED, datetime.min.replace(tzinfo=UTC), NEVER),
     Date: (NOTED.date(), date.min, date.max),
     BigInteger: (0, -(2**63), 2**63 - 1),
     Integer: (0, -(2**31), 2**31 - 1),

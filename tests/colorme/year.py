@@ -93,9 +93,9 @@ class World:
     owners: list[Owner] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
 
-    def live(self, days: int) -> None:
+    def live(self, days: int, after: int = 0) -> None:
         """Let so many days pass, with all that happens on them and the app's cron at 23:30 and 00:30."""
-        for number in range(days):
+        for number in range(after, after + days):
             day = BEGINS + timedelta(days=number)
             self._cloud_over(day)
             self.turn(day, self.chance.randrange(60, 23 * 60 + 25))
@@ -273,6 +273,7 @@ def world(folder: Path, shops: int, seed: int, database_url: str = "") -> Iterat
     store = create_appstore(_of_store(folder), to_shop)
     owners = _people(store, shops, chance)
     shop = create_app(_of_app(folder, store, database_url), to_store)
+    shop.extensions["http"] = to_store
     fill(shop)
     charging = Wire(store)
     to_shop.mount("http://", Wire(shop))

@@ -21,6 +21,7 @@ from storefront.config import HouseSettings
 
 log = structlog.get_logger()
 
+NOWHERE = "nowhere.invalid"
 NO_ROBOTS = "User-agent: *\nDisallow: /\n"
 BARE = re.compile(r"[^!-~]")  # what an address may not contain as it is
 ADDRESSES = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
@@ -120,6 +121,8 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
     def application(environ: dict[str, Any], start_response: Any) -> Any:
         for name in environ.keys() & ESCAPED.keys():
             environ[name] = ESCAPED[name].sub(_escape, environ[name])
+        if not _is_a_host(environ.get("HTTP_HOST", "")):
+            environ["HTTP_HOST"] = NOWHERE  # or the framework could write no page at all
         if environ.get("HTTP_AUTHORIZATION", "").lower().startswith("basic"):
             del environ["HTTP_AUTHORIZATION"]  # of a proxy before us; the log would have its user's name
         try:
@@ -130,6 +133,14 @@ def _escaped(inner: Callable[..., Any]) -> Callable[..., Any]:
             return [b"The shop is out of order. Nothing was paid by this page.\n"]
 
     return application
+
+
+def _is_a_host(name: str) -> bool:
+    try:
+        name.partition(":")[0].encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _escape(byte: re.Match[str]) -> str:

@@ -66,6 +66,15 @@ def test_slashes_lead_nowhere(container: Container) -> None:
 
 
 @on_sqlite
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_name_that_no_host_has(app: Flask, host: str) -> None:
+    """Whatever a stranger calls us, they are answered as any other."""
+    for path, status in {"/": 200, "/nowhere": 404}.items():
+        answer = app.test_client().get(path, environ_overrides={"HTTP_HOST": host})
+        assert (answer.status_code, "Content-Security-Policy" in answer.headers) == (status, True), path
+
+
+@on_sqlite
 def test_a_mark_belongs_to_a_file(app: Flask, tmp_path: Path) -> None:
     """However a stranger spells the name of a file, one mark is kept for it; a changed file has another."""
     app.static_folder = str(tmp_path)

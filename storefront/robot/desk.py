@@ -90,5 +90,5 @@ def read_json(page: Page) -> Json:
 def _parsed(page: Page) -> Any:
     try:
         return json.loads(page.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unreachable(f"{page.url} is no sandbox's: status {page.status}, and no JSON") from None

@@ -1,13 +1,15 @@
 """What every process of the sandbox is made of: a Flask app with its own cookie, file and languages."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Flask
 from pydantic import SecretStr
 
 from storefront.sandbox.settings import MIB, cookie_name
 
+NOWHERE = "nowhere.invalid"
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 
 
@@ -37,6 +39,7 @@ def new_app(import_name: str, name: str, settings: Told, same_site: str = "Lax")
     )
     # To mend an address the framework redirects to whatever host the request names.
     app.url_map.merge_slashes = app.url_map.strict_slashes = False
+    app.wsgi_app = _somewhere(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual has it
     app.add_url_rule("/robots.txt", "robots", lambda: ("User-agent: *\nDisallow: /\n", PLAIN))
     return app
 
@@ -45,3 +48,16 @@ def folder(name: str) -> str:
     """The folder inside the installed package, or beside it in the repository."""
     package = Path(__file__).parent.parent
     return str(package / name if (package / name).is_dir() else package.parent / name)
+
+
+def _somewhere(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Under a name that no host can have the framework could not write an error page; it gets another."""
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        try:
+            environ.get("HTTP_HOST", "").partition(":")[0].encode("idna")
+        except UnicodeError:
+            environ["HTTP_HOST"] = NOWHERE
+        return inner(environ, start_response)
+
+    return application

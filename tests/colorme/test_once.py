@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import event
+from werkzeug.test import TestResponse
 
 from storefront.colorme import charges, contracts, daily, installs, plans, usage
 from storefront.colorme.contracts import Contract
@@ -136,7 +137,10 @@ def held_up(app: Flask, after: str, until: threading.Event) -> Iterator[threadin
 def test_an_end_beside_its_install(app: Flask, hooks: Hooks, kept: Kept, plan: str, after: str) -> None:
     """An end that is told while the install is being kept, or the other way round, is one all the same."""
     named = None if plan == "ANCHOR1" else "CONTR1"
-    hear = [lambda: hooks.install(plan=plan), lambda: Hooks(app).uninstall(named, plan=plan)]
+    hear: list[Callable[[], TestResponse]] = [
+        lambda: hooks.install(plan=plan),
+        lambda: Hooks(app).uninstall(named, plan=plan),
+    ]
     first, second = hear if after == "colorme_contract" else reversed(hear)
     done = threading.Event()
 

@@ -163,7 +163,7 @@ KEYWORDS = (
     "filename", "item_id", "static", "code", "name", "_method", "_fragment", "request", "g", "session",
 )  # fmt: skip
 OTHER_HEADERS = (
-    ("Host", "evil.example"), ("Host", ""), ("Host", "[::1"), ("Host", "a:b:c"),
+    ("Host", "evil.example"), ("Host", ""), ("Host", "[::1"), ("Host", "a:b:c"), ("Host", "a..b"),
     ("Host", "shop.test:99999999"), ("X-Forwarded-For", "127.0.0.1"), ("X-Forwarded-Host", "evil.example"),
     ("X-Forwarded-Proto", "https"), ("X-HTTP-Method-Override", "DELETE"),
     ("Cookie", "session=eyJhIjoxfQ.x.y"), ("Cookie", "a" * 5000), ("Content-Type", "application/json"),

@@ -65,6 +65,12 @@ def test_other_hosts_are_refused(app: Flask, path: str) -> None:
         assert answer.status_code == 421
 
 
+def test_a_name_that_no_host_has(app: Flask) -> None:
+    """It is refused like any other that is not ours, with a page of ours."""
+    answer = app.test_client().get("/desk", environ_overrides={"HTTP_HOST": "a..b"})
+    assert (answer.status_code, "Content-Security-Policy" in answer.headers) == (421, True)
+
+
 def test_home_shows_balances_and_payments(begin: Begin, phone: Phone) -> None:
     """After a purchase the home page shows what it cost, and its state."""
     buyer, purchase = begin()

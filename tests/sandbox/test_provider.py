@@ -286,6 +286,7 @@ def test_another_host(stage: Stage) -> None:
     client = stage.app.test_client()
     assert client.get("/", base_url="http://evil.test").status_code == 421
     assert client.get("/healthz", base_url="http://evil.test").status_code == 200
+    assert client.get("/", environ_overrides={"HTTP_HOST": "a..b"}).status_code == 421
 
 
 def test_a_field_twice_or_not_at_all(stage: Stage) -> None:

@@ -56,6 +56,16 @@ def played(phone: Phone) -> str:
         return str(browser[PLAYED])
 
 
+AMOUNTLESS = [ROW.format(item="coat", amount=amount) for amount in ("&sup2;", "5" * 5000)]
+
+
+@pytest.mark.parametrize("shelf", [" ", "<!-- -->", *AMOUNTLESS], ids=range(4))
+def test_an_app_that_shows_nothing(phone: Phone, sap: Sap, shelf: str) -> None:
+    """Whatever stands in the place of its shelf, an app without goods stops nobody from looking."""
+    sap.says("/", shelf)
+    assert phone.get("/situation?who=taro").status_code == 200
+
+
 def test_looks_ask_the_app_once_in_a_while(phone: Phone, goods: Sap, later: Callable[[float], None]) -> None:
     """However often anybody looks, at whatever situation, a page of the app is asked for once in a while."""
     for points in range(5):

@@ -60,7 +60,7 @@ def _chosen(sandbox: Sandbox, on: Stage, user: User, wanted: str, shelf: Sequenc
         case "once":
             return _first([good for good in looked if good.marks.get("allowed") == "1"], wanted)
         case "few":
-            few = [good for good in looked if good.marks.get("left", "").isdigit()]
+            few = [good for good in looked if _is_number(good.marks.get("left", ""))]
             return _first(sorted(few, key=lambda good: int(good.marks["left"])), wanted)
         case "consumable" | "outside":
             name = {"consumable": "consumable", "outside": "way"}[wanted]
@@ -70,10 +70,10 @@ def _chosen(sandbox: Sandbox, on: Stage, user: User, wanted: str, shelf: Sequenc
 
 def _shelf(sandbox: Sandbox, on: Stage, user: User) -> Iterator[Good]:
     first = _app(sandbox).start()
-    page = html.document_fromstring(_page(sandbox, on, user, first))
+    page = _root(_page(sandbox, on, user, first), first)
     for element in page.iter(etree.Element):
         amount, item = element.get("data-amount", ""), element.get("data-item")
-        if item and amount.isdigit():
+        if item and _is_number(amount):
             yield Good(item, int(amount), _link(sandbox, element, first))
 
 
@@ -82,9 +82,21 @@ def _looked_at(sandbox: Sandbox, on: Stage, user: User, good: Good) -> Good:
     page = _page(sandbox, on, user, start.in_language(good.url))
     for mark in facts.read(page)["marks"]:
         told |= mark
-    title = html.document_fromstring(page).find(".//h1")
+    title = _root(page, good.url).find(".//h1")
     name = "" if title is None else " ".join(title.text_content().split())
     return Good(good.id, good.points, good.url, told, name or good.id)
+
+
+def _root(page: bytes, url: str) -> html.HtmlElement:
+    try:
+        return html.document_fromstring(page)
+    except (etree.ParserError, ValueError):
+        raise NothingSold(url) from None
+
+
+def _is_number(text: str) -> bool:
+    """Whether it can be a number of points or pieces."""
+    return text.isascii() and text.isdigit() and len(text) <= 9
 
 
 def _link(sandbox: Sandbox, element: etree._Element, page: str) -> str:

@@ -134,6 +134,36 @@ def test_a_connection_to_a_host_is_used_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_the_log_says_what_was_asked_for(tmp_path: Path) -> None:
+    """Though no host answers, and what is sent is a page of the proxy's own; nothing else of it is said."""
+    if not NGINX:
+        lacking("no nginx")
+    front, plain, *nobody = free_ports(4)
+    files = certificate(tmp_path)
+    with proxy(proxy_conf(tmp_path, front, plain, nobody, files), front), requests.Session() as http:
+        http.trust_env, http.verify = False, str(files["cert"])
+        for method, path, status in (
+            ("POST", "/mixi/payments?guid=ON", 502),
+            ("GET", "/mixi/callback/Word?owner=1", 502),
+            ("GET", "//mixi//callback/Word", 502),
+            ("HEAD", "/", 502),
+            ("GET", f"/items/{'x' * 20_000}", 414),
+            ("GET", "/readyz", 404),
+        ):
+            asked = http.request(method, f"https://127.0.0.1:{front}{path}", timeout=30)
+            assert asked.status_code == status
+    lines = (tmp_path / "access.log").read_text().splitlines()
+    assert [line.split()[2:5] for line in lines] == [
+        ["POST", "mixi/payments", "502"],
+        ["GET", "mixi/callback", "502"],
+        ["GET", "-", "502"],
+        ["HEAD", "-", "502"],
+        ["GET", "-", "414"],
+        ["GET", "readyz", "404"],
+    ]
+
+
+@pytest.mark.long
 def test_compose() -> None:
     """compose.yaml is right by its published schema, and the proxy waits for the hosts that it knows."""
     file = KIT / "compose.yaml"

@@ -184,13 +184,27 @@ def test_the_database_is_asked_as_the_shop_asks_it() -> None:
     assert "--host=127.0.0.1" in services["db"]["healthcheck"]["test"]
 
 
+def test_a_database_that_recovers_is_waited_for() -> None:
+    """What it takes to read its log after a crash is no illness, of which `up` would give up."""
+    services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
+    assert services["db"]["healthcheck"]["start_period"] == "10m"
+
+
 def test_image() -> None:
     """What the image is made of is there, and is let through to whoever makes it; nothing else is."""
-    made = re.findall(r"^COPY (?!--from)(.+) \S+$", (KIT / "Containerfile").read_text(), re.MULTILINE)
+    containerfile = (KIT / "Containerfile").read_text()
+    made = re.findall(r"^COPY (?:--chmod=644 )?(?!--)(.+) \S+$", containerfile, re.MULTILINE)
     names = set(chain.from_iterable(map(str.split, made)))
     let_through = (KIT / "Containerfile.dockerignore").read_text().splitlines()
     assert {line.removeprefix("!") for line in let_through if line.startswith("!")} == names
     assert all((ROOT / name).exists() for name in names)
+
+
+def test_the_image_is_read_by_its_user() -> None:
+    """What lies there may be its owner's alone, as a strict umask has it; in the image it is not."""
+    served = (KIT / "Containerfile").read_text().split("\nFROM ")[-1]
+    copied = [line for line in served.splitlines() if line.startswith("COPY ")]
+    assert {line.split()[1] for line in copied} == {"--from=build", "--chmod=644"}
 
 
 @pytest.mark.long

@@ -44,7 +44,7 @@ def art() -> None:
 
 def twin(drawing: Path) -> bytes:
     """The GIF of an SVG, as large as that says it is, 96 pixels at most."""
-    if undrawn := UNDRAWN.search(drawing.read_text()):
+    if undrawn := UNDRAWN.search(drawing.read_text("utf-8")):
         raise click.ClickException(f"{drawing}: {undrawn[0]} cannot be drawn: use shapes and plain colours")
     picture = rasterised(drawing)
     if not surfaces(picture):

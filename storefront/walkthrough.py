@@ -179,7 +179,7 @@ def walkthrough(
 def _is_written(file: Path, text: Callable[[], str]) -> bool:
     """Write a report; that one fails keeps no other from being written."""
     try:
-        file.write_text(text())
+        file.write_text(text(), "utf-8")
     except (OSError, ValueError) as error:
         click.echo(f"Error: {file} was not written: {error}", err=True)
         return False
@@ -260,9 +260,9 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 def _wait(process: "subprocess.Popen[bytes]", output: Path) -> None:
     until = time.monotonic() + WAIT_SECONDS
-    while "Buy something" not in output.read_text(errors="replace"):
+    while "Buy something" not in output.read_text("utf-8", "replace"):
         if process.poll() is not None or time.monotonic() > until:
-            raise Unreachable(f"the demo did not start:\n{output.read_text(errors='replace')}")
+            raise Unreachable(f"the demo did not start:\n{output.read_text('utf-8', 'replace')}")
         time.sleep(0.2)
 
 

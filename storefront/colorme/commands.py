@@ -117,10 +117,10 @@ def fit(project: Path, prices: Mapping[str, Mapping[str, int]]) -> str:
     """Take out of a project's plan file what its catalogue does not let it sell, and say so in a line."""
     file = project / PLANS.relative_to(PACKAGE.parent)
     here = {item: by_channel.get(NAME) for item, by_channel in prices.items()}
-    text, gone = plan_file.fitted(file.read_text(), here)
+    text, gone = plan_file.fitted(file.read_text("utf-8"), here)
     if not gone:
         return ""
-    file.write_text(text)
+    file.write_text(text, "utf-8")
     return f"{file.relative_to(project)}: {', '.join(gone)} went, which the catalogue does not sell there."
 
 

@@ -37,14 +37,14 @@ class Packing(BuildHookInterface):  # type: ignore[type-arg]  # it is asked for 
         if places:
             self.folder = TemporaryDirectory()
             written = Path(self.folder.name) / "files.txt"
-            written.write_text("".join(f"{place}\n" for place in places))
+            written.write_text("".join(f"{place}\n" for place in places), "utf-8")
             build_data["force_include"][str(written)] = LIST
 
 
 def _listed(root: Path) -> list[str]:
     """The release's files: those of a list that came with them, or those that git tracks."""
     if (root / LIST).exists():
-        return (root / LIST).read_text().splitlines()
+        return (root / LIST).read_text("utf-8").splitlines()
     if (root / ".git").exists():
         return list(run_path(str(root / ROOM / "git.py"))["tracked"](root))
     return []

@@ -30,7 +30,7 @@ def release() -> Release:
     files = {place: _lies(place) for place in _places()}
     if missing := [place for place, file in files.items() if not file.is_file()]:
         raise Refused(f"this release is not whole: {missing[0]} is missing")
-    version = version_of(files[PROJECT].read_text())
+    version = version_of(files[PROJECT].read_text("utf-8"))
     if version is None:
         raise Refused(f"{files[PROJECT]} is none of a storefront")
     return Release(version, files, None if BESIDE.is_dir() else PACKAGE.parent)
@@ -47,7 +47,7 @@ def version_of(project: str) -> Version | None:
 
 def _places() -> list[str]:
     if LIST.exists():
-        return LIST.read_text().splitlines()
+        return LIST.read_text("utf-8").splitlines()
     if (PACKAGE.parent / ".git").exists():
         return list(tracked(PACKAGE.parent))
     raise Refused(

@@ -28,7 +28,7 @@ class Refused(Exception):
     """Nothing was done; says why, and what to do."""
 
 
-def git(folder: Path, *words: str, given: str = "", **more: str) -> str:
+def git(folder: Path, *words: str, given: str | bytes = "", **more: str) -> str:
     """What git answers in the repository of this very folder; or Refused, with its own words.
 
     `given` is its input, `more` goes into its environment.

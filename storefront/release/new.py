@@ -54,7 +54,7 @@ def new(
             repository.begin(copy)
             repository.commit(copy, RELEASES, _in(copy, release), f"storefront {release.version}")
         for place, text in texts.items():
-            (copy / place).write_text(text)
+            (copy / place).write_text(text, "utf-8")
         told = [said for fit in fits if own.catalog and (said := fit(copy, _prices(own.catalog)))]
         if with_git:
             released = repository.said(copy, "rev-parse", f"refs/heads/{RELEASES}")
@@ -81,7 +81,7 @@ def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
     """The files that say who the shop is, held against the rules before anything is written."""
     yield IDENTITY, _identity(release.files[IDENTITY], own)
     if own.accent:
-        yield THEME, coloured(release.files[THEME].read_text(), own.accent)
+        yield THEME, coloured(release.files[THEME].read_text("utf-8"), own.accent)
     if own.catalog:
         try:
             catalog_file.read(own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art")
@@ -106,7 +106,7 @@ def _identity(shipped: Path, own: Own) -> str:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise Refused(f"{ja} / {en} is no name of a shop: {reason}") from None
-    comment = [line for line in shipped.read_text().splitlines() if line.startswith("#")]
+    comment = [line for line in shipped.read_text("utf-8").splitlines() if line.startswith("#")]
     lines = [f"{field}: {json.dumps(texts, ensure_ascii=False)}" for field, texts in said.items()]
     return "\n".join([*comment, "", *lines, f"sign: {sign}", ""])
 

@@ -49,7 +49,7 @@ def read(style: str, theme: str) -> Sequence[Rule]:
 
 @cache
 def _rules(style: Path, theme: Path, *changed: int) -> Sequence[Rule]:
-    return read(style.read_text(), theme.read_text())
+    return read(style.read_text("utf-8"), theme.read_text("utf-8"))
 
 
 def _rule(selectors: str, said: str, light: dict[str, str], dark: dict[str, str]) -> Rule:

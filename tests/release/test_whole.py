@@ -15,6 +15,7 @@ import pytest
 from storefront.release.build import Packing
 from storefront.release.files import PROJECT, version_of
 from storefront.release.git import git
+from storefront.shop import identity
 from tests.command import call
 from tests.proof.served import without_settings
 from tests.release.conftest import ROOT, STRAYS, content, storefront
@@ -140,6 +141,14 @@ def test_a_copy_of_each(
     for command in ("storefront demo", "bin/pytest"):
         (line,) = (line for line in done.stdout.splitlines() if command in line)
         assert line.partition("    #")[0].strip() in readme
+
+
+def test_in_a_language_without_its_letters(wheel: Path, tmp_path: Path) -> None:
+    """Whatever letters the machine writes by itself, in a copy they are the release's."""
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = storefront(wheel, "new", str(tmp_path / "shop"), "--name", "Rope", "--accent", "#993300", **bare)
+    assert done.returncode == 0, done.stderr
+    assert identity.read(tmp_path / "shop" / IDENTITY).greeting["ja"] == "Ropeへようこそ。"
 
 
 @pytest.mark.thorough

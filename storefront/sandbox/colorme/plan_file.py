@@ -60,7 +60,7 @@ def read(plans: Path, catalog: Path) -> PlanFile:
 
 def _loaded(path: Path) -> Any:
     # Every scalar is text: an id of digits stays one.
-    return YAML(typ="base", pure=True).load(path.read_text())
+    return YAML(typ="base", pure=True).load(path.read_text("utf-8"))
 
 
 def _plan(written: Mapping[str, Any]) -> Plan:

@@ -192,7 +192,10 @@ def _server() -> str:
     """The parent of all workers, as its kernel knows it: containers may share a host's name and ids."""
     parent = [f"{os.getpgrp()}-{os.getppid()}"]
     with suppress(OSError):
-        parent += [os.readlink(KERNEL / "self/ns/pid"), (KERNEL / "sys/kernel/random/boot_id").read_text()]
+        parent += [
+            os.readlink(KERNEL / "self/ns/pid"),
+            (KERNEL / "sys/kernel/random/boot_id").read_text("utf-8"),
+        ]
     return sha256("\n".join(parent).encode()).hexdigest()[:16]
 
 

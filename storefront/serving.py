@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
+from select import select
 from selectors import EVENT_READ, EVENT_WRITE
 from socket import SHUT_WR, socket
 from typing import Any
@@ -85,6 +86,22 @@ class Worker(ThreadWorker):
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled and self.pause.left() <= 0)
+        if not self.alive:
+            self._close_the_door()
+
+    def _close_the_door(self) -> None:
+        """A worker that ends lets in whoever stands in the queue, and nobody after.
+
+        Otherwise the kernel would take connections until the last was answered, and nobody would hear them.
+        """
+        listeners, self.sockets = self.sockets, []
+        for listener in listeners:
+            while self._has_room() and select([listener], [], [], 0)[0]:
+                self.accept(listener)
+            listener.close()
+
+    def _has_room(self) -> bool:
+        return self.nr_conns < self.worker_connections and self.pause.left() <= 0
 
     def enqueue_req(self, conn: TConn) -> None:
         """A request is to come from this connection; some of it may have come with the one before."""

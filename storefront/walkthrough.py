@@ -260,9 +260,9 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 def _wait(process: "subprocess.Popen[bytes]", output: Path) -> None:
     until = time.monotonic() + WAIT_SECONDS
-    while "Buy something" not in output.read_text(errors="replace"):
+    while "Buy something" not in output.read_text("utf-8", "replace"):
         if process.poll() is not None or time.monotonic() > until:
-            raise Unreachable(f"the demo did not start:\n{output.read_text(errors='replace')}")
+            raise Unreachable(f"the demo did not start:\n{output.read_text('utf-8', 'replace')}")
         time.sleep(0.2)
 
 

@@ -252,6 +252,13 @@ def test_what_lxml_asks_for_is_there() -> None:
     assert not finds or any(one.startswith("cssselect") for one in asked)
 
 
+def test_files_are_in_one_encoding() -> None:
+    """What is read and written says which: in a terminal of EUC-JP Python would take that."""
+    found = re.compile(r"\.(?:read|write)_text\((?:[^()]|\([^()]*\))*\)")
+    calls = {path: found.findall(path.read_text()) for path in FILES}
+    assert {path: call for path, said in calls.items() for call in said if "utf-8" not in call} == {}
+
+
 def test_one_place_commits() -> None:
     """`commit()` stands once in the shop's code."""
     texts = [path.read_text() for path in FILES if "sandbox" not in path.parts]

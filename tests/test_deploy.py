@@ -137,6 +137,36 @@ def test_a_connection_to_a_host_is_used_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_the_log_says_what_was_asked_for(tmp_path: Path) -> None:
+    """Though no host answers, and what is sent is a page of the proxy's own; nothing else of it is said."""
+    if not NGINX:
+        lacking("no nginx")
+    front, plain, *nobody = free_ports(4)
+    files = certificate(tmp_path)
+    with proxy(proxy_conf(tmp_path, front, plain, nobody, files), front), requests.Session() as http:
+        http.trust_env, http.verify = False, str(files["cert"])
+        for method, path, status in (
+            ("POST", "/mixi/payments?guid=ON", 502),
+            ("GET", "/mixi/callback/Word?owner=1", 502),
+            ("GET", "//mixi//callback/Word", 502),
+            ("HEAD", "/", 502),
+            ("GET", f"/items/{'x' * 20_000}", 414),
+            ("GET", "/readyz", 404),
+        ):
+            asked = http.request(method, f"https://127.0.0.1:{front}{path}", timeout=30)
+            assert asked.status_code == status
+    lines = (tmp_path / "access.log").read_text().splitlines()
+    assert [line.split()[2:5] for line in lines] == [
+        ["POST", "mixi/payments", "502"],
+        ["GET", "mixi/callback", "502"],
+        ["GET", "-", "502"],
+        ["HEAD", "-", "502"],
+        ["GET", "-", "414"],
+        ["GET", "readyz", "404"],
+    ]
+
+
+@pytest.mark.long
 def test_compose() -> None:
     """compose.yaml is right by its published schema, and the proxy waits for the hosts that it knows."""
     file = KIT / "compose.yaml"
@@ -194,13 +224,27 @@ def test_a_daily_run_is_not_cut_off(tmp_path: Path) -> None:
     assert (tmp_path / "ended").exists()
 
 
+def test_a_database_that_recovers_is_waited_for() -> None:
+    """What it takes to read its log after a crash is no illness, of which `up` would give up."""
+    services = YAML(typ="safe").load(KIT / "compose.yaml")["services"]
+    assert services["db"]["healthcheck"]["start_period"] == "10m"
+
+
 def test_image() -> None:
     """What the image is made of is there, and is let through to whoever makes it; nothing else is."""
-    made = re.findall(r"^COPY (?!--from)(.+) \S+$", (KIT / "Containerfile").read_text(), re.MULTILINE)
+    containerfile = (KIT / "Containerfile").read_text()
+    made = re.findall(r"^COPY (?:--chmod=644 )?(?!--)(.+) \S+$", containerfile, re.MULTILINE)
     names = set(chain.from_iterable(map(str.split, made)))
     let_through = (KIT / "Containerfile.dockerignore").read_text().splitlines()
     assert {line.removeprefix("!") for line in let_through if line.startswith("!")} == names
     assert all((ROOT / name).exists() for name in names)
+
+
+def test_the_image_is_read_by_its_user() -> None:
+    """What lies there may be its owner's alone, as a strict umask has it; in the image it is not."""
+    served = (KIT / "Containerfile").read_text().split("\nFROM ")[-1]
+    copied = [line for line in served.splitlines() if line.startswith("COPY ")]
+    assert {line.split()[1] for line in copied} == {"--from=build", "--chmod=644"}
 
 
 @pytest.mark.long

@@ -1,6 +1,8 @@
 """Strangers at the shop's own port: what they send, or never take, costs nobody else an answer."""
 
+import os
 import resource
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -35,6 +37,7 @@ MEGABYTE = 1024 * 1024
 class Shop:
     port: int
     log: Path
+    pid: int  # of its server, and of the group of its workers
 
     def line(self) -> socket.socket:
         return socket.create_connection((HOST, self.port), timeout=20)
@@ -73,8 +76,8 @@ def served(folder: Path, *server: str) -> Iterator[Shop]:
         "STOREFRONT_MIXI_PLATFORM_HOSTS": "platform.test",
     }
     size = [*server, "--workers", "1", "--threads", str(THREADS)]
-    with gunicorn(folder, "shop", port, "storefront:create_app()", size, environment):
-        yield Shop(port, folder / "shop.log")
+    with gunicorn(folder, "shop", port, "storefront:create_app()", size, environment) as process:
+        yield Shop(port, folder / "shop.log", process.pid)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +151,25 @@ def test_nobody_is_let_in_for_a_moment(tmp_path: Path) -> None:
         assert shop.said(GREETING).startswith(OK)
         assert "let in for a moment" in shop.log.read_text()
         assert "Worker exiting" not in shop.log.read_text()
+
+
+def test_who_comes_as_it_ends(tmp_path: Path) -> None:
+    """Whoever stood in the queue is answered; whoever comes after is refused at once: a proxy goes on."""
+    for shop in served(tmp_path, *AS_IN_PRODUCTION):
+        with shop.line() as unfinished, ExitStack() as queue:
+            unfinished.sendall(FAREWELL[:-2])
+            assert shop.all_said(FAREWELL).startswith(OK)
+            os.killpg(shop.pid, signal.SIGSTOP)
+            lines = [queue.enter_context(shop.line()) for _ in range(8)]
+            for line in lines:
+                line.sendall(FAREWELL)
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                os.killpg(shop.pid, number)
+            assert [heard(line)[: len(OK)] for line in lines] == [OK] * len(lines)
+            with pytest.raises(ConnectionRefusedError):
+                shop.line()
+            unfinished.sendall(FAREWELL[-2:])
+            assert heard(unfinished).startswith(OK)
 
 
 def test_there_is_no_second_way_in(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def database() -> Iterator[Finding]:
         yield _pragmas(connection)
     yield _privacy(file)
     folder, mounts = file.resolve().parent, Path("/proc/mounts")
-    yield place(folder, file_system(folder, mounts.read_text() if mounts.exists() else ""))
+    yield place(folder, file_system(folder, mounts.read_text("utf-8") if mounts.exists() else ""))
     yield disk(shutil.disk_usage(file.parent).free)
 
 

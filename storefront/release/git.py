@@ -42,7 +42,7 @@ class Nothing(Refused):
     """Git has nothing to say of it, and nothing against it."""
 
 
-def git(folder: Path, *words: str, given: str = "", **more: str) -> str:
+def git(folder: Path, *words: str, given: str | bytes = "", **more: str) -> str:
     """What git answers in the repository of this very folder; or Refused, with its own words.
 
     `given` is its input, `more` goes into its environment.

@@ -33,7 +33,8 @@ def commit(
         if not os.environ.get(f"GIT_{role}_{part}") and not said(folder, "config", f"user.{part.lower()}")
     }
     parent = ["-p", on] if on else []
-    made = git(folder, "commit-tree", *parent, "-m", subject, _tree(folder, files), **author)
+    tree = _tree(folder, files)
+    made = git(folder, "commit-tree", *parent, tree, given=f"{subject}\n".encode(), **author)
     git(folder, "update-ref", "-m", subject, f"refs/heads/{branch}", made.strip(), before)
 
 

@@ -58,8 +58,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with closing(sqlite3.connect(folder / "shop.db")) as database:
         database.executescript(SOLD)
     size = [*AS_IN_PRODUCTION, "--workers", "1", "--threads", "2"]
-    with gunicorn(folder, "shop", port, "storefront:create_app()", size, environment):
-        yield Shop(port, folder / "shop.log")
+    with gunicorn(folder, "shop", port, "storefront:create_app()", size, environment) as process:
+        yield Shop(port, folder / "shop.log", process.pid)
 
 
 def test_the_client_of_the_readme(shop: Shop, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What can happen on a stage, and what is read of it. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol
 
@@ -17,7 +18,7 @@ class Name(StrEnum):
 
     # The stage
     STAGE_MADE = "stage_made"  # walkthrough
-    WALK_BEGUN = BEGUN  # walkthrough, hand: the device, price, people: the ids of the cast
+    WALK_BEGUN = BEGUN  # walkthrough, hand: the device, price, pause, people: the ids of the cast
     CLOCK_TURNED = "clock_turned"  # seconds
     SWITCH_TURNED = "switch_turned"  # switch, on
     WEATHER_SET = "weather_set"  # kind, left
@@ -81,6 +82,8 @@ class Told(Protocol):
 class Happened(Told, Protocol):
     """What is read of a happening here."""
 
+    @property
+    def at(self) -> datetime: ...
     @property
     def owner_id(self) -> str | None: ...
     @property

@@ -9,6 +9,7 @@ Pure: the same file and the same happenings say the same to the desk and to the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Self
 
 from storefront.sandbox import judging
@@ -218,7 +219,10 @@ def _beside(check: Check, scene: _Scene) -> Came:
 
 
 def _calls(check: Check, scene: _Scene) -> Came:
-    """How often the app has called the point API, or has asked about a payment there."""
+    """How often the app has called the point API, or has asked about a payment there.
+
+    A question that comes a pause after another is none too many, however long somebody takes for the step.
+    """
     made: Mapping[str, str] = {Name.PAYMENT_CREATED: "create", Name.PAYMENT_CONFIRMED: "confirm"}
     calls = [
         one
@@ -226,7 +230,14 @@ def _calls(check: Check, scene: _Scene) -> Came:
         if (one.name in made or one.name is Name.API_REFUSED)
         and check.api in (None, made.get(one.name) or one.facts.get("call"))
     ]
-    return Came(str(len(calls)), fits(len(calls), check.wanted), rows(calls))
+    spared = _pauses(calls, scene) if check.api == "confirm" else 0
+    return Came(str(len(calls)), fits(len(calls) - spared, check.wanted), rows(calls))
+
+
+def _pauses(calls: Sequence[Happened], scene: _Scene) -> int:
+    """How many of the app's pauses lay between the first of these calls and the last."""
+    pause = timedelta(seconds=scene.made.get("pause", 0))
+    return min((calls[-1].at - calls[0].at) // pause, len(calls) - 1) if calls and pause else 0
 
 
 def _answer(check: Check, scene: _Scene) -> Came:

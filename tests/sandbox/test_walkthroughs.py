@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -136,6 +137,9 @@ ONE = """
 """
 
 
+BEGUN = datetime(2027, 1, 31, 18, tzinfo=UTC)
+
+
 @dataclass
 class Happened:
     """A happening that somebody made up."""
@@ -146,10 +150,11 @@ class Happened:
     point_code: str | None = CODE
     wire_id: int | None = None
     device: Device | None = None
+    at: datetime = BEGUN
 
 
 def made(hand: str = "mobile", **people: str) -> Happened:
-    return Happened(Name.WALK_BEGUN, {"hand": hand, "people": {"hanako": HANAKO, **people}})
+    return Happened(Name.WALK_BEGUN, {"hand": hand, "pause": 3, "people": {"hanako": HANAKO, **people}})
 
 
 def opened(device: Device) -> Happened:
@@ -441,6 +446,14 @@ CALLS = [
     Happened(Name.PAYMENT_CONFIRMED, {"call": "confirm"}),
     Happened(Name.API_REFUSED, {"call": "confirm"}),
 ]
+
+
+def asked_every(seconds: float) -> list[Happened]:
+    """Six questions about payments, so far apart."""
+    moments = (BEGUN + timedelta(seconds=seconds * number) for number in range(6))
+    return [Happened(Name.PAYMENT_CONFIRMED, {"call": "confirm"}, at=moment) for moment in moments]
+
+
 ASKED = shown("item", {"item": "loaf", "reason": "age_unknown"})
 PRICED, UNPRICED = (
     shown("item", {"item": "loaf", "amount": "10", "price": how}) for how in ("shown", "missing")
@@ -484,6 +497,10 @@ REFUSED = Happened(Name.PAGE_REFUSED, {"status": 503})
         ("{calls: 0, api: create}", CALLS, True),
         ("{calls: 0..2, api: confirm}", CALLS, True),
         ("{calls: 0..2, api: confirm}", [*CALLS, *CALLS], False),
+        ("{calls: 0..2, api: confirm}", asked_every(4.0), True),
+        ("{calls: 0..2, api: confirm}", asked_every(60.0), True),
+        ("{calls: 0..2, api: confirm}", asked_every(1.0), False),
+        ("{calls: 0..2}", asked_every(4.0), False),
         ("{answer: 401}", [answered(401)], True),
         ("{answer: 401}", [answered(200)], False),
         ("{answer: [OK, 409]}", [answered(409), answered(200)], True),

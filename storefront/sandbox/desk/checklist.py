@@ -140,7 +140,8 @@ def begin(name: str) -> ResponseReturnValue:
     neighbours.leave(sandbox(), stage.current())
     stage.begin(on)
     cast = {user.persona_key: user.owner_id for user in people.everyone(on.id)}
-    note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast, **item)
+    pause = sandbox().settings.confirm_pause
+    note(on.id, Name.WALK_BEGUN, walkthrough=name, hand=device, people=cast, pause=pause, **item)
     for given in one.weather:
         row = weather.set(on, given.kind, api=Call(given.api), left=given.next, seconds=given.seconds)
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     DateTime,
+    Engine,
     Integer,
     MetaData,
     Row,
@@ -73,16 +74,21 @@ def _alone(file: Path) -> Iterator[Connection]:
     creator = partial(sqlite3.connect, f"{file.resolve().as_uri()}?mode=rw", uri=True)
     engine = create_engine("sqlite://", creator=creator, poolclass=StaticPool)
     try:
-        with engine.connect() as connection:
-            try:
-                for words in ("PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE", "PRAGMA query_only=ON"):
-                    connection.exec_driver_sql(words)
-            except SQLAlchemyError as error:
-                advice = "stop the shop, and whatever else has it open"
-                raise NotMoved(f"{file} cannot be had alone: {cause(error)}; {advice}") from None
+        with _locked(engine, file) as connection:
             yield connection
     finally:
         engine.dispose()
+
+
+def _locked(engine: Engine, file: Path) -> Connection:
+    try:
+        connection = engine.connect()
+        for words in ("PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE", "PRAGMA query_only=ON"):
+            connection.exec_driver_sql(words)
+    except SQLAlchemyError as error:
+        advice = "stop the shop, and whatever else has it open"
+        raise NotMoved(f"{file} cannot be had alone: {cause(error)}; {advice}") from None
+    return connection
 
 
 def _check_revision(name: str, found: str | None) -> None:

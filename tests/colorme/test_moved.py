@@ -20,6 +20,7 @@ SHOPS, DAYS, SEED = 9, 31, 12
 PAGES = ("/", "/items/coat", "/inventory", "/history", "/colorme/")
 
 
+@pytest.mark.thorough
 @pytest.mark.long
 def test_a_month_before_and_after(tmp_path: Path, postgresql: str) -> None:
     """Pages and reports say the same, and in the end the book is the store's bill, to the yen."""

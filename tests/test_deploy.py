@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
@@ -21,9 +22,10 @@ from storefront.config import PREFIX
 from tests.browser.apart import certificate
 from tests.conftest import lacking
 from tests.databases import fill
-from tests.proof.hosts import KIT, proxy_conf
+from tests.demo import free_ports
+from tests.proof.hosts import KIT, proxy, proxy_conf
 from tests.proof.idle import NGINX
-from tests.proof.served import ROOT
+from tests.proof.served import HOST, ROOT
 from tests.street import SETTINGS
 
 TOKEN = "the token of the tests, and of nobody else"
@@ -128,6 +130,24 @@ def test_proxy(tmp_path: Path) -> None:
         lacking("no nginx")
     conf = proxy_conf(tmp_path, 8443, 8080, [8001, 8002], certificate(tmp_path))
     assert check(NGINX, "-t", "-q", "-p", tmp_path, "-c", conf) == ""
+
+
+@pytest.mark.long
+def test_where_a_request_went(tmp_path: Path) -> None:
+    """The proxy's log says it of what no host answered, too; a line that was too long it has not read."""
+    if not NGINX:
+        lacking("no nginx")
+    front, plain, *shops = free_ports(4)
+    files = certificate(tmp_path)
+    with proxy(proxy_conf(tmp_path, front, plain, shops, files), front):
+        shop, authority = f"https://{HOST}:{front}", str(files["cert"])
+        assert requests.get(f"{shop}/mixi/callback/word", verify=authority, timeout=10).status_code == 502
+        assert (
+            requests.get(f"{shop}/mixi/callback/{'w' * 20_000}", verify=authority, timeout=10).status_code
+            == 414
+        )
+    lines = (tmp_path / "access.log").read_text().splitlines()
+    assert [line.split()[3:5] for line in lines] == [["mixi/callback", "502"], ["-", "414"]]
 
 
 @pytest.mark.long

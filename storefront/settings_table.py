@@ -13,9 +13,10 @@ from storefront.tables import Row
 
 NONE = "none"
 HEADING = ("name", "default", "meaning")
-ENVIRONMENT = """\
-# Made by `storefront settings --env`: every setting, what it means, and its default.
+ENVIRONMENT = r"""# Made by `storefront settings --env`: every setting, what it means, and its default.
 # A line that begins with # sets nothing; those that do not are required. Keep this file its owner's alone.
+# A value with a space or any of #$&;|<>()*?~!`\" in it stands in single quotes: then systemd, compose and a
+# shell, as cron starts, read the same. One with an apostrophe stands in double quotes, and has no $`\" then.
 # What is secret may stand in a file of its own instead, as STOREFRONT_SECRET_KEY_FILE=/run/secrets/key.
 """
 

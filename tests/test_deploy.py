@@ -82,6 +82,41 @@ def test_defaults_as_written_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -
     assert Settings() == bare
 
 
+HOSTILE = [
+    "Rope Shop",
+    "a #1",
+    "p&ss;word",
+    "p$ss ${HOME}",
+    '"綱" `id` \\',
+    "~/x (y) <z> | *?!",
+    " ",
+    "a=b,c:d@e%f+g",
+]
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "Umi's"])
+def test_a_value_in_quotes(tmp_path: Path, value: str) -> None:
+    """Quoted as the file's head says it is to a shell what systemd, too, reads there."""
+    mark = '"' if "'" in value else "'"
+    assert heard(tmp_path / "env", f"VALUE={mark}{value}{mark}\n") == ({"VALUE": value}, "")
+
+
+def test_a_shell_reads_the_defaults(tmp_path: Path) -> None:
+    """A line of env.example that becomes a setting is the same to a shell."""
+    text = re.sub(rf"^#(?={PREFIX}\w+=)", "", (KIT / "env.example").read_text(), flags=re.MULTILINE)
+    written = dict(re.findall(rf"^({PREFIX}\w+)=(.*)$", text, re.MULTILINE))
+    assert heard(tmp_path / "env", text) == (written, "")
+
+
+def heard(file: Path, text: str) -> tuple[Mapping[str, str], str]:
+    """What a shell has in its environment after reading the file, as cron's does, and what it says."""
+    file.write_text(text)
+    command = ["env", "-i", "sh", "-c", 'set -a && . "$0" && exec env -0', str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    found = dict(line.partition("=")[::2] for line in done.stdout.split("\0") if line)
+    return {name: value for name, value in found.items() if name != "PWD"}, done.stderr
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("unit", UNITS)
 def test_units(tmp_path: Path, unit: str) -> None:

@@ -13,7 +13,7 @@ from flask_compress import Compress
 
 from storefront import config, db, health, logs, metrics, operator, security, shop
 from storefront.config import HouseSettings
-from storefront.shop import inventory
+from storefront.shop import inventory, pages
 from storefront.shop.counter import Counter
 
 # No form of a visitor's comes near it.
@@ -91,8 +91,12 @@ def create_app(settings: Settings | None = None, http: requests.Session | None =
 
 
 def read_pages(app: Flask) -> None:
-    """Read every template of the shop's, since a deployment changes the files below a process that runs."""
+    """Read every page of the shop's, and what they say, in each language.
+
+    A deployment changes the files below a process that runs.
+    """
     with app.app_context():
+        pages.read_languages()
         for name in app.jinja_env.list_templates(["html"]):
             room, folder, _ = name.partition("/")
             is_hidden = "/." in f"/{name}"  # such as what another machine's archive leaves there

@@ -14,13 +14,18 @@ from tests.databases import fill
 from tests.proof.served import ROOT
 from tests.street import SETTINGS
 
-# In a process of its own: the shop as a server has it; then its pages go, and all of them are looked at.
+# In a process of its own: the shop as a server has it; then its pages and what they say in Japanese go, and
+# all of them are looked at.
 LOOKS = """
+import re
 import shutil
 from wsgi import app
 shutil.rmtree("templates")
+shutil.rmtree("storefront/translations")
 pages = app.test_client()
-print(*(pages.get(address).status_code for address in ("/", "/legal", "/operator", "/nowhere")))
+for address in ("/", "/legal", "/operator", "/nowhere"):
+    page = pages.get(address)
+    print(page.status_code, "ja" if re.search("<h1>[^<]*[ぁ-ん]", page.text) else "en", end=" ")
 """
 
 
@@ -42,4 +47,5 @@ def test_pages_are_those_of_the_code(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert done.stdout.split("\n")[-2:] == ["200 200 401 404", ""], done.stdout + done.stderr
+    said = done.stdout.rpartition("\n")[2]
+    assert said == "200 ja 200 ja 401 ja 404 ja ", done.stdout + done.stderr

@@ -23,6 +23,7 @@ from storefront.shop.catalog import Item
 from storefront.shop.catalog_file import ITEM_ID
 from storefront.shop.counter import Purchase, Turn
 from storefront.shop.customers import Customer
+from storefront.shop.inventory import Grant
 from storefront.shop.ledger import About, Entry, Kind
 
 CAUSE_LENGTH, REASON_LENGTH, NAME_LENGTH = 80, 200, 64
@@ -266,10 +267,10 @@ def _check_barred(code: str, now: datetime) -> None:
 
 
 def _check_another(session: Session, made: Correction, beside: str | None) -> None:
-    """Whoever holds the customer sees what another has done meanwhile."""
+    """Whoever holds the customer sees what another has done meanwhile; two hosts' clocks may differ."""
     alike = select(Correction).filter_by(act=made.act, customer_id=made.customer_id, item_id=made.item_id)
-    others = alike.where(Correction.key != made.key)
-    newest = session.scalars(others.order_by(Correction.made_at.desc(), Correction.key).limit(1)).first()
+    others = alike.where(Correction.key != made.key).join(Grant, Grant.key == Correction.key)
+    newest = session.scalars(others.order_by(Grant.id.desc()).limit(1)).first()
     if newest is not None and beside not in (ANY, newest.key):
         raise AnotherBefore(Done.of(newest))
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flask import Flask, Response, request
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, force_locale, get_locale, get_translations
 from markupsafe import Markup
 
 from storefront import languages, security
@@ -28,6 +28,13 @@ def init_app(app: Flask) -> None:
     app.context_processor(_common)
     app.after_request(_keep)
     app.after_request(_narrow)
+
+
+def read_languages() -> None:
+    """Read all that pages say: of a language, Babel keeps what it found when it was first spoken."""
+    for code in LANGUAGES:
+        with force_locale(str(languages.locale(code))):
+            get_translations()
 
 
 def language() -> str:

@@ -1,7 +1,7 @@
 """Put right by hand: goods given and taken, an entry struck; each once, with a name and a reason."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,6 +110,24 @@ def test_one_cause_in_other_words(app: Flask, act: Callable[..., Correction]) ->
     assert newest[0].by.startswith("operator")
     assert held(app)["fireworks"] == left + (1 if act is corrections.give else -1)
     assert agree(app)
+
+
+@on_sqlite
+def test_a_host_whose_clock_is_slow(app: Flask) -> None:
+    """The newest is what was done last, whatever moment its host took it for."""
+    now = clock.now()
+
+    def give(letter: int, at: datetime, beside: str | None) -> str:
+        note = Note("Umi", f"letter {letter}", "lost")
+        return corrections.give(customer, "fireworks", note, at, beside=beside).key
+
+    with app.app_context():
+        customer = customers.meet("mixi", HANAKO, now)
+        first = give(1, now, None)
+        second = give(2, now - timedelta(seconds=30), first)
+        with pytest.raises(AnotherBefore) as another:
+            give(3, now, first)
+    assert another.value.before.key == second
 
 
 @pytest.mark.money

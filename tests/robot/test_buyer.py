@@ -10,6 +10,7 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from storefront.robot.buyer import Browser, Page, Stopped, Unreachable, allows, app_path
+from storefront.robot.desk import read_json
 from tests.wire import Wire
 
 SHOP, PLATFORM, OTHER = "http://shop.test:8000", "http://platform.test:8001", "http://other.test"
@@ -174,6 +175,13 @@ def test_nobody_there() -> None:
 def test_one_path_on_all_devices(url: str) -> None:
     """A page has the same path in the container's addresses as on its own domain."""
     assert app_path(url) == "/inventory"
+
+
+@pytest.mark.parametrize("body", [b"", b"<p>", b"[" * 100_000])
+def test_a_body_that_is_no_json(body: bytes) -> None:
+    """Whatever answers in a sandbox's place is told from one, however deep it is."""
+    with pytest.raises(Unreachable):
+        read_json(Page("http://platform.test/", 200, {}, body))
 
 
 def test_a_body_that_is_no_page() -> None:

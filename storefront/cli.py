@@ -234,6 +234,9 @@ def catalog_command(file: Path | None, check: bool, only_say: bool) -> None:
                 click.echo(f"{name} has no GIF for mobile phones: `storefront art` draws it.")
             for channel in sorted({name for entry in entries for name in entry.prices} - rules.keys()):
                 click.echo(f"No counter sells in {channel}: its prices lie idle.")
+            prices = {entry.id: entry.prices for entry in entries}
+            if unfit := [line for room in rims() for line in room.unfit(prices)]:
+                click.echo("\n".join(["This does not go with it, and the demo will not start:", *unfit]))
         elif only_say:
             _say_differences(shop(), file)
         else:

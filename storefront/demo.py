@@ -60,11 +60,11 @@ MADE_ONCE = {  # bytes of a secret that is kept; platforms have more of them
 }
 THREADS = 16  # of one process of the shop: a robot buys for many at once
 SHOPKEEPER = {  # whom the legal notice names, where nobody sells
-    "STOREFRONT_LEGAL_OPERATOR": "港の道具屋（架空の事業者）",
-    "STOREFRONT_LEGAL_REPRESENTATIVE": "灯台守（架空の店主）",
-    "STOREFRONT_LEGAL_ADDRESS": "架空県灯台市みなと町1丁目",
+    "STOREFRONT_LEGAL_OPERATOR": "{shop}（架空の事業者）",
+    "STOREFRONT_LEGAL_REPRESENTATIVE": "店主（架空の人物）",
+    "STOREFRONT_LEGAL_ADDRESS": "架空県架空市架空町1丁目",
     "STOREFRONT_LEGAL_PHONE": "000-0000-0000（つながりません）",
-    "STOREFRONT_LEGAL_CONTACT": "港の掲示板で、朝の開店から灯がともるまで（架空の窓口）",
+    "STOREFRONT_LEGAL_CONTACT": "店先で、開店から閉店まで（架空の窓口）",
     "STOREFRONT_LEGAL_DEVICES": "携帯電話・スマートフォン・パソコン",
     "STOREFRONT_LEGAL_PRIVACY": "模擬環境のため、個人情報は取り扱いません。",
 }
@@ -193,7 +193,10 @@ def environment(
         "STOREFRONT_DATABASE_URL": database or _sqlite(data.resolve() / "storefront.db"),
         "STOREFRONT_METRICS_FOLDER": str(data.resolve() / "metrics"),
         "STOREFRONT_THREADS": str(THREADS),
-        **{name: os.environ.get(name, said) for name, said in SHOPKEEPER.items()},
+        **{
+            name: os.environ.get(name, words.format(shop=called[DEFAULT_LANGUAGE]))
+            for name, words in SHOPKEEPER.items()
+        },
         # Both, since the one in lower case is read first.
         **dict.fromkeys(("no_proxy", "NO_PROXY"), _around_proxies()),
     }

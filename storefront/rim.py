@@ -36,7 +36,8 @@ class Rim:
     stand. `platform` names the module of the sandbox with the `SERVER` that plays the platform in a demo,
     whose shop is `furnished` once it has goods. `load` puts on offer what depends on the shelf, in the
     transaction that has filled it, and says so in a line; it raises CatalogError. `fit` lets the room's files
-    in a project go with another catalogue, of which it is told what each item costs where.
+    in a project go with another catalogue, of which it is told what each item costs where; `unfit` says by
+    lines what does not go with one in those that are configured.
     """
 
     commands: Sequence[click.Command] = ()
@@ -50,6 +51,7 @@ class Rim:
     furnish: Callable[[], None] = lambda: None
     load: Callable[[Session], str] = lambda session: ""
     fit: Callable[[Path, Mapping[str, Mapping[str, int]]], str] = lambda project, prices: ""
+    unfit: Callable[[Mapping[str, Mapping[str, int]]], Sequence[str]] = lambda prices: ()
 
 
 def rims() -> Sequence[Rim]:

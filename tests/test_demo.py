@@ -24,6 +24,7 @@ from storefront.sandbox import create_sandbox
 from storefront.sandbox.settings import SandboxSettings
 from tests.databases import fill, on_sqlite
 from tests.demo import COMMAND, START_SECONDS, Demo, demo, own_ports, wait_for
+from tests.street import IDENTITY as NAMES
 from tests.street import SETTINGS
 
 pytestmark = pytest.mark.long
@@ -261,6 +262,15 @@ def test_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     the_demo.adopt(settings)
     assert (tmp_path / name / "storefront.db").is_file()
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_whom_the_legal_notice_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever named the shop anew is the operator of its demo, too."""
+    file = tmp_path / "identity.yaml"
+    file.write_text(NAMES.read_text().replace("試しの店", '"{綱屋}"'))
+    monkeypatch.setenv("STOREFRONT_IDENTITY", str(file))
+    settings = the_demo.environment(PORTS, tmp_path)
+    assert settings["STOREFRONT_LEGAL_OPERATOR"].startswith("{綱屋}（")
 
 
 @on_sqlite

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from storefront import texts
 from storefront.doctor import house
-from storefront.languages import IN_CODE, LANGUAGES, WRITTEN
+from storefront.languages import IN_CODE, LANGUAGES, WRITTEN, locale
 from storefront.texts import SIDES, Side
 
 
@@ -108,10 +108,13 @@ def test_a_word_changes(mine: Side) -> None:
 
 
 def test_a_language_more(mine: Side, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A language in the list gets catalogues to translate; English needs none."""
+    """A language in the list gets catalogues to translate, by Babel's name for it; English needs none."""
     monkeypatch.setitem(LANGUAGES, "eo", "Esperanto")
+    monkeypatch.setitem(LANGUAGES, "zh-TW", "繁體中文")
     run()
-    assert {path.name for path in mine.catalogues.iterdir()} == LANGUAGES.keys() - {"en"}
+    made = sorted(path.name for path in mine.catalogues.iterdir())
+    assert made == sorted(str(locale(one)) for one in LANGUAGES if one != "en")
+    assert "zh_Hant_TW" in made
     assert "nplurals=2" in mine.file("eo").read_text()
 
 

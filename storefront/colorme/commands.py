@@ -1,7 +1,7 @@
 """What the operator does at this counter from a terminal: load the plans, and the work of each day."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -116,12 +116,28 @@ def _why_not(code: str, state: str) -> str:
 def fit(project: Path, prices: Mapping[str, Mapping[str, int]]) -> str:
     """Take out of a project's plan file what its catalogue does not let it sell, and say so in a line."""
     file = project / PLANS.relative_to(PACKAGE.parent)
-    here = {item: by_channel.get(NAME) for item, by_channel in prices.items()}
-    text, gone = plan_file.fitted(file.read_text("utf-8"), here)
+    text, gone = plan_file.fitted(file.read_text("utf-8"), _here(prices))
     if not gone:
         return ""
     file.write_text(text, "utf-8")
     return f"{file.relative_to(project)}: {', '.join(gone)} went, which the catalogue does not sell there."
+
+
+def unfit(prices: Mapping[str, Mapping[str, int]]) -> Sequence[str]:
+    """What the plan file breaks, by lines, where the catalogue says these prices."""
+    try:
+        plan_file.read(_configured(), _here(prices))
+    except PlanFileError as error:
+        return str(error).splitlines()
+    return ()
+
+
+def _here(prices: Mapping[str, Mapping[str, int]]) -> Mapping[str, int | None]:
+    return {item: by_channel.get(NAME) for item, by_channel in prices.items()}
+
+
+def _configured() -> Path:
+    return Path(os.environ.get(f"{PREFIX}COLORME_PLANS") or PLANS)
 
 
 def _checked(file: Path | None) -> PlanFile:
@@ -129,7 +145,7 @@ def _checked(file: Path | None) -> PlanFile:
     catalogue = Path(os.environ.get(f"{PREFIX}CATALOG") or PACKAGE / "shop" / "catalog.yaml")
     entries = catalog_file.read(catalogue, {})
     prices = {entry.id: entry.prices.get(NAME) for entry in entries}
-    found = plan_file.read(file or Path(os.environ.get(f"{PREFIX}COLORME_PLANS") or PLANS), prices)
+    found = plan_file.read(file or _configured(), prices)
     sold = {option.item for option in found.options.values()} | found.metered
     for item_id in sorted(item for item, yen in prices.items() if yen is not None and item not in sold):
         click.echo(f"{item_id} has a price here, and is neither an option nor metered: nobody can have it.")

@@ -25,5 +25,6 @@ RIM = Rim(
     outstanding=reports.outstanding,
     load=plans.load_configured,
     fit=commands.fit,
+    unfit=commands.unfit,
     platform="storefront.sandbox.colorme.demo",
 )

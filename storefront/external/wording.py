@@ -79,7 +79,7 @@ PROBLEMS: dict[str, LazyString] = {
     "mail": _("must be a mail address"),
     "site": _("must be scheme and host, such as https://pay.example.com, and not mixi's"),
     "long": _("is too long"),
-    "prices": _("must be an item and its yen on each line, such as excalibur 110, and no item twice"),
+    "prices": _("must be an item and its yen on each line, such as item1 110, and no item twice"),
     "item": _("names an item that is not in the catalogue"),
     "turn": _("must not come before the day that it follows"),
     "twice": _("is the name of another one on this page"),

@@ -25,8 +25,13 @@ TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bi
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What the shop is called, in Japanese.")
 @click.option("--name-en", help="The same in English; without it, as in Japanese.")
-@click.option("--accent", metavar="COLOUR", help="Of links and buttons, as #0f5c73.")
-@click.option("--catalog", type=click.Path(path_type=Path), metavar="FILE", help="What it sells.")
+@click.option("--accent", metavar="COLOUR", help="Of links and buttons, as #0f5c73, by day.")
+@click.option(
+    "--catalog",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What it sells, as shop/catalog.yaml says it.",
+)
 @click.option("--no-git", is_flag=True, help="Without a repository: `storefront update` cannot be used then.")
 def new_command(
     folder: Path, name: str, name_en: str | None, accent: str | None, catalog: Path | None, no_git: bool
@@ -43,7 +48,9 @@ def new_command(
 
   cd {shlex.quote(str(folder))}
   {DEMO}    # try it out
-  {TESTS}    # test it"""
+  {TESTS}    # test it
+
+How to make it your own, and how to run it, stands in its README.md."""
     )
 
 

@@ -26,6 +26,15 @@ CATALOG = "storefront/shop/catalog.yaml"
 IDENTITY = "storefront/shop/identity.yaml"
 THEME = "static/theme.css"
 READERS = 0o444  # two bits above those of who may run it
+README = "README.md"
+# Above the release's own words, which are not touched, so that those of a newer one can be merged.
+INTRODUCTION = """# {title}
+
+This shop began as a copy of *storefront*, whose README follows: what it says of the shop is so of this one.
+What comes next: [make it your own](#make-it-your-own), then [production](#production); a year later
+[a newer release](storefront/release/README.md#a-newer-release).
+
+"""
 Fit = Callable[[Path, Mapping[str, Mapping[str, int]]], str]
 
 
@@ -81,6 +90,8 @@ def _repository_around(folder: Path) -> Path | None:
 def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
     """The files that say who the shop is, held against the rules before anything is written."""
     yield IDENTITY, _identity(release, own)
+    title = own.name if own.name_en in (None, own.name) else f"{own.name} ({own.name_en})"
+    yield README, INTRODUCTION.format(title=title) + release.text(README)
     if own.accent:
         yield THEME, coloured(release.text(THEME), own.accent)
     if own.catalog:

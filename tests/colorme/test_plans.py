@@ -1,5 +1,6 @@
 """The plan file: what it may say, what it offers once it is loaded, and what a used plan keeps."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from flask import Flask
 
+from storefront import config
 from storefront.cli import main
 from storefront.colorme import plan_file, plans
 from storefront.colorme.plan_file import PLANS as SHIPPED
@@ -211,6 +213,20 @@ def test_the_command(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     told = CliRunner().invoke(main, ["plans", "--check", str(broken)])
     assert told.exit_code == 1
     assert "ticket has no price at this counter" in told.output
+
+
+def test_what_a_catalogue_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`storefront catalog --check` names, with its line, what plans bring and the catalogue has not."""
+    monkeypatch.setenv("STOREFRONT_COLORME_PLANS", str(PLANS))
+    monkeypatch.setattr(config, "folder", lambda name: tmp_path)
+    (tmp_path / "art").mkdir()
+    goods = tmp_path / "goods.yaml"
+    goods.write_text(GOODS.read_text().replace("id: lantern", "id: lamp"))
+    for name in re.findall(r"art: (\S+)", goods.read_text()):
+        (tmp_path / "art" / name).touch()
+    told = CliRunner().invoke(main, ["catalog", "--check", str(goods)])
+    assert told.exit_code == 0, told.output
+    assert f"{PLANS}:{before_line(PLANS)}: plans.2.parcel.0: the catalogue has no item lantern" in told.output
 
 
 def before_line(path: Path) -> int:

@@ -13,7 +13,7 @@ from packaging.version import Version
 from storefront.release import files
 from storefront.release.files import PROJECT, Release
 from storefront.release.git import Refused, git, tracked
-from storefront.release.new import CATALOG, IDENTITY, THEME, Own, new
+from storefront.release.new import CATALOG, IDENTITY, README, THEME, Own, new
 from tests.street import GOODS
 from tests.street import IDENTITY as NAMES
 
@@ -54,6 +54,7 @@ TEXTS: Mapping[str, str] = {
   }
 }
 """,
+    README: "# storefront\n\nA shop.\n",
     PAGE: "<h1>Shelf</h1>\n\n\n\n<p>Buy</p>\n",
     CASE: "def test_page():\n    assert 1\n\n\n\n\ndef test_more():\n    assert 2\n",
     RUNS: "#!/bin/sh\r\n",

@@ -1,6 +1,7 @@
 """A copy of a release: exactly its files, its own name, and a repository that knows which is which."""
 
 import os
+import re
 import signal
 from collections.abc import Mapping
 from errno import ENOSPC
@@ -10,9 +11,9 @@ from shutil import copytree, which
 import pytest
 
 from storefront.release.git import Refused, git
-from storefront.release.new import CATALOG, IDENTITY, THEME, Own, new
+from storefront.release.new import CATALOG, IDENTITY, README, THEME, Own, new
 from storefront.shop import identity
-from tests.release.conftest import NAMED, PAGE, ROOT, RUNS, Make, content, storefront
+from tests.release.conftest import NAMED, PAGE, ROOT, RUNS, TEXTS, Make, content, storefront
 from tests.street import GOODS
 
 pytestmark = pytest.mark.long
@@ -43,7 +44,7 @@ def test_its_files(make: Make, tmp_path: Path) -> None:
     new(release, tmp_path / "shop", NAMED)
     copy, came = content(tmp_path / "shop"), content(tmp_path / "release-1.0")
     assert copy.keys() == came.keys()
-    assert {place for place in copy if copy[place] != came[place]} == {IDENTITY}
+    assert {place for place in copy if copy[place] != came[place]} == {IDENTITY, README}
     assert copy[RUNS] == (b"#!/bin/sh\r\n", True)
 
 
@@ -66,7 +67,8 @@ def test_its_repository(copied: Path) -> None:
     assert said == ["The identity of 綱屋", "storefront 0.0.1"]
     assert git(copied, "branch", "--show-current").strip() == "main"
     assert git(copied, "status", "--porcelain") == ""
-    assert git(copied, "diff", "--name-only", "storefront", "main", "--").splitlines() == [IDENTITY]
+    changed = git(copied, "diff", "--name-only", "storefront", "main", "--").splitlines()
+    assert changed == [README, IDENTITY]
     assert "100755" in git(copied, "ls-tree", "storefront", RUNS)
     assert git(copied, "fsck", "--strict") == ""
 
@@ -80,6 +82,16 @@ def test_its_name(make: Make, tmp_path: Path, name: str) -> None:
     assert all(name in greeting for greeting in found.greeting.values())
     assert found.sign == identity.read(tmp_path / "release-1.0" / IDENTITY).sign
     assert (tmp_path / "shop" / IDENTITY).read_text().startswith("#")
+
+
+def test_its_readme(copied: Path) -> None:
+    """It begins with the shop and what comes next; below, the release's has every line that it had."""
+    head, _, below = (copied / README).read_text().partition("\n# storefront\n")
+    assert head.startswith("# 綱屋 (Rope Shop)\n")
+    assert below == TEXTS[README].partition("# storefront\n")[2]
+    for file, title in re.findall(r"\]\(([\w/.]*)#([\w-]+)\)", head):
+        stands = (ROOT / (file or README)).read_text()
+        assert re.search(rf"^## {title.replace('-', ' ')}$", stands, re.IGNORECASE | re.MULTILINE)
 
 
 def test_in_english_too(copied: Path) -> None:
@@ -106,7 +118,7 @@ def test_its_catalogue(make: Make, tmp_path: Path) -> None:
     assert (tmp_path / "shop" / CATALOG).read_text() == file.read_text()
     assert "excalibur" in (tmp_path / "shop" / PAGE).read_text()
     changed = git(tmp_path / "shop", "diff", "--name-only", "storefront", "main", "--").splitlines()
-    assert changed == sorted([CATALOG, IDENTITY, PAGE])
+    assert changed == sorted([CATALOG, IDENTITY, PAGE, README])
     assert git(tmp_path / "shop", "status", "--porcelain") == ""
 
 

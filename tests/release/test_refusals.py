@@ -161,7 +161,7 @@ def made_without_git(world: World) -> Words:
 
 def dirty(world: World) -> Words:
     shutil.rmtree(world.shop)
-    new(world.make("0.0.1", **{"README.md": "Read me.\n"}), world.shop, NAMED)
+    new(world.make("0.0.1"), world.shop, NAMED)
     (world.shop / "README.md").write_text("Read this.\n")
     return update(world)
 

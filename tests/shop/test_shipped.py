@@ -30,6 +30,14 @@ def test_every_drawing_is_there() -> None:
         assert (ART / Path(drawing).with_suffix(".gif")).is_file()
 
 
+@pytest.mark.parametrize("word", ["excalibur", "道具屋", "灯台守", "港の朝"])
+def test_its_world_is_in_no_page(word: str) -> None:
+    """Nor do pages and what they say name its goods and its town, which another shop has not."""
+    places = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.po"), *folder("templates").rglob("*.html")]
+    ours = [path for path in places if "sandbox" not in path.parts]
+    assert [path for path in ours if word in path.read_text()] == []
+
+
 @pytest.mark.parametrize("name", ["灯台の町の道具屋", "Lighthouse Tool Shop"])
 def test_the_name_stands_in_one_place(name: str) -> None:
     """Whoever names the shop anew writes into one file: what it was called at first stands in no other."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask
+from flask_babel import LazyString, force_locale
 from lxml import html
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -53,6 +54,12 @@ def operator_address(app: Flask) -> str:
     """A fresh address of the operator's, inside the shop."""
     with app.test_request_context():
         return login.address().removeprefix(SHOP)
+
+
+def in_words(app: Flask, text: LazyString | str, language: str = "en") -> str:
+    """What the shop's own words are in a language."""
+    with app.test_request_context(), force_locale(language):
+        return str(text)
 
 
 def fields_of(text: str, action: str) -> dict[str, str]:

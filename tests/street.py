@@ -1,5 +1,6 @@
 """Walking the street: signed page requests, callbacks, and what the shop's books say afterwards."""
 
+import re
 import secrets
 import threading
 import time
@@ -36,6 +37,7 @@ HANAKO = "mo3k7c2hanak0"
 TARO = "mo3w9x4tar0fr"
 CALLBACK = "/mixi/callback"
 NO_WORD = "the-word-of-no-payment"
+KANA = re.compile("[ぁ-ゖァ-ヺ]")  # no Japanese sentence is without, and no other
 GOODS = Path(__file__).with_name("goods.yaml")
 IDENTITY = GOODS.with_name("identity.yaml")
 SETTINGS = {
@@ -259,6 +261,35 @@ def words(text: str) -> str:
     for button in page.cssselect("input[type=submit]"):
         button.tail = f" {button.get('value')} {button.tail or ''}"
     return " ".join(page.text_content().split())
+
+
+def kind(text: str) -> str | None:
+    """Which page of the shop it is."""
+    return html.fromstring(text).cssselect("main")[0].get("data-page")
+
+
+def says(text: str) -> set[str]:
+    """What a page says, by the words that mark its sentences; a mark without a sentence says nothing."""
+    marked = [one for one in html.fromstring(text).cssselect("[data-says]") if one.text_content().strip()]
+    return {word for one in marked for word in str(one.get("data-says")).split()}
+
+
+def heading(text: str) -> str:
+    """The heading of a page."""
+    return " ".join(html.fromstring(text).cssselect("h1")[0].text_content().split())
+
+
+def sentence(text: str, said: str) -> str:
+    """The sentence that says this, and no other of the page."""
+    (found,) = html.fromstring(text).cssselect(f'[data-says~="{said}"]')
+    assert found.text_content().strip(), said
+    return " ".join(found.text_content().split())
+
+
+def in_doubt(text: str) -> bool:
+    """Whether the history has a purchase that the platform has not confirmed, and says so beside it."""
+    rows = html.fromstring(text).cssselect('li[data-payment][data-doubt="yes"]')
+    return bool(rows) and all(any(note.text for note in row.cssselect("p")) for row in rows)
 
 
 def buy_button(text: str) -> str:

@@ -72,7 +72,7 @@ def running(folder: Path, of_a_shop: Path, home: Path) -> Iterator[Demo]:
 def test_starts(running: Demo) -> None:
     """Both sides answer when it says so, and before that it says what it is at."""
     assert requests.get(running.shop + "/readyz", timeout=30).text == "ready\n"
-    assert "mixiの中で開きます" in requests.get(running.shop, timeout=30).text
+    assert 'data-page="door"' in requests.get(running.shop, timeout=30).text
     assert "試しの店" in requests.get(running.platform, timeout=30).text
     assert "花子" in requests.get(running.platform, headers={"Accept-Language": "ja"}, timeout=30).text
     said = running.output.read_text()

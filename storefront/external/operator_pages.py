@@ -30,6 +30,7 @@ MALFUNCTION = f"malfunction:{mark(MalfunctionForm)}"
 STALE = Explanation(
     _("This form is out of date."),
     _("Nothing was saved. Open its page again, and fill it in once more."),
+    says="nothing-saved",
 )
 TOO_LARGE = Explanation(
     _("The form was too large."),
@@ -37,6 +38,7 @@ TOO_LARGE = Explanation(
         "Nothing was saved. Shorten it: price changes that later ones replace may go, "
         "since earlier records are kept."
     ),
+    says="nothing-saved shorten",
 )
 LONGEST = (
     1024 * 1024

@@ -20,6 +20,13 @@ from storefront.operator.matters import Matter
 
 SETTINGS = GameSettings
 
+UNFETCHED = _("Changes the game has not fetched")
+ADVICE = _(
+    "Look whether its server runs, sends the token, gets through the proxy, and moves its cursor on. "
+    "Nothing is lost meanwhile."
+)
+LAST_ASKED, NEVER_ASKED = _("Last asked:"), _("It has never asked.")
+
 
 def init_app(app: Flask, told: GameSettings, http: requests.Session | None) -> None:
     if told.game_token is None:
@@ -36,13 +43,10 @@ def _matters() -> Iterator[Matter]:
     """What the operator's home says of the game."""
     stands = polls.standing()
     yield Matter(
-        _("Changes the game has not fetched"),
-        _(
-            "Look whether its server runs, sends the token, gets through the proxy, and moves its cursor on. "
-            "Nothing is lost meanwhile."
-        ),
+        UNFETCHED,
+        ADVICE,
         is_good=stands.waited(clock.now()) <= settings.settings().game_silent_seconds,
         count=stands.behind,
-        note=_("Last asked:") if stands.polled_at else _("It has never asked."),
+        note=LAST_ASKED if stands.polled_at else NEVER_ASKED,
         at=stands.polled_at,
     )

@@ -42,6 +42,8 @@ ENDED = {
     Status.PAY_BACK: _("mixi returned the points, and the item went back."),
     Status.VOID: _("mixi had not taken the points, so the item went back."),
 }
+PAYMENT_BEGUN = _("Payment begun")
+ASKED = _("mixi was asked how it stands")
 SAID_OK = _("mixi asked, and the shop answered OK")
 CANCELLED = _("The buyer cancelled")
 
@@ -117,14 +119,14 @@ def _steps(payment: Payment) -> Iterator[Step]:
     step = partial(
         Step, key=sale_key(payment.point_code), code=payment.point_code, item_id=payment.item_id, channel=NAME
     )
-    yield step(payment.created_at, _("Payment begun"), amount=payment.points, notes=[*refusal, *tests])
+    yield step(payment.created_at, PAYMENT_BEGUN, amount=payment.points, notes=[*refusal, *tests])
     if payment.settled_at:
         words = CANCELLED if payment.status is Status.CANCEL else SAID_OK
         yield step(payment.settled_at, words, notes=[payment.reason] if payment.reason else [])
     if payment.confirmed_at:
         yield step(payment.confirmed_at, _("mixi confirmed that it took the points"))
     elif payment.asked_at:
-        yield step(payment.asked_at, _("mixi was asked how it stands"), notes=[STATES[payment.status]])
+        yield step(payment.asked_at, ASKED, notes=[STATES[payment.status]])
     if payment.unknown_at:
         yield step(payment.unknown_at, _("mixi said that it does not know this payment"))
 

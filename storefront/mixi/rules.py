@@ -39,11 +39,12 @@ class Rule:
 
 PROGRAMME = _("mixi Payment Program, overview")
 PROTOCOL = _("mobile payment API")
+NOW = {True: _("now: selling"), False: _("now: stopped")}
 
 
 def rules() -> list[Rule]:
     """Every rule, in the order in which a sale meets it."""
-    stopped = _("now: selling") if settings().selling else _("now: stopped")
+    stopped = NOW[settings().selling]
     return [
         Rule(
             _(

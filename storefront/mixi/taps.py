@@ -36,8 +36,8 @@ MINUTE = timedelta(minutes=1)
 CALL = "mixi.create"
 REFUSED = "R"  # begins the reference of a tap that mixi refused, which a later one would be, too
 NOT_USED = _("No points were used.")
-_REFUSED = _("The start of a payment failed: mixi refused it. No points were used.")
-_UNANSWERED = _("The start of a payment failed: mixi did not answer. No points were used.")
+START_REFUSED = _("The start of a payment failed: mixi refused it. No points were used.")
+START_UNANSWERED = _("The start of a payment failed: mixi did not answer. No points were used.")
 
 log = structlog.get_logger()
 
@@ -137,7 +137,7 @@ def steps(customer_id: int, most: int) -> Sequence[Step]:
     return [
         Step(
             at=tap.failed_at or tap.started_at,
-            words=_REFUSED if tap.reference.startswith(REFUSED) else _UNANSWERED,
+            words=START_REFUSED if tap.reference.startswith(REFUSED) else START_UNANSWERED,
             code=tap.reference,
             item_id=tap.item_id,
             channel=NAME,

@@ -17,6 +17,7 @@ from storefront.shop.errors import Explanation
 NOT_OPERATOR = Explanation(
     _("This page is the operator's."),
     _("“storefront operator” prints a fresh address for it. Each is good for ten minutes, and once."),
+    says="operators-alone",
 )
 
 

@@ -40,6 +40,7 @@ CORRECTIONS: Mapping[corrections.Act, LazyString] = {
     corrections.Act.TAKEN: _("The operator took it"),
     corrections.Act.STRUCK: _("The operator struck an entry"),
 }
+FIRST_SEEN = _("First seen")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def of(customer_id: int, now: datetime) -> Story | None:
 
 
 def _told(customer: Customer, serving: Sequence[Counter]) -> Iterator[Told]:
-    yield Told(Step(customer.first_seen_at, _("First seen")))
+    yield Told(Step(customer.first_seen_at, FIRST_SEEN))
     if customer.event_at:
         words = _("Left the app") if customer.removed_at else _("Is in the app, as the platform says")
         yield Told(Step(customer.event_at, words))

@@ -26,31 +26,37 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Explanation:
-    """A heading that says what happened, a line that says what to do, and what the page is called."""
+    """A heading that says what happened, a line that says what to do, and both in a word."""
 
     heading: LazyString
     advice: LazyString
     page: str = "error"
+    says: str = ""
 
 
 TOO_MANY = Explanation(
     _("One moment, please"),
     _("Nothing was paid. You have started many purchases within a minute; please wait before the next one."),
     "too-many",
+    "nothing-paid again",
 )
 STALE = Explanation(
     _("This form is out of date."),
     _("Nothing was paid. Go back to the shelf and choose again."),
     "stale",
+    "nothing-paid again",
 )
 BUSY = Explanation(
     _("The shop cannot answer right now."),
     _("Nothing was paid by this page. Please try again in a little while."),
+    says="nothing-paid again",
 )
 BY_STATUS = {
     404: Explanation(_("There is no such page here."), _("It may have been withdrawn.")),
     405: Explanation(_("This page cannot be opened that way."), _("Go to the shelf and follow the links.")),
-    413: Explanation(_("The form was too large."), _("Nothing was paid. Go back and send less.")),
+    413: Explanation(
+        _("The form was too large."), _("Nothing was paid. Go back and send less."), says="nothing-paid"
+    ),
     500: Explanation(
         _("Something went wrong on our side."),
         _("Your payments and bag are safe: a purchase counts completely or not at all. Please try again."),

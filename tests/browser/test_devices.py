@@ -16,7 +16,6 @@ from tests.demo import COMMAND, Demo
 pytestmark = pytest.mark.long
 
 WIDTHS = {"mobile": 240, "smartphone": 360, "pc": 1280}
-IN_BAG = {"ja": "かばんに入りました", "en": "is in your bag"}
 
 
 class Hand:
@@ -62,6 +61,12 @@ def hand(request: pytest.FixtureRequest, browser: Browser, running: Demo, langua
     context.close()
 
 
+def expect_in_bag(page: Page, name: str) -> None:
+    """A page that is glad of an item: its state, and the item's name in its heading."""
+    expect(page.locator("article.finish")).to_have_attribute("data-state", "complete")
+    expect(page.locator("h1")).to_contain_text(name)
+
+
 def test_buy_with_points(hand: Hand) -> None:
     """hanako buys a loaf: confirm, return, find it in the bag."""
     before = hand.held("loaf")
@@ -70,7 +75,7 @@ def test_buy_with_points(hand: Hand) -> None:
     expect(hand.page).to_have_url(re.compile("/point/"))
     follow(hand.page, "form[action$=buy] button")
     follow(hand.page, "main a.button >> nth=0")
-    expect(hand.page.locator("h1")).to_contain_text(IN_BAG[hand.language])
+    expect_in_bag(hand.page, {"ja": "まるパン", "en": "Round loaf"}[hand.language])
     assert hand.held("loaf") == before + 1
 
 
@@ -80,7 +85,7 @@ def test_by_keyboard_alone(hand: Hand) -> None:
     hand.open("/")
     for there in ("[data-item=loaf] a", "form.buy .button", "form[action$=buy] button", "a[data-finish]"):
         enter(hand.page, there)
-    expect(hand.page.locator("h1")).to_contain_text(IN_BAG[hand.language])
+    expect_in_bag(hand.page, {"ja": "まるパン", "en": "Round loaf"}[hand.language])
     light = "getComputedStyle(document.querySelector('.joy'), '::after').animationName"
     assert hand.page.evaluate(light) == ("none" if hand.device == "mobile" else "sweep")
     hand.page.emulate_media(reduced_motion="reduce")

@@ -26,7 +26,7 @@ def test_into_the_town(page: Page, browser: Browser, running: Demo) -> None:
     for name in ("まるパン", "船乗りのランタン"):
         walk.open_app("hanako")
         walk.buy(name)
-        walk.press("購入する")
+        walk.confirm()
     walk.home()
     follow(page, '[data-persona="hanako"] a[data-town]')
     expect(page.locator("h1")).to_have_text("花子の港町")

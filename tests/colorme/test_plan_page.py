@@ -1,5 +1,6 @@
 """The plan page: what an owner has agreed to, what it costs next, and how to leave before it is paid."""
 
+import re
 from datetime import datetime
 
 import pytest
@@ -8,7 +9,8 @@ from flask import Flask
 from lxml import html
 from werkzeug.wrappers import Request, Response
 
-from storefront.colorme import daily
+from storefront.colorme import daily, reckoning_page
+from storefront.colorme.plan_file import Form
 from tests.colorme.conftest import (
     HERE,
     KEYS,
@@ -25,7 +27,8 @@ from tests.colorme.conftest import (
     way_back,
 )
 from tests.databases import on_sqlite
-from tests.street import Browser, form_to, words
+from tests.operators import in_words
+from tests.street import Browser, form_to, says, sentence
 from tests.wire import Wire
 
 pytestmark = on_sqlite
@@ -82,14 +85,17 @@ def test_a_charge_without_an_answer(owner: Browser, store: Store) -> None:
 
 def test_in_the_trial(owner: Browser, store: Store) -> None:
     """Days left, the last day to leave unpaid, and the first collection; the documents' example."""
-    assert "Free for 10 more days. Its parcel is in your bag." in words(owner.get("/?lang=en").text)
+    shelf = owner.get("/?lang=en").text
+    assert says(shelf) >= {"free", "parcel"}
+    assert re.findall(r"\d+", sentence(shelf, "free")) == ["10"]
     names = ("plan", "charged-from", "trial-left", "period-first", "period-last", "total")
     assert marks(owner, *names) == ["LANTERN1", "2021-07-21", "10", "2021-07-21", "2021-08-31", "4470"]
     assert lines(owner) == [("prorated", 1064), ("monthly", 3000)]
-    page = words(owner.get("/colorme/?lang=en").text)
-    assert "Uninstall the app by the end of 2021-07-20" in page
-    assert "11 of 31 days" in page
-    assert "FormMonthly fee only Installed on" in page
+    page = owner.get("/colorme/?lang=en").text
+    assert "2021-07-20" in sentence(page, "free-until")
+    (prorated,) = html.fromstring(page).cssselect("[data-line=prorated] .quiet")
+    assert re.findall(r"\b\d\d\b", prorated.text_content().rpartition("2021-07-31")[2]) == ["11", "31"]
+    assert sentence(page, "form") == in_words(owner.client.application, reckoning_page.FORMS[Form.MONTHLY])
     assert KONDO in page
     assert "近藤商店" in page
     store.now = "2021-07-20T23:59:59+09:00"
@@ -108,9 +114,10 @@ def test_when_a_sum_is_fixed(app: Flask, hooks: Hooks, store: Store) -> None:
     """Of a day to come the page does not speak as of one that is past."""
     hooks.install(plan="TIDE01")
     browser = come_in(app)
-    assert "金額は2021-09-01に確定します。" in words(browser.get("/colorme/").text)
+    assert "2021-09-01" in sentence(browser.get("/colorme/").text, "to-be-fixed")
     store.now = "2021-09-01T00:00:01+09:00"
-    assert "2021-09-01に確定しました。" in words(browser.get("/colorme/").text)
+    (fixed, *_) = html.fromstring(browser.get("/colorme/").text).cssselect("[data-says=fixed]")
+    assert "2021-09-01" in fixed.text_content()
 
 
 @pytest.mark.long
@@ -131,39 +138,42 @@ def test_other_forms(app: Flask, hooks: Hooks, store: Store) -> None:
         assert marks(browser, "plan", "period-first") == [plan, period]
         assert lines(browser) == due, plan
         page = browser.get("/colorme/?lang=en").text
-        assert ("goes on asking for" in page, "points. Where they" in page) == (
-            plan == "TIDE01",
-            plan == "BEACON1",
-        )
+        assert says(page) & {"asked-for", "uninstalled"} == {
+            "TIDE01": {"asked-for"},
+            "BEACON1": {"uninstalled"},
+        }.get(plan, set())
     store.now = "2021-08-31T12:00:00+09:00"
     tree = html.fromstring(browser.get("/colorme/").text)
     assert tree.xpath("//section/@data-period-first") == ["2021-07-10", "2021-08-10"]
     hooks.install("CONTR9", "TIDE01", TESTER)
     store.account = TESTER
     page = come_in(app).get("/colorme/?lang=en").text
-    assert ("What any other shop would pay next" in page, "data-if-unpaid" in page) == (True, False)
+    assert ("any-other-shop" in says(page), "data-if-unpaid" in page) == (True, False)
+
+
+LEAVING = {"not-paid-back", "usage-billed", "billed-to-its-end", "nothing-paid"}
 
 
 def test_what_leaving_costs(app: Flask, hooks: Hooks, store: Store) -> None:
     """Before the press the page says what is billed all the same; in a trial nothing is."""
     for number, (plan, told) in enumerate(
         {
-            "LANTERN1": "What was collected is not paid back.",
-            "SPRAY1": "What you took on account is still billed.",
-            "TIDE01": "The contract period that has begun is still billed, to its end,",
+            "LANTERN1": "not-paid-back",
+            "SPRAY1": "usage-billed",
+            "TIDE01": "billed-to-its-end",
         }.items()
     ):
         store.removals += 1
         hooks.install(f"CONTR{number}", plan=plan)
         page = come_in(app).get("/colorme/?lang=en").text
-        assert told in words(page), plan
+        assert says(page) & LEAVING == {told}, plan
         assert ('data-reading="billed_to_its_end"' in page) == (plan == "TIDE01")
     store.removals += 1
     hooks.install("CONTR9", "TIDE01", trial_term=trial("2021-07-11", "2021-07-21"))
     browser = come_in(app)
-    assert "Nothing is charged for the plan then." in words(browser.get("/colorme/?lang=en").text)
+    assert says(browser.get("/colorme/?lang=en").text) & LEAVING == {"nothing-paid"}
     store.now = "2021-07-21T00:00:01+09:00"
-    assert "is still billed, to its end" in words(browser.get("/colorme/?lang=en").text)
+    assert says(browser.get("/colorme/?lang=en").text) & LEAVING == {"billed-to-its-end"}
 
 
 def test_uninstalled_from_here(app: Flask, hooks: Hooks, store: Store, kept: Kept) -> None:
@@ -203,7 +213,9 @@ def test_who_owes_when_gone(app: Flask, owner: Browser, store: Store, hooks: Hoo
     hooks.install("CONTR2", "TIDE01")
     store.say(INSTALLATION, GONE | {"recurring_application_charge_id": "CONTR2"})
     postpaid = come_in(app).press("/colorme/", "/colorme/removal").text
-    assert ["未払い分は、カラーミーショップから" in page for page in (prepaid, postpaid)] == [False, True]
+    said = {"nothing-more-collected", "still-collected"}
+    told = [says(page) & said for page in (prepaid, postpaid)]
+    assert told == [{"nothing-more-collected"}, {"still-collected"}]
 
 
 def test_a_removal_that_was_declined(app: Flask, owner: Browser, store: Store, kept: Kept) -> None:

@@ -21,6 +21,7 @@ from storefront.external.registration import Certificate, Facts, Paper, Provider
 from storefront.external.signing import sealed
 from storefront.sandbox.key_pairs import KeyPair
 from storefront.shop.catalog import Item
+from storefront.shop.counter import counters
 from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry
 from tests.operators import Operator
@@ -173,6 +174,13 @@ def record(app: Flask, recorded: Facts) -> None:
 def rule_in_words(app: Flask, rule: Rule, language: str) -> str:
     with app.test_request_context(), force_locale(language):
         return str(wording.RULES[rule])
+
+
+def points(app: Flask, language: str) -> str:
+    """What mixi's unit is called, without the platform's name."""
+    with app.test_request_context(), force_locale(language):
+        (unit,) = [str(one.unit.name) for one in counters() if one.channel == "mixi"]
+    return unit.removeprefix("mixi").strip()
 
 
 def limit(app: Flask, item: str, **values: object) -> None:

@@ -12,28 +12,25 @@ from sqlalchemy import update
 
 from storefront import Settings, clock, create_app, metrics
 from storefront.db import transaction
+from storefront.game import ADVICE, LAST_ASKED, NEVER_ASKED, UNFETCHED
 from storefront.shop.inventory import Grant
 from tests.command import run
 from tests.databases import on_sqlite
 from tests.game.conftest import TOKEN, Game
 from tests.game.test_changes import fetched
-from tests.operators import Operator
+from tests.operators import Operator, in_words
 
 pytestmark = [pytest.mark.long, on_sqlite]
 
 HOME = "/operator/today"
-EN, JA = "Changes the game has not fetched", "ゲームが未取得の変更"
 
 
 def matter(app: Flask, language: str = "en") -> tuple[str, str, str]:
     """Its words, whether all is well, and the number."""
     page = html.fromstring(Operator(app, language).get(HOME).text)
-    (found,) = [one for one in page.cssselect(".matters > li") if {EN, JA} & set(heads(one.text_content()))]
+    called = in_words(app, UNFETCHED, language)
+    (found,) = [one for one in page.cssselect(".matters > li") if one.cssselect("strong")[0].text == called]
     return found.text_content(), found.get("data-good", ""), found.get("data-count", "")
-
-
-def heads(text: str) -> list[str]:
-    return [words for words in (EN, JA) if text.strip().startswith(words)]
 
 
 def sold_ago(app: Flask, seconds: int) -> None:
@@ -49,19 +46,20 @@ def doctor(settings: Settings) -> str:
 def test_today(app: Flask, game: Game, give: Callable[..., None]) -> None:
     """A game is told of once changes have waited for long, whether it is silent or asks for the same."""
     words, good, count = matter(app)
-    assert "never asked" in words
+    assert in_words(app, NEVER_ASKED) in words
     assert (good, count) == ("yes", "0")
     give(3)
     assert matter(app)[1:] == ("yes", "3")  # they are new
     sold_ago(app, 601)
     words, good, count = matter(app)
     assert (good, count) == ("no", "3")
-    assert "sends the token" in words
+    assert in_words(app, ADVICE) in words
     game.changes()
     assert matter(app)[1:] == ("no", "3")  # it has heard of them, and may fail at the first
     fetched(app, game)
     words, good, count = matter(app, "ja")
-    assert f"最後の問い合わせ：{clock.now().astimezone(clock.JAPAN):%Y-%m-%d}" in words.replace(" ", "")
+    asked = f"{in_words(app, LAST_ASKED, 'ja')}{clock.now().astimezone(clock.JAPAN):%Y-%m-%d}"
+    assert asked.replace(" ", "") in words.replace(" ", "")
     assert (good, count) == ("yes", "0")
     give(1)
     sold_ago(app, 599)
@@ -69,7 +67,7 @@ def test_today(app: Flask, game: Game, give: Callable[..., None]) -> None:
     sold_ago(app, 601)
     words, good, count = matter(app, "ja")
     assert (good, count) == ("no", "1")
-    assert "トークン" in words
+    assert in_words(app, ADVICE, "ja") in words
 
 
 def test_the_numbers(app: Flask, give: Callable[..., None]) -> None:
@@ -87,7 +85,7 @@ def test_the_numbers(app: Flask, give: Callable[..., None]) -> None:
 def test_without_a_game(settings: Settings) -> None:
     """Where no game is connected the operator's home and the numbers say nothing of one."""
     app = create_app(settings.model_copy(update={"game_token": None}))
-    assert EN not in Operator(app).get(HOME).text
+    assert in_words(app, UNFETCHED) not in Operator(app).get(HOME).text
     with app.app_context():
         assert "game_behind" not in metrics.gauges()
 

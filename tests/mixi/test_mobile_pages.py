@@ -304,11 +304,9 @@ def test_a_picture_without_a_twin(container: Container, tmp_path: Path, language
     for address in ("/", "/items/thing"):
         page = read(container.get(address, lang=language).text)
         assert "nowhere" not in html.tostring(page, encoding="unicode")
-        assert {str(image.get("alt")).strip() for image in page.iter("img")} <= {
-            "",
-            "mixiポイント",
-            "mixi points",
-        }
+        icons = {str(icon.get("alt")).strip() for icon in page.cssselect(".amount img")}
+        assert len(icons - {""}) == 1  # the unit's name
+        assert {str(image.get("alt")).strip() for image in page.iter("img")} <= {"", *icons}
     stage = page.cssselect(".stage")[0]
     assert stage.text_content() == item["name"][language]  # type: ignore[index]  # as written above
 
@@ -328,16 +326,18 @@ def test_words_stand_apart_without_styles(walk: Walk, visit: Visit) -> None:
 @on_sqlite
 def test_what_the_text_alone_says(walk: Walk) -> None:
     """Prices, what is left, how many one may buy, and how a purchase stands: in words."""
-    said = {name: words(page) for name, page in {**seen(walk, shelf), **seen(walk, history)}.items()}
-    japanese = walk.language == "ja"
-    for fact in ["残り5個", "おひとり様1個まで"] if japanese else ["5 left", "Limit 1 per person"]:
-        assert fact in said["shelf"]
-    assert len(re.findall(r"\d+pt", said["shelf"])) == 11
-    states = {Status.CREATE: "Not confirmed", Status.CANCEL: "Cancelled", Status.PAY_BACK: "Points returned"}
-    if japanese:
-        states = {Status.CREATE: "未確定", Status.CANCEL: "キャンセル", Status.PAY_BACK: "ポイント返却"}
-    for status, word in states.items():
-        assert said[f"history of twenty: {status}"].count(word) >= MOBILE_PAGE, status
+    pages = {**seen(walk, shelf), **seen(walk, history)}
+    for item, number in {"fireworks": "5", "ticket": "1"}.items():
+        (limits,) = read(pages["shelf"]).cssselect(f"[data-item={item}] .limits")
+        assert re.findall(r"\d+", limits.text_content()) == [number], item
+    assert len(re.findall(r"\d+pt", words(pages["shelf"]))) == 11
+    said = {}
+    for status in (Status.CREATE, Status.CANCEL, Status.PAY_BACK):
+        states = read(pages[f"history of twenty: {status}"]).cssselect(".state")
+        assert len(states) >= MOBILE_PAGE, status
+        (said[status],) = {state.text_content() for state in states}
+        assert said[status].isascii() == (walk.language != "ja"), status
+    assert len(set(said.values())) == len(said)
 
 
 @on_sqlite

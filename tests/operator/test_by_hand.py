@@ -17,6 +17,7 @@ from storefront.shop.inventory import Grant
 from storefront.shop.ledger import Entry, Kind
 from tests.command import run
 from tests.databases import on_sqlite
+from tests.operators import in_words
 from tests.street import HANAKO, TARO, Container, ScriptedApi, at_once, words
 
 LONGEST = timedelta(minutes=30)  # that a payment is good for
@@ -222,11 +223,12 @@ def test_the_buyer_sees_it(container: Container) -> None:
     row = f'data-payment="{key}" data-state="given" data-item="excalibur" data-quantity="1" data-of="{code}"'
     assert row in page
     assert 'data-state="taken" data-item="excalibur" data-quantity="1">' in page
-    assert "Given by the shop" in words(page)
-    assert "Taken back by the shop" in words(page)
+    acts = (corrections.Act.GIVEN, corrections.Act.TAKEN)
+    assert all(in_words(container.app, corrections.STATES[act]) in words(page) for act in acts)
     assert "letter 7" not in page
     assert case.reason not in page
-    assert "お店からお渡ししました" in container.get("/history").text
+    given = in_words(container.app, corrections.STATES[corrections.Act.GIVEN], "ja")
+    assert given in container.get("/history").text
     assert "hand:" not in container.get("/history", TARO).text
 
 

@@ -12,18 +12,19 @@ from sqlalchemy.engine import Engine
 
 from storefront import clock
 from storefront.db import db, insert_once, transaction
+from storefront.mixi import purchases, taps
 from storefront.mixi.payments import Payment
 from storefront.mixi.taps import Intent
 from storefront.operator import story
-from storefront.shop import customers, devices, inventory, limits
+from storefront.shop import corrections, customers, devices, inventory, ledger, limits
 from storefront.shop.customers import Customer
 from storefront.shop.devices import Device
 from storefront.shop.inventory import Grant, Kind
 from storefront.shop.ledger import Entry
 from storefront.shop.limits import Reason
 from tests.databases import on_sqlite
-from tests.operators import Operator, fields_of
-from tests.street import HANAKO, TARO, Container, ScriptedApi, words
+from tests.operators import Operator, fields_of, in_words
+from tests.street import HANAKO, TARO, Container, ScriptedApi, says, words
 
 pytestmark = pytest.mark.long
 
@@ -83,16 +84,18 @@ def test_one_story(container: Container, api: ScriptedApi, operator: Operator) -
     api.status = "403 Forbidden"
     container.buy("lantern")
     text = operator.get(who(app)).text
-    assert re.findall(r"<strong>([^<]+)</strong>", text.partition('id="story"')[2]) == [
-        "The start of a payment failed: mixi refused it. No points were used.",
-        "mixi was asked how it stands",
-        "Used",
-        "Into the bag",
-        "Entered: sale",
-        "mixi asked, and the shop answered OK",
-        "Payment begun",
-        "First seen",
+    turns = [
+        taps.START_REFUSED,
+        purchases.ASKED,
+        story.GRANTS[Kind.USED],
+        story.GRANTS[Kind.SOLD],
+        story.ENTRIES[ledger.Kind.SALE],
+        purchases.SAID_OK,
+        purchases.PAYMENT_BEGUN,
+        story.FIRST_SEEN,
     ]
+    told = re.findall(r"<strong>([^<]+)</strong>", text.partition('id="story"')[2])
+    assert told == [in_words(app, turn) for turn in turns]
     oldest = re.search(
         rf'id="step-(\d+)" data-step="\d+" data-key="mixi:{code}"(?!.*data-key="mixi:{code}")', text, re.S
     )
@@ -106,8 +109,9 @@ def test_in_words(container: Container, operator: Operator) -> None:
     codes = [container.start("fireworks") for _ in range(6)]
     assert [container.callback(code).text for code in codes][:5] == ["OK"] * 5
     hanako = who(container.app)
-    assert "Not sold: sold out" in words(operator.get(hanako).text)
-    assert "販売不可：売り切れ" in words(operator.get(hanako, "ja").text)
+    for language in ("en", "ja"):
+        sold_out = in_words(container.app, limits.CALLED[Reason.SOLD_OUT], language)
+        assert sold_out in words(operator.get(hanako, language).text)
     assert (set(limits.CALLED), set(devices.CALLED)) == (set(Reason), set(Device))
 
 
@@ -116,7 +120,7 @@ def test_in_words(container: Container, operator: Operator) -> None:
 def test_limits_and_age(container: Container, operator: Operator) -> None:
     """What is personal is there for the operator: month of birth, what was spent, what may be had."""
     hanako = who(container.app)
-    assert "not said" in operator.get(hanako).text
+    assert "not-said" in says(operator.get(hanako).text)
     with container.app.app_context():
         customer = customers.meet("mixi", HANAKO, clock.now())
         with transaction() as session:
@@ -182,10 +186,11 @@ def test_put_right_on_the_page(container: Container, operator: Operator) -> None
     done = operator.post(f"{hanako}/give", {**form, "reason": "mixi took the points"})
     assert done.status_code == 303
     assert 'data-item="excalibur" data-quantity="1"' in operator.get(hanako).text
-    again = operator.post(f"{hanako}/give", {**form, "reason": "once more"})
+    again = operator.post(f"{hanako}/give", {**form, "reason": "one more time"})
     assert again.status_code == 409
-    assert "Done already, by Umi" in words(again.text)
-    assert 'value="once more"' in again.text
+    (refused,) = html.fromstring(again.text).cssselect("[data-refused=give]")
+    assert "Umi" in refused.text_content()
+    assert 'value="one more time"' in again.text
     text = operator.get(hanako).text
     assert f"Umi: mixi took the points ({code})" in words(text)
     with app.app_context():
@@ -197,7 +202,8 @@ def test_put_right_on_the_page(container: Container, operator: Operator) -> None
     assert operator.post(f"{hanako}/strike", struck).status_code == 303
     taken = {**fields_of(text, f"{hanako}/take"), "reason": "a slip", "cause": "slip"}
     assert operator.post(f"{hanako}/take", taken).status_code == 303
-    assert "The operator took it Excalibur -1" in words(operator.get(hanako).text)
+    took = in_words(app, story.CORRECTIONS[corrections.Act.TAKEN])
+    assert f"{took} Excalibur -1" in words(operator.get(hanako).text)
     with app.app_context():
         assert [one.amount for one in db.session.scalars(select(Entry).order_by(Entry.id))] == [100, -100, 0]
         assert db.session.scalars(select(Grant.kind).order_by(Grant.id)).all() == [Kind.GIVEN, Kind.TAKEN]
@@ -212,7 +218,8 @@ def test_one_cause_in_other_words(app: Flask, operator: Operator) -> None:
     other = {**form, "cause": "Letter no. 7", "by": "Sora"}
     asked = operator.post(f"{hanako}/give", other)
     assert asked.status_code == 409
-    assert "Umi did it for “letter 7”: 1 piece" in words(asked.text)
+    (refused,) = html.fromstring(asked.text).cssselect("[data-refused=give]")
+    assert re.search(r"Umi .*letter 7.* 1 ", refused.text_content())
     assert 'data-item="loaf" data-quantity="1"' in asked.text
     again = fields_of(operator.post(f"{hanako}/give", other).text, f"{hanako}/give")
     assert "again" not in again  # nobody ticks it but a person

@@ -19,7 +19,7 @@ from tests.databases import fill
 from tests.demo import free_ports, wait_for
 from tests.proof import served
 from tests.proof.test_slow_world import NOTHING, SOLD, Answer, Shop, children, halted
-from tests.street import words
+from tests.street import says
 
 pytestmark = pytest.mark.long
 
@@ -116,7 +116,7 @@ def assert_refused(shop: Shop) -> None:
     for path in PAGES:
         page = shop.page(path)
         assert page.status == 503
-        assert "お支払いは発生していません" in words(page.body)
+        assert "nothing-paid" in says(page.body)
 
 
 def waiting(answers: list[Future[Answer]]) -> list[Future[Answer]]:

@@ -36,8 +36,9 @@ pytestmark = [pytest.mark.long, pytest.mark.thorough]
 
 CALLBACK = "mixi/callback"
 README = ROOT / "storefront" / "README.md"
-AWAY = "お店につながりません"
-TOO_LARGE = "送信内容が大きすぎます"
+AWAY, TOO_LARGE = (
+    (ROOT / ".deploy" / "pages" / name).read_text().strip() for name in ("away.html", "too-large.html")
+)
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ from tests.street import (
     Container,
     ScriptedApi,
     claims,
+    says,
     sign,
-    words,
 )
 from tests.wire import Wire
 
@@ -442,7 +442,7 @@ def assert_down(shop: Shop, code: str) -> None:
         for path in ("/", "/items/loaf", "/inventory", "/history", "/mixi/finish"):
             page = shop.page(path)
             assert page.status == 503
-            assert "お支払いは発生していません" in words(page.body)
+            assert "nothing-paid" in says(page.body)
         assert shop.ask("/readyz").status == 503
         assert shop.ask("/healthz").status == 200
 

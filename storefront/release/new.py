@@ -25,6 +25,7 @@ from storefront.shop.identity import Identity, IdentityError
 CATALOG = "storefront/shop/catalog.yaml"
 IDENTITY = "storefront/shop/identity.yaml"
 THEME = "static/theme.css"
+ART = "static/art"
 READERS = 0o444  # two bits above those of who may run it
 README = "README.md"
 # Above the release's own words, which are not touched, so that those of a newer one can be merged.
@@ -96,9 +97,13 @@ def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
         yield THEME, coloured(release.text(THEME), own.accent)
     if own.catalog:
         try:
-            catalog_file.read(own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art")
+            goods = catalog_file.read(
+                own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art"
+            )
         except CatalogError as error:
             raise Refused(f"the catalogue breaks a rule:\n{error}") from None
+        if astray := [item.art for item in goods if f"{ART}/{item.art}" not in release.files]:
+            raise Refused(f"{ART}/{astray[0]} lies there and is no part of this release: git add it first")
         yield CATALOG, own.catalog.read_text("utf-8-sig")
 
 

@@ -1,6 +1,7 @@
 """Releases small enough to be copied many times, and this project as one."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from packaging.version import Version
 from storefront.release import files
 from storefront.release.files import PROJECT, Release
 from storefront.release.git import Refused, git, tracked
-from storefront.release.new import CATALOG, IDENTITY, README, THEME, Own, new
+from storefront.release.new import ART, CATALOG, IDENTITY, README, THEME, Own, new
 from tests.street import GOODS
 from tests.street import IDENTITY as NAMES
 
@@ -58,6 +59,7 @@ TEXTS: Mapping[str, str] = {
     PAGE: "<h1>Shelf</h1>\n\n\n\n<p>Buy</p>\n",
     CASE: "def test_page():\n    assert 1\n\n\n\n\ndef test_more():\n    assert 2\n",
     RUNS: "#!/bin/sh\r\n",
+    **{f"{ART}/{drawing}": "<svg/>\n" for drawing in re.findall(r"art: (\S+)", GOODS.read_text())},
     "gone.txt": "for now\n",
 }
 Make = Callable[..., Release]

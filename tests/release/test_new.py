@@ -11,7 +11,7 @@ from shutil import copytree, which
 import pytest
 
 from storefront.release.git import Refused, git
-from storefront.release.new import CATALOG, IDENTITY, README, THEME, Own, new
+from storefront.release.new import ART, CATALOG, IDENTITY, README, THEME, Own, new
 from storefront.shop import identity
 from tests.release.conftest import NAMED, PAGE, ROOT, RUNS, TEXTS, Make, content, storefront
 from tests.street import GOODS
@@ -120,6 +120,14 @@ def test_its_catalogue(make: Make, tmp_path: Path) -> None:
     changed = git(tmp_path / "shop", "diff", "--name-only", "storefront", "main", "--").splitlines()
     assert changed == sorted([CATALOG, IDENTITY, PAGE, README])
     assert git(tmp_path / "shop", "status", "--porcelain") == ""
+
+
+def test_a_drawing_that_is_no_part_of_it(make: Make, tmp_path: Path) -> None:
+    """A catalogue whose drawing lies in the folder, but not in the release, would come without it."""
+    (drawing,) = (place for place in TEXTS if place.startswith(ART))
+    with pytest.raises(Refused, match=f"{drawing} lies there and is no part of this release"):
+        new(make("1.0", **{drawing: None}), tmp_path / "shop", Own("綱屋", catalog=GOODS))
+    assert not (tmp_path / "shop").exists()
 
 
 def test_into_an_empty_folder(make: Make, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from storefront.shop.catalog_file import CatalogError
 from storefront.texts import texts
 from storefront.walkthrough import walkthrough
 
-PATIENCE_SECONDS = 120.0  # a backup of a large shop takes a part of it
+WAIT_SECONDS = 120.0  # a backup of a large shop takes a part of it
 PAUSE_SECONDS = 2.0
 # A lock was not to be had, or two waited for each other (source: PostgreSQL, Error Codes).
 KEPT_WAITING = {"55P03", "40P01"}
@@ -359,7 +359,7 @@ def _migrate() -> None:
 
 def _migrate_between_others() -> None:
     """A table that a backup reads is asked for again and again: meanwhile the shop goes on selling."""
-    until = Deadline.after(PATIENCE_SECONDS)
+    until = Deadline.after(WAIT_SECONDS)
     while True:
         try:
             return flask_migrate.upgrade(directory=migrate.directory)

@@ -176,7 +176,7 @@ def test_while_somebody_does_not_end(
     app: Flask, settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is said who, and nothing has changed."""
-    monkeypatch.setattr(cli, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(cli, "WAIT_SECONDS", 0)
     with app.app_context():
         flask_migrate.upgrade(directory=migrate.directory, revision="0015")
     with reading(engine) as forgotten:

@@ -85,11 +85,22 @@ def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
     if own.accent:
         yield THEME, coloured(release.files[THEME].read_text(), own.accent)
     if own.catalog:
-        try:
-            catalog_file.read(own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art")
-        except CatalogError as error:
-            raise Refused(f"the catalogue breaks a rule:\n{error}") from None
+        _sellable(own.catalog)
         yield CATALOG, own.catalog.read_text("utf-8-sig")
+
+
+def _sellable(catalog: Path) -> None:
+    """Refused, unless it keeps the rules and the release has its drawings."""
+    try:
+        entries = catalog_file.read(catalog, counter.price_rules(COUNTERS))
+    except CatalogError as error:
+        raise Refused(f"the catalogue breaks a rule:\n{error}") from None
+    drawings = config.folder("static") / "art"
+    if others := sorted({entry.art for entry in entries if not (drawings / entry.art).is_file()}):
+        raise Refused(
+            f"this release has no drawing {', '.join(others)}: make the copy without --catalog, then put "
+            f"drawings of your own into its static/art and the catalogue into its {CATALOG}"
+        )
 
 
 def _identity(shipped: Path, own: Own) -> str:

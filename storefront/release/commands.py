@@ -30,7 +30,7 @@ TESTS = "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bi
     "--catalog",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="What it sells, as shop/catalog.yaml says it.",
+    help="What it sells, with drawings that the release has.",
 )
 @click.option("--no-git", is_flag=True, help="Without a repository: `storefront update` cannot be used then.")
 def new_command(

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
-from storefront import COUNTERS, config
+from storefront import COUNTERS
 from storefront.languages import IN_CODE
 from storefront.release import repository
 from storefront.release.accent import coloured
@@ -96,15 +96,21 @@ def _texts(release: Release, own: Own) -> Iterator[tuple[str, str]]:
     if own.accent:
         yield THEME, coloured(release.text(THEME), own.accent)
     if own.catalog:
-        try:
-            goods = catalog_file.read(
-                own.catalog, counter.price_rules(COUNTERS), config.folder("static") / "art"
-            )
-        except CatalogError as error:
-            raise Refused(f"the catalogue breaks a rule:\n{error}") from None
-        if astray := [item.art for item in goods if f"{ART}/{item.art}" not in release.files]:
-            raise Refused(f"{ART}/{astray[0]} lies there and is no part of this release: git add it first")
+        _sellable(release, own.catalog)
         yield CATALOG, own.catalog.read_text("utf-8-sig")
+
+
+def _sellable(release: Release, catalog: Path) -> None:
+    """Refused, unless it keeps the rules and the release has its drawings."""
+    try:
+        entries = catalog_file.read(catalog, counter.price_rules(COUNTERS))
+    except CatalogError as error:
+        raise Refused(f"the catalogue breaks a rule:\n{error}") from None
+    if others := sorted({entry.art for entry in entries if f"{ART}/{entry.art}" not in release.files}):
+        raise Refused(
+            f"this release has no drawing {', '.join(others)}: make the copy without --catalog, then put "
+            f"drawings of your own into its {ART} and the catalogue into its {CATALOG}"
+        )
 
 
 def _identity(release: Release, own: Own) -> str:

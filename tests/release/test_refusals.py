@@ -91,6 +91,11 @@ def wrong_catalogue(world: World) -> Words:
     return another(world, *NEW, "--catalog", world.file("catalog.yaml", text))
 
 
+def undrawn(world: World) -> Words:
+    text = re.sub("art: .*", "art: never-drawn.svg", GOODS.read_text(), count=1)
+    return another(world, *NEW, "--catalog", world.file("catalog.yaml", text))
+
+
 def too_large_a_catalogue(world: World) -> Words:
     file = world.file("catalog.yaml", "")
     os.truncate(file, LARGEST + 1)
@@ -202,6 +207,7 @@ CASES: dict[tuple[str, str], Arrange] = {
     ("new", "no colour"): lambda world: another(world, *NEW, "--accent", "teal"),
     ("new", "a colour that nobody could read"): lambda world: another(world, *NEW, "--accent", of_paper()),
     ("new", "the catalogue breaks a rule"): wrong_catalogue,
+    ("new", "the release has no drawing of an item"): undrawn,
     ("new", "the catalogue is not there"): lambda world: another(world, *NEW, "--catalog", "nowhere.yaml"),
     ("new", "the catalogue is a device"): lambda world: another(world, *NEW, "--catalog", "/dev/zero"),
     ("new", "the catalogue is too large"): too_large_a_catalogue,

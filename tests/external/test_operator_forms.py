@@ -269,7 +269,7 @@ def test_an_old_page(shop: Flask, operator: Operator, enter: Enter) -> None:
     record(shop, stopped)
     answer = operator.post(REGISTRATION, {**old, "content_changed_on": SENT})
     assert (answer.status_code, now_recorded(shop)) == (409, stopped)
-    assert counting(answer) == {"stopped_on": str(today())}
+    assert counting(answer)["stopped_on"] == str(today())
     again = fields_of(answer.text, REGISTRATION)
     assert again["content_changed_on"] == SENT
     assert operator.post(REGISTRATION, {**again, "stopped_on": str(today())}).status_code == 303
@@ -398,7 +398,7 @@ def test_an_old_report(shop: Flask, operator: Operator) -> None:
     assert operator.fill(page, {"inquiries": "7"}).status_code == 303
     answer = operator.post(page, {**old, "description": "another"})
     assert answer.status_code == 409
-    assert counting(answer) == {"inquiries": "7"}
+    assert counting(answer)["inquiries"] == "7"
     assert fields_of(answer.text, page)["description"] == "another"
     assert operator.post(page, {**fields_of(answer.text, page), "inquiries": "7"}).status_code == 303
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from storefront import Settings, clock
 from storefront.db import db, transaction
-from storefront.operator import goods
+from storefront.operator import goods, goods_views
 from storefront.operator.goods import Outdated, Wish
 from storefront.shop import adjustments, books, catalog, inventory
 from storefront.shop.adjustments import Adjustment, Field
@@ -197,8 +197,9 @@ def test_the_list(app: Flask, operator: Operator) -> None:
     change(operator, {"paused": "yes"})
     text = operator.get("/operator/items").text
     assert '<li data-item="fireworks" data-paused="yes">' in text
-    assert "5 left of 5" in words(text)
-    assert "<mark>Paused</mark>" in text
+    (left,) = html.fromstring(text).cssselect('[data-item=fireworks] [data-left="5"]')
+    assert re.findall(r"\d+", left.text_content()) == ["5", "5"]
+    assert f"<mark>{in_words(app, goods_views.FIELDS[Field.PAUSED])}</mark>" in text
     assert text.count("<mark>") == 1
 
 

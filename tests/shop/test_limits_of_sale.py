@@ -28,6 +28,7 @@ from tests.street import (
     links,
     only_form,
     says,
+    sentence,
 )
 
 pytestmark = pytest.mark.money
@@ -122,7 +123,8 @@ def test_first_the_age(container: Container, before: Container, books: Books) ->
     assert UNKNOWN in says(page.text)
     assert "<form" not in page.text
     assert "%2Fage" in page.text
-    assert UNKNOWN in says(container.get("/").text)
+    (row,) = html.fromstring(container.get("/").text).cssselect("[data-item=loaf]")
+    assert row.cssselect(".limits")[0].text == sentence(page.text, UNKNOWN)
     answer = container.post(*form)
     assert answer.status_code == 409
     assert UNKNOWN in says(answer.text)

@@ -156,7 +156,8 @@ def shared_rules() -> Iterator[None]:
 
     def once(rule: Rule) -> None:
         defaults = tuple((rule.defaults or {}).items())
-        key = rule.rule, rule.subdomain, rule.host, rule.merge_slashes, rule.map.host_matching, defaults
+        own = rule.map.converters["int"], rule.map.host_matching  # a platform's numbers have an end
+        key = rule.rule, rule.subdomain, rule.host, rule.merge_slashes, defaults, *own
         if key not in kept:
             compile_rule(rule)
             kept[key] = {name: getattr(rule, name) for name in TAKEN_APART}

@@ -18,7 +18,7 @@ from storefront.shop.devices import Device
 from storefront.shop.visits import Visit
 
 # Rows of shelf and bag on one page of a mobile phone, so that it stays small.
-MOBILE_ROWS = 12
+MOBILE_ROWS = 11
 MAX_PAGE = 10_000  # nobody has bought so much; a larger number would not fit the database's
 
 Row = TypeVar("Row")

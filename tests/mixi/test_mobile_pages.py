@@ -197,7 +197,7 @@ def test_they_are_small(walk: Walk, visit: Visit) -> None:
 
 
 @on_sqlite
-def test_a_shelf_of_twelve_is_small(walk: Walk) -> None:
+def test_a_full_shelf_is_small(walk: Walk) -> None:
     """As many items as a phone shows at once weigh no more than a page may, if all are as these are."""
     for name, text in seen(walk, shelf).items():
         rows = [html.tostring(row, encoding="utf-8") for row in read(text).cssselect(".shelf > li")]

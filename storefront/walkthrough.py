@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -235,7 +234,8 @@ def _running(platform: str | None, data: Path | None) -> Iterator[Mapping[str, s
 def _started(database: str | None, files: Sequence[Path]) -> Iterator[Mapping[str, str]]:
     """A demo of our own, on ports that are free, until the end of the block."""
     with TemporaryDirectory(prefix="storefront-") as folder:
-        ports = [f"--{name}-port={port}" for name, port in zip(demo.ports(), _free(), strict=False)]
+        names = demo.ports()
+        ports = [f"--{name}-port={port}" for name, port in zip(names, _free(len(names)), strict=True)]
         command = [str(Path(sys.executable).with_name("storefront")), "demo", "--data", folder, *ports]
         command += ["--database", database] if database else []
         folders = ",".join(str(one.resolve()) for one in files)
@@ -266,13 +266,13 @@ def _wait(process: "subprocess.Popen[bytes]", output: Path) -> None:
         time.sleep(0.2)
 
 
-def _free() -> Iterator[int]:
-    """Ports that nobody listens at now."""
-    for _ in count():
-        with socket.socket() as one:
+def _free(count: int) -> Sequence[int]:
+    """Ports that nobody listens at now, each another: all are held until there are enough."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
             one.bind((demo.HOST, 0))
-            port: int = one.getsockname()[1]
-        yield port
+        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _played(

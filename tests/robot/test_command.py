@@ -19,7 +19,7 @@ from storefront.robot.buyer import Page, Unreachable
 from storefront.robot.desk import Desk, Street
 from storefront.robot.play import Played, Walk
 from storefront.robot.shop import Item, Shop
-from storefront.walkthrough import _is_written
+from storefront.walkthrough import _free, _is_written
 from tests.robot.test_buyer import Site, served
 from tests.sandbox.test_walkthroughs import NAMES, ONE, OURS
 
@@ -30,6 +30,11 @@ TITLES = {"buying": "Buying", "own": "The shop's own"}
 
 def called(*words: str) -> Result:
     return CliRunner().invoke(main, ["walkthrough", *words])
+
+
+def test_its_own_ports() -> None:
+    """No two servers of a demo are told the same port, however often one is given again."""
+    assert len(set(_free(600))) == 600
 
 
 def test_the_list() -> None:

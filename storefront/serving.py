@@ -85,11 +85,12 @@ class Worker(ThreadWorker):
             self.set_accept_enabled(False)
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        super().set_accept_enabled(enabled and self.pause.left() <= 0)
-        if not self.alive:
-            self._close_the_door()
+        ends = not self.alive  # asked once: a signal may come at any moment
+        super().set_accept_enabled(enabled and not ends and self.pause.left() <= 0)
+        if ends:
+            self._stop_listening()
 
-    def _close_the_door(self) -> None:
+    def _stop_listening(self) -> None:
         """A worker that ends lets in whoever stands in the queue, and nobody after.
 
         Otherwise the kernel would take connections until the last was answered, and nobody would hear them.

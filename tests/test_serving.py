@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from selectors import DefaultSelector
 
 import pytest
 from gunicorn.config import Config
@@ -150,6 +151,23 @@ def test_nobody_is_let_in_for_a_moment(tmp_path: Path) -> None:
         assert shop.said(GREETING).startswith(OK)
         assert "let in for a moment" in shop.log.read_text()
         assert "Worker exiting" not in shop.log.read_text()
+
+
+class Signalled(serving.Worker):
+    """A worker whose signal to end has come while it was about to listen again."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.sockets, self.poller, self.pause = [listener], DefaultSelector(), Deadline.after(0)
+        self.alive, self._accepting, self.nr_conns, self.worker_connections = False, False, 0, 1
+
+
+def test_a_signal_at_any_moment() -> None:
+    """What it waits for is never closed: whoever came then would end it in the middle of its answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = Signalled(listener)
+        worker.set_accept_enabled(True)
+        assert listener.fileno() == -1
+        assert not worker.poller.get_map()
 
 
 def test_who_comes_as_it_ends(tmp_path: Path) -> None:

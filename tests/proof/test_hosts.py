@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ import pytest
 import requests
 from sqlalchemy import make_url
 
+from storefront.db import RESTED_SECONDS
+from storefront.health import KEPT_SECONDS
 from storefront.mixi.payments import LISTENS
 from storefront.sandbox.phone import OWN_WINDOW
 from tests import postgresql
@@ -275,6 +278,7 @@ def test_each_looks_at_the_database(street: Hosts) -> None:
     finally:
         street.database.start()
         street.engine.dispose()
+    time.sleep(max(KEPT_SECONDS, RESTED_SECONDS))  # until then a connection is believed to live, unasked
     wait_for(lambda: ready() == [200, 200])
     assert phone.press(phone.get(chosen.url), "/buy").name == "bought"
     assert street.held() == held + 1
@@ -473,5 +477,5 @@ def said(street: Hosts, request: str) -> str:
     context = ssl.create_default_context(cafile=str(street.authority))
     with context.wrap_socket(plain, server_hostname=str(parts.hostname)) as line:
         line.sendall(request.encode())
-        line.settimeout(5)
+        line.settimeout(30)  # nginx lingers for five seconds over what is still to come
         return b"".join(iter(lambda: line.recv(65536), b"")).decode()
